@@ -1,0 +1,37 @@
+"""The console command: ``ner NAME`` is the file ``ner/commands/NAME.py``."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from pathlib import Path
+
+import ner
+
+COMMANDS = Path(__file__).parent / "commands"
+
+
+def main() -> int:
+    """Run the command that the first argument names."""
+    names = sorted(path.stem for path in COMMANDS.glob("*.py") if path.stem != "__init__")
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in names:
+        sys.argv = [f"ner {arguments[0]}", *arguments[1:]]
+        return int(importlib.import_module(f"ner.commands.{arguments[0]}").main(arguments[1:]))
+    if arguments and arguments[0] == "--version":
+        print(f"ner {ner.__version__}")
+        return 0
+    asked = not arguments or arguments[0] in ("-h", "--help")
+    out = sys.stdout if asked else sys.stderr
+    if not asked:
+        print(f"error: no command '{arguments[0]}'", file=out)
+    print("usage: ner COMMAND [options]      (ner COMMAND --help says more)\n", file=out)
+    for name in names:
+        doc = ast.get_docstring(ast.parse((COMMANDS / f"{name}.py").read_text(encoding="utf-8"))) or ""
+        print(f"  {name:10} {doc.splitlines()[0]}", file=out)
+    return 0 if asked else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""What all commands share: exit codes, and one sentence instead of a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from ner.types import InputError, NonFiniteLoss
+
+USAGE = 2
+"""Exit code of bad input; argparse uses it too."""
+NON_FINITE = 3
+"""Exit code of a training that met a NaN."""
+
+
+def run(
+    parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], None], argv: Sequence[str] | None
+) -> int:
+    """Parse, run, and turn what the user can mend into a sentence on standard error.
+
+    Returns:
+        The exit code: 0, 2 for bad input, 3 for a loss that is not finite, 130 when interrupted.
+    """
+    arguments = parser.parse_args(argv)
+    try:
+        command(arguments)
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except NonFiniteLoss as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NON_FINITE
+    return 0

@@ -1,0 +1,127 @@
+"""Score a trained model on a split or a file and write its predictions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner import cli
+from ner.types import InputError
+
+if TYPE_CHECKING:
+    from ner.types import Document, Example
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``ner evaluate`` and ``python evaluate.py``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--split", choices=["train", "valid", "test"], default="test", help="default test")
+    source.add_argument("--data", metavar="FILE", help="another file of the same format")
+    parser.add_argument("--predictions", metavar="FILE", help="default <run>/predictions/<split>.<extension>")
+    parser.add_argument("--json", metavar="FILE", help="write the scores there; - for standard output")
+    parser.add_argument("--fast", action="store_true", help="leave out the second opinion of seqeval")
+    return cli.run(parser, _evaluate, argv)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from loguru import logger
+
+    from ner import files, runtime
+    from ner.config import component
+    from ner.model import newest_run
+    from ner.predict import Scorer, Tagger
+
+    runtime.set_up_log(sys.stderr if arguments.json == "-" or arguments.predictions == "-" else sys.stdout)
+    directory = Path(arguments.run) if arguments.run else newest_run()
+    tagger = Tagger.load(directory)
+    config = tagger.config
+    path = arguments.data or getattr(config.data, arguments.split)
+    if path is None:
+        raise InputError(f"config.data.{arguments.split}: the run has no such file; give --data FILE")
+    name = Path(path).stem if arguments.data else arguments.split
+    form = component("formats", config.data.format.name)
+    target = arguments.predictions or str(directory / "predictions" / f"{name}.{form.extension}")
+    logger.info("run directory: {}", directory)
+    started = time.monotonic()
+    scorer = Scorer(config.metrics)
+    opinion = None if arguments.fast or "entity" not in config.metrics else SecondOpinion()
+
+    def predicted() -> Iterator[Document]:
+        documents = form.read(path, config.data.format, config.data.words, keep=True)
+        with runtime.progress(unit="word") as bar:
+            for chunk in tagger.annotate(documents):
+                scorer.add_chunk(chunk)
+                for gold, found in zip(chunk.gold, chunk.predicted, strict=True):
+                    if opinion is not None:
+                        opinion.add(gold.examples, found.examples)
+                    bar.update(sum(len(example.words) for example in found.examples))
+                    yield found
+
+    form.write(target, predicted(), config.data.format)
+    result = scorer.result()
+    for line in result.lines(name):
+        logger.info(line)
+    if opinion is not None:
+        logger.info(opinion.compare(result.scores["entity"]))
+    if target != "-":
+        logger.info("predictions: {}", target)
+    if arguments.json:
+        report = {**result.to_json(name), "seconds": time.monotonic() - started}
+        with files.open_text(arguments.json) as file:
+            file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+
+
+class SecondOpinion:
+    """The same tags scored by seqeval; two programs must agree before a score is believed."""
+
+    def __init__(self) -> None:
+        self.gold: list[list[str]] = []
+        self.predicted: list[list[str]] = []
+        self.without = 0
+
+    def add(self, gold: Sequence[Example], predicted: Sequence[Example]) -> None:
+        """Keep the tags; spans that tags cannot hold are counted instead."""
+        from ner import tags
+
+        for left, right in zip(gold, predicted, strict=True):
+            if left.tags is None or right.tags is None or not all(map(tags.is_valid, left.tags)):
+                self.without += 1
+                continue
+            self.without += left.spans != tags.decode(left.tags)
+            self.gold.append(left.tags)
+            self.predicted.append(right.tags)
+
+    def compare(self, ours: dict[str, Any]) -> str:
+        """A line that says what was compared.
+
+        Raises:
+            InputError: If the two programs disagree.
+        """
+        if self.without:
+            return f"seqeval: not asked, {self.without} sentences have entities that overlap, or plain or no tags"
+        import warnings
+
+        from seqeval.metrics import precision_recall_fscore_support
+
+        if not any(tag != "O" for side in (self.gold, self.predicted) for tags in side for tag in tags):
+            return "seqeval: not asked, there is no entity on either side"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = precision_recall_fscore_support(self.gold, self.predicted, average="micro", zero_division=0)
+        micro = ours["micro"]
+        pairs = zip(("precision", "recall", "f1"), theirs, strict=False)
+        wrong = [f"{key}: {micro[key]} and {value}" for key, value in pairs if abs(micro[key] - value) > 1e-9]
+        if wrong:
+            raise InputError(f"our entity scores and seqeval's disagree ({'; '.join(wrong)}); please report this file")
+        return "seqeval: the same entity precision, recall and f1"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

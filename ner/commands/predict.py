@@ -1,0 +1,53 @@
+"""Tag a file or a pipe of text, columns or JSON Lines."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ner import cli
+
+if TYPE_CHECKING:
+    from ner.types import Document
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``ner predict``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
+    parser.add_argument("--format", choices=["text", "conll", "jsonl"], help="of the input; default that of training")
+    parser.add_argument("--input", metavar="FILE", default="-", help="default standard input")
+    parser.add_argument("--output", metavar="FILE", default="-", help="default standard output")
+    return cli.run(parser, _predict, argv)
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    from ner import runtime
+    from ner.config import component
+    from ner.model import newest_run
+    from ner.predict import Tagger
+
+    runtime.set_up_log(sys.stderr)
+    tagger = Tagger.load(Path(arguments.run) if arguments.run else newest_run())
+    data = tagger.config.data
+    name = arguments.format or data.format.name
+    form = component("formats", name)
+    config = data.format if name == data.format.name else form.Config()
+    if name == "conll":  # every column stays as it is; tags in the input are no business of ours
+        config = config.model_copy(update={"tag": None, "scheme": tagger.model.vocabs.scheme})
+
+    def predicted() -> Iterator[Document]:
+        with runtime.progress(unit="word") as bar:
+            for chunk in tagger.annotate(form.read(arguments.input, config, data.words, keep=True)):
+                for document in chunk.predicted:
+                    bar.update(sum(len(example.words) for example in document.examples))
+                    yield document
+
+    form.write(arguments.output, predicted(), config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,320 @@
+"""The configuration: YAML = class = command line. Defaults live in the classes only."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, ValidationInfo, model_validator
+
+from ner.contracts import Section
+from ner.text import WordRule
+from ner.types import InputError
+
+
+class ConfigError(InputError):
+    """A value of the configuration; the message begins with its path."""
+
+    def __init__(self, path: Sequence[str], message: str) -> None:
+        self.path, self.message = tuple(path), message
+        super().__init__(f"{'.'.join(('config', *self.path))}: {message}")
+
+    def under(self, *path: str) -> ConfigError:
+        """The same error seen from further up."""
+        return ConfigError((*path, *self.path), self.message)
+
+
+def names(folder: str) -> list[str]:
+    """The parts in a folder."""
+    return sorted(path.stem for path in (Path(__file__).parent / folder).glob("*.py") if path.stem != "__init__")
+
+
+def component(folder: str, name: str) -> ModuleType:
+    """The module ``ner/<folder>/<name>.py``.
+
+    Raises:
+        ConfigError: If there is no such file; those that there are get named.
+    """
+    if name not in names(folder):
+        raise ConfigError((), f"no file named '{name}' in ner/{folder}; there are: {', '.join(names(folder))}")
+    return importlib.import_module(f"ner.{folder}.{name}")
+
+
+def part(folder: str, value: Any) -> Any:
+    """The ``Config`` of a part from its YAML: a name, or a mapping with the key ``name``."""
+    if isinstance(value, Section):
+        return value
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        raise ConfigError((), f"expected the name of a part ({', '.join(names(folder))}) or a mapping with 'name'")
+    return validate(component(folder, value["name"]).Config, dict(value))
+
+
+def validate(section: type[Section], value: Any) -> Any:
+    """A section from plain values; the first problem becomes one sentence.
+
+    Raises:
+        ConfigError: With the path, what was expected, what was found, and the nearest known key.
+    """
+    try:
+        return section.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = [str(key) for key in first["loc"]]
+        if first["type"] == "extra_forbidden":
+            known = _keys_at(section, path[:-1])
+            near = difflib.get_close_matches(path[-1], known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+            raise ConfigError(path, f"unknown key; {hint}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        found = first.get("input")
+        shown = "" if isinstance(found, (dict, Section)) or first["type"] == "value_error" else f", found {found!r}"
+        raise ConfigError(path, message[0].lower() + message[1:] + shown) from None
+
+
+def _keys_at(section: type[Section], path: Sequence[str]) -> list[str]:
+    for key in path:
+        field = section.model_fields.get(key)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, Section):
+            break
+        section = field.annotation
+    return list(section.model_fields)
+
+
+def _part_of(folder: str) -> BeforeValidator:
+    def validator(value: Any, info: ValidationInfo) -> Any:
+        if value is None:
+            return None
+        try:
+            return part(folder, value)
+        except ConfigError as error:
+            raise error.under(info.field_name or "") from None
+
+    return BeforeValidator(validator)
+
+
+EncoderPart = Annotated[SerializeAsAny[Section], _part_of("encoders"), Field(json_schema_extra={"part": "encoders"})]
+ContextPart = Annotated[SerializeAsAny[Section], _part_of("context"), Field(json_schema_extra={"part": "context"})]
+DecoderPart = Annotated[SerializeAsAny[Section], _part_of("decoders"), Field(json_schema_extra={"part": "decoders"})]
+FormatPart = Annotated[SerializeAsAny[Section], _part_of("formats"), Field(json_schema_extra={"part": "formats"})]
+
+
+class DataConfig(Section):
+    """Where the text is and how it is read."""
+
+    train: str
+    """File to learn from."""
+    valid: str | None = None
+    """File that chooses the best epoch."""
+    test: str | None = None
+    """File that is scored once, at the end."""
+    format: FormatPart = Field(default="conll", validate_default=True)
+    """Form of the files: a file of ner/formats."""
+    words: WordRule = "space"
+    """How raw text is split into words: at white space, also at punctuation, or into characters."""
+
+
+class UnitConfig(Section):
+    """What gets a tag."""
+
+    name: Literal["word", "piece"] = "word"
+    """Words of the file, or the pieces of a tokenizer."""
+    tokenizer: str | None = None
+    """Model whose tokenizer makes the pieces."""
+
+    @model_validator(mode="after")
+    def _tokenizer_for_pieces(self) -> UnitConfig:
+        if (self.name == "piece") != (self.tokenizer is not None):
+            raise ValueError("unit.tokenizer belongs to unit.name=piece: give both or neither")
+        return self
+
+
+class WindowsConfig(Section):
+    """Rows of an encoder that reads a limited number of pieces; ignored by encoders without a limit."""
+
+    unit: Literal["sentence", "document"] = "sentence"
+    """One sentence a row, or as many neighbouring sentences of a document as fit."""
+    max_length: int | None = Field(None, ge=8)
+    """Pieces of a row, special ones included; by default what the model can read."""
+    overlap: int | None = Field(None, ge=0)
+    """Pieces that a row repeats of the one before it, in examples that are cut; by default a quarter of a row."""
+    stride: int | None = Field(None, ge=1)
+    """Pieces from the start of one row to the next, instead of overlap; never so far that something is skipped."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_name_of_stride(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and "doc_stride" in value:
+            if "stride" in value:
+                raise ValueError("stride and doc_stride are two names of one key; give one")
+            value = {("stride" if key == "doc_stride" else key): item for key, item in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _one_way_to_step(self) -> WindowsConfig:
+        if self.overlap is not None and self.stride is not None:
+            raise ValueError("windows.overlap and windows.stride say the same thing in two ways; give one")
+        return self
+
+    def step_back(self, capacity: int) -> int:
+        """Pieces of overlap in rows that hold ``capacity`` pieces of text."""
+        if self.stride is not None:
+            return max(0, capacity - self.stride)
+        return min(self.overlap if self.overlap is not None else capacity // 4, capacity - 1)
+
+
+class BatchConfig(Section):
+    """How much text makes a batch."""
+
+    unit: Literal["sentences", "words", "pieces"] = "sentences"
+    """What size counts; words and pieces count with their padding."""
+    size: int = Field(32, ge=1)
+    """Most units of a batch; a longer sentence makes a batch of its own."""
+
+
+class TrainingConfig(Section):
+    """How the model learns."""
+
+    epochs: int = Field(10, ge=1)
+    """Passes over the training file."""
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """Rule of the update."""
+    learning_rate: float | dict[str, float] = 1e-3
+    """One rate, or a rate for each part by its path in the model, the longest match winning."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decay of weights other than biases and norms."""
+    max_grad_norm: float | None = Field(5.0, gt=0)
+    """Gradients are scaled down to this norm; null for never."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """Rate after the warm-up: kept, or falling to 0 at the end."""
+    warmup: float = Field(0.0, ge=0, le=1)
+    """Share of all steps in which the rate rises from 0."""
+    select: Literal["best", "last"] = "best"
+    """Which epoch is kept: the best on the validation file, or the last."""
+    monitor: str = "entity.micro.f1"
+    """The score that says which epoch is best: the path of a metric."""
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    """Arithmetic of encoder and context; auto takes bf16 where the GPU has it. The CRF stays in float32."""
+
+    @model_validator(mode="after")
+    def _positive_rates(self) -> TrainingConfig:
+        rates = self.learning_rate if isinstance(self.learning_rate, dict) else {"": self.learning_rate}
+        if any(rate < 0 for rate in rates.values()):
+            raise ValueError("a learning rate is at least 0")
+        return self
+
+
+class RunConfig(Section):
+    """Everything that makes a run."""
+
+    data: DataConfig
+    """Files and their form."""
+    unit: UnitConfig = UnitConfig()
+    """What gets a tag."""
+    encoder: EncoderPart
+    """From words to vectors: a file of ner/encoders."""
+    context: ContextPart | None = None
+    """Optional layer between encoder and decoder: a file of ner/context."""
+    decoder: DecoderPart = Field(default="crf", validate_default=True)
+    """From vectors to tags: a file of ner/decoders."""
+    windows: WindowsConfig = WindowsConfig()
+    """How an encoder with a limit reads long and short texts."""
+    batch: BatchConfig = BatchConfig()
+    """How much text makes a batch."""
+    training: TrainingConfig = TrainingConfig()
+    """How the model learns."""
+    metrics: list[str] = ["tag", "entity"]
+    """What is scored: files of ner/metrics."""
+    seed: int = Field(1, ge=0)
+    """All randomness of the run."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 ...; auto takes a GPU if there is one."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunConfig:
+        for name in self.metrics:
+            component("metrics", name)
+        if self.data.valid is None and self.training.select == "best":
+            raise ValueError("training.select=best needs data.valid; give the file or training.select=last")
+        monitored = self.training.monitor.split(".")[0]
+        if self.training.select == "best" and monitored not in (*self.metrics, "loss"):
+            raise ValueError(f"training.monitor is '{self.training.monitor}' but metrics has no '{monitored}'")
+        model = getattr(self.encoder, "model", None)
+        if self.unit.name == "piece" and model is not None and model != self.unit.tokenizer:
+            raise ValueError(f"unit.tokenizer is '{self.unit.tokenizer}' but encoder.model is '{model}': pieces differ")
+        return self
+
+
+def read_yaml(text: str, source: str) -> Any:
+    """Plain values from YAML 1.2: ``5e-5`` is a number, ``NO`` a string, a key given twice an error."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{source}:{mark.line + 1}" if mark else source
+        raise InputError(f"{place}: not YAML: {getattr(error, 'problem', None) or type(error).__name__}") from None
+
+
+def write_yaml(config: RunConfig) -> str:
+    """The resolved configuration, every key of it."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.default_flow_style = False
+    stream = io.StringIO()
+    yaml.dump(config.model_dump(mode="json"), stream)
+    return stream.getvalue()
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunConfig, list[str]]:
+    """A configuration file with ``key.sub=value`` overrides, and notes on what the overrides dropped.
+
+    Raises:
+        InputError: If the file is missing or not YAML, or a key or value is wrong.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    raw = read_yaml(text, str(path))
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: expected keys and values, found {type(raw).__name__}")
+    notes = [note for override in overrides for note in _override(raw, override)]
+    return validate(RunConfig, raw), notes
+
+
+def _override(raw: dict[str, Any], override: str) -> list[str]:
+    """Set one key in plain values; naming another part drops the fields of the old one."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"{override}: expected key.sub=value")
+    value = read_yaml(text, override) if text else None
+    notes: list[str] = []
+    *parents, last = key.split(".")
+    section: Any = raw
+    for position, name in enumerate(parents):
+        below = section.get(name)
+        if isinstance(below, str):  # a part by its name alone
+            below = {"name": below}
+        elif below is None:
+            below = {}
+        if not isinstance(below, dict):
+            raise ConfigError(parents[: position + 1], f"is not a section, so {override} cannot be set")
+        section[name] = below
+        section = below
+    if last == "name" and section.get("name") not in (None, value):
+        dropped = sorted(name for name in section if name != "name")
+        if dropped:
+            notes.append(f"{key}={value} replaces '{section['name']}' and drops its {', '.join(dropped)}")
+        section.clear()
+    section[last] = value
+    return notes

@@ -1,0 +1,48 @@
+"""A bidirectional LSTM over the words of each example."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from ner.contracts import Section
+from ner.kernels.recurrent import BidirectionalLSTM
+from ner.types import Encoding
+
+
+class Config(Section):
+    """A bidirectional LSTM over the words of each example."""
+
+    name: Literal["bilstm"] = "bilstm"
+    """File of ner/context."""
+    hidden: int = 200
+    """Width of each direction."""
+    layers: int = 1
+    """Layers on top of each other."""
+    dropout: float = 0.5
+    """Of the input, between layers and of the result."""
+
+
+def build(config: Config, width: int) -> BiLSTM:
+    """For vectors of ``width``."""
+    return BiLSTM(config, width)
+
+
+class BiLSTM(nn.Module):
+    """See the file; ``summary`` becomes the mean of the words."""
+
+    def __init__(self, config: Config, width: int) -> None:
+        super().__init__()
+        self.lstm = BidirectionalLSTM(width, config.hidden, config.layers, config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
+        self.width = 2 * config.hidden
+
+    def forward(self, encoding: Encoding) -> Encoding:
+        """``(S, W, 2 * hidden)``."""
+        mask = encoding.mask.unsqueeze(-1)
+        if not encoding.mask.numel():
+            words = encoding.words.new_zeros((*encoding.mask.shape, self.width))
+        else:
+            words = self.dropout(self.lstm(self.dropout(encoding.words), encoding.mask)) * mask
+        return Encoding(words, encoding.mask, None, encoding.query)

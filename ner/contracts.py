@@ -1,0 +1,141 @@
+"""What a part must offer. A part is a file; its name in a configuration is the name of the file.
+
+==============  =================================================================================================
+``encoders/``   ``Config``, ``build(config, vocabs, windows, files=None) -> Encoder``
+``context/``    ``Config``, ``build(config, width) -> Context``
+``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``
+``formats/``    ``Config``, ``read(path, config, words, keep=False) -> Iterator[Document]``,
+                ``write(path, documents, config)``, ``extension``; the path ``-`` is a pipe
+``metrics/``    ``count(gold, predicted) -> Counter[str]``, ``scores(counts) -> nested dict of floats``,
+                ``lines(scores) -> list[str]`` for the log
+==============  =================================================================================================
+
+``tests/test_contracts.py`` walks the folders and checks every file, so a new part is tested before it has a test.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from ner.types import Annotation, Document, Encoding, Example, Loss, Scores
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from torch import Tensor, nn
+
+
+class Section(BaseModel):
+    """A section of the configuration: each key is a field, each field has a sentence, nothing else is accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Encoder(Protocol):
+    """From examples to one vector per word. A module.
+
+    An encoder decides how the examples of a document share its rows (``plan``), accepts any such groups as a batch
+    (``inputs``) and hides pieces and windows from everything that follows (``forward``).
+    """
+
+    width: int
+
+    def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
+        """Groups of consecutive examples as ``(start, stop, cost)``: at most ``limit`` examples, cost in own units."""
+        ...
+
+    def inputs(
+        self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
+    ) -> dict[str, Tensor]:
+        """Tensors for a batch, ``mask`` ``(S, W)`` among them.
+
+        Args:
+            groups: As planned; the examples of the batch in order.
+            generators: The randomness of augmentation, one per example; None when not training.
+        """
+        ...
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
+        """``(S, W, width)`` and what belongs to it."""
+        ...
+
+    def layers(self) -> list[nn.Module]:
+        """Bottom first: for freezing and for learning rates by depth."""
+        ...
+
+    def files(self) -> dict[str, bytes]:
+        """What must be saved so that ``build`` fetches nothing: handed back to it as ``files``."""
+        ...
+
+    def coverage(self, document: Document) -> Counter[str]:
+        """How many words are read in an unusual way, by reason (a phrase such as ``words without a piece``)."""
+        ...
+
+
+class Context(Protocol):
+    """A layer between encoder and decoder. A module."""
+
+    width: int
+
+    def forward(self, encoding: Encoding) -> Encoding:
+        """Words with more context; ``summary`` is its own or None."""
+        ...
+
+
+class Decoder(Protocol):
+    """From vectors to answers. A module."""
+
+    def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """Gold tensors of a batch, and for each part of the loss over how many words or examples it is summed."""
+        ...
+
+    def forward(self, encoding: Encoding) -> Scores:
+        """Named tensors; enough for ``loss`` and ``decode``."""
+        ...
+
+    def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
+        """Sums by part; the caller divides by the counts."""
+        ...
+
+    def decode(self, scores: Scores, mask: Tensor) -> list[Annotation]:
+        """One answer per example."""
+        ...
+
+
+class Format(Protocol):
+    """A module of ``formats/``."""
+
+    Config: type[Section]
+    extension: str
+
+    @staticmethod
+    def read(path: str, config: Any, words: Any, keep: bool = False) -> Iterator[Document]:
+        """Documents in order; ``words`` says how raw text is split, ``keep`` retains what ``write`` needs."""
+        ...
+
+    @staticmethod
+    def write(path: str, documents: Iterable[Document], config: Any) -> None:
+        """Predicted documents; those read with ``keep`` are written as they stood, with the prediction added."""
+        ...
+
+
+class Metric(Protocol):
+    """A module of ``metrics/``: integers that add up; division comes last."""
+
+    @staticmethod
+    def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
+        """Counts of what is scored at once: a batch in training, a single example in evaluation."""
+        ...
+
+    @staticmethod
+    def scores(counts: Counter[str]) -> dict[str, Any]:
+        """Floats from summed counts; no count at all gives zeros, never NaN."""
+        ...
+
+    @staticmethod
+    def lines(scores: Mapping[str, Any]) -> list[str]:
+        """What the log says of the scores, one figure a line."""
+        ...

@@ -1,0 +1,51 @@
+"""Each word for itself: a linear layer and a softmax. Decoding may be held to valid sequences all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ner.contracts import Section
+from ner.kernels.crf import viterbi
+from ner.tagging import IGNORED, TagDecoder, TagScheme
+from ner.types import Loss, Scores
+from ner.vocab import Vocabs
+
+
+class Config(Section):
+    """Each word for itself."""
+
+    name: Literal["softmax"] = "softmax"
+    """File of ner/decoders."""
+    scheme: TagScheme = "bio"
+    """Tags inside the model, whatever the file has; plain tags stay as they are."""
+    constrain: Literal["decoding", "none"] = "decoding"
+    """Whether decoding takes the best valid sequence, or the best tag of each word."""
+    dropout: float = 0.0
+    """Of the vectors that come in."""
+
+
+def build(config: Config, width: int, vocabs: Vocabs) -> SoftmaxDecoder:
+    """For vectors of ``width`` and the labels of the training data."""
+    return SoftmaxDecoder(config, width, vocabs)
+
+
+class SoftmaxDecoder(TagDecoder):
+    """See the file. ``Scores``: ``emissions (S, W, K)``."""
+
+    def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
+        """Cross-entropy, summed over the words whose tag is known."""
+        emissions, tags = scores["emissions"].float(), targets["tags"].masked_fill(~mask, IGNORED)
+        total = F.cross_entropy(emissions.flatten(0, 1), tags.flatten(), ignore_index=IGNORED, reduction="sum")
+        return {"tags": total}
+
+    def best(self, emissions: Tensor, mask: Tensor) -> Tensor:
+        """``(S, W)`` tag ids."""
+        if not self.constrained:
+            return emissions.argmax(-1)
+        first, transitions, last = (torch.zeros_like(a, dtype=torch.float).masked_fill(~a, -torch.inf) for a in self.allowed)
+        return viterbi(emissions, mask, first, transitions, last)[0]

@@ -1,0 +1,252 @@
+"""BERT and its family: pieces in, one vector per word out.
+
+Alignment is label-aware: each word is read at its first piece, its last, or as the mean of all, so the decoder sees
+words only. A word that the tokenizer swallows is given the unknown piece, so it has a vector and gets a label. Long
+examples are cut into overlapping rows and each word is read where it has most context; short ones may share a row.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ner import pretrained
+from ner.config import WindowsConfig
+from ner.contracts import Section
+from ner.pretrained import WordTokenizer
+from ner.types import Document, Encoding, Example, InputError
+from ner.vocab import Vocabs
+from ner.windows import cut, owners, pack
+
+ROWS_AT_ONCE = 32
+"""Rows of one forward pass outside training, so that a text of any length fits."""
+
+
+class Config(Section):
+    """A pretrained encoder of the BERT family."""
+
+    name: Literal["transformer"] = "transformer"
+    """File of ner/encoders."""
+    model: str
+    """A directory, all-MiniLM-L6-v2 (bundled with the extra minilm), or a name on the hub."""
+    pooling: Literal["first", "last", "mean"] = "first"
+    """Which pieces of a word make its vector."""
+    freeze: int | Literal["all"] = 0
+    """Layers from the bottom, the embeddings being the first, that keep their weights."""
+    dropout: float = 0.1
+    """Of the result."""
+
+
+def build(
+    config: Config, vocabs: Vocabs, windows: WindowsConfig, files: Mapping[str, bytes] | None = None
+) -> TransformerEncoder:
+    """Pretrained weights by name, or from the files of a saved encoder the same shape with weights still to be loaded.
+
+    Raises:
+        InputError: If the model is found nowhere, or reads fewer pieces than ``windows.max_length``.
+    """
+    if files is None:
+        model = pretrained.load("AutoModel", config.model)
+        tokenizer = WordTokenizer.load(config.model)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            pretrained.write_files(folder, dict(files))
+            shape = pretrained.load("AutoConfig", folder)
+            model = pretrained.empty_model(shape)
+            tokenizer = WordTokenizer.load(folder)
+    return TransformerEncoder(config, model, tokenizer, windows)
+
+
+class TransformerEncoder(nn.Module):
+    """See the file.
+
+    ``inputs`` holds ``pieces (B, T)`` and ``piece_mask (B, T)``; ``word_pieces (M,)``, positions in the flattened
+    pieces, with ``word_starts (S * W,)``, where each word's list begins; ``rows (R,)`` with ``row_starts (S,)``, the
+    same for the rows of each example; ``mask (S, W)``.
+    """
+
+    def __init__(self, config: Config, model: Any, tokenizer: WordTokenizer, windows: WindowsConfig) -> None:
+        super().__init__()
+        self.model, self.tokenizer, self.config = model, tokenizer, config
+        self.width: int = model.config.hidden_size
+        self.windows = windows
+        self.dropout = nn.Dropout(config.dropout)
+        positions = _positions(model, tokenizer)
+        usual = min(positions, getattr(tokenizer.tokenizer, "model_max_length", positions))
+        if windows.max_length is not None and windows.max_length > positions:
+            raise InputError(
+                f"config.windows.max_length: {windows.max_length}, but {config.model} reads {positions} pieces at most"
+            )
+        self.capacity = (windows.max_length or usual) - len(tokenizer.prefix) - len(tokenizer.suffix)
+        self.overlap = windows.step_back(self.capacity)
+        layers = self.layers()
+        for layer in layers if config.freeze == "all" else layers[: config.freeze]:
+            layer.requires_grad_(False)
+        self.frozen = config.freeze == "all"
+
+    def layers(self) -> list[nn.Module]:
+        """Embeddings first, then the layers of the encoder."""
+        stack = next((part for part in self.model.modules() if isinstance(part, nn.ModuleList)), None)
+        embeddings = getattr(self.model, "embeddings", None)
+        found = [embeddings] if embeddings is not None else [self.model.get_input_embeddings()]
+        return [*found, *(stack or [])]
+
+    def files(self) -> dict[str, bytes]:
+        """Shape of the model and files of the tokenizer; the weights are the model's own business."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.model.config.save_pretrained(folder)
+            return {"config.json": (Path(folder) / "config.json").read_bytes(), **self.tokenizer.files()}
+
+    def coverage(self, document: Document) -> Counter[str]:
+        """Words without a piece of their own, and words longer than a window."""
+        found: Counter[str] = Counter()
+        for example in document.examples:
+            if example.pieces is None:
+                for ids in self.tokenizer.pieces(example.words):
+                    found["words without a piece, read as unknown"] += not ids
+                    found["words longer than a window, read from their first pieces"] += len(ids) > self.capacity
+        return +found
+
+    def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
+        """Sentences one by one or packed into rows; the cost counts pieces, special ones and overlaps included."""
+        lengths = [[len(word) for word in self._pieces(example)] for example in document.examples]
+        sums = [sum(words) for words in lengths]
+        if self.windows.unit == "document" and not any(example.query_length for example in document.examples):
+            groups = pack(sums, self.capacity, limit)
+        else:
+            groups = [(position, position + 1) for position in range(len(sums))]
+        marks = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
+        planned = []
+        for start, stop in groups:
+            cost = sum(sums[start:stop])
+            rows = 1
+            if cost > self.capacity:
+                cuts = cut(lengths[start], self.capacity, self.overlap)
+                rows, cost = len(cuts), sum(sum(lengths[start][begin:end]) for begin, end in cuts)
+            planned.append((start, stop, cost + rows * marks))
+        return planned
+
+    def inputs(
+        self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        examples = [example for group in groups for example in group]
+        width = max((len(example.words) for example in examples), default=0)
+        mask = np.zeros((len(examples), width), dtype=bool)
+        rows: list[list[int]] = []
+        reads: list[list[tuple[int, int, int]]] = []  # of each example, of each word: row, first piece, past the last
+        example_rows: list[list[int]] = []
+        for group in groups:
+            begin = len(rows)
+            found, group_reads = self._rows(group)
+            rows += found
+            position = 0
+            for example in group:
+                own = group_reads[position : position + len(example.words)]
+                mask[len(reads), : len(own)] = True
+                reads.append([(begin + row, start, stop) for row, start, stop in own])
+                used = sorted({row for row, _, _ in reads[-1]}) or [begin]
+                example_rows.append(used if len(group) == 1 else [])
+                position += len(example.words)
+        longest = max((len(row) for row in rows), default=0)
+        pieces = np.full((len(rows), longest), self.tokenizer.padding, dtype=np.int64)
+        piece_mask = np.zeros((len(rows), longest), dtype=bool)
+        for position, row in enumerate(rows):
+            pieces[position, : len(row)] = row
+            piece_mask[position, : len(row)] = True
+        word_pieces: list[int] = []
+        word_starts = np.zeros(len(examples) * width, dtype=np.int64)
+        for number, own in enumerate(reads):
+            for word in range(width):
+                word_starts[number * width + word] = len(word_pieces)
+                if word < len(own):
+                    row, start, stop = own[word]
+                    word_pieces.extend(range(row * longest + start, row * longest + stop))
+        tensors = {
+            "pieces": torch.from_numpy(pieces),
+            "piece_mask": torch.from_numpy(piece_mask),
+            "word_pieces": torch.tensor(word_pieces, dtype=torch.long),
+            "word_starts": torch.from_numpy(word_starts),
+            "mask": torch.from_numpy(mask),
+            "query_lengths": torch.tensor([example.query_length for example in examples], dtype=torch.long),
+        }
+        if all(example_rows):
+            starts = np.cumsum([0, *(len(used) for used in example_rows)])[:-1]
+            tensors["rows"] = torch.tensor([row for used in example_rows for row in used], dtype=torch.long)
+            tensors["row_starts"] = torch.tensor(starts, dtype=torch.long)
+        return tensors
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
+        """``(S, W, width)``; ``summary`` is the vector of the first special piece, averaged over an example's rows."""
+        mask = inputs["mask"]
+        hidden = self._encode(inputs["pieces"], inputs["piece_mask"])  # (B, T, H)
+        flat = hidden.reshape(-1, hidden.shape[-1])
+        words = F.embedding_bag(inputs["word_pieces"], flat, inputs["word_starts"], mode="mean")
+        words = self.dropout(words.view(*mask.shape, -1))
+        summary = None
+        if "rows" in inputs:
+            summary = F.embedding_bag(inputs["rows"], hidden[:, 0], inputs["row_starts"], mode="mean")
+        query = torch.arange(mask.shape[1], device=mask.device) < inputs["query_lengths"].unsqueeze(1)
+        return Encoding(words, mask, summary, query)
+
+    def _encode(self, pieces: Tensor, mask: Tensor) -> Tensor:
+        step = len(pieces) if self.training else ROWS_AT_ONCE
+        found = []
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            for start in range(0, len(pieces), max(1, step)):
+                part = slice(start, start + step)
+                found.append(
+                    self.model(input_ids=pieces[part], attention_mask=mask[part].long()).last_hidden_state
+                )
+        if not found:
+            return torch.zeros((0, 0, self.width), device=pieces.device)
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+    def _pieces(self, example: Example) -> list[list[int]]:
+        """Piece ids of each word, at least one and at most a window full."""
+        if example.pieces is not None:
+            return [[piece] for piece in example.pieces]
+        unknown = [self.tokenizer.unknown]
+        return [ids[: self.capacity] or unknown for ids in self.tokenizer.pieces(example.words)]
+
+    def _rows(self, group: Sequence[Example]) -> tuple[list[list[int]], list[tuple[int, int, int]]]:
+        """Rows of piece ids for one group, and for each word the row, the first piece to read and past the last."""
+        words = [ids for example in group for ids in self._pieces(example)]
+        lengths = [len(ids) for ids in words]
+        cuts = cut(lengths, self.capacity, self.overlap) or [(0, 0)]
+        rows, places = [], []
+        for start, stop in cuts:
+            row = list(self.tokenizer.prefix)
+            begins = []
+            for ids in words[start:stop]:
+                begins.append(len(row))
+                row += ids
+            rows.append(row + self.tokenizer.suffix)
+            places.append(begins)
+        reads = []
+        for word, row in enumerate(owners(lengths, cuts)):
+            begin = places[row][word - cuts[row][0]]
+            end = begin + lengths[word]
+            if self.config.pooling == "first":
+                end = begin + 1
+            elif self.config.pooling == "last":
+                begin = end - 1
+            reads.append((row, begin, end))
+        return rows, reads
+
+
+def _positions(model: Any, tokenizer: WordTokenizer) -> int:
+    """Pieces that the table of positions has room for; RoBERTa's begins behind the padding id."""
+    size = getattr(model.config, "max_position_embeddings", None) or 1_000_000
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    offset = (table.padding_idx + 1) if getattr(table, "padding_idx", None) is not None else 0
+    return size - offset

@@ -1,0 +1,151 @@
+"""JSON Lines: an object a line with ``words`` or ``text`` and spans; CLUENER is read as it is.
+
+Spans are a list of ``{"start", "end", "label"}`` or ``[start, end, label]``, or CLUENER's
+``{label: {string: [[start, end], ...]}}``. Positions count characters where there is a text, otherwise words.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from ner import files
+from ner.contracts import Section
+from ner.tags import encode
+from ner.text import WordRule, split_words
+from ner.types import Document, Example, InputError, Span
+
+extension = "jsonl"
+
+
+class Config(Section):
+    """JSON Lines."""
+
+    name: Literal["jsonl"] = "jsonl"
+    """File of ner/formats."""
+    text: str = "text"
+    """Key of the raw text."""
+    words: str = "words"
+    """Key of the list of words, where the text is already split."""
+    spans: str = "spans"
+    """Key of the spans; CLUENER calls it label."""
+    end: Literal["exclusive", "inclusive"] = "exclusive"
+    """Whether the end of a span is the position behind it or its last position."""
+    misaligned: Literal["error", "expand", "drop"] = "error"
+    """What happens to a span that begins or ends inside a word."""
+    encoding: str = "utf-8"
+    """Of the file."""
+
+
+def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
+    """Every line is a document of one example.
+
+    Raises:
+        InputError: With file and line, if a line is not such an object or a span does not fit the text.
+    """
+    lines = 0
+    for number, line in files.decoded_lines(path, config.encoding):
+        line = line.removeprefix("\ufeff") if number == 1 else line
+        if not line.strip():
+            continue
+        lines += 1
+        place = f"{path}:{number}"
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{place}: expected a JSON object, found {_reason(error)}") from None
+        if not isinstance(value, dict):
+            raise InputError(f"{place}: expected a JSON object, found {type(value).__name__}")
+        example = _example(value, config, words, place)
+        example.source, example.line = path, number
+        if keep:
+            example.fields = value
+        yield Document([example], str(value.get("id", number - 1)), path)
+    if not lines:
+        raise InputError(f"{path}: expected JSON objects, found an empty file")
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+def _example(value: dict[str, Any], config: Config, rule: WordRule, place: str) -> Example:
+    given = value.get(config.words)
+    text = value.get(config.text)
+    offsets = None
+    if isinstance(given, list) and all(isinstance(word, str) for word in given):
+        example = Example(list(given))
+    elif isinstance(text, str):
+        split, offsets = split_words(text, rule)
+        example = Example(split, text=text, offsets=offsets)
+    else:
+        raise InputError(f"{place}: expected '{config.words}' (a list of strings) or '{config.text}' (a string)")
+    if config.spans in value:
+        for start, end, label in _spans(value[config.spans], place, config.spans):
+            end += config.end == "inclusive"
+            span = _aligned(start, end, label, offsets, example, config.misaligned, place)
+            if span is not None:
+                example.spans.append(span)
+        example.spans.sort()
+        example.tags = encode(example.spans, len(example.words))
+    return example
+
+
+def _spans(value: Any, place: str, key: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end as written, label."""
+    found: list[Any] = []
+    if isinstance(value, dict):
+        for label, strings in value.items():
+            for positions in strings.values() if isinstance(strings, dict) else [None]:
+                found += [[*pair, label] for pair in positions] if isinstance(positions, list) else [None]
+    elif isinstance(value, list):
+        found = [[item.get("start"), item.get("end"), item.get("label")] if isinstance(item, dict) else item for item in value]
+    else:
+        found = [None]
+    for item in found:
+        if not isinstance(item, list) or [type(x) for x in item] != [int, int, str]:
+            raise InputError(f"{place}: expected spans in '{key}' as start, end, label, found {json.dumps(value)[:60]}")
+        yield item[0], item[1], item[2]
+
+
+def _aligned(
+    start: int, end: int, label: str, offsets: list[tuple[int, int]] | None, example: Example, rule: str, place: str
+) -> Span | None:
+    """The span in words; characters are carried over through the offsets."""
+    size = len(example.words) if example.text is None else len(example.text)
+    if not 0 <= start < end <= size:
+        raise InputError(f"{place}: expected a span within 0 and {size}, found {start} to {end}")
+    if offsets is None:
+        return Span(start, end, label)
+    first = bisect.bisect_right([stop for _, stop in offsets], start)
+    last = bisect.bisect_left([begin for begin, _ in offsets], end)
+    exact = first < last and offsets[first][0] == start and offsets[last - 1][1] == end
+    if exact or (rule == "expand" and first < last):
+        return Span(first, last, label)
+    if rule == "drop":
+        return None
+    text = example.text or ""
+    raise InputError(
+        f"{place}: span {start} to {end} ('{text[start:end][:40]}') begins or ends inside a word; choose another "
+        "data.words, or data.format.misaligned=expand or drop"
+    )
+
+
+def write(path: str, documents: Iterable[Document], config: Config) -> None:
+    """Objects as they were read with the predicted spans under ``predicted``, or new ones.
+
+    Positions count as in the input: characters where there is a text, and the end in- or exclusive.
+    """
+    with files.open_text(path) as file:
+        for document in documents:
+            for example in document.examples:
+                entities = example.entities()
+                for entity in entities:
+                    entity["end"] -= config.end == "inclusive"
+                value = dict(example.fields) or (
+                    {config.text: example.text} if example.text is not None else {config.words: example.words}
+                )
+                value["predicted"] = entities
+                file.write(json.dumps(value, ensure_ascii=False) + "\n")

@@ -1,0 +1,49 @@
+"""Tags found: F1 of every tag, their mean weighted by gold frequency, and accuracy, over the whole split.
+
+Easy to raise by the many ``O``; stands beside the entity scores because it is what many experiment notes report.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ner.types import Example
+
+
+def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
+    """``gold <tag>``, ``predicted <tag>``, ``correct <tag>``; words without a gold tag do not count."""
+    counts: Counter[str] = Counter()
+    for left, right in zip(gold, predicted, strict=True):
+        if left.tags is None or right.tags is None:
+            continue
+        for (wanted, found), number in Counter(zip(left.tags, right.tags, strict=True)).items():
+            counts[f"gold {wanted}"] += number
+            counts[f"predicted {found}"] += number
+            if wanted == found:
+                counts[f"correct {wanted}"] += number
+    return counts
+
+
+def scores(counts: Counter[str]) -> dict[str, Any]:
+    """``f1`` by tag, ``weighted_f1``, ``accuracy``."""
+    tags = sorted({key.partition(" ")[2] for key in counts})
+    f1 = {}
+    for tag in tags:
+        gold, predicted, correct = (counts[f"{kind} {tag}"] for kind in ("gold", "predicted", "correct"))
+        f1[tag] = 2 * correct / (gold + predicted) if gold + predicted else 0.0
+    words = sum(counts[f"gold {tag}"] for tag in tags)
+    right = sum(counts[f"correct {tag}"] for tag in tags)
+    weighted = sum(f1[tag] * counts[f"gold {tag}"] for tag in tags)
+    return {
+        "f1": f1,
+        "weighted_f1": weighted / words if words else 0.0,
+        "accuracy": right / words if words else 0.0,
+    }
+
+
+def lines(scores: Mapping[str, Any]) -> list[str]:
+    """One line a tag, sorted, then the weighted mean."""
+    found = [f"f1 {tag}: {value:.4f}" for tag, value in sorted(scores["f1"].items())]
+    return [*found, f"f1-weighted: {scores['weighted_f1']:.4f}"]

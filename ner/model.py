@@ -1,0 +1,190 @@
+"""Encoder, context and decoder in a row, and the directory that holds a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+from numpy.random import Generator
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ner import files, units
+from ner.config import RunConfig, component, read_yaml, validate, write_yaml
+from ner.types import Annotation, Batch, Document, Example, InputError, Loss, Scores
+from ner.vocab import Vocabs
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.yaml"
+LABELS = "labels.json"
+
+
+class Model(nn.Module):
+    """What training and prediction share.
+
+    Args:
+        units: Words, or the pieces of a tokenizer.
+        encoder, context, decoder: See ``ner.contracts``; context may be None.
+        vocabs: Of the training data; only labels and scheme are needed.
+    """
+
+    def __init__(self, units: units.Units, encoder: Any, context: Any, decoder: Any, vocabs: Vocabs) -> None:
+        super().__init__()
+        self.units, self.vocabs = units, vocabs
+        self.encoder, self.context, self.decoder = encoder, context or nn.Identity(), decoder
+
+    def forward(self, batch: Batch) -> tuple[Loss, Scores]:
+        """Loss sums by part, and the scores to decode."""
+        encoding = self.context(self.encoder(batch.inputs))
+        scores = self.decoder(encoding)
+        return self.decoder.loss(scores, batch.targets, encoding.mask), scores
+
+    def batch(self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None) -> Batch:
+        """Tensors of groups of examples in units, on the CPU."""
+        examples = [example for group in groups for example in group]
+        targets, counts = self.decoder.targets(examples)
+        return Batch(self.encoder.inputs(groups, generators), targets, counts, examples)
+
+    def split(self, document: Document) -> Document:
+        """The document in units."""
+        return Document(self.units.split(document.examples), document.id, document.source, document.scheme)
+
+    def answer(self, examples: Sequence[Example], annotations: Sequence[Annotation]) -> list[Example]:
+        """Examples in units with the decoder's answers in place of the gold ones."""
+        answered = []
+        for example, annotation in zip(examples, annotations, strict=True):
+            answered.append(
+                Example(
+                    words=example.words,
+                    spans=annotation.spans,
+                    tags=annotation.tags,
+                    labels=annotation.labels,
+                    answers=annotation.answers,
+                    text=example.text,
+                    offsets=example.offsets,
+                    fields=example.fields,
+                    query_length=example.query_length,
+                    pieces=example.pieces,
+                    source=example.source,
+                    line=example.line,
+                    rows=example.rows,
+                )
+            )
+        return answered
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that are trained."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+
+def build(config: RunConfig, documents: Sequence[Document]) -> Model:
+    """A new model for training documents: vocabularies are learned from them, pretrained weights are fetched.
+
+    Raises:
+        InputError: If the documents have nothing to learn from, or something pretrained is not found.
+    """
+    scheme = documents[0].scheme
+    parts = units.build(config.unit.name, config.unit.tokenizer, scheme)
+    vocabs = Vocabs.learn((unit for document in documents for unit in parts.split(document.examples)), scheme)
+    encoder = component("encoders", config.encoder.name).build(config.encoder, vocabs, config.windows)
+    return _assemble(config, vocabs, parts, encoder)
+
+
+def _rebuild(config: RunConfig, vocabs: Vocabs, saved: Mapping[str, bytes]) -> Model:
+    """The model that was saved, weights still to be loaded; nothing is fetched."""
+
+    def below(folder: str) -> dict[str, bytes]:
+        prefix = f"{folder}/"
+        return {name.removeprefix(prefix): data for name, data in saved.items() if name.startswith(prefix)}
+
+    parts = units.build(config.unit.name, config.unit.tokenizer, vocabs.scheme, below("unit"))
+    module = component("encoders", config.encoder.name)
+    return _assemble(config, vocabs, parts, module.build(config.encoder, vocabs, config.windows, below("encoder")))
+
+
+def _assemble(config: RunConfig, vocabs: Vocabs, parts: units.Units, encoder: Any) -> Model:
+    context, width = None, encoder.width
+    if config.context is not None:
+        context = component("context", config.context.name).build(config.context, width)
+        width = context.width
+    decoder = component("decoders", config.decoder.name).build(config.decoder, width, vocabs)
+    return Model(parts, encoder, context, decoder, vocabs)
+
+
+def save(model: Model, config: RunConfig, directory: Path) -> None:
+    """Write a model directory: the manifest comes last, so a directory whose manifest verifies is whole."""
+    contents = {
+        CONFIG: write_yaml(config).encode(),
+        LABELS: model.vocabs.to_bytes(),
+        **{f"encoder/{name}": data for name, data in model.encoder.files().items()},
+        **{f"unit/{name}": data for name, data in model.units.files().items()},
+    }
+    for name, data in contents.items():
+        path = directory / name
+        if not path.is_file() or path.read_bytes() != data:
+            files.write_bytes(path, data)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    temporary = directory / f".{WEIGHTS}.part"
+    save_file(weights, temporary)
+    temporary.replace(directory / WEIGHTS)
+    files.write_manifest(directory, [*contents, WEIGHTS])
+
+
+def load(directory: str | Path) -> tuple[Model, RunConfig]:
+    """A model from its directory; every file is checked first, nothing is fetched, nothing is unpickled.
+
+    Raises:
+        InputError: If a file is missing, changed, or does not fit the others.
+    """
+    directory = Path(directory)
+    names = files.verify(directory)
+    for needed in (CONFIG, LABELS, WEIGHTS):
+        if needed not in names:
+            raise InputError(f"{directory / files.MANIFEST}: expected an entry {needed}, found none")
+    text = (directory / CONFIG).read_text(encoding="utf-8")
+    config: RunConfig = validate(RunConfig, read_yaml(text, str(directory / CONFIG)))
+    try:
+        vocabs = Vocabs.from_bytes((directory / LABELS).read_bytes())
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{directory / LABELS}: not the labels of a model ({error})") from None
+    saved = {name: (directory / name).read_bytes() for name in names if name.startswith(("encoder/", "unit/"))}
+    model = _rebuild(config, vocabs, saved)
+    try:
+        weights = load_file(directory / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{directory / WEIGHTS}: not a safetensors file ({error})") from None
+    expected = model.state_dict()
+    for name in sorted(expected.keys() | weights.keys()):
+        wanted, found = (tuple(t[name].shape) if name in t else "no tensor" for t in (expected, weights))
+        if wanted != found:
+            raise InputError(f"{directory / WEIGHTS}: expected {wanted} for {name}, found {found}; another model's file?")
+    model.load_state_dict(weights)
+    return model.eval(), config
+
+
+def find_runs(root: Path) -> list[Path]:
+    """Directories below ``root`` that hold a model, the newest first; copies inside a run do not count."""
+    found = [path.parent for path in root.rglob(files.MANIFEST)]
+    found = [path for path in found if not (path.parent / files.MANIFEST).exists()]
+    return sorted(found, key=lambda path: ((path / files.MANIFEST).stat().st_mtime_ns, str(path)), reverse=True)
+
+
+def newest_run(root: Path = Path("runs")) -> Path:
+    """The newest run that holds a verified model.
+
+    Raises:
+        InputError: If there is none.
+    """
+    for path in find_runs(root):
+        try:
+            files.verify(path)
+        except InputError:
+            continue
+        return path
+    raise InputError(f"{root}/: no run with a model there; train one (python train.py --config ...) or give --run DIR")
+
+

@@ -1,0 +1,218 @@
+"""Documents in, annotated documents out: one path for evaluation, prediction and the Python interface."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+
+from ner import batching, runtime
+from ner.config import BatchConfig, RunConfig, component
+from ner.model import Model, load
+from ner.text import split_words
+from ner.types import Document, Example
+
+CHUNK = 2000
+"""Examples that are sorted by length together; more documents are read only when these are done."""
+
+
+@dataclass
+class Chunk:
+    """Some documents with what the model says of them.
+
+    ``losses`` and ``counts`` are sums over the chunk by part of the loss.
+    """
+
+    gold: list[Document]
+    predicted: list[Document]
+    losses: dict[str, float] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def annotate(
+    model: Model, documents: Iterable[Document], batch: BatchConfig, device: Any, precision: Any = None
+) -> Iterator[Chunk]:
+    """Annotated copies of documents, in order.
+
+    Args:
+        model: On ``device``.
+        documents: Read lazily, in chunks.
+        batch: Size of the batches; it changes nothing but speed and memory.
+        device: Where to compute.
+        precision: Dtype of autocast, or None.
+    """
+    training = model.training
+    model.eval()
+    try:
+        for chunk in _chunks(documents):
+            yield _annotate(model, chunk, batch, device, precision)
+    finally:
+        model.train(training)
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    chunk: list[Document] = []
+    size = 0
+    for document in documents:
+        chunk.append(document)
+        size += max(1, len(document.examples))
+        if size >= CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+@torch.inference_mode()
+def _annotate(
+    model: Model, documents: list[Document], batch: BatchConfig, device: Any, precision: Any
+) -> Chunk:
+    split = [model.split(document) for document in documents]
+    groups = batching.plan(split, model.encoder.plan, batch.unit, batch.size)
+    answers: list[list[Example | None]] = [[None] * len(document.examples) for document in split]
+    chunk = Chunk(documents, [])
+    for positions in batching.sorted_batches(groups, batch.unit, batch.size):
+        chosen = [groups[position] for position in positions]
+        examples = [split[group.document].examples[group.start : group.stop] for group in chosen]
+        tensors = model.batch(examples).to(device)
+        with runtime.autocast(device, precision):
+            losses, scores = model(tensors)
+        for part, loss in losses.items():
+            chunk.losses[part] = chunk.losses.get(part, 0.0) + float(loss)
+        chunk.counts.update(tensors.counts)
+        answered = iter(model.answer(tensors.examples, model.decoder.decode(scores, tensors.inputs["mask"])))
+        for group in chosen:
+            for position in range(group.start, group.stop):
+                answers[group.document][position] = next(answered)
+    for document, found in zip(documents, answers, strict=True):
+        merged = model.units.merge(document.examples, [example for example in found if example is not None])
+        chunk.predicted.append(replace(document, examples=merged))
+    return chunk
+
+
+@dataclass
+class Evaluation:
+    """Scores of a split.
+
+    ``scores`` holds each metric's result under its name; ``loss`` is the mean over what was counted, parts added.
+    """
+
+    loss: float
+    sentences: int
+    words: int
+    scores: dict[str, Any]
+
+    def to_json(self, split: str) -> dict[str, Any]:
+        """Plain values."""
+        counts = {"sentences": self.sentences, "words": self.words}
+        return {"split": split, **counts, "loss": self.loss, **self.scores}
+
+    def lines(self, split: str) -> list[str]:
+        """What the log says: one line per figure."""
+        found = [f"{split} loss: {self.loss:.4f}"]
+        for name, scores in self.scores.items():
+            found += [f"{split} {line}" for line in component("metrics", name).lines(scores)]
+        return found
+
+
+class Scorer:
+    """Adds up counts; divides once.
+
+    Args:
+        metrics: Names of files in ``ner/metrics``.
+    """
+
+    def __init__(self, metrics: Sequence[str]) -> None:
+        self.metrics = {name: component("metrics", name) for name in metrics}
+        self.totals: dict[str, Counter[str]] = {name: Counter() for name in metrics}
+        self.losses: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.sentences = self.words = 0
+
+    def add(self, gold: Sequence[Example], predicted: Sequence[Example]) -> None:
+        """Count examples that are scored at once."""
+        for name, metric in self.metrics.items():
+            self.totals[name].update(metric.count(gold, predicted))
+        self.sentences += len(gold)
+        self.words += sum(len(example.words) for example in gold)
+
+    def add_loss(self, losses: dict[str, float], counts: dict[str, int]) -> None:
+        """Add sums of the loss, and what they are summed over."""
+        for part, loss in losses.items():
+            self.losses[part] += loss  # type: ignore[assignment]  # a Counter adds floats as well
+        self.counts.update(counts)
+
+    def add_chunk(self, chunk: Chunk) -> None:
+        """Count a chunk example by example, so that batches cannot change a score."""
+        self.add_loss(chunk.losses, chunk.counts)
+        for gold, predicted in zip(chunk.gold, chunk.predicted, strict=True):
+            for left, right in zip(gold.examples, predicted.examples, strict=True):
+                self.add([left], [right])
+
+    def result(self) -> Evaluation:
+        """Scores of everything so far."""
+        loss = sum(total / max(1, self.counts[part]) for part, total in self.losses.items())
+        scores = {name: metric.scores(self.totals[name]) for name, metric in self.metrics.items()}
+        return Evaluation(float(loss), self.sentences, self.words, scores)
+
+
+class Tagger:
+    """A trained model that answers.
+
+    Args:
+        model: In evaluation mode.
+        config: Of its run.
+        device: ``auto``, ``cpu``, ``cuda`` ...
+    """
+
+    def __init__(self, model: Model, config: RunConfig, device: str = "auto") -> None:
+        self.config = config
+        self.device = runtime.choose_device(device)
+        self.precision = runtime.choose_precision("auto", self.device)
+        self.model = model.to(self.device)
+
+    @classmethod
+    def load(cls, directory: str | Path, device: str = "auto") -> Tagger:
+        """From a run directory; fetches nothing."""
+        return cls(*load(directory), device=device)
+
+    def annotate(self, documents: Iterable[Document]) -> Iterator[Chunk]:
+        """Annotated documents in chunks, read lazily."""
+        return annotate(self.model, documents, self.config.batch, self.device, self.precision)
+
+    @overload
+    def tag(self, text: str | Sequence[str] | Document) -> Document: ...
+
+    @overload
+    def tag(self, text: Sequence[Document] | Sequence[Sequence[str]]) -> list[Document]: ...
+
+    def tag(self, text: Any) -> Any:
+        """Annotated documents.
+
+        Args:
+            text: A ``str`` is raw text, split as the model's ``data.words`` says, and the answer has character
+                offsets; a list of ``str`` is one sentence in words; a :class:`~ner.types.Document` is itself. A list
+                of sentences or of documents gives a list.
+
+        Raises:
+            TypeError: If it is none of these.
+        """
+        single = isinstance(text, (str, Document)) or (len(text) > 0 and all(isinstance(word, str) for word in text))
+        documents = [self._document(item) for item in ([text] if single else text)]
+        found = [document for chunk in self.annotate(documents) for document in chunk.predicted]
+        return found[0] if single else found
+
+    def _document(self, item: Any) -> Document:
+        if isinstance(item, Document):
+            return item
+        scheme = self.model.vocabs.scheme
+        if isinstance(item, str):
+            words, offsets = split_words(item, self.config.data.words)
+            return Document([Example(words, text=item, offsets=offsets)], scheme=scheme)
+        if isinstance(item, Sequence) and all(isinstance(word, str) for word in item):
+            return Document([Example(list(item))], scheme=scheme)
+        raise TypeError(f"expected a text, a list of words or a Document, found {type(item).__name__}")

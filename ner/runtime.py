@@ -1,0 +1,101 @@
+"""The machine: device, seed, precision, log and progress bars."""
+
+from __future__ import annotations
+
+import random
+import sys
+import warnings
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, Any
+
+from ner.types import InputError
+
+
+def choose_device(name: str) -> Any:
+    """A torch device; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        InputError: If there is no such device.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"config.device: {name} cannot be used ({str(error).splitlines()[0]})") from None
+    return device
+
+
+def choose_precision(name: str, device: Any) -> Any:
+    """The dtype of autocast, or None for float32; ``auto`` takes bfloat16 on a GPU that has it.
+
+    Raises:
+        InputError: If the device cannot compute in it.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else None
+    if name == "fp16" and device.type == "cpu":
+        raise InputError("config.training.precision: fp16 needs a GPU; choose bf16, float32 or auto")
+    return {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+
+
+def autocast(device: Any, dtype: Any) -> AbstractContextManager[Any]:
+    """Mixed precision, or nothing where dtype is None."""
+    import torch
+
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+
+
+def set_seed(seed: int) -> None:
+    """Of Python, NumPy and torch."""
+    import numpy
+    import torch
+
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def set_up_log(stream: IO[str] | None = None, file: Path | None = None) -> None:
+    """Plain lines on a stream, above any progress bar, and lines with the time in a file."""
+    from loguru import logger
+    from tqdm import tqdm
+
+    out = stream or sys.stdout
+    logger.remove()
+    logger.add(lambda text: tqdm.write(text, file=out, end=""), format=_console_format, level="INFO", colorize=False)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        logger.add(file, format="{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}", level="DEBUG", encoding="utf-8")
+    warnings.showwarning = lambda message, category, *_: logger.warning("{}: {}", category.__name__, message)
+    _quieten_transformers()
+
+
+def _console_format(record: Any) -> str:
+    return "{message}\n" if record["level"].no < 30 else "{level}: {message}\n"
+
+
+def _quieten_transformers() -> None:
+    """Its bars and advice on stderr speak of loading, which our own log says in one line."""
+    import logging
+    import os
+
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TQDM_MININTERVAL", "0.2")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+
+
+def progress(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
+    """A tqdm bar on stderr that vanishes when done; none when stderr is not a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(iterable, leave=False, disable=not sys.stderr.isatty(), dynamic_ncols=True, file=sys.stderr, **options)

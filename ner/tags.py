@@ -1,0 +1,228 @@
+"""Spans to tags and back, and which tag may follow which.
+
+A scheme is a table: which prefix marks the first, inner, last and only word of an entity. One reader and one writer
+serve them all.
+
+Sources: Ramshaw and Marcus (1995) for IOB1; Tjong Kim Sang and Veenstra (1999) for IOB2, called BIO here; Ratinov and
+Roth (2009) for BILOU, of which BIOES and BMES are renamings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from ner.types import Example, Span
+
+OUTSIDE = "O"
+PLAIN = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """Prefixes of the first, inner, last and only word; ``closed`` when every entity must show its end."""
+
+    first: str
+    inner: str
+    last: str
+    single: str
+    closed: bool = False
+
+    @property
+    def prefixes(self) -> frozenset[str]:
+        """All prefixes that may occur."""
+        return frozenset((self.first, self.inner, self.last, self.single))
+
+
+SCHEMES = {
+    "bio": Scheme("B", "I", "I", "B"),
+    "iob1": Scheme("I", "I", "I", "I"),  # plus B on an entity that touches one of its own label
+    "io": Scheme("I", "I", "I", "I"),
+    "bioes": Scheme("B", "I", "E", "S", closed=True),
+    "bmes": Scheme("B", "M", "E", "S", closed=True),
+    "bilou": Scheme("B", "I", "L", "U", closed=True),
+}
+
+_STARTS = frozenset("BSU")
+_STOPS = frozenset("ESLU")
+PREFIXES = frozenset("BIMESLU")
+
+
+def split(tag: str) -> tuple[str, str]:
+    """Prefix and label: ``B-PER`` -> ``("B", "PER")``; ``O`` -> ``("O", "")``. The label may hold hyphens itself."""
+    prefix, _, label = tag.partition("-")
+    return prefix, label
+
+
+def is_valid(tag: str) -> bool:
+    """Whether a tag is ``O`` or a known prefix, a hyphen and a label."""
+    prefix, label = split(tag)
+    return tag == OUTSIDE or (prefix in PREFIXES and bool(label))
+
+
+def decode(tags: Sequence[str], strict: bool = False) -> list[Span]:
+    """Spans of a sequence of tags in any scheme, read as the CoNLL evaluation script reads them.
+
+    A prefix of the beginning opens a span; so does any other prefix after ``O``, after an end, or after another label.
+
+    Args:
+        tags: Valid tags, see :func:`is_valid`.
+        strict: Drop the spans that open without a prefix of the beginning (BIO only).
+    """
+    spans: list[Span] = []
+    start, label, open_ = 0, "", False
+    for position, tag in enumerate(tags):
+        prefix, this = split(tag)
+        if open_ and (tag == OUTSIDE or prefix in _STARTS or this != label):
+            spans.append(Span(start, position, label))
+            open_ = False
+        if tag == OUTSIDE:
+            continue
+        if not open_:
+            start, label, open_ = position, this, True
+        if prefix in _STOPS:
+            spans.append(Span(start, position + 1, label))
+            open_ = False
+    if open_:
+        spans.append(Span(start, len(tags), label))
+    if strict:
+        spans = [span for span in spans if tags[span.start].startswith("B")]
+    return spans
+
+
+def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]:
+    """Tags of a sequence of ``length`` words; spans that overlap others are reduced first, see :func:`flatten`."""
+    table = SCHEMES[scheme]
+    tags = [OUTSIDE] * length
+    before: Span | None = None
+    for span in flatten(spans):
+        if span.end - span.start == 1:
+            tags[span.start] = f"{table.single}-{span.label}"
+        else:
+            tags[span.start : span.end] = [f"{table.inner}-{span.label}"] * (span.end - span.start)
+            tags[span.start] = f"{table.first}-{span.label}"
+            tags[span.end - 1] = f"{table.last}-{span.label}"
+        if scheme == "iob1" and before and before.end == span.start and before.label == span.label:
+            tags[span.start] = f"B-{span.label}"
+        before = span
+    return tags
+
+
+def flatten(spans: Iterable[Span]) -> list[Span]:
+    """The spans that one row of tags can hold, by position: of overlapping ones the longest, then the first."""
+    ordered = sorted(spans)
+    if all(left.end <= right.start for left, right in zip(ordered, ordered[1:], strict=False)):
+        return ordered
+    kept: list[Span] = []
+    for span in sorted(ordered, key=lambda span: (span.start - span.end, span.start)):
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return sorted(kept)
+
+
+def convert(tags: Sequence[str], scheme: str) -> list[str]:
+    """The same spans written in another scheme."""
+    return encode(decode(tags), len(tags), scheme)
+
+
+class Detector:
+    """Finds out in which scheme a file is written; one pass, constant memory.
+
+    Tags without a known prefix are plain ones (parts of speech), but beside ``O`` or prefixed tags they are mistakes.
+    """
+
+    def __init__(self) -> None:
+        self.prefixes: set[str] = set()
+        self.plain = False
+        self.outside = False
+        self._opened_by_inner = 0
+        self._opened_by_first = 0
+
+    def add(self, tags: Sequence[str]) -> None:
+        """Take note of the tags of one sentence."""
+        before = OUTSIDE
+        for tag in tags:
+            prefix, label = split(tag)
+            if tag != OUTSIDE and is_valid(tag):
+                self.prefixes.add(prefix)
+                if split(before)[1] != label:
+                    self._opened_by_inner += prefix == "I"
+                    self._opened_by_first += prefix == "B"
+            elif tag == OUTSIDE:
+                self.outside = True
+            else:
+                self.plain = True
+            before = tag
+
+    @property
+    def scheme(self) -> str:
+        """The scheme, ``none`` for plain tags, ``mixed`` where they stand beside ``O`` or prefixed ones."""
+        if self.plain:
+            return "mixed" if self.prefixes or self.outside else PLAIN
+        if self.prefixes & {"L", "U"}:
+            return "bilou"
+        if "M" in self.prefixes:
+            return "bmes"
+        if self.prefixes & {"E", "S"}:
+            return "bioes"
+        if self.prefixes == {"I"}:
+            return "io"
+        return "iob1" if self._opened_by_inner > self._opened_by_first else "bio"
+
+
+class TagSet:
+    """The tags that a decoder knows, in a fixed order, with their ids.
+
+    Args:
+        labels: Entity types, or the tags themselves when ``scheme`` is ``none``.
+        scheme: ``bio``, ``bioes`` ... or ``none`` for plain tags.
+    """
+
+    def __init__(self, labels: Collection[str], scheme: str) -> None:
+        self.scheme = scheme
+        if scheme == PLAIN:
+            self.names = sorted(labels)
+        else:
+            prefixes = sorted(SCHEMES[scheme].prefixes)
+            self.names = [OUTSIDE, *(f"{prefix}-{label}" for label in sorted(labels) for prefix in prefixes)]
+        self.ids = {name: position for position, name in enumerate(self.names)}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def targets(self, example: Example, unknown: int) -> list[int]:
+        """Tag id of each word; ``unknown`` for tags that the set does not hold and for untagged examples."""
+        if example.tags is None:
+            return [unknown] * len(example.words)
+        if self.scheme == PLAIN:
+            tags = example.tags
+        else:
+            tags = encode(example.spans, len(example.words), self.scheme)
+        return [self.ids.get(tag, unknown) for tag in tags]
+
+    def read(self, ids: Sequence[int]) -> tuple[list[str], list[Span]]:
+        """BIO or plain tags, and spans, of decoded ids. BIO tags come as decoded, unrepaired."""
+        tags = [self.names[position] for position in ids]
+        if self.scheme == PLAIN:
+            return tags, []
+        spans = decode(tags)
+        return (tags if self.scheme == "bio" else encode(spans, len(tags))), spans
+
+    def allowed(self) -> tuple[list[bool], list[list[bool]], list[bool]]:
+        """Which tags may come first, ``[previous][next]`` which may follow, and which may come last."""
+        first = [self._may_follow(OUTSIDE, name) for name in self.names]
+        follow = [[self._may_follow(previous, name) for name in self.names] for previous in self.names]
+        last = [self._may_follow(name, OUTSIDE) for name in self.names]
+        return first, follow, last
+
+    def _may_follow(self, previous: str, following: str) -> bool:
+        if self.scheme == PLAIN:
+            return True
+        table = SCHEMES[self.scheme]
+        opening = {table.first, table.inner}
+        continuing = {table.inner, table.last} - {table.single}
+        before, label = split(previous)
+        prefix, this = split(following)
+        if prefix in continuing:
+            return before in opening and label == this
+        return not (table.closed and before in opening)

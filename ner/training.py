@@ -1,0 +1,171 @@
+"""The training loop: yields progress; the caller shows it and saves the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from ner import batching, runtime
+from ner.config import BatchConfig, TrainingConfig
+from ner.model import Model
+from ner.optimize import build_optimizer, build_schedule, parameter_groups
+from ner.predict import Evaluation, Scorer, annotate
+from ner.types import Batch, Document, Example, InputError, NonFiniteLoss
+
+
+@dataclass
+class State:
+    """Everything that training changes besides the model."""
+
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LambdaLR
+    scaler: torch.amp.GradScaler
+    step: int = 0
+    epoch: int = 0
+    best: float = -math.inf
+    best_epoch: int = 0
+
+
+@dataclass
+class Progress:
+    """After each step; ``evaluations`` by split only when an epoch ends, ``best`` says whether it is to be kept."""
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    learning_rates: dict[str, float]
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
+    best: bool = False
+
+
+def train(
+    model: Model,
+    documents: Sequence[Document],
+    valid: Sequence[Document] | None,
+    training: TrainingConfig,
+    batch: BatchConfig,
+    metrics: Sequence[str],
+    seed: int,
+    device: Any,
+) -> Iterator[Progress]:
+    """Train a model in place.
+
+    Args:
+        model: On ``device``.
+        documents: To learn from, in words.
+        valid: To choose the best epoch, or None.
+        training, batch: Sections of the configuration.
+        metrics: Names of files in ``ner/metrics``.
+        seed: Of order and augmentation; dropout draws from torch's own generator.
+        device: Where to compute.
+
+    Yields:
+        Progress after each step; the last one of an epoch has its evaluations. Train scores are those of the forwards
+        that trained.
+
+    Raises:
+        NonFiniteLoss: Before the step that it would have spoiled.
+        InputError: If the monitored score does not exist.
+    """
+    split = [model.split(document) for document in documents]
+    groups = batching.plan(split, model.encoder.plan, batch.unit, batch.size)
+    epochs = [batching.epoch_batches(groups, batch.unit, batch.size, seed, epoch) for epoch in range(training.epochs)]
+    steps = sum(map(len, epochs))
+    optimizer = build_optimizer(
+        training.optimizer, parameter_groups(model, training.learning_rate, training.weight_decay)
+    )
+    precision = runtime.choose_precision(training.precision, device)
+    state = State(
+        optimizer,
+        build_schedule(training.schedule, optimizer, steps, training.warmup),
+        torch.amp.GradScaler(device.type, enabled=precision == torch.float16),
+    )
+    first_sentence = np.cumsum([0, *(len(document.examples) for document in documents)])
+    for epoch, batches in enumerate(epochs):
+        model.train()
+        state.epoch = epoch + 1
+        scorer = Scorer(metrics)
+        progress = None
+        for positions in batches:
+            if progress is not None:
+                yield progress
+            chosen = [groups[position] for position in positions]
+            examples = [split[group.document].examples[group.start : group.stop] for group in chosen]
+            generators = [
+                np.random.default_rng([seed, epoch, first_sentence[group.document] + position])
+                for group in chosen
+                for position in range(group.start, group.stop)
+            ]
+            tensors = model.batch(examples, generators)
+            if device.type == "cuda":
+                tensors = tensors.pin_memory()
+            tensors = tensors.to(device)
+            loss, decoded = _step(model, tensors, state, training.max_grad_norm, device, precision, scorer)
+            gold = [e for group in chosen for e in documents[group.document].examples[group.start : group.stop]]
+            scorer.add(gold, model.units.merge(gold, decoded))
+            rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
+            progress = Progress(state.epoch, state.step, steps, loss, rates)
+        assert progress is not None, "a training file has sentences"
+        progress.evaluations["train"] = scorer.result()
+        if valid is not None:
+            scorer = Scorer(metrics)
+            for chunk in annotate(model, valid, batch, device, precision):
+                scorer.add_chunk(chunk)
+            progress.evaluations["valid"] = scorer.result()
+        if training.select == "last" or valid is None:
+            progress.best, state.best_epoch = True, state.epoch
+        else:
+            score = monitored(progress.evaluations["valid"], training.monitor)
+            if score > state.best:
+                progress.best, state.best, state.best_epoch = True, score, state.epoch
+        yield progress
+
+
+def _step(
+    model: Model, batch: Batch, state: State, max_norm: float | None, device: Any, precision: Any, scorer: Scorer
+) -> tuple[float, list[Example]]:
+    """One step; gives the loss and what the model said of the batch before it."""
+    state.step += 1
+    state.optimizer.zero_grad(set_to_none=True)
+    with runtime.autocast(device, precision):
+        losses, scores = model(batch)
+    loss = torch.stack([total / max(1, batch.counts[part]) for part, total in losses.items()]).sum()
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise NonFiniteLoss("the loss", state.step, batch.examples)
+    state.scaler.scale(loss).backward()
+    state.scaler.unscale_(state.optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm or math.inf)
+    if not bool(torch.isfinite(norm)) and not state.scaler.is_enabled():
+        raise NonFiniteLoss("the gradient", state.step, batch.examples)
+    state.scaler.step(state.optimizer)  # in fp16 a step with an overflow is left out and the scale lowered
+    state.scaler.update()
+    state.schedule.step()
+    scorer.add_loss({part: float(total.detach()) for part, total in losses.items()}, batch.counts)
+    detached = {name: tensor.detach() for name, tensor in scores.items()}
+    return value, model.answer(batch.examples, model.decoder.decode(detached, batch.inputs["mask"]))
+
+
+def monitored(evaluation: Evaluation, path: str) -> float:
+    """The score at a path such as ``entity.micro.f1``; ``loss`` is the loss, negated so that more is better.
+
+    Raises:
+        InputError: If there is no such score.
+    """
+    if path == "loss":
+        return -evaluation.loss
+    value: Any = evaluation.scores
+    for key in path.split("."):
+        if not isinstance(value, dict) or key not in value:
+            known = ", ".join(value) if isinstance(value, dict) else "nothing below it"
+            raise InputError(f"config.training.monitor: no score '{path}'; at '{key}' there are: {known}")
+        value = value[key]
+    if not isinstance(value, (int, float)):
+        raise InputError(f"config.training.monitor: '{path}' is a group of scores: {', '.join(value)}")
+    return float(value)

@@ -1,0 +1,191 @@
+"""The nouns that travel from a file of words to a score.
+
+Letters in tensor shapes, used in the whole project:
+
+==  ==========================  ==  =======================
+S   examples (sentences)        W   words of an example
+B   rows of pieces              T   pieces of a row
+U   distinct words of a batch   C   characters of a word
+H   hidden width                K   tags
+N   labels                      L   layers
+==  ==========================  ==  =======================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Loss = dict[str, "Tensor"]
+"""Part of the loss -> its sum over the batch (a scalar); ``Batch.counts`` says what to divide it by."""
+
+Scores = dict[str, "Tensor"]
+"""Named tensors that a decoder computes from an encoding; enough to compute the loss and to decode."""
+
+
+class InputError(Exception):
+    """Something that the user gave (file, configuration, run directory) cannot be used; one sentence says why."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A labelled stretch of words: ``start`` inclusive, ``end`` exclusive. The score takes no part in comparison."""
+
+    start: int
+    end: int
+    label: str
+    score: float | None = field(default=None, compare=False)
+
+
+@dataclass(slots=True)
+class Example:
+    """What a decoder labels at once: a sentence, a text, or a question with its passage.
+
+    Attributes:
+        words: The units that get a tag.
+        spans: Gold or predicted spans: the truth for everything that speaks of entities.
+        tags: BIO or plain tags, one per word: as they stood in the file (broken ones too) where the file is BIO or
+            plain, otherwise written from the spans; None when the example is not tagged.
+        labels: Classes of the whole example.
+        answers: Answers to the question, if the example is one.
+        text: The raw text, when there is one; ``offsets`` are then the ``(start, end)`` characters of each word.
+        fields: What else the source says of the example, kept for reports and for writing back.
+        query_length: How many of the words are the question.
+        pieces: Piece id of each word when the words are already pieces of a tokenizer, else None.
+        source, line: Where the example stands: a path and a line counted from 1.
+        rows: Position of each word's line in ``Document.lines``, when the lines were kept.
+    """
+
+    words: list[str]
+    spans: list[Span] = field(default_factory=list)
+    tags: list[str] | None = None
+    labels: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+    text: str | None = None
+    offsets: list[tuple[int, int]] | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    query_length: int = 0
+    pieces: list[int] | None = None
+    source: str = ""
+    line: int = 0
+    rows: list[int] | None = None
+
+    @property
+    def place(self) -> str:
+        """``file:line``, for messages."""
+        return f"{self.source}:{self.line}"
+
+    def entities(self) -> list[dict[str, Any]]:
+        """The spans as plain dictionaries: characters when the example has a text, otherwise words."""
+        found = []
+        for span in self.spans:
+            if self.text is not None and self.offsets is not None:
+                start, end = self.offsets[span.start][0], self.offsets[span.end - 1][1]
+                surface = self.text[start:end]
+            else:
+                start, end = span.start, span.end
+                surface = " ".join(self.words[start:end])
+            entity: dict[str, Any] = {"start": start, "end": end, "label": span.label, "text": surface}
+            if span.score is not None:
+                entity["score"] = span.score
+            found.append(entity)
+        return found
+
+
+@dataclass(slots=True)
+class Document:
+    """Neighbouring examples that belong together. A prediction is a copy with other spans, tags and labels.
+
+    Attributes:
+        examples: In the order of the source.
+        id: What the source calls the document, or its number.
+        source: Path of the file, or an empty string.
+        scheme: How the source writes tags (see ``ner.tags.SCHEMES``).
+        lines: The lines of the source, line ends included, when it was read to be written back.
+    """
+
+    examples: list[Example]
+    id: str = ""
+    source: str = ""
+    scheme: str = "bio"
+    lines: list[str] | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Padded tensors by name.
+
+    Attributes:
+        inputs: What the encoder asked for.
+        targets: What the decoder asked for.
+        counts: Part of the loss -> over how many words or examples it is summed. Integers, known before the first
+            backward pass, so that accumulation and several processes stay exact.
+        examples: The examples, in the order of the first dimension.
+    """
+
+    inputs: dict[str, Tensor]
+    targets: dict[str, Tensor]
+    counts: dict[str, int]
+    examples: Sequence[Example]
+
+    def to(self, device: Any) -> Batch:
+        """The same batch on a device; copies from pinned memory do not block."""
+        return Batch(
+            {name: tensor.to(device, non_blocking=True) for name, tensor in self.inputs.items()},
+            {name: tensor.to(device, non_blocking=True) for name, tensor in self.targets.items()},
+            self.counts,
+            self.examples,
+        )
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory."""
+        return Batch(
+            {name: tensor.pin_memory() for name, tensor in self.inputs.items()},
+            {name: tensor.pin_memory() for name, tensor in self.targets.items()},
+            self.counts,
+            self.examples,
+        )
+
+
+@dataclass(slots=True)
+class Encoding:
+    """What an encoder says of a batch. From here on nobody knows about pieces, windows or documents.
+
+    Attributes:
+        words: ``(S, W, H)``, zero where ``mask`` is false.
+        mask: ``(S, W)`` true on words.
+        summary: ``(S, H)`` the encoder's own vector of each example, or None.
+        query: ``(S, W)`` true on the words of the question, or None.
+    """
+
+    words: Tensor
+    mask: Tensor
+    summary: Tensor | None = None
+    query: Tensor | None = None
+
+
+class NonFiniteLoss(Exception):
+    """Loss or gradient is NaN or infinite; the step was not made and the weights are those before it."""
+
+    def __init__(self, what: str, step: int, examples: Sequence[Example]) -> None:
+        self.examples = list(examples)
+        places = ", ".join(example.place for example in self.examples[:5])
+        more = f" and {len(self.examples) - 5} more" if len(self.examples) > 5 else ""
+        super().__init__(
+            f"{what} is not finite at step {step}; stopped before the step. Sentences: {places}{more}. "
+            "Try a lower training.learning_rate, or training.precision=float32"
+        )
+
+
+@dataclass(slots=True)
+class Annotation:
+    """What a decoder says of one example."""
+
+    tags: list[str] | None = None
+    spans: list[Span] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
