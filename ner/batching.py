@@ -41,7 +41,8 @@ def plan(
     Args:
         documents: In units of the model.
         planner: An encoder's ``plan``.
-        unit, size: Of the batch: no group holds more sentences than a batch of ``size`` sentences.
+        unit: Of the batch.
+        size: Of the batch; no group holds more sentences than a batch of that many sentences.
     """
     limit = size if unit == "sentences" else None
     groups = []

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, ValidationInfo, model_validator
 
-from ner.contracts import Section
+from ner.contracts import Part, Section
 from ner.text import WordRule
 from ner.types import InputError
 
@@ -47,7 +47,7 @@ def component(folder: str, name: str) -> ModuleType:
 
 def part(folder: str, value: Any) -> Any:
     """The ``Config`` of a part from its YAML: a name, or a mapping with the key ``name``."""
-    if isinstance(value, Section):
+    if isinstance(value, Part):
         return value
     if isinstance(value, str):
         value = {"name": value}
@@ -99,10 +99,10 @@ def _part_of(folder: str) -> BeforeValidator:
     return BeforeValidator(validator)
 
 
-EncoderPart = Annotated[SerializeAsAny[Section], _part_of("encoders"), Field(json_schema_extra={"part": "encoders"})]
-ContextPart = Annotated[SerializeAsAny[Section], _part_of("context"), Field(json_schema_extra={"part": "context"})]
-DecoderPart = Annotated[SerializeAsAny[Section], _part_of("decoders"), Field(json_schema_extra={"part": "decoders"})]
-FormatPart = Annotated[SerializeAsAny[Section], _part_of("formats"), Field(json_schema_extra={"part": "formats"})]
+EncoderPart = Annotated[SerializeAsAny[Part], _part_of("encoders"), Field(json_schema_extra={"part": "encoders"})]
+ContextPart = Annotated[SerializeAsAny[Part], _part_of("context"), Field(json_schema_extra={"part": "context"})]
+DecoderPart = Annotated[SerializeAsAny[Part], _part_of("decoders"), Field(json_schema_extra={"part": "decoders"})]
+FormatPart = Annotated[SerializeAsAny[Part], _part_of("formats"), Field(json_schema_extra={"part": "formats"})]
 
 
 class DataConfig(Section):
@@ -229,7 +229,7 @@ class RunConfig(Section):
     """How much text makes a batch."""
     training: TrainingConfig = TrainingConfig()
     """How the model learns."""
-    metrics: list[str] = ["tag", "entity"]
+    metrics: tuple[str, ...] = ("tag", "entity")
     """What is scored: files of ner/metrics."""
     seed: int = Field(1, ge=0)
     """All randomness of the run."""

@@ -34,6 +34,13 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+class Part(Section):
+    """The configuration of a file of ours; every ``Config`` narrows ``name`` to that of its file."""
+
+    name: str
+    """The file."""
+
+
 class Encoder(Protocol):
     """From examples to one vector per word. A module.
 
@@ -108,7 +115,7 @@ class Decoder(Protocol):
 class Format(Protocol):
     """A module of ``formats/``."""
 
-    Config: type[Section]
+    Config: type[Part]
     extension: str
 
     @staticmethod

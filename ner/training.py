@@ -60,7 +60,8 @@ def train(
         model: On ``device``.
         documents: To learn from, in words.
         valid: To choose the best epoch, or None.
-        training, batch: Sections of the configuration.
+        training: Section of the configuration.
+        batch: Section of the configuration.
         metrics: Names of files in ``ner/metrics``.
         seed: Of order and augmentation; dropout draws from torch's own generator.
         device: Where to compute.

@@ -108,7 +108,7 @@ class SecondOpinion:
             return f"seqeval: not asked, {self.without} sentences have entities that overlap, or plain or no tags"
         import warnings
 
-        from seqeval.metrics import precision_recall_fscore_support
+        from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
         if not any(tag != "O" for side in (self.gold, self.predicted) for tags in side for tag in tags):
             return "seqeval: not asked, there is no entity on either side"

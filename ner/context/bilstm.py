@@ -6,12 +6,12 @@ from typing import Literal
 
 from torch import nn
 
-from ner.contracts import Section
+from ner.contracts import Part
 from ner.kernels.recurrent import BidirectionalLSTM
 from ner.types import Encoding
 
 
-class Config(Section):
+class Config(Part):
     """A bidirectional LSTM over the words of each example."""
 
     name: Literal["bilstm"] = "bilstm"

@@ -13,11 +13,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ner.contracts import Section
+from ner.contracts import Part
 from ner.types import Encoding
 
 
-class Config(Section):
+class Config(Part):
     """Blocks of local RNN, attention and feed-forward layer."""
 
     name: Literal["rtransformer"] = "rtransformer"

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torchcrf import CRF
 
-from ner.contracts import Section
+from ner.contracts import Part
 from ner.kernels.crf import compress, viterbi
 from ner.tagging import IGNORED, TagDecoder, TagScheme
 from ner.types import Loss, Scores
 from ner.vocab import Vocabs
 
 
-class Config(Section):
+class Config(Part):
     """A linear-chain conditional random field."""
 
     name: Literal["crf"] = "crf"

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ner.contracts import Section
+from ner.contracts import Part
 from ner.kernels.crf import viterbi
 from ner.tagging import IGNORED, TagDecoder, TagScheme
 from ner.types import Loss, Scores
 from ner.vocab import Vocabs
 
 
-class Config(Section):
+class Config(Part):
     """Each word for itself."""
 
     name: Literal["softmax"] = "softmax"
@@ -47,5 +47,5 @@ class SoftmaxDecoder(TagDecoder):
         """``(S, W)`` tag ids."""
         if not self.constrained:
             return emissions.argmax(-1)
-        first, transitions, last = (torch.zeros_like(a, dtype=torch.float).masked_fill(~a, -torch.inf) for a in self.allowed)
-        return viterbi(emissions, mask, first, transitions, last)[0]
+        scores = [torch.zeros_like(a, dtype=torch.float).masked_fill(~a, -torch.inf) for a in self.allowed]
+        return viterbi(emissions, mask, *scores)[0]

@@ -12,16 +12,16 @@ from pydantic import ConfigDict, SerializeAsAny, model_validator
 from torch import Tensor, nn
 
 from ner.config import ConfigError, WindowsConfig, component, part
-from ner.contracts import Encoder, Section
+from ner.contracts import Encoder, Part
 from ner.types import Document, Encoding, Example
 from ner.vocab import Vocabs
 
 
-class Config(Section):
+class Config(Part):
     """Several encoders side by side: every further key is one, and names its file unless it has a ``name`` itself."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, SerializeAsAny[Section]]
+    __pydantic_extra__: dict[str, SerializeAsAny[Part]]
 
     name: Literal["concat"] = "concat"
     """File of ner/encoders."""
@@ -33,7 +33,7 @@ class Config(Section):
             return value
         found = {}
         for key, member in value.items():
-            if key != "name" and not isinstance(member, Section):
+            if key != "name" and not isinstance(member, Part):
                 try:
                     member = part("encoders", {"name": key, **member} if isinstance(member, Mapping) else member)
                 except ConfigError as error:

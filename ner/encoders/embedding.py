@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ner import vectors
 from ner.config import WindowsConfig
-from ner.contracts import Section
+from ner.contracts import Part, Section
 from ner.kernels.recurrent import BidirectionalLSTM
 from ner.types import Document, Encoding, Example
 from ner.vocab import Vocab, Vocabs
@@ -40,7 +40,7 @@ class CharacterConfig(Section):
     """Longest word; of a longer one the two ends are read."""
 
 
-class Config(Section):
+class Config(Part):
     """Words by a table, by their characters and by their shape."""
 
     name: Literal["embedding"] = "embedding"
@@ -150,9 +150,12 @@ class CharacterVectors(nn.Module):
 
 
 class EmbeddingEncoder(nn.Module):
-    """See the file. ``inputs`` holds ``words (S, W)``: positions in the batch's list of distinct words, of which
-    ``word_ids``, ``shape_ids (U,)`` and ``characters (U, C)`` speak; and ``known (S, W)``, false where a word is to be
-    read as unknown."""
+    """See the file.
+
+    ``inputs`` holds ``words (S, W)``: positions in the batch's list of distinct words, of which ``word_ids``,
+    ``shape_ids (U,)`` and ``characters (U, C)`` speak; and ``known (S, W)``, false where a word is to be read as
+    unknown.
+    """
 
     def __init__(self, config: Config, tables: Mapping[str, Vocab], once: frozenset[str]) -> None:
         super().__init__()

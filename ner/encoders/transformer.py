@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from ner import pretrained
 from ner.config import WindowsConfig
-from ner.contracts import Section
+from ner.contracts import Part
 from ner.pretrained import WordTokenizer
 from ner.types import Document, Encoding, Example, InputError
 from ner.vocab import Vocabs
@@ -31,7 +31,7 @@ ROWS_AT_ONCE = 32
 """Rows of one forward pass outside training, so that a text of any length fits."""
 
 
-class Config(Section):
+class Config(Part):
     """A pretrained encoder of the BERT family."""
 
     name: Literal["transformer"] = "transformer"
@@ -160,9 +160,9 @@ class TransformerEncoder(nn.Module):
         longest = max((len(row) for row in rows), default=0)
         pieces = np.full((len(rows), longest), self.tokenizer.padding, dtype=np.int64)
         piece_mask = np.zeros((len(rows), longest), dtype=bool)
-        for position, row in enumerate(rows):
-            pieces[position, : len(row)] = row
-            piece_mask[position, : len(row)] = True
+        for number, ids in enumerate(rows):
+            pieces[number, : len(ids)] = ids
+            piece_mask[number, : len(ids)] = True
         word_pieces: list[int] = []
         word_starts = np.zeros(len(examples) * width, dtype=np.int64)
         for number, own in enumerate(reads):
@@ -204,9 +204,7 @@ class TransformerEncoder(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             for start in range(0, len(pieces), max(1, step)):
                 part = slice(start, start + step)
-                found.append(
-                    self.model(input_ids=pieces[part], attention_mask=mask[part].long()).last_hidden_state
-                )
+                found.append(self.model(input_ids=pieces[part], attention_mask=mask[part].long()).last_hidden_state)
         if not found:
             return torch.zeros((0, 0, self.width), device=pieces.device)
         return found[0] if len(found) == 1 else torch.cat(found)
@@ -233,14 +231,14 @@ class TransformerEncoder(nn.Module):
             rows.append(row + self.tokenizer.suffix)
             places.append(begins)
         reads = []
-        for word, row in enumerate(owners(lengths, cuts)):
-            begin = places[row][word - cuts[row][0]]
+        for word, owner in enumerate(owners(lengths, cuts)):
+            begin = places[owner][word - cuts[owner][0]]
             end = begin + lengths[word]
             if self.config.pooling == "first":
                 end = begin + 1
             elif self.config.pooling == "last":
                 begin = end - 1
-            reads.append((row, begin, end))
+            reads.append((owner, begin, end))
         return rows, reads
 
 
@@ -248,5 +246,5 @@ def _positions(model: Any, tokenizer: WordTokenizer) -> int:
     """Pieces that the table of positions has room for; RoBERTa's begins behind the padding id."""
     size = getattr(model.config, "max_position_embeddings", None) or 1_000_000
     table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
-    offset = (table.padding_idx + 1) if getattr(table, "padding_idx", None) is not None else 0
-    return size - offset
+    padding = getattr(table, "padding_idx", None)
+    return size - (0 if padding is None else padding + 1)

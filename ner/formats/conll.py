@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from ner import files, tags
-from ner.contracts import Section
+from ner.contracts import Part
 from ner.text import WordRule
 from ner.types import Document, Example, InputError
 
@@ -22,7 +22,7 @@ MOST_SENTENCES = 1000
 extension = "conll"
 
 
-class Config(Section):
+class Config(Part):
     """Column files."""
 
     name: Literal["conll"] = "conll"
@@ -64,9 +64,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
             document.examples.append(columns.example(sentence))
             sentence = []
             sentences += 1
-        begins = is_mark or (
-            not is_blank and not sentence and (not marked or len(document.examples) >= MOST_SENTENCES)
-        )
+        begins = is_mark or (not is_blank and not sentence and (not marked or len(document.examples) >= MOST_SENTENCES))
         if begins and document.examples:
             yield document
             number += 1
@@ -141,7 +139,8 @@ class _Columns:
             self.tab = "\t" in body
         cells = body.split("\t") if self.tab else re.split("[ \t]+", body.strip(" \t"))
         expected = self.needed if self.count is None else self.count
-        if len(cells) < expected or (self.count is not None and len(cells) != self.count and self.config.tag is not None):
+        ragged = self.count is not None and len(cells) != self.count and self.config.tag is not None
+        if len(cells) < expected or ragged:
             raise InputError(f'{self.path}:{line}: expected {expected} columns, found {len(cells)} ("{body[:40]}")')
         self.count = self.count or len(cells)
         if not cells[self.config.word]:

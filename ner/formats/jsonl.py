@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from ner import files
-from ner.contracts import Section
+from ner.contracts import Part
 from ner.tags import encode
 from ner.text import WordRule, split_words
 from ner.types import Document, Example, InputError, Span
@@ -20,7 +20,7 @@ from ner.types import Document, Example, InputError, Span
 extension = "jsonl"
 
 
-class Config(Section):
+class Config(Part):
     """JSON Lines."""
 
     name: Literal["jsonl"] = "jsonl"
@@ -101,7 +101,8 @@ def _spans(value: Any, place: str, key: str) -> Iterator[tuple[int, int, str]]:
             for positions in strings.values() if isinstance(strings, dict) else [None]:
                 found += [[*pair, label] for pair in positions] if isinstance(positions, list) else [None]
     elif isinstance(value, list):
-        found = [[item.get("start"), item.get("end"), item.get("label")] if isinstance(item, dict) else item for item in value]
+        keys = ("start", "end", "label")
+        found = [[item.get(key) for key in keys] if isinstance(item, dict) else item for item in value]
     else:
         found = [None]
     for item in found:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from ner import files
-from ner.contracts import Section
+from ner.contracts import Part
 from ner.text import WordRule, split_words
 from ner.types import Document, Example
 
 extension = "jsonl"
 
 
-class Config(Section):
+class Config(Part):
     """Raw text, one text a line."""
 
     name: Literal["text"] = "text"
@@ -37,7 +37,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
-    """One JSON object a text: ``text`` and ``entities`` with characters ``start`` (inclusive) and ``end`` (exclusive)."""
+    """One JSON object a text: ``text``, and ``entities`` with the characters ``start`` and ``end`` (exclusive)."""
     with files.open_text(path) as file:
         for document in documents:
             for example in document.examples:

@@ -16,9 +16,7 @@ def compress(mask: Tensor) -> tuple[Tensor, Tensor]:
     return order, mask.gather(1, order)
 
 
-def viterbi(
-    emissions: Tensor, mask: Tensor, first: Tensor, transitions: Tensor, last: Tensor
-) -> tuple[Tensor, Tensor]:
+def viterbi(emissions: Tensor, mask: Tensor, first: Tensor, transitions: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
     """Best path (Viterbi, 1967), batched; -inf forbids.
 
     Args:

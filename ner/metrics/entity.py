@@ -1,8 +1,8 @@
 """Entities found: precision, recall and F1, micro, macro and by type.
 
 A predicted entity is correct when its boundaries and its type are those of a gold one. Both sides are read as the
-CoNLL evaluation script reads them (Tjong Kim Sang and De Meulder, 2003), which is what published figures use; ``strict``
-beside it counts only entities that begin with ``B-``.
+CoNLL evaluation script reads them (Tjong Kim Sang and De Meulder, 2003), which is what published figures use; beside it
+``strict`` counts only entities that begin with ``B-``.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ def scores(counts: Counter[str]) -> dict[str, Any]:
         name: sum(by_type[label][name] for label in types) / len(types) if types else 0.0
         for name in ("precision", "recall", "f1")
     }
-    micro, strict = (
-        _prf(*(_total(counts, f"{mode}{kind} ") for kind in _KINDS)) for mode in ("", "strict ")
-    )
+    micro, strict = (_prf(*(_total(counts, f"{mode}{kind} ") for kind in _KINDS)) for mode in ("", "strict "))
     return {"micro": micro, "macro": mean, "by_type": by_type, "strict": strict}
 
 

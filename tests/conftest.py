@@ -1,0 +1,30 @@
+"""What all tests share: one thread, no network, and a tiny BERT with random weights."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "data" / "sample"
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Directory of a two-layer BERT with random weights and a vocabulary of letters and a few words."""
+    from tests.small import make_bert
+
+    return make_bert(tmp_path_factory.mktemp("tiny_bert"))
