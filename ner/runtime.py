@@ -46,6 +46,24 @@ def choose_precision(name: str, device: Any) -> Any:
     return {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
 
 
+def describe(device: Any) -> dict[str, Any]:
+    """What a figure depends on besides the code: versions, processor or GPU, threads."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    import torch
+
+    packages = ("ner-crf", "torch", "transformers", "tokenizers", "pytorch-crf", "numpy", "seqeval")
+    versions = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            versions[package] = version(package).split("+")[0]
+        except PackageNotFoundError:
+            continue
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {"versions": versions, "device": name, "threads": torch.get_num_threads()}
+
+
 def autocast(device: Any, dtype: Any) -> AbstractContextManager[Any]:
     """Mixed precision, or nothing where dtype is None."""
     import torch

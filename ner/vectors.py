@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ner import files
 from ner.types import InputError
 
 
@@ -33,10 +36,15 @@ def _read_npz(path: str) -> tuple[list[str], np.ndarray]:
     words = names.read_text(encoding="utf-8").split("\n")  # a word may be a space: no stripping
     if words and not words[-1]:
         words.pop()
-    with np.load(path, allow_pickle=False) as arrays:
-        if "embeddings" not in arrays:
-            raise InputError(f"{path}: expected an array 'embeddings', found {', '.join(arrays)}")
-        matrix = arrays["embeddings"].astype(np.float32)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if "embeddings" not in arrays:
+                raise InputError(f"{path}: expected an array 'embeddings', found {', '.join(arrays)}")
+            matrix = arrays["embeddings"].astype(np.float32)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not an .npz file of numbers ({error})") from None
+    if matrix.ndim != 2:
+        raise InputError(f"{path}: expected rows of numbers in 'embeddings', found an array of shape {matrix.shape}")
     if len(words) != len(matrix):
         raise InputError(f"{names}: expected {len(matrix)} words as in {path}, found {len(words)}")
     return words, matrix
@@ -46,22 +54,31 @@ def _read_text(path: str) -> tuple[list[str], np.ndarray]:
     words: list[str] = []
     rows: list[np.ndarray] = []
     broken: tuple[int, str] | None = None
-    with open(path, encoding="utf-8", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            word, _, numbers = line.rstrip("\n").partition(" ")
-            if number == 1 and word.isdigit() and numbers.strip().isdigit():
-                continue  # the header of word2vec
-            if broken:
-                raise InputError(f"{path}:{broken[0]}: {broken[1]}")
-            try:
-                row = np.array(numbers.split(), dtype=np.float32)
-            except ValueError:
-                row = np.zeros(0, dtype=np.float32)
-            if not len(row) or (rows and len(row) != len(rows[0])):
-                broken = (number, f"expected {len(rows[0]) if rows else 'some'} numbers, found {len(row)}")
-                continue
-            words.append(word)
-            rows.append(row)
+    width = 0
+    for number, line in files.decoded_lines(path):
+        cells = line.rstrip(" \r\n").split(" ")
+        if number == 1 and len(cells) == 2 and all(cell.isdecimal() for cell in cells):
+            width = int(cells[1])
+            continue  # the header of word2vec
+        if broken:
+            raise InputError(f"{path}:{broken[0]}: {broken[1]}")
+        width = width or max(1, len(cells) - 1)
+        word, row = " ".join(cells[:-width]), _numbers(cells[-width:])  # GloVe has words with spaces in them
+        if row is None or not cells[:-width] or _numbers(cells[1:-width]) is not None:
+            found = sum(_numbers([cell]) is not None for cell in cells[1:])
+            broken = (number, f"expected {width} numbers, found {found}")
+            continue
+        words.append(word)
+        rows.append(row)
     if not rows:
         raise InputError(f"{path}: expected lines of a word and its numbers, found none")
     return words, np.stack(rows)
+
+
+def _numbers(cells: Sequence[str]) -> np.ndarray | None:
+    """A row of finite numbers, or None."""
+    try:
+        row = np.array(cells, dtype=np.float32)
+    except ValueError:
+        return None
+    return row if len(row) and np.isfinite(row).all() else None

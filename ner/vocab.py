@@ -22,7 +22,7 @@ class Vocab:
 
     def __init__(self, strings: Sequence[str]) -> None:
         self.strings = [PADDING, UNKNOWN, *(string for string in strings if string not in (PADDING, UNKNOWN))]
-        self.ids = {string: position for position, string in enumerate(self.strings)}
+        self.ids = {string: position for position, string in enumerate(self.strings) if position != self.padding}
 
     @classmethod
     def from_counts(cls, counts: Counter[str], min_count: int = 1) -> Vocab:
@@ -42,7 +42,7 @@ class Vocab:
 
     def to_bytes(self) -> bytes:
         """JSON, one string a line."""
-        return json.dumps(self.strings, ensure_ascii=False, indent=0).encode()
+        return json.dumps(self.strings, ensure_ascii=False, indent=0).encode(errors="surrogatepass")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Vocab:
@@ -97,7 +97,7 @@ class Vocabs:
             "tags": dict(sorted(self.tags.items())),
             "classes": dict(sorted(self.classes.items())),
         }
-        return json.dumps(kept, ensure_ascii=False, indent=2).encode()
+        return json.dumps(kept, ensure_ascii=False, indent=2).encode(errors="surrogatepass")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Vocabs:

@@ -49,7 +49,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
     from loguru import logger
 
-    from ner import runtime
+    from ner import files, runtime
 
     runtime.set_up_log(sys.stdout, directory / "train.log")
     for note in notes:
@@ -62,8 +62,12 @@ def _train(arguments: argparse.Namespace) -> None:
     model = _build(config, documents["train"], device)
     _describe(model, documents)
     history = _loop(model, config, documents, device, directory)
-    _finish(config, directory, history, documents["test"])
-    logger.info("done in {:.0f} s", time.monotonic() - started)
+    scores = _finish(config, directory, history, documents["test"])
+    seconds = time.monotonic() - started
+    about = {"seconds": seconds, "command": _command(arguments), "seed": config.seed, "data": _checksums(config)}
+    report = {**scores, **about, **runtime.describe(device)}
+    files.write_bytes(directory / "metrics.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
+    logger.info("done in {:.0f} s", seconds)
     run = shlex.quote(str(directory))
     logger.info("next:")
     logger.info("  python evaluate.py --run {} --split test", run)
@@ -209,11 +213,10 @@ def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
     files.write_bytes(path, text.getvalue().encode())
 
 
-def _finish(config: RunConfig, directory: Path, history: list[dict[str, Any]], test: list[Document]) -> None:
-    """Score the kept model on test, as it lies on disk, and write predictions and metrics."""
+def _finish(config: RunConfig, directory: Path, history: list[dict[str, Any]], test: list[Document]) -> dict[str, Any]:
+    """Score the kept model on test, as it lies on disk, and write predictions; gives the scores of all splits."""
     from loguru import logger
 
-    from ner import files
     from ner.config import component
     from ner.predict import Scorer, Tagger
 
@@ -234,8 +237,20 @@ def _finish(config: RunConfig, directory: Path, history: list[dict[str, Any]], t
         path = directory / "predictions" / f"test.{form.extension}"
         form.write(str(path), predicted, config.data.format)
         logger.info("predictions: {}", path)
-    metrics = {"epoch": kept["epoch"], **{split: found.to_json(split) for split, found in evaluations.items()}}
-    files.write_bytes(directory / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False).encode())
+    return {"epoch": kept["epoch"], **{split: found.to_json(split) for split, found in evaluations.items()}}
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """What was typed, less the place of the run."""
+    return shlex.join(["python", "train.py", "--config", arguments.config, *arguments.overrides])
+
+
+def _checksums(config: RunConfig) -> dict[str, str]:
+    """SHA-256 of the files of data by split."""
+    from ner import files
+
+    paths = {split: getattr(config.data, split) for split in ("train", "valid", "test")}
+    return {split: files.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
 
 
 def _some_text(documents: dict[str, list[Document]]) -> str:

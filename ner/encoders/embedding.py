@@ -47,6 +47,8 @@ class Config(Part):
     """File of ner/encoders."""
     dimension: int = 100
     """Width of a word's vector; 0 for none."""
+    deviation: float | None = None
+    """Standard deviation of new word vectors; by default 1 over the root of the dimension: vectors of length 1."""
     lowercase: bool = True
     """Look words up in lower case; characters and shape keep the case."""
     digits: bool = True
@@ -164,7 +166,8 @@ class EmbeddingEncoder(nn.Module):
         self.width = 0
         if "words" in tables:
             self.words = nn.Embedding(len(tables["words"]), config.dimension, padding_idx=Vocab.padding)
-            nn.init.uniform_(self.words.weight, -((3 / config.dimension) ** 0.5), (3 / config.dimension) ** 0.5)
+            bound = 3**0.5 * (config.dimension**-0.5 if config.deviation is None else config.deviation)
+            nn.init.uniform_(self.words.weight, -bound, bound)
             nn.init.zeros_(self.words.weight.data[Vocab.padding])
             self.words.weight.requires_grad_(not config.freeze)
             self.width += config.dimension

@@ -49,15 +49,13 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
             cannot be decoded, or if there is no sentence at all.
     """
     lines = _lines(path, config.encoding)
-    scheme, marked = _survey(lines(), config)
-    columns = _Columns(path, config, scheme)
+    tab, scheme, marked = _survey(lines(), config)
+    columns = _Columns(path, config, tab, scheme)
     document = Document([], "0", path, scheme, [] if keep else None)
     sentence: list[_Line] = []
     number = sentences = 0
     for line, raw in lines():
-        body = raw.rstrip("\r\n")
-        if line == 1:
-            body = body.removeprefix("\ufeff")
+        body = _body(line, raw)
         is_blank = not body.strip(" \t")
         is_mark = not is_blank and config.docstart == "document" and _is_mark(body)
         if sentence and (is_blank or is_mark):
@@ -95,23 +93,38 @@ def _is_mark(body: str) -> bool:
     return body.startswith(DOCSTART) and (len(body) == len(DOCSTART) or body[len(DOCSTART)] in " \t")
 
 
-def _survey(lines: Iterator[tuple[int, str]], config: Config) -> tuple[str, bool]:
-    """The scheme of the tags, and whether documents are marked; what is wrong with a line is said later."""
+def _body(line: int, raw: str) -> str:
+    """A line without its end, and the first without a byte-order mark."""
+    body = raw.rstrip("\r\n")
+    return body.removeprefix("\ufeff") if line == 1 else body
+
+
+def _cells(body: str, tab: bool) -> list[str]:
+    return body.split("\t") if tab else re.split("[ \t]+", body.strip(" \t"))
+
+
+def _survey(lines: Iterator[tuple[int, str]], config: Config) -> tuple[bool, str, bool]:
+    """Whether tabs separate, the scheme of the tags, whether documents are marked; errors in lines are named later."""
     detector = tags.Detector()
     sentence: list[str] = []
+    tab: bool | None = None if config.separator == "auto" else config.separator == "tab"
     marked = False
-    for _, raw in lines:
-        body = raw.strip(" \t\r\n\ufeff")
-        if not body or (config.docstart == "document" and _is_mark(body)):
-            marked = marked or bool(body)
+    for line, raw in lines:
+        body = _body(line, raw)
+        is_blank = not body.strip(" \t")
+        if is_blank or (config.docstart == "document" and _is_mark(body)):
+            marked = marked or not is_blank
             detector.add(sentence)
             sentence = []
-        elif config.tag is not None:
-            cells = re.split("[ \t]+", body)
+            continue
+        if tab is None:
+            tab = "\t" in body
+        if config.tag is not None:
+            cells = _cells(body, tab)
             if -len(cells) <= config.tag < len(cells):
                 sentence.append(cells[config.tag])
     detector.add(sentence)
-    return (detector.scheme if config.scheme == "auto" else config.scheme), marked
+    return bool(tab), (detector.scheme if config.scheme == "auto" else config.scheme), marked
 
 
 class _Line(NamedTuple):
@@ -125,9 +138,8 @@ class _Line(NamedTuple):
 class _Columns:
     """Splits and checks the lines of one file."""
 
-    def __init__(self, path: str, config: Config, scheme: str) -> None:
-        self.path, self.config, self.scheme = path, config, scheme
-        self.tab = config.separator == "tab"
+    def __init__(self, path: str, config: Config, tab: bool, scheme: str) -> None:
+        self.path, self.config, self.tab, self.scheme = path, config, tab, scheme
         self.count: int | None = None
         needed = [column + 1 if column >= 0 else -column for column in (config.word, config.tag) if column is not None]
         self.needed = max(2 if config.tag is not None else 1, *needed)
@@ -135,9 +147,7 @@ class _Columns:
 
     def split(self, line: int, body: str) -> list[str]:
         """The columns of a line."""
-        if self.count is None and self.config.separator == "auto":
-            self.tab = "\t" in body
-        cells = body.split("\t") if self.tab else re.split("[ \t]+", body.strip(" \t"))
+        cells = _cells(body, self.tab)
         expected = self.needed if self.count is None else self.count
         ragged = self.count is not None and len(cells) != self.count and self.config.tag is not None
         if len(cells) < expected or ragged:
@@ -174,9 +184,9 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """Documents with their predicted tags as a last column.
 
     Documents that were read with ``keep`` are written as they stood, in the scheme of their file; others as two
-    columns, word and tag.
+    columns, word and tag. The encoding is that of the input.
     """
-    with files.open_text(path) as file:
+    with files.open_text(path, config.encoding) as file:
         for document in documents:
             if document.lines is not None:
                 file.writelines(_kept_lines(document, config))

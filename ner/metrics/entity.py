@@ -34,12 +34,13 @@ def _add(counts: Counter[str], mode: str, gold: Iterable[Span], predicted: Itera
 
 
 def _strict(example: Example) -> list[Span]:
-    """Spans that begin with ``B-``; those of unprefixed tags and of untagged examples as they are."""
+    """Spans without those that tags open with another prefix than ``B-``; spans that tags cannot hold stay."""
     if not example.spans or example.tags is None or not all(tags.is_valid(tag) for tag in example.tags):
         return example.spans
     if all(example.tags[span.start].startswith("B-") for span in example.spans):
         return example.spans
-    return tags.decode(example.tags, strict=True)
+    broken = set(tags.decode(example.tags)) - set(tags.decode(example.tags, strict=True))
+    return [span for span in example.spans if span not in broken]
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""Train a configuration and keep its figures: ``python results/measure.py --config FILE [key.sub=value ...]``.
+
+Takes what ``train.py`` takes besides ``--run``. The run itself goes to ``runs/``; what a reader needs of it (command,
+seed, versions, SHA-256 of the data, seconds, scores) to ``results/<config>.json``, its history beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ner.commands import train  # noqa: E402  # the checkout that this file stands in
+
+
+def main() -> int:
+    """Run and keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True)
+    parser.add_argument("overrides", nargs="*")
+    arguments = parser.parse_args()
+    name = "-".join(Path(arguments.config).with_suffix("").parts[1:])
+    run = Path("runs", "measure", name, time.strftime("%Y-%m-%dT%H-%M-%S"))
+    code = train.main(["--config", arguments.config, "--run", str(run), *arguments.overrides])
+    if code == 0:
+        kept = {"config": arguments.config, **json.loads((run / "metrics.json").read_bytes())}
+        target = ROOT / "results" / f"{name}.json"
+        target.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        shutil.copy(run / "history.csv", target.with_suffix(".csv"))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

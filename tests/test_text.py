@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ner.text import WordRule, split_words
+
+RULES = get_args(WordRule)
+anything = st.text(st.characters(exclude_categories=[]))
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "words"),
+    [
+        ("", "space", []),
+        (" \t\n\u3000\u00a0", "space", []),
+        ("Berlin", "space", ["Berlin"]),
+        (" a  b\n", "space", ["a", "b"]),
+        ("U.N. (2-1)", "space", ["U.N.", "(2-1)"]),
+        ("U.N. (2-1)", "punctuation", ["U", ".", "N", ".", "(", "2", "-", "1", ")"]),
+        ("don't", "punctuation", ["don", "'", "t"]),
+        ("a_b", "punctuation", ["a_b"]),
+        ("€5 \U0001f600", "punctuation", ["€", "5", "\U0001f600"]),
+        ("北京 A", "characters", ["北", "京", "A"]),
+        ("\U0002b6ad。", "characters", ["\U0002b6ad", "。"]),
+        ("北京。", "punctuation", ["北京", "。"]),
+        ("a\u200bb", "space", ["a\u200bb"]),
+    ],
+)
+def test_each_rule_cuts_where_it_says(text: str, rule: WordRule, words: list[str]) -> None:
+    assert split_words(text, rule)[0] == words
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(text=anything)
+def test_offsets_give_the_words_and_nothing_but_white_space_is_left_out(text: str, rule: WordRule) -> None:
+    words, offsets = split_words(text, rule)
+    assert [text[start:end] for start, end in offsets] == words
+    position = 0
+    for start, end in offsets:
+        assert not text[position:start].strip()
+        assert start < end
+        position = end
+    assert not text[position:].strip()
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(text=anything)
+def test_no_word_holds_white_space(text: str, rule: WordRule) -> None:
+    words, _ = split_words(text, rule)
+    assert not any(character.isspace() for word in words for character in word)
+    if rule == "characters":
+        assert all(len(word) == 1 for word in words)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_long_text_takes_no_longer_than_its_length_asks(rule: WordRule) -> None:
+    words, _ = split_words("a" * 500_000 + "." * 500_000, rule)
+    assert sum(map(len, words)) == 1_000_000
