@@ -23,9 +23,11 @@ def main() -> int:
     """Run and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True)
+    parser.add_argument("--name", help="of the result; default the path of the configuration, and the seed if changed")
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
-    name = "-".join(Path(arguments.config).with_suffix("").parts[1:])
+    seeds = [f"seed{override.removeprefix('seed=')}" for override in arguments.overrides if override.startswith("seed=")]
+    name = arguments.name or "-".join([*Path(arguments.config).with_suffix("").parts[1:], *seeds])
     run = Path("runs", "measure", name, time.strftime("%Y-%m-%dT%H-%M-%S"))
     code = train.main(["--config", arguments.config, "--run", str(run), *arguments.overrides])
     if code == 0:

@@ -1,0 +1,33 @@
+"""Draw loss and score of a run over its epochs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ner import cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``ner plot``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
+    parser.add_argument("--output", metavar="FILE", help="picture; default <run>/history.png")
+    parser.add_argument("--title", metavar="TEXT", help="above the picture; default the name of the run")
+    return cli.run(parser, _plot, argv)
+
+
+def _plot(arguments: argparse.Namespace) -> None:
+    from ner.model import newest_run
+    from ner.report import plot_history, read_history
+
+    directory = Path(arguments.run) if arguments.run else newest_run()
+    output = Path(arguments.output or directory / "history.png")
+    plot_history(read_history(directory / "history.csv"), output, arguments.title or str(directory))
+    sys.stdout.write(f"{output}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
