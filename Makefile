@@ -1,5 +1,5 @@
 # `make check` does what CI does, in the environment that is active.
-.PHONY: check format lint types test schema sample results figures
+.PHONY: check format lint types test schema documents sample results figures
 
 check: lint types schema test
 
@@ -18,7 +18,13 @@ test:
 	pytest
 
 schema: ## the JSON Schema beside the configurations is that of the classes
-	ner schema | diff -q configs/schema.json - || (echo "run: ner schema > configs/schema.json"; exit 1)
+	ner schema | diff -q configs/schema.json - || (echo "run: make documents"; exit 1)
+	ner schema --markdown | diff -q docs/configuration.md - || (echo "run: make documents"; exit 1)
+	python results/render.py --check || (echo "run: make results"; exit 1)
+
+documents:
+	ner schema > configs/schema.json
+	ner schema --markdown > docs/configuration.md
 
 sample: ## write the bundled corpora again
 	python data/sample/generate.py

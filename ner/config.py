@@ -262,9 +262,16 @@ class RunConfig(Section):
         monitored = self.training.monitor.split(".")[0]
         if self.training.select == "best" and monitored not in (*self.metrics, "loss"):
             raise ValueError(f"training.monitor is '{self.training.monitor}' but metrics has no '{monitored}'")
-        model = getattr(self.encoder, "model", None)
-        if self.unit.name == "piece" and model is not None and model != self.unit.tokenizer:
-            raise ValueError(f"unit.tokenizer is '{self.unit.tokenizer}' but encoder.model is '{model}': pieces differ")
+        members: Mapping[str, Part] = getattr(self.encoder, "members", {})
+        for path, encoder in {
+            "encoder": self.encoder,
+            **{f"encoder.{key}": part for key, part in members.items()},
+        }.items():
+            model = getattr(encoder, "model", None)
+            if self.unit.name == "piece" and model not in (None, self.unit.tokenizer):
+                raise ValueError(
+                    f"unit.tokenizer is '{self.unit.tokenizer}' but {path}.model is '{model}': pieces differ"
+                )
         return self
 
 

@@ -170,7 +170,9 @@ class Tagger:
     def __init__(self, model: Model, config: RunConfig, device: str = "auto") -> None:
         self.config = config
         self.device = runtime.choose_device(device)
-        self.precision = runtime.choose_precision("auto", self.device)
+        trained = config.training.precision  # fp16 is for GPUs; a CPU takes the next better
+        on_cpu = trained == "fp16" and self.device.type == "cpu"
+        self.precision = runtime.choose_precision("float32" if on_cpu else trained, self.device)
         self.model = model.to(self.device)
 
     @classmethod

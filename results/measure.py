@@ -26,7 +26,9 @@ def main() -> int:
     parser.add_argument("--name", help="of the result; default the path of the configuration, and the seed if changed")
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
-    seeds = [f"seed{override.removeprefix('seed=')}" for override in arguments.overrides if override.startswith("seed=")]
+    seeds = [
+        f"seed{override.removeprefix('seed=')}" for override in arguments.overrides if override.startswith("seed=")
+    ]
     name = arguments.name or "-".join([*Path(arguments.config).with_suffix("").parts[1:], *seeds])
     run = Path("runs", "measure", name, time.strftime("%Y-%m-%dT%H-%M-%S"))
     code = train.main(["--config", arguments.config, "--run", str(run), *arguments.overrides])

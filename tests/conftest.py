@@ -31,3 +31,16 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> str:
     from tests.small import make_bert
 
     return make_bert(tmp_path_factory.mktemp("tiny_bert"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory of ``configs/tiny.yaml``, two epochs."""
+    from ner.commands import train
+
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    files = [f"data.{split}={SAMPLE / 'en' / 'valid.conll'}" for split in ("train", "valid", "test")]
+    assert (
+        train.main(["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(run), "training.epochs=2", *files]) == 0
+    )
+    return run

@@ -13,7 +13,16 @@ def make_bert(folder: Path, cased: bool = True, **options: Any) -> str:
     """A directory that ``AutoModel`` and ``AutoTokenizer`` can read: two layers, random weights, known pieces."""
     letters = [*string.ascii_letters, *string.digits, *".,-!?'", *"中国北京人"]
     words = ["the", "in", "Berlin", "berlin", "Wash", "##ing", "##ton", "lives"]
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{letter}" for letter in letters)]
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *words,
+        *letters,
+        *(f"##{letter}" for letter in letters),
+    ]
     (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(vocabulary)) + "\n", encoding="utf-8")
     tokenizer = transformers.BertTokenizer(str(folder / "vocab.txt"), do_lower_case=not cased)
     tokenizer.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Print the JSON Schema of configurations, for editors that complete and check them."""
+"""Print the JSON Schema of configurations, for editors, or all keys as a page."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from ner import cli
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``ner schema``."""
-    return cli.run(argparse.ArgumentParser(description=__doc__), _print_schema, argv)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--markdown", action="store_true", help="a page of all keys instead")
+    return cli.run(parser, _print_schema, argv)
 
 
 def _print_schema(arguments: argparse.Namespace) -> None:
     from ner.config import RunConfig
 
+    if arguments.markdown:
+        sys.stdout.write(_page())
+        return
     schema = _with_parts(RunConfig.model_json_schema())
     sys.stdout.write(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
 
@@ -53,6 +58,43 @@ def _with_parts(schema: dict[str, Any]) -> dict[str, Any]:
         schema["$defs"][folder] = {"anyOf": options}
     schema["$defs"].pop("Part", None)
     return schema
+
+
+def _page() -> str:
+    """Every key with its default and its sentence, as Markdown."""
+    from ner.config import RunConfig, component, names
+    from ner.contracts import Part, Section
+
+    lines = [
+        "# Configuration",
+        "",
+        "Made by `ner schema --markdown`. A configuration is YAML 1.2 (`5e-5` is a number, `NO` a string); every key",
+        "can be set on the command line as `key.sub=value`. A part is named by its file: `context: bilstm` is short",
+        "for `context: {name: bilstm}`, and more keys of it stand beside `name`. Keys that do not exist are refused.",
+        "",
+    ]
+
+    def table(title: str, section: type[Section]) -> None:
+        lines.extend([title, "", (section.__doc__ or "").strip(), "", "| key | default | meaning |", "|---|---|---|"])
+        below: list[tuple[str, type[Section]]] = []
+        for key, field in section.model_fields.items():
+            kind = field.annotation
+            meaning = " ".join((field.description or "").split())
+            if isinstance(kind, type) and issubclass(kind, Section) and not issubclass(kind, Part):
+                below.append((key, kind))
+                default = "see below"
+            else:
+                default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"
+            lines.append(f"| `{key}` | {default} | {meaning} |")
+        lines.append("")
+        for key, kind in below:
+            table(f"{title.rstrip('`')}{'.' if title.endswith('`') else ' `'}{key}`", kind)
+
+    table("## The file", RunConfig)
+    for folder in ("encoders", "context", "decoders", "formats"):
+        for name in names(folder):
+            table(f"## {folder}/{name}", component(folder, name).Config)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 if __name__ == "__main__":

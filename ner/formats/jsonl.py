@@ -99,14 +99,15 @@ def _spans(value: Any, place: str, key: str) -> Iterator[tuple[int, int, str]]:
     if isinstance(value, dict):
         for label, strings in value.items():
             for positions in strings.values() if isinstance(strings, dict) else [None]:
-                found += [[*pair, label] for pair in positions] if isinstance(positions, list) else [None]
+                pairs = positions if isinstance(positions, list) else [None]
+                found += [[*pair, label] if isinstance(pair, list) else None for pair in pairs]
     elif isinstance(value, list):
         keys = ("start", "end", "label")
         found = [[item.get(key) for key in keys] if isinstance(item, dict) else item for item in value]
     else:
         found = [None]
     for item in found:
-        if not isinstance(item, list) or [type(x) for x in item] != [int, int, str]:
+        if not isinstance(item, list) or [type(x) for x in item] != [int, int, str] or not item[2]:
             raise InputError(f"{place}: expected spans in '{key}' as start, end, label, found {json.dumps(value)[:60]}")
         yield item[0], item[1], item[2]
 

@@ -1,0 +1,61 @@
+"""What people read is what is run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ner.commands import evaluate, predict, train
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def shell_blocks() -> list[str]:
+    return re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+
+
+def test_ci_runs_the_two_commands_as_the_readme_prints_them() -> None:
+    commands = [block.strip() for block in shell_blocks() if block.startswith("pip install -c constraints.txt")]
+    assert len(commands) == 2
+    for command in commands:
+        assert command in CI.splitlines()
+
+
+def test_every_file_that_the_readme_links_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_every_option_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    helps = ""
+    for command in (train, evaluate, predict):
+        with pytest.raises(SystemExit):
+            command.main(["--help"])
+        helps += capsys.readouterr().out
+    for option in set(re.findall(r"`(--[a-z]+)", README)):
+        assert option in helps, option
+
+
+def test_the_python_example_runs(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(re.sub(r'ner\.load\(".*?"\)', f"ner.load({str(tiny_run)!r})", example), {})
+    for line in capsys.readouterr().out.splitlines():
+        assert re.fullmatch(r"\d+ \d+ \w+ .+", line)
+
+
+def test_documents_are_those_of_the_figures() -> None:
+    found = subprocess.run([sys.executable, "results/render.py", "--check"], cwd=ROOT, check=False)
+    assert found.returncode == 0, "run: make results"
+
+
+def test_constraints_pin_every_version_without_a_local_suffix() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert "torch==2.13.0" in pins
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", pin) for pin in pins)
