@@ -23,7 +23,7 @@ def run(
     Returns:
         The exit code: 0, 2 for bad input, 3 for a loss that is not finite, 130 when interrupted.
     """
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)  # options may stand between overrides
     try:
         command(arguments)
         sys.stdout.flush()

@@ -82,7 +82,11 @@ def set_seed(seed: int) -> None:
 
 
 def set_up_log(stream: IO[str] | None = None, file: Path | None = None) -> None:
-    """Plain lines on a stream, above any progress bar, and lines with the time in a file."""
+    """Plain lines on a stream, above any progress bar, and lines with the time in a file, its folder made.
+
+    Raises:
+        InputError: If the file cannot be written.
+    """
     from loguru import logger
     from tqdm import tqdm
 
@@ -90,8 +94,11 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None) -> None:
     logger.remove()
     logger.add(lambda text: tqdm.write(text, file=out, end=""), format=_console_format, level="INFO", colorize=False)
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        logger.add(file, format="{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}", level="DEBUG", encoding="utf-8")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            logger.add(file, format="{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}", level="DEBUG", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{file.parent}: cannot be written: {error.strerror}") from None
     warnings.showwarning = lambda message, category, *_: logger.warning("{}: {}", category.__name__, message)
     _quieten_transformers()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import string
 from pathlib import Path
 from typing import Any
 
+import tokenizers
 import transformers
 
 
@@ -36,4 +38,50 @@ def make_bert(folder: Path, cased: bool = True, **options: Any) -> str:
         **options,
     }
     transformers.BertModel(transformers.BertConfig(**settings)).save_pretrained(folder)
+    return str(folder)
+
+
+def settings_of(folder: str, name: str, bert: str) -> dict[str, Any]:
+    """The smallest configuration of a part; empty where the defaults can be built."""
+    return {
+        ("encoders", "embedding"): {
+            "dimension": 6,
+            "characters": {"kind": "cnn", "dimension": 3, "width": 4},
+            "shape": 2,
+        },
+        ("encoders", "transformer"): {"model": bert, "pooling": "mean"},
+        ("encoders", "concat"): {
+            "transformer": {"model": bert},
+            "letters": {"name": "embedding", "dimension": 0, "characters": {"kind": "lstm", "width": 4}},
+        },
+        ("context", "bilstm"): {"hidden": 4},
+        ("context", "rtransformer"): {"layers": 1, "heads": 2, "window": 3},
+    }.get((folder, name), {})
+
+
+def make_bpe(folder: Path) -> str:
+    """A tiny RoBERTa with a byte-level tokenizer whose first word of a text has no space before it by default."""
+    text = ["Berlin is big . Paris lives in London Berlin berliner"] * 3
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=320, special_tokens=special, initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    )
+    tokenizer.train_from_iterator(text, trainer)
+    tokenizer.post_processor = tokenizers.processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token"), special, strict=True))
+    settings = {"tokenizer_class": "RobertaTokenizer", "cls_token": "<s>", "sep_token": "</s>", **names}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    shape = transformers.RobertaConfig(
+        vocab_size=320,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=66,
+        pad_token_id=1,
+    )
+    transformers.RobertaModel(shape).save_pretrained(folder)
     return str(folder)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -98,7 +99,7 @@ def test_batches_follow_the_order_and_are_as_large_as_they_may_be(
     ordered = list(range(len(groups)))[::-1]
     batches = cut(groups, ordered, unit, size)
     assert [position for batch in batches for position in batch] == ordered
-    for batch, after in zip(batches, batches[1:], strict=False):
+    for batch, after in pairwise(batches):
         assert size_of(groups, [*batch, after[0]], unit) > size
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -347,10 +348,8 @@ def test_long_paths_with_spaces_survive_being_saved() -> None:
 
 @given(st.text())
 def test_any_text_is_yaml_or_an_input_error(text: str) -> None:
-    try:
+    with suppress(InputError):  # and nothing else
         read_yaml(text, "text")
-    except InputError as error:
-        assert str(error).startswith("text")
 
 
 def test_parts_are_files(tmp_path: Path) -> None:

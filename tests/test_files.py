@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_an_entry_that_is_none_is_refused(model: Path, entry: object) -> None:
 
 def test_a_missing_file_is_found(model: Path) -> None:
     (model / "a.txt").unlink()
-    with pytest.raises(InputError, match="a.txt: missing, although the manifest names it"):
+    with pytest.raises(InputError, match=r"a\.txt: missing, although the manifest names it"):
         verify(model)
 
 
@@ -130,9 +131,9 @@ def test_text_appears_when_it_is_whole(tmp_path: Path) -> None:
         file.write("é\r\n")
         assert not path.exists()
     assert path.read_bytes() == "é\r\n".encode()
-    with pytest.raises(RuntimeError, match="stop"), open_text(str(path)) as file:
+    with suppress(ZeroDivisionError), open_text(str(path)) as file:
         file.write("half")
-        raise RuntimeError("stop")
+        file.write(str(1 / 0))
     assert path.read_bytes() == "é\r\n".encode()
     assert leftovers(tmp_path) == []
 

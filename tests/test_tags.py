@@ -240,7 +240,7 @@ def test_a_tag_set_has_outside_first_and_a_fixed_order() -> None:
 
 
 def brute_force(scheme: str, length: int) -> set[tuple[str, ...]]:
-    """Every sequence of tags that some set of spans is written as, with inner tags in any place where they may stand."""
+    """Every sequence of tags that some set of spans is written as."""
     found = set()
     choices = [None, "X", "Y"]
     for cuts in itertools.product([False, True], repeat=length - 1):

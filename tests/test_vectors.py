@@ -71,7 +71,7 @@ def test_a_file_that_is_not_text_is_refused_with_its_byte(tmp_path: Path) -> Non
 
 
 def test_a_missing_file_is_said_with_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file of vectors; give encoder.vectors another path"):
+    with pytest.raises(InputError, match=r"no such file of vectors; give encoder\.vectors another path"):
         vectors.load(str(tmp_path / "none.txt"), 2)
 
 
@@ -111,7 +111,7 @@ def test_arrays_without_words_or_content_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"vectors.vocab.txt: no such file; .* needs its words there, one a line"):
         vectors.load(str(path), 2)
     (tmp_path / "vectors.vocab.txt").write_text("a\n", encoding="utf-8")
-    with pytest.raises(InputError, match="not an .npz file of numbers"):
+    with pytest.raises(InputError, match=r"not an .npz file of numbers"):
         vectors.load(str(path), 2)
 
 

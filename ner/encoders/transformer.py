@@ -181,7 +181,7 @@ class TransformerEncoder(nn.Module):
             "mask": torch.from_numpy(mask),
             "query_lengths": torch.tensor([example.query_length for example in examples], dtype=torch.long),
         }
-        if all(example_rows):
+        if example_rows and all(example_rows):
             starts = np.cumsum([0, *(len(used) for used in example_rows)])[:-1]
             tensors["rows"] = torch.tensor([row for used in example_rows for row in used], dtype=torch.long)
             tensors["row_starts"] = torch.tensor(starts, dtype=torch.long)
@@ -193,7 +193,7 @@ class TransformerEncoder(nn.Module):
         hidden = self._encode(inputs["pieces"], inputs["piece_mask"])  # (B, T, H)
         flat = hidden.reshape(-1, hidden.shape[-1])
         words = F.embedding_bag(inputs["word_pieces"], flat, inputs["word_starts"], mode="mean")
-        words = self.dropout(words.view(*mask.shape, -1))
+        words = self.dropout(words.view(*mask.shape, self.width))
         summary = None
         if "rows" in inputs:
             summary = F.embedding_bag(inputs["rows"], hidden[:, 0], inputs["row_starts"], mode="mean")

@@ -4,6 +4,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -89,7 +90,7 @@ def test_counts_add_up_over_any_split(case: tuple[list[Example], list[Example]],
     gold, predicted = case
     bounds = sorted({0, len(gold), *(cut for cut in cuts if cut < len(gold))})
     total: Counter[str] = Counter()
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         total.update(entity.count(gold[start:stop], predicted[start:stop]))
     assert total == entity.count(gold, predicted)
 

@@ -18,7 +18,9 @@ batches = st.lists(
 
 
 def sides(batch: list[list[tuple[str, str]]]) -> tuple[list[Example], list[Example]]:
-    gold, predicted = ([Example(["w"] * len(row), tags=[pair[side] for pair in row]) for row in batch] for side in (0, 1))
+    gold, predicted = (
+        [Example(["w"] * len(row), tags=[pair[side] for pair in row]) for row in batch] for side in (0, 1)
+    )
     return gold, predicted
 
 

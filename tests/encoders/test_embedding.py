@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ner.config import WindowsConfig
+from ner.encoders.embedding import CharacterConfig, Config, EmbeddingEncoder, build, shape
+from ner.types import Example
+from ner.vocab import Vocab, Vocabs
+
+SENTENCES = [["The", "Bank", "of", "England", "21"], ["the", "bank", "99"]]
+
+
+def encoder(**options: object) -> EmbeddingEncoder:
+    examples = [Example(words) for words in SENTENCES]
+    return build(Config(**{"dimension": 4, **options}), Vocabs.learn(examples, "bio"), WindowsConfig()).eval()
+
+
+def vectors(part: EmbeddingEncoder, *words: str) -> torch.Tensor:
+    return part(part.inputs([[Example(list(words))]])).words[0]
+
+
+def test_case_and_digits_are_folded_when_words_are_looked_up() -> None:
+    found = vectors(encoder(), "BANK", "bank", "37", "21")
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[2], found[3])
+    found = vectors(encoder(lowercase=False, digits=False), "Bank", "bank", "37", "21")
+    assert not torch.equal(found[0], found[1])
+    assert not torch.equal(found[2], found[3])
+
+
+def test_words_that_training_never_had_share_the_unknown_vector() -> None:
+    part = encoder()
+    found = vectors(part, "Paris", "Rome")
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], part.words.weight[Vocab.unknown])
+
+
+def test_rare_words_are_unknown_from_the_start_with_min_count() -> None:
+    part = encoder(min_count=2)
+    assert "bank" in part.tables["words"]
+    assert "england" not in part.tables["words"]
+
+
+def test_training_reads_some_words_seen_once_as_unknown_and_the_generator_decides() -> None:
+    part = encoder(unknown_rate=0.5)
+    example = Example(["the", "England"] * 200)
+
+    def known(seed: int) -> torch.Tensor:
+        return part.inputs([[example]], [np.random.default_rng(seed)])["known"][0]
+
+    assert known(1)[::2].all()  # seen twice
+    assert 60 < known(1)[1::2].sum() < 140
+    assert torch.equal(known(1), known(1))
+    assert not torch.equal(known(1), known(2))
+    assert part.inputs([[example]])["known"].all()
+
+
+@pytest.mark.parametrize("kind", ["cnn", "lstm"])
+def test_characters_tell_words_apart_that_the_table_does_not_know(kind: str) -> None:
+    part = encoder(dimension=0, characters=CharacterConfig(kind=kind, dimension=3, width=6))
+    found = vectors(part, "the", "eht", "the", "t", "")
+    assert found.shape == (5, 6)
+    assert torch.equal(found[0], found[2])
+    assert not torch.allclose(found[0], found[1])
+    assert (found[4] == 0).all()
+    longer = vectors(part, "the", "theeeeeeeeee")
+    torch.testing.assert_close(longer[0], found[0])
+
+
+def test_of_a_very_long_word_both_ends_are_read() -> None:
+    part = encoder(dimension=0, characters=CharacterConfig(kind="cnn", dimension=3, width=6, max_length=4))
+    found = vectors(part, "the" + "n" * 100_000 + "nk", "thnk")
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("", ""),
+        ("Berlin", "Xx"),
+        ("BERLIN", "X"),
+        ("U.N.", "X.X."),
+        ("2-1", "d-d"),
+        ("1996-08-22", "d-d-d"),
+        ("iPhone4", "xXxd"),
+        ("北京", "c"),
+        ("a-b-c-d-e-f-g", "x-x-x-x-x-"),
+    ],
+)
+def test_a_shape_names_kinds_of_characters_once(word: str, expected: str) -> None:
+    assert shape(word) == expected
+
+
+def test_pretrained_vectors_are_used_reported_and_kept_when_frozen(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("bank 1 2 3 4\nparis 5 6 7 8\n", encoding="utf-8")
+    part = encoder(vectors=str(path), freeze=True)
+    assert vectors(part, "Bank", "Paris").tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert not part.words.weight.requires_grad
+    assert part.report == {"vectors": 2, "words with a vector": 2 / 8, "distinct words with a vector": 2 / 8}
+
+
+def test_an_encoder_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="neither words, characters nor shape"):
+        encoder(dimension=0)

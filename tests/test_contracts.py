@@ -1,0 +1,215 @@
+"""Walks the folders of parts and checks that every file keeps its contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ner.config import WindowsConfig, component, names, part
+from ner.types import Document, Encoding, Example, Span
+from ner.vocab import Vocabs
+from tests.small import settings_of
+
+WIDTH = 8
+SENTENCES = [
+    ["Berlin"],
+    ["Washington", "lives", "in", "Berlin", "."],
+    ["the", "\u200b", "中", "x-y", "\u3000", "In"],
+    [],
+    ["in"] * 70,
+]
+
+
+def document() -> Document:
+    examples = []
+    for words in SENTENCES:
+        spans = [Span(0, 1, "PER")] if words else []
+        tags = ["B-PER", *["O"] * (len(words) - 1)] if words else []
+        examples.append(Example(list(words), spans=spans, tags=tags, labels=["a"], text=" ".join(words)))
+    return Document(examples)
+
+
+def configured(folder: str, name: str, bert: str) -> Any:
+    return part(folder, {"name": name, **settings_of(folder, name, bert)})
+
+
+def vocabs() -> Vocabs:
+    return Vocabs.learn(document().examples, "bio")
+
+
+@pytest.fixture(params=names("encoders"))
+def encoder(request: pytest.FixtureRequest, tiny_bert: str) -> Any:
+    config = configured("encoders", request.param, tiny_bert)
+    built = component("encoders", request.param).build(config, vocabs(), WindowsConfig(max_length=24))
+    return built.eval()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [(folder, name) for folder in ("encoders", "context", "decoders", "formats") for name in names(folder)],
+)
+def test_a_part_is_called_like_its_file_and_every_key_has_a_sentence(folder: str, name: str, tiny_bert: str) -> None:
+    config = configured(folder, name, tiny_bert)
+    assert config.name == name
+    assert (type(config).__doc__ or "").strip()
+    assert all((field.description or "").endswith(".") for field in type(config).model_fields.values())
+    assert part(folder, config.model_dump()) == config
+
+
+def single_groups(examples: list[Example]) -> list[list[Example]]:
+    return [[example] for example in examples]
+
+
+def test_an_encoder_gives_one_vector_per_word_and_zeros_elsewhere(encoder: Any) -> None:
+    examples = document().examples
+    encoding = encoder(encoder.inputs(single_groups(examples)))
+    assert encoding.words.shape == (len(examples), 70, encoder.width)
+    assert encoding.mask.sum(1).tolist() == [len(words) for words in SENTENCES]
+    assert encoding.mask.dtype == torch.bool
+    assert (encoding.words[~encoding.mask] == 0).all()
+    assert encoding.words[encoding.mask].abs().sum(-1).min() > 0
+    assert encoding.summary is None or encoding.summary.shape == (len(examples), encoder.width)
+
+
+def test_an_encoder_plans_every_example_once_and_in_order(encoder: Any) -> None:
+    groups = encoder.plan(document(), None)
+    assert [p for start, stop, _ in groups for p in range(start, stop)] == list(range(len(SENTENCES)))
+    assert all(isinstance(number, int) for group in groups for number in group)
+    assert encoder.plan(Document([]), None) == []
+    assert all(stop - start <= 2 for start, stop, _ in encoder.plan(document(), 2))
+
+
+def test_an_encoder_accepts_any_groups_and_none(encoder: Any) -> None:
+    examples = document().examples
+    encoding = encoder(encoder.inputs([examples[:3], examples[3:]]))
+    assert encoding.words.shape[:2] == (5, 70)
+    for empty in ([], [[Example([])]]):
+        assert encoder(encoder.inputs(empty)).words.shape == (len(empty), 0, encoder.width)
+
+
+def test_a_vector_depends_on_neither_batch_nor_order_nor_padding(encoder: Any) -> None:
+    examples = document().examples
+    together = encoder(encoder.inputs(single_groups(examples[::-1]))).words.flip(0)
+    for position, example in enumerate(examples):
+        alone = encoder(encoder.inputs([[example]])).words
+        torch.testing.assert_close(alone[0], together[position, : len(example.words)], rtol=1e-5, atol=1e-5)
+
+
+def test_an_encoder_is_built_again_from_its_files(encoder: Any, request: pytest.FixtureRequest, tiny_bert: str) -> None:
+    name = type(encoder).__module__.rpartition(".")[2]
+    config = configured("encoders", name, tiny_bert)
+    again = component("encoders", name).build(config, Vocabs(), WindowsConfig(max_length=24), encoder.files()).eval()
+    again.load_state_dict(encoder.state_dict())
+    groups = single_groups(document().examples)
+    torch.testing.assert_close(again(again.inputs(groups)).words, encoder(encoder.inputs(groups)).words)
+    assert all(isinstance(data, bytes) for data in encoder.files().values())
+
+
+def test_an_encoder_says_what_it_reads_in_an_unusual_way(encoder: Any) -> None:
+    found = encoder.coverage(document())
+    assert all(isinstance(reason, str) and count > 0 for reason, count in found.items())
+
+
+def test_an_encoder_passes_gradients_to_all_its_layers(encoder: Any) -> None:
+    encoder.train()
+    generators = [np.random.default_rng(position) for position in range(len(SENTENCES))]
+    encoding = encoder(encoder.inputs(single_groups(document().examples), generators))
+    (encoding.words.square().sum() + (0 if encoding.summary is None else encoding.summary.sum())).backward()
+    layers = encoder.layers()
+    assert layers
+    for layer in layers:
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in layer.parameters())
+
+
+def encoding_of(lengths: list[int]) -> Encoding:
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    return Encoding(torch.randn(*mask.shape, WIDTH) * mask[..., None], mask)
+
+
+@pytest.mark.parametrize("name", names("context"))
+def test_a_context_keeps_words_apart_from_padding_and_examples_apart(name: str, tiny_bert: str) -> None:
+    layer = component("context", name).build(configured("context", name, tiny_bert), WIDTH).eval()
+    encoding = encoding_of([3, 0, 5])
+    found = layer(encoding)
+    assert found.words.shape == (3, 5, layer.width)
+    assert found.mask is encoding.mask
+    assert (found.words[~found.mask] == 0).all()
+    alone = layer(Encoding(encoding.words[:1, :3], encoding.mask[:1, :3]))
+    torch.testing.assert_close(found.words[0, :3], alone.words[0], rtol=1e-5, atol=1e-5)
+    for shape in ((0, 0), (2, 0)):
+        empty = Encoding(torch.zeros(*shape, WIDTH), torch.zeros(shape, dtype=torch.bool))
+        assert layer(empty).words.shape == (*shape, layer.width)
+    layer.train()
+    layer(encoding).words.sum().backward()
+    assert all(parameter.grad is not None for parameter in layer.parameters())
+
+
+@pytest.mark.parametrize("name", names("decoders"))
+def test_a_decoder_learns_counts_and_answers_every_example(name: str, tiny_bert: str) -> None:
+    decoder = component("decoders", name).build(configured("decoders", name, tiny_bert), WIDTH, vocabs())
+    examples = document().examples[:4]
+    encoding = encoding_of([len(example.words) for example in examples])
+    targets, counts = decoder.targets(examples)
+    scores = decoder(encoding)
+    loss = decoder.loss(scores, targets, encoding.mask)
+    assert loss.keys() == counts.keys()
+    assert all(isinstance(count, int) for count in counts.values())
+    assert all(total.shape == () and torch.isfinite(total) for total in loss.values())
+    sum(loss.values()).backward()
+    annotations = decoder.decode({key: tensor.detach() for key, tensor in scores.items()}, encoding.mask)
+    assert len(annotations) == len(examples)
+    for example, annotation in zip(examples, annotations, strict=True):
+        assert annotation.tags is None or len(annotation.tags) == len(example.words)
+        assert all(0 <= span.start < span.end <= len(example.words) for span in annotation.spans)
+
+
+@pytest.mark.parametrize("name", names("decoders"))
+def test_what_a_decoder_loses_and_answers_adds_up_over_examples(name: str, tiny_bert: str) -> None:
+    decoder = component("decoders", name).build(configured("decoders", name, tiny_bert), WIDTH, vocabs()).eval()
+    examples = document().examples[:3]
+    encoding = encoding_of([len(example.words) for example in examples])
+    scores = decoder(encoding)
+    targets, counts = decoder.targets(examples)
+    whole = decoder.loss(scores, targets, encoding.mask)
+    parts: dict[str, float] = {}
+    for row, example in enumerate(examples):
+        own = {key: tensor[row : row + 1] for key, tensor in scores.items()}
+        padded, _ = decoder.targets([example, examples[-1]])
+        gold = {key: tensor[:1] for key, tensor in padded.items()}
+        for key, total in decoder.loss(own, gold, encoding.mask[row : row + 1]).items():
+            parts[key] = parts.get(key, 0.0) + float(total.detach())
+    for key, total in whole.items():
+        assert float(total.detach()) == pytest.approx(parts[key], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", names("formats"))
+def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
+    form, path = component("formats", name), tmp_path / "file"
+    config = form.Config()
+    example = Example(["Berlin", "wins"], spans=[Span(0, 1, "LOC")], tags=["B-LOC", "O"], text="Berlin wins")
+    example.offsets = [(0, 6), (7, 11)]
+    form.write(str(path), [Document([example])], config)
+    assert path.read_text(encoding="utf-8").endswith("\n")
+    assert isinstance(form.extension, str)
+    if name != "text":  # answers to raw texts are JSON Lines
+        (found,) = form.read(str(path), config, "space", keep=True)
+        assert found.examples[0].words == example.words
+        assert found.examples[0].place == f"{path}:1"
+
+
+@pytest.mark.parametrize("name", names("metrics"))
+def test_a_metric_is_integers_that_divide_last(name: str) -> None:
+    metric = component("metrics", name)
+    examples = document().examples
+    counts = metric.count(examples, examples)
+    assert all(isinstance(count, int) for count in counts.values())
+
+    def numbers(value: Any) -> list[float]:
+        return [n for below in value.values() for n in numbers(below)] if isinstance(value, dict) else [value]
+
+    for scored in (metric.scores(counts), metric.scores(type(counts)())):
+        assert all(np.isfinite(number) for number in numbers(scored))
+        assert all(isinstance(line, str) for line in metric.lines(scored))

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from ner import runtime, training
+from ner.config import RunConfig, validate
+from ner.model import Model, build
+from ner.tags import encode
+from ner.types import Document, Example, InputError, NonFiniteLoss, Span
+
+CPU = torch.device("cpu")
+
+
+def documents() -> list[Document]:
+    found = []
+    for number in range(12):
+        words = ["Ann", "went", "to", ("Rome", "Oslo", "Graz")[number % 3], "."][number % 2 :]
+        spans = [Span(3 - number % 2, 4 - number % 2, "LOC")]
+        if number % 2 == 0:
+            spans.insert(0, Span(0, 1, "PER"))
+        tags = encode(spans, len(words))
+        found.append(Document([Example(words, spans=spans, tags=tags, source="train.txt", line=10 * number + 1)]))
+    return found
+
+
+def config(**options: Any) -> RunConfig:
+    raw: dict[str, Any] = {
+        "data": {"train": "a", "valid": "b"},
+        "encoder": {"name": "embedding", "dimension": 8, "dropout": 0.1},
+        "batch": {"size": 4},
+        "training": {"epochs": 3, "learning_rate": 0.05, **options},
+    }
+    return validate(RunConfig, raw)
+
+
+def train(configuration: RunConfig, valid: bool = True, model: Model | None = None) -> tuple[Model, list[Any]]:
+    runtime.set_seed(configuration.seed)
+    model = model or build(configuration, documents())
+    steps = training.train(
+        model,
+        documents(),
+        documents() if valid else None,
+        configuration.training,
+        configuration.batch,
+        configuration.metrics,
+        configuration.seed,
+        CPU,
+    )
+    return model, list(steps)
+
+
+def test_the_loss_falls_and_scores_rise() -> None:
+    _, steps = train(config(epochs=15))
+    ends = [now for now in steps if now.evaluations]
+    assert [now.epoch for now in ends] == list(range(1, 16))
+    assert steps[-1].step == steps[-1].steps == len(steps) == 45
+    assert ends[-1].evaluations["train"].loss < ends[0].evaluations["train"].loss
+    assert ends[-1].evaluations["valid"].scores["entity"]["micro"]["f1"] == 1
+
+
+def test_two_runs_of_one_seed_end_in_the_same_weights() -> None:
+    states = [train(config())[0].state_dict() for _ in range(2)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_train_scores_are_those_of_the_forwards_that_trained() -> None:
+    _, steps = train(config(epochs=1))
+    evaluation = steps[-1].evaluations["train"]
+    assert (evaluation.sentences, evaluation.words) == (12, sum(len(d.examples[0].words) for d in documents()))
+
+
+def test_the_best_epoch_is_marked_or_the_last() -> None:
+    _, steps = train(config(epochs=6))
+    scores = [now.evaluations["valid"].scores["entity"]["micro"]["f1"] for now in steps if now.evaluations]
+    best = [now.best for now in steps if now.evaluations]
+    assert best == [all(score > earlier for earlier in scores[:i]) for i, score in enumerate(scores)]
+    _, steps = train(config(select="last"))
+    assert [now.best for now in steps if now.evaluations] == [True] * 3
+
+
+class Poison(torch.autograd.Function):
+    """Leaves values as they are and makes gradients NaN."""
+
+    @staticmethod
+    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * float("nan")
+
+
+@pytest.mark.parametrize("what", ["the loss", "the gradient"])
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_what_is_not_finite_stops_before_the_step_and_names_the_sentences(what: str, poison: float) -> None:
+    model, _ = train(config(epochs=1))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    forward = model.forward
+
+    def spoiled(batch: Any) -> Any:
+        loss, scores = forward(batch)
+        total = loss["tags"]
+        return {"tags": total * poison if what == "the loss" else Poison.apply(total)}, scores
+
+    model.forward = spoiled  # type: ignore[method-assign]
+    with pytest.raises(
+        NonFiniteLoss, match=rf"{what} is not finite at step 1; .* Sentences: train.txt:\d+1?, "
+    ) as caught:
+        train(config(epochs=1), model=model)
+    assert len(caught.value.examples) == 4
+    after = model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "message"),
+    [
+        ("entity.mirco.f1", "no score 'entity.mirco.f1'; at 'mirco' there are: micro, macro"),
+        ("entity.micro", "'entity.micro' is a group of scores: precision, recall, f1"),
+        ("tag.accuracy.x", "no score 'tag.accuracy.x'"),
+    ],
+)
+def test_a_monitored_score_that_does_not_exist_is_refused(monitor: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(config(epochs=1, monitor=monitor))
+
+
+def test_the_loss_may_be_monitored() -> None:
+    _, steps = train(config(epochs=3, monitor="loss"))
+    assert any(now.best for now in steps)
+
+
+def test_bf16_trains_and_the_crf_stays_in_float32() -> None:
+    _, steps = train(config(precision="bf16", epochs=10))
+    assert steps[-1].evaluations["train"].loss < 1

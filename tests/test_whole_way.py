@@ -1,0 +1,161 @@
+"""From a file of words to a score and back, through the commands that people type."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from ner.commands import evaluate, plot, predict, train
+from tests.conftest import ROOT, SAMPLE
+
+GOLD = SAMPLE / "en" / "valid.conll"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run of configs/tiny.yaml and what it printed."""
+    directory = tmp_path_factory.mktemp("runs") / "tiny"
+    out, sys.stdout = sys.stdout, io.StringIO()
+    try:
+        files = [f"data.{split}={GOLD}" for split in ("train", "valid", "test")]
+        assert train.main(["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(directory), *files]) == 0
+        return directory, sys.stdout.getvalue()
+    finally:
+        sys.stdout = out
+
+
+def scores(run: Path, *options: str) -> dict:
+    target = run / "scores.json"
+    assert evaluate.main(["--run", str(run), "--json", str(target), *options]) == 0
+    return json.loads(target.read_bytes())
+
+
+def test_the_sample_is_learned_by_heart(run: tuple[Path, str]) -> None:
+    metrics = json.loads((run[0] / "metrics.json").read_bytes())
+    assert metrics["test"]["entity"]["micro"]["f1"] > 0.95
+
+
+def test_the_log_has_one_figure_a_line_in_the_order_of_the_notes(run: tuple[Path, str]) -> None:
+    lines = run[1].splitlines()
+    for epoch in range(1, 16):
+        start = lines.index(f"epoch [{epoch}/15]")
+        for split in ("train", "valid"):
+            assert re.fullmatch(rf"{split} loss: \d+\.\d{{4}}", lines[start + 1])
+            tags = []
+            start += 2
+            while match := re.fullmatch(rf"{split} f1 (\S+): [01]\.\d{{4}}", lines[start]):
+                tags.append(match[1])
+                start += 1
+            assert tags == sorted(tags)
+            assert {"B-LOC", "I-PER", "O"} <= set(tags)
+            assert re.fullmatch(rf"{split} f1-weighted: [01]\.\d{{4}}", lines[start])
+            number = r"[01]\.\d{4}"
+            entity = rf"{split} entity micro precision: {number}, recall: {number}, f1: {number}"
+            assert re.fullmatch(entity, lines[start + 1])
+            start += 1
+    assert any(line.startswith("test loss: ") for line in lines)
+    assert lines[-2].strip().startswith("python evaluate.py --run")
+    assert "ner predict --run" in lines[-1]
+    logged = (run[0] / "train.log").read_text(encoding="utf-8")
+    assert all(line in logged for line in lines)
+
+
+def test_the_history_has_a_row_an_epoch_in_full_precision(run: tuple[Path, str]) -> None:
+    with open(run[0] / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 16))
+    assert {"train.loss", "valid.tag.f1.B-LOC", "valid.entity.micro.f1", "learning_rate.all"} <= rows[0].keys()
+    assert len(rows[0]["train.loss"]) > 10
+
+
+def test_predictions_are_the_file_and_one_more_column(run: tuple[Path, str]) -> None:
+    gold = GOLD.read_text(encoding="utf-8").splitlines()
+    found = (run[0] / "predictions" / "test.conll").read_text(encoding="utf-8").splitlines()
+    assert len(gold) == len(found)
+    for before, after in zip(gold, found, strict=True):
+        if not before or before.startswith("-DOCSTART-"):
+            assert before == after
+        else:
+            head, _, tag = after.rpartition(" ")
+            assert head == before
+            assert re.fullmatch(r"O|[BI]-(PER|LOC|ORG|MISC)", tag)
+
+
+def test_evaluation_gives_the_numbers_of_training_and_the_promised_keys(run: tuple[Path, str]) -> None:
+    trained = json.loads((run[0] / "metrics.json").read_bytes())["test"]
+    found = scores(run[0])
+    assert found.keys() == {"split", "sentences", "words", "loss", "entity", "tag", "seconds"}
+    assert found["split"] == "test"
+    assert (found["entity"], found["tag"]) == (trained["entity"], trained["tag"])
+    assert {"micro", "macro", "by_type"} <= found["entity"].keys()
+    assert found["entity"]["micro"].keys() == {"precision", "recall", "f1"}
+    for figures in found["entity"]["by_type"].values():
+        assert figures.keys() == {"precision", "recall", "f1", "gold", "predicted", "correct"}
+    assert found["tag"].keys() == {"f1", "weighted_f1", "accuracy"}
+    assert scores(run[0], "--data", str(GOLD), "--fast")["entity"] == found["entity"]
+    assert (run[0] / "predictions" / "valid.conll").exists()
+
+
+def test_a_label_that_training_never_had_is_a_miss(run: tuple[Path, str], tmp_path: Path) -> None:
+    data = tmp_path / "new.conll"
+    data.write_text("Colby B-PER\nwon O\nGold B-PRIZE\nMedal I-PRIZE\n", encoding="utf-8")
+    by_type = scores(run[0], "--data", str(data))["entity"]["by_type"]
+    assert by_type["PRIZE"] == {"precision": 0, "recall": 0, "f1": 0, "gold": 1, "predicted": 0, "correct": 0}
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("text", "Colby lives in Paris .\n\nThe weather\n"),
+        ("conll", "Colby X 1\nlives X 2\r\n\nParis X 3"),
+        ("jsonl", '{"words": ["Colby", "lives"], "n": 1}\n{"text": "Paris wins"}\n'),
+    ],
+)
+def test_prediction_gives_one_line_for_each(run: tuple[Path, str], tmp_path: Path, form: str, text: str) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(text.encode())
+    options = ["--format", form, "--input", str(source), "--output", str(target)]
+    assert predict.main(["--run", str(run[0]), *options]) == 0
+    before, after = text.split("\n"), target.read_bytes().decode().split("\n")
+    assert len(before) == len(after)
+    for given, found in zip(before, after, strict=True):
+        if form == "conll" and given.strip():
+            ending = "\r" if given.endswith("\r") else ""
+            assert found.startswith(given.rstrip("\r") + " ")
+            assert found.endswith(ending)
+        if form == "text" and found:
+            assert json.loads(found)["text"] == given
+        if form == "jsonl" and given:
+            assert json.loads(found).items() >= json.loads(given).items()
+            assert "predicted" in json.loads(found)
+
+
+def test_a_picture_of_the_history_is_drawn(run: tuple[Path, str], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra plot")
+    assert plot.main(["--run", str(run[0]), "--output", str(tmp_path / "a.png")]) == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_that_is_there_is_not_overwritten(run: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(run[0])]) == 2
+    assert "holds a trained model already" in capsys.readouterr().err
+
+
+def test_a_model_is_on_disk_after_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ner import model
+
+    kept = []
+    save = model.save
+    monkeypatch.setattr(model, "save", lambda *arguments: (save(*arguments), kept.append(arguments[-1])))
+    files = [f"data.{split}={GOLD}" for split in ("train", "valid", "test")]
+    small = ["training.epochs=3", "training.learning_rate=0", *files]
+    run = tmp_path / "run"
+    assert train.main(["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(run), *small]) == 0
+    assert kept == [run, run / "last", run / "last"]  # nothing is learned, so the first epoch stays the best
+    model.load(run / "last")
