@@ -63,35 +63,39 @@ def results_page(results: dict[str, dict[str, Any]]) -> str:
 
 
 def notes_tables(results: dict[str, dict[str, Any]]) -> str:
-    """Both countings side by side, theirs and ours."""
-    runs = {"notes-bilstm": "BiLSTM here", "notes-wordpiece_bilstm": "BiLSTM over pieces here"}
-    present = {name: title for name, title in runs.items() if name in results}
-    header = " | ".join(
-        ["notes, mean over sentences", "notes, whole split"]
-        + [f"{title}, {kind}" for title in present.values() for kind in ("mean over sentences", "whole split")]
-    )
-    lines = [f"| valid | {header} |", "|---" * (3 + 2 * len(present)) + "|"]
+    """Both countings side by side, theirs and ours; ours are means over the seeds, with the range."""
+    groups = {
+        "BiLSTM here": [result for result in results.values() if result["config"] == "configs/notes/bilstm.yaml"],
+        "over pieces here": [r for r in results.values() if r["config"] == "configs/notes/wordpiece_bilstm.yaml"],
+    }
+    groups = {title: runs for title, runs in groups.items() if runs}
+    titles = ["notes, mean over sentences", "notes, whole split"]
+    for title, runs in groups.items():
+        count = f" ({len(runs)} seeds)" if len(runs) > 1 else ""
+        titles += [f"{title}{count}, {kind}" for kind in ("mean over sentences", "whole split")]
+    lines = [f"| valid | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
     for tag in (*TAGS, "weighted"):
-        cells = [NOTES_MEAN[tag], NOTES_SPLIT[tag]]
-        for name in present:
+        cells = [f"{NOTES_MEAN[tag]:.3f}", f"{NOTES_SPLIT[tag]:.3f}"]
+        for runs in groups.values():
             for metric in ("notes", "tag"):
-                scores = results[name]["valid"][metric]
-                cells.append(scores["weighted_f1"] if tag == "weighted" else scores["f1"].get(tag, 0.0))
-        lines.append(f"| {'weighted F1' if tag == 'weighted' else 'F1 ' + tag} | {_row(cells)} |")
+                scores = [run["valid"][metric] for run in runs]
+                cells.append(_range([s["weighted_f1"] if tag == "weighted" else s["f1"].get(tag, 0.0) for s in scores]))
+        lines.append(f"| {'weighted F1' if tag == 'weighted' else 'F1 ' + tag} | {' | '.join(cells)} |")
     for split in ("valid", "test"):
-        entity: list[float | None] = [None, NOTES_ENTITY[split]]
-        for name in present:
-            entity += [None, results[name][split]["entity"]["micro"]["f1"]]
-        lines.append(f"| entity micro F1, {split} | {_row(entity)} |")
-    test: list[float | None] = [NOTES_TEST["mean"], NOTES_TEST["split"]]
-    for name in present:
-        test += [results[name]["test"][metric]["weighted_f1"] for metric in ("notes", "tag")]
-    lines.append(f"| weighted F1, test | {_row(test)} |")
+        cells = ["", f"{NOTES_ENTITY[split]:.3f}"]
+        for runs in groups.values():
+            cells += ["", _range([run[split]["entity"]["micro"]["f1"] for run in runs])]
+        lines.append(f"| entity micro F1, {split} | {' | '.join(cells)} |")
+    cells = [f"{NOTES_TEST['mean']:.3f}", f"{NOTES_TEST['split']:.3f}"]
+    for runs in groups.values():
+        cells += [_range([run["test"][metric]["weighted_f1"] for run in runs]) for metric in ("notes", "tag")]
+    lines.append(f"| weighted F1, test | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _row(cells: list[Any]) -> str:
-    return " | ".join("" if cell is None else f"{cell:.3f}" for cell in cells)
+def _range(figures: list[float]) -> str:
+    mean = sum(figures) / len(figures)
+    return f"{mean:.3f}" if len(figures) == 1 else f"{mean:.3f} ({min(figures):.3f} to {max(figures):.3f})"
 
 
 def between(text: str, name: str, content: str) -> str:
