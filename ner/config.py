@@ -101,10 +101,12 @@ def _keys_at(section: type[Section], path: Sequence[str]) -> list[str]:
     return list(section.model_fields)
 
 
-def _part_of(folder: str) -> BeforeValidator:
+def _part_of(folder: str, default: str | None = None) -> BeforeValidator:
     def validator(value: Any) -> Any:
         if value is None:
             return None
+        if default is not None and isinstance(value, Mapping):
+            value = {"name": default, **value}
         try:
             return part(folder, value)
         except ConfigError as error:  # as an error of pydantic, which knows the path above
@@ -115,8 +117,10 @@ def _part_of(folder: str) -> BeforeValidator:
 
 EncoderPart = Annotated[SerializeAsAny[Part], _part_of("encoders"), Field(json_schema_extra={"part": "encoders"})]
 ContextPart = Annotated[SerializeAsAny[Part], _part_of("context"), Field(json_schema_extra={"part": "context"})]
-DecoderPart = Annotated[SerializeAsAny[Part], _part_of("decoders"), Field(json_schema_extra={"part": "decoders"})]
-FormatPart = Annotated[SerializeAsAny[Part], _part_of("formats"), Field(json_schema_extra={"part": "formats"})]
+DecoderPart = Annotated[
+    SerializeAsAny[Part], _part_of("decoders", "crf"), Field(json_schema_extra={"part": "decoders"})
+]
+FormatPart = Annotated[SerializeAsAny[Part], _part_of("formats", "conll"), Field(json_schema_extra={"part": "formats"})]
 
 
 class DataConfig(Section):

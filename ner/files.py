@@ -89,17 +89,24 @@ def open_text(path: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write beside, flush, rename: the file is the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write beside, flush, rename: the file is the old one or the new one, never a part.
+
+    Raises:
+        InputError: If it cannot be written, because the disk is full, say.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

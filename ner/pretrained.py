@@ -142,7 +142,12 @@ class WordTokenizer:
     def _call(self, words: Sequence[str], marks: bool) -> list[list[int]]:
         clean = [[word if word.isascii() else word.encode("utf-8", "replace").decode()] for word in words]
         found = self.tokenizer(
-            clean, is_split_into_words=True, add_special_tokens=marks, return_attention_mask=False, verbose=False
+            clean,
+            is_split_into_words=True,
+            add_special_tokens=marks,
+            split_special_tokens=True,  # "[SEP]" in a text is five letters and two brackets
+            return_attention_mask=False,
+            verbose=False,
         )
         return [list(ids) for ids in found["input_ids"]]
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
+from functools import cache
 from typing import Literal
 
 WordRule = Literal["space", "punctuation", "characters"]
 
-# Linear-time patterns without nested repeats: text of any length and shape is safe.
-_PATTERNS: dict[WordRule, re.Pattern[str]] = {
-    "space": re.compile(r"\S+"),
-    "punctuation": re.compile(r"\w+|[^\w\s]"),
-    "characters": re.compile(r"\S"),
-}
+
+@cache
+def _pattern(rule: WordRule) -> re.Pattern[str]:
+    """Linear-time patterns without nested repeats: text of any length and shape is safe."""
+    if rule == "space":
+        return re.compile(r"\S+")
+    if rule == "characters":
+        return re.compile(r"\S")
+    # \w lacks combining marks and joiners, without which words of Hindi and many other languages would be cut.
+    marks = (c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c).startswith("M"))
+    inner = "\u200c\u200d" + "".join(marks)
+    return re.compile(rf"[\w{inner}]+|[^\w\s]")
 
 
 def split_words(text: str, rule: WordRule) -> tuple[list[str], list[tuple[int, int]]]:
@@ -23,5 +32,5 @@ def split_words(text: str, rule: WordRule) -> tuple[list[str], list[tuple[int, i
         rule: ``space`` cuts at white space; ``punctuation`` also makes a word of every mark; ``characters`` makes a
             word of every character that is not white space (Chinese).
     """
-    found = list(_PATTERNS[rule].finditer(text))
+    found = list(_pattern(rule).finditer(text))
     return [match.group() for match in found], [match.span() for match in found]

@@ -172,7 +172,7 @@ def test_what_a_decoder_loses_and_answers_adds_up_over_examples(name: str, tiny_
     examples = document().examples[:3]
     encoding = encoding_of([len(example.words) for example in examples])
     scores = decoder(encoding)
-    targets, counts = decoder.targets(examples)
+    targets, _counts = decoder.targets(examples)
     whole = decoder.loss(scores, targets, encoding.mask)
     parts: dict[str, float] = {}
     for row, example in enumerate(examples):

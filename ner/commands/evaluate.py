@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--split", choices=["train", "valid", "test"], default="test", help="default test")
+    source.add_argument("--split", choices=["train", "valid", "test"], help="default test")
     source.add_argument("--data", metavar="FILE", help="another file of the same format")
     parser.add_argument("--predictions", metavar="FILE", help="default <run>/predictions/<split>.<extension>")
     parser.add_argument("--json", metavar="FILE", help="write the scores there; - for standard output")
@@ -42,10 +42,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     directory = Path(arguments.run) if arguments.run else newest_run()
     tagger = Tagger.load(directory)
     config = tagger.config
-    path = arguments.data or getattr(config.data, arguments.split)
+    split = arguments.split or "test"
+    path = arguments.data or getattr(config.data, split)
     if path is None:
-        raise InputError(f"config.data.{arguments.split}: the run has no such file; give --data FILE")
-    name = Path(path).stem if arguments.data else arguments.split
+        raise InputError(f"config.data.{split}: the run has no such file; give --data FILE")
+    name = Path(path).stem if arguments.data else split
     form = component("formats", config.data.format.name)
     target = arguments.predictions or str(directory / "predictions" / f"{name}.{form.extension}")
     logger.info("run directory: {}", directory)

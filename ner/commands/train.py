@@ -59,6 +59,7 @@ def _train(arguments: argparse.Namespace) -> None:
     runtime.set_seed(config.seed)
     device = runtime.choose_device(config.device)
     documents = {split: _read(config, split) for split in ("train", "valid", "test")}
+    _check_kinds(documents)
     model = _build(config, documents["train"], device)
     _describe(model, documents)
     history = _loop(model, config, documents, device, directory)
@@ -95,6 +96,20 @@ def _read(config: RunConfig, split: str) -> list[Document]:
         return []
     reader = component("formats", config.data.format.name)
     return list(reader.read(path, config.data.format, config.data.words, keep=split == "test"))
+
+
+def _check_kinds(documents: dict[str, list[Document]]) -> None:
+    """Plain tags in one file and entities in another cannot be scored against each other."""
+    from ner.tags import PLAIN
+
+    kinds = {split: found[0].scheme == PLAIN for split, found in documents.items() if found}
+    for split, plain in kinds.items():
+        if plain != kinds["train"]:
+            names = {True: "plain tags", False: "entity tags"}
+            raise InputError(
+                f"{documents[split][0].source}: expected {names[not plain]} as in {documents['train'][0].source}, "
+                f"found {names[plain]}; set data.format.scheme if that was recognised wrongly"
+            )
 
 
 def _build(config: RunConfig, documents: list[Document], device: Any) -> Model:

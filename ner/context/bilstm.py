@@ -20,6 +20,8 @@ class Config(Part):
     """Width of each direction."""
     layers: int = 1
     """Layers on top of each other."""
+    initial: Literal["orthogonal", "uniform"] = "orthogonal"
+    """Recurrent weights at the start: orthogonal with open forget gates, or uniform as torch has them."""
     dropout: float = 0.5
     """Of the input, between layers and of the result."""
 
@@ -34,7 +36,9 @@ class BiLSTM(nn.Module):
 
     def __init__(self, config: Config, width: int) -> None:
         super().__init__()
-        self.lstm = BidirectionalLSTM(width, config.hidden, config.layers, config.dropout)
+        self.lstm = BidirectionalLSTM(
+            width, config.hidden, config.layers, config.dropout, orthogonal=config.initial == "orthogonal"
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.width = 2 * config.hidden
 

@@ -148,9 +148,9 @@ class _Columns:
     def split(self, line: int, body: str) -> list[str]:
         """The columns of a line."""
         cells = _cells(body, self.tab)
-        expected = self.needed if self.count is None else self.count
-        ragged = self.count is not None and len(cells) != self.count and self.config.tag is not None
-        if len(cells) < expected or ragged:
+        labelled = self.config.tag is not None  # then all lines must have the columns of the first
+        expected = self.count if labelled and self.count is not None else self.needed
+        if len(cells) < expected or (labelled and self.count is not None and len(cells) > expected):
             raise InputError(f'{self.path}:{line}: expected {expected} columns, found {len(cells)} ("{body[:40]}")')
         self.count = self.count or len(cells)
         if not cells[self.config.word]:

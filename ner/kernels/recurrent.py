@@ -18,25 +18,18 @@ class BidirectionalLSTM(nn.Module):
         hidden: Width of each direction; the output has twice as much.
         layers: Layers on top of each other.
         dropout: Between layers.
+        orthogonal: Begin with orthogonal recurrent weights and open forget gates; otherwise as torch does.
     """
 
-    def __init__(self, width: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, hidden: int, layers: int = 1, dropout: float = 0.0, orthogonal: bool = True) -> None:
         super().__init__()
         widths = [width] + [2 * hidden] * (layers - 1)
         self.ahead = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in widths)
         self.back = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in widths)
         self.dropout = nn.Dropout(dropout)
-        for lstm in (*self.ahead, *self.back):
-            for name, parameter in lstm.named_parameters():
-                if name.startswith("weight_hh"):
-                    for gate in parameter.data.chunk(4):
-                        nn.init.orthogonal_(gate)
-                elif name.startswith("weight_ih"):
-                    for gate in parameter.data.chunk(4):
-                        nn.init.xavier_uniform_(gate)
-                else:
-                    nn.init.zeros_(parameter)
-            nn.init.ones_(lstm.bias_ih_l0.data[hidden : 2 * hidden])  # remember at first (Jozefowicz et al., 2015)
+        if orthogonal:
+            for lstm in (*self.ahead, *self.back):
+                _start_orthogonal(lstm)
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """Both directions side by side.
@@ -57,6 +50,20 @@ class BidirectionalLSTM(nn.Module):
             backward, _ = back(_take(states, turned))
             states = torch.cat([forward, _take(backward, turned)], dim=-1)
         return states
+
+
+def _start_orthogonal(lstm: nn.LSTM) -> None:
+    """Saxe et al. (2014) for the recurrent weights, Jozefowicz et al. (2015) for remembering at first."""
+    for name, parameter in lstm.named_parameters():
+        if name.startswith("weight_hh"):
+            for gate in parameter.data.chunk(4):
+                nn.init.orthogonal_(gate)
+        elif name.startswith("weight_ih"):
+            for gate in parameter.data.chunk(4):
+                nn.init.xavier_uniform_(gate)
+        else:
+            nn.init.zeros_(parameter)
+    nn.init.ones_(lstm.bias_ih_l0.data[lstm.hidden_size : 2 * lstm.hidden_size])
 
 
 def reversal(mask: Tensor) -> Tensor:
