@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,30 +50,20 @@ class Model(nn.Module):
 
     def split(self, document: Document) -> Document:
         """The document in units."""
-        return Document(self.units.split(document.examples), document.id, document.source, document.scheme)
+        return replace(document, examples=self.units.split(document.examples), lines=None)
 
     def answer(self, examples: Sequence[Example], annotations: Sequence[Annotation]) -> list[Example]:
         """Examples in units with the decoder's answers in place of the gold ones."""
-        answered = []
-        for example, annotation in zip(examples, annotations, strict=True):
-            answered.append(
-                Example(
-                    words=example.words,
-                    spans=annotation.spans,
-                    tags=annotation.tags,
-                    labels=annotation.labels,
-                    answers=annotation.answers,
-                    text=example.text,
-                    offsets=example.offsets,
-                    fields=example.fields,
-                    query_length=example.query_length,
-                    pieces=example.pieces,
-                    source=example.source,
-                    line=example.line,
-                    rows=example.rows,
-                )
+        return [
+            replace(
+                example,
+                spans=annotation.spans,
+                tags=annotation.tags,
+                labels=annotation.labels,
+                answers=annotation.answers,
             )
-        return answered
+            for example, annotation in zip(examples, annotations, strict=True)
+        ]
 
     @property
     def num_parameters(self) -> int:

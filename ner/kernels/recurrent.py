@@ -63,7 +63,7 @@ def _start_orthogonal(lstm: nn.LSTM) -> None:
                 nn.init.xavier_uniform_(gate)
         else:
             nn.init.zeros_(parameter)
-    nn.init.ones_(lstm.bias_ih_l0.data[lstm.hidden_size : 2 * lstm.hidden_size])
+    nn.init.ones_(lstm.get_parameter("bias_ih_l0").data[lstm.hidden_size : 2 * lstm.hidden_size])
 
 
 def reversal(mask: Tensor) -> Tensor:
