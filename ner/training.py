@@ -59,7 +59,7 @@ def train(
     Args:
         model: On ``device``.
         documents: To learn from, in words.
-        valid: To choose the best epoch, or None.
+        valid: To choose the best epoch; None with ``training.select=last``.
         training: Section of the configuration.
         batch: Section of the configuration.
         metrics: Names of files in ``ner/metrics``.
@@ -74,58 +74,78 @@ def train(
         NonFiniteLoss: Before the step that it would have spoiled.
         InputError: If the monitored score does not exist.
     """
-    split = [model.split(document) for document in documents]
-    groups = batching.plan(split, model.encoder.plan, batch.unit, batch.size)
-    epochs = [batching.epoch_batches(groups, batch.unit, batch.size, seed, epoch) for epoch in range(training.epochs)]
+    data = _Data(model, documents, batch, seed)
+    epochs = [data.epoch(epoch) for epoch in range(training.epochs)]
     steps = sum(map(len, epochs))
+    precision = runtime.choose_precision(training.precision, device)
     optimizer = build_optimizer(
         training.optimizer, parameter_groups(model, training.learning_rate, training.weight_decay)
     )
-    precision = runtime.choose_precision(training.precision, device)
     state = State(
         optimizer,
         build_schedule(training.schedule, optimizer, steps, training.warmup),
         torch.amp.GradScaler(device.type, enabled=precision == torch.float16),
     )
-    first_sentence = np.cumsum([0, *(len(document.examples) for document in documents)])
     for epoch, batches in enumerate(epochs):
         model.train()
         state.epoch = epoch + 1
         scorer = Scorer(metrics)
-        progress = None
-        for positions in batches:
-            if progress is not None:
-                yield progress
-            chosen = [groups[position] for position in positions]
-            examples = [split[group.document].examples[group.start : group.stop] for group in chosen]
-            generators = [
-                np.random.default_rng([seed, epoch, first_sentence[group.document] + position])
-                for group in chosen
-                for position in range(group.start, group.stop)
-            ]
-            tensors = model.batch(examples, generators)
-            if device.type == "cuda":
-                tensors = tensors.pin_memory()
-            tensors = tensors.to(device)
-            loss, decoded = _step(model, tensors, state, training.max_grad_norm, device, precision, scorer)
-            gold = [e for group in chosen for e in documents[group.document].examples[group.start : group.stop]]
-            scorer.add(gold, model.units.merge(gold, decoded))
+        for position, groups in enumerate(batches):
+            tensors, gold = data.batch(groups, epoch, device)
             rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
+            loss, decoded = _step(model, tensors, state, training.max_grad_norm, device, precision, scorer)
+            scorer.add(gold, model.units.merge(gold, decoded))
             progress = Progress(state.epoch, state.step, steps, loss, rates)
-        assert progress is not None, "a training file has sentences"
+            if position < len(batches) - 1:
+                yield progress
         progress.evaluations["train"] = scorer.result()
         if valid is not None:
             scorer = Scorer(metrics)
             for chunk in annotate(model, valid, batch, device, precision):
                 scorer.add_chunk(chunk)
             progress.evaluations["valid"] = scorer.result()
-        if training.select == "last" or valid is None:
-            progress.best, state.best_epoch = True, state.epoch
-        else:
-            score = monitored(progress.evaluations["valid"], training.monitor)
-            if score > state.best:
-                progress.best, state.best, state.best_epoch = True, score, state.epoch
+        progress.best = _is_best(progress.evaluations, training, state)
         yield progress
+
+
+class _Data:
+    """Training documents in groups, and the batches of an epoch: functions of the seed and the epoch alone."""
+
+    def __init__(self, model: Model, documents: Sequence[Document], batch: BatchConfig, seed: int) -> None:
+        self.model, self.documents, self.size, self.seed = model, documents, batch, seed
+        self.split = [model.split(document) for document in documents]
+        self.groups = batching.plan(self.split, model.encoder.plan, batch.unit, batch.size)
+        self.first_sentence = np.cumsum([0, *(len(document.examples) for document in documents)])
+
+    def epoch(self, epoch: int) -> list[list[int]]:
+        """Batches of an epoch, as positions of groups."""
+        return batching.epoch_batches(self.groups, self.size.unit, self.size.size, self.seed, epoch)
+
+    def batch(self, positions: Sequence[int], epoch: int, device: Any) -> tuple[Batch, list[Example]]:
+        """Tensors of some groups on a device, and their examples in words."""
+        chosen = [self.groups[position] for position in positions]
+        generators = [
+            np.random.default_rng([self.seed, epoch, self.first_sentence[group.document] + sentence])
+            for group in chosen
+            for sentence in range(group.start, group.stop)
+        ]
+        units = [self.split[group.document].examples[group.start : group.stop] for group in chosen]
+        words = [self.documents[group.document].examples[group.start : group.stop] for group in chosen]
+        tensors = self.model.batch(units, generators)
+        if device.type == "cuda":
+            tensors = tensors.pin_memory()
+        return tensors.to(device), [example for group in words for example in group]
+
+
+def _is_best(evaluations: dict[str, Evaluation], training: TrainingConfig, state: State) -> bool:
+    """Whether the epoch is to be kept; the first of equals stays."""
+    if training.select == "best":
+        score = monitored(evaluations["valid"], training.monitor)
+        if score <= state.best:
+            return False
+        state.best = score
+    state.best_epoch = state.epoch
+    return True
 
 
 def _step(

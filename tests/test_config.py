@@ -8,18 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner.config import (
-    ConfigError,
-    RunConfig,
-    WindowsConfig,
-    component,
-    load_config,
-    names,
-    part,
-    read_yaml,
-    validate,
-    write_yaml,
-)
+from ner.config import ConfigError, RunConfig, WindowsConfig, component, names, part, validate
+from ner.config_file import load_config, read_yaml, write_yaml
 from ner.types import InputError
 from tests.conftest import ROOT
 

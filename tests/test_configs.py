@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from ner import training
-from ner.config import component, load_config
+from ner.config import component
+from ner.config_file import load_config
 from ner.model import build
 from ner.predict import annotate
 from tests.conftest import ROOT, SAMPLE

@@ -116,10 +116,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     write_bytes(path, b"old")
 
     def fail(_: int) -> None:
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="a: cannot be written: disk full"):
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert leftovers(tmp_path) == []

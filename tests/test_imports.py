@@ -21,6 +21,7 @@ LADDER = [
     ["ner.vocab", "ner.units"],
     ["ner.contracts", "ner.tagging"],
     ["ner.config"],
+    ["ner.config_file"],
     [f"ner.{folder}" for folder in PARTS],
     ["ner.batching"],
     ["ner.model"],

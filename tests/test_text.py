@@ -60,3 +60,15 @@ def test_no_word_holds_white_space(text: str, rule: WordRule) -> None:
 def test_a_long_text_takes_no_longer_than_its_length_asks(rule: WordRule) -> None:
     words, _ = split_words("a" * 500_000 + "." * 500_000, rule)
     assert sum(map(len, words)) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("नमस्ते दुनिया!", ["नमस्ते", "दुनिया", "!"]),
+        ("cafe\u0301, x", ["cafe\u0301", ",", "x"]),
+        ("می\u200cخواهم.", ["می\u200cخواهم", "."]),
+    ],
+)
+def test_marks_and_joiners_belong_to_their_word(text: str, words: list[str]) -> None:
+    assert split_words(text, "punctuation")[0] == words

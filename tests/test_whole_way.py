@@ -159,3 +159,21 @@ def test_a_model_is_on_disk_after_every_epoch(tmp_path: Path, monkeypatch: pytes
     assert train.main(["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(run), *small]) == 0
     assert kept == [run, run / "last", run / "last"]  # nothing is learned, so the first epoch stays the best
     model.load(run / "last")
+
+
+def test_plain_tags_beside_entities_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = tmp_path / "plain.txt"
+    plain.write_text("Colby NNP\nwins VBZ\n", encoding="utf-8")
+    options = [f"data.train={GOLD}", f"data.valid={plain}", f"data.test={GOLD}", "--run", str(tmp_path / "run")]
+    assert train.main(["--config", str(ROOT / "configs/tiny.yaml"), *options]) == 2
+    message = capsys.readouterr().err
+    assert f"error: {plain}: expected entity tags as in {GOLD}, found plain tags; set data.format.scheme" in message
+
+
+def test_plain_tags_are_learned(tmp_path: Path) -> None:
+    data = tmp_path / "plain.txt"
+    data.write_text("Colby NNP\nwins VBZ\n\nthe DT\nmatch NN\n", encoding="utf-8")
+    options = [f"data.{split}={data}" for split in ("train", "valid", "test")]
+    options += ["--run", str(tmp_path / "run"), "training.monitor=tag.accuracy"]
+    assert train.main(["--config", str(ROOT / "configs/tiny.yaml"), *options]) == 0
+    assert scores(tmp_path / "run")["tag"]["accuracy"] == 1

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from ner.config import load_config
+    from ner.config_file import load_config
 
     for option in ("init", "resume"):
         if getattr(arguments, option):

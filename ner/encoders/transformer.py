@@ -94,6 +94,9 @@ class TransformerEncoder(nn.Module):
         for layer in layers if config.freeze == "all" else layers[: config.freeze]:
             layer.requires_grad_(False)
         self.frozen = config.freeze == "all"
+        pooler = getattr(model, "pooler", None)
+        if pooler is not None:
+            pooler.requires_grad_(False)  # nobody reads it
 
     def layers(self) -> list[nn.Module]:
         """Embeddings first, then the layers of the encoder."""

@@ -209,3 +209,11 @@ def test_a_name_that_no_package_carries_is_left_to_the_hub(monkeypatch: pytest.M
     monkeypatch.setitem(pretrained.BUNDLED, "all-MiniLM-L6-v2", ("no_such_package", "model"))
     assert pretrained.resolve("all-MiniLM-L6-v2") == "sentence-transformers/all-MiniLM-L6-v2"
     assert pretrained.resolve("hfl/chinese-bert-wwm-ext") == "hfl/chinese-bert-wwm-ext"
+
+
+def test_the_name_of_a_special_piece_in_a_text_is_just_letters(tiny_bert: str) -> None:
+    tokenizer = encoder(tiny_bert).tokenizer
+    special = {tokenizer.padding, *tokenizer.prefix, *tokenizer.suffix}
+    for ids in tokenizer.pieces(["[SEP]", "[CLS]", "[PAD]", "a[SEP]b"]):
+        assert ids
+        assert not special & set(ids)

@@ -423,3 +423,10 @@ def test_weibo_has_its_published_counts(split: str, sentences: int, tokens: int,
     assert len(examples) == sentences
     assert sum(len(example.words) for example in examples) == tokens
     assert sum(len(example.spans) for example in examples) == entities
+
+
+def test_without_a_tag_column_lines_may_have_any_columns(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("Colby x y\nwins\nhere z\n", encoding="utf-8")
+    (document,) = conll.read(str(path), conll.Config(tag=None), "space")
+    assert document.examples[0].words == ["Colby", "wins", "here"]
