@@ -78,6 +78,8 @@ def build(config: RunConfig, documents: Sequence[Document]) -> Model:
     Raises:
         InputError: If the documents have nothing to learn from, or something pretrained is not found.
     """
+    if not any(e.tags or e.labels or e.answers for document in documents for e in document.examples):
+        raise InputError(f"{config.data.train}: expected sentences with tags to learn from, found none")
     scheme = documents[0].scheme
     parts = units.build(config.unit.name, config.unit.tokenizer, scheme)
     vocabs = Vocabs.learn((unit for document in documents for unit in parts.split(document.examples)), scheme)

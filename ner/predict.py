@@ -14,7 +14,7 @@ from ner import batching, runtime
 from ner.config import BatchConfig, RunConfig, component
 from ner.model import Model, load
 from ner.text import split_words
-from ner.types import Document, Example
+from ner.types import Document, Example, NonFiniteLoss
 
 CHUNK = 2000
 """Examples that are sorted by length together; more documents are read only when these are done."""
@@ -80,6 +80,8 @@ def _annotate(model: Model, documents: list[Document], batch: BatchConfig, devic
         with runtime.autocast(device, precision):
             losses, scores = model(tensors)
         for part, loss in losses.items():
+            if not bool(torch.isfinite(loss)):
+                raise NonFiniteLoss(f"the loss of the model's {part}", None, tensors.examples)
             chunk.losses[part] = chunk.losses.get(part, 0.0) + float(loss)
         chunk.counts.update(tensors.counts)
         answered = iter(model.answer(tensors.examples, model.decoder.decode(scores, tensors.inputs["mask"])))

@@ -169,14 +169,18 @@ class Encoding:
 
 
 class NonFiniteLoss(Exception):
-    """Loss or gradient is NaN or infinite; the step was not made and the weights are those before it."""
+    """Loss or gradient is NaN or infinite; the step was not made and the weights are those before it.
 
-    def __init__(self, what: str, step: int, examples: Sequence[Example]) -> None:
+    Without a step it shows when a model answers: a step before has spoiled its weights.
+    """
+
+    def __init__(self, what: str, step: int | None, examples: Sequence[Example]) -> None:
         self.examples = list(examples)
         places = ", ".join(example.place for example in self.examples[:5])
         more = f" and {len(self.examples) - 5} more" if len(self.examples) > 5 else ""
+        when = "" if step is None else f" at step {step}; stopped before the step"
         super().__init__(
-            f"{what} is not finite at step {step}; stopped before the step. Sentences: {places}{more}. "
+            f"{what} is not finite{when}. Sentences: {places}{more}. "
             "Try a lower training.learning_rate, or training.precision=float32"
         )
 

@@ -46,8 +46,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     path = arguments.data or getattr(config.data, split)
     if path is None:
         raise InputError(f"config.data.{split}: the run has no such file; give --data FILE")
-    name = Path(path).stem if arguments.data else split
     form = component("formats", config.data.format.name)
+    name = split
+    if arguments.data:
+        name = Path(path).name.removesuffix(".txt").removesuffix(f".{form.extension}")
     target = arguments.predictions or str(directory / "predictions" / f"{name}.{form.extension}")
     logger.info("run directory: {}", directory)
     started = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
 from torch import nn
 
 from ner.contracts import Part
@@ -16,13 +17,13 @@ class Config(Part):
 
     name: Literal["bilstm"] = "bilstm"
     """File of ner/context."""
-    hidden: int = 200
+    hidden: int = Field(200, ge=1)
     """Width of each direction."""
-    layers: int = 1
+    layers: int = Field(1, ge=1)
     """Layers on top of each other."""
     initial: Literal["orthogonal", "uniform"] = "orthogonal"
     """Recurrent weights at the start: orthogonal with open forget gates, or uniform as torch has them."""
-    dropout: float = 0.5
+    dropout: float = Field(0.5, ge=0, lt=1)
     """Of the input, between layers and of the result."""
 
 

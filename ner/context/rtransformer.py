@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ner.contracts import Part
-from ner.types import Encoding
+from ner.types import Encoding, InputError
 
 
 class Config(Part):
@@ -22,7 +22,7 @@ class Config(Part):
 
     name: Literal["rtransformer"] = "rtransformer"
     """File of ner/context."""
-    width: int | None = None
+    width: int | None = Field(None, ge=1)
     """Width of the blocks; by default that of the encoder. Another width is reached by a linear layer."""
     layers: int = Field(2, ge=1)
     """Blocks on top of each other."""
@@ -30,9 +30,9 @@ class Config(Part):
     """Words that the local RNN reads, the last one being the word itself."""
     heads: int = Field(4, ge=1)
     """Heads of attention."""
-    feed_forward: int | None = None
+    feed_forward: int | None = Field(None, ge=1)
     """Width inside the feed-forward layer; by default four times that of the block."""
-    dropout: float = 0.1
+    dropout: float = Field(0.1, ge=0, lt=1)
     """Of each of the three, before it is added."""
 
     @model_validator(mode="after")
@@ -46,7 +46,7 @@ def build(config: Config, width: int) -> RTransformer:
     """For vectors of ``width``.
 
     Raises:
-        ValueError: If the heads do not divide the width.
+        InputError: If the heads do not divide the width.
     """
     return RTransformer(config, width)
 
@@ -97,7 +97,7 @@ class RTransformer(nn.Module):
         super().__init__()
         self.width = config.width or width
         if self.width % config.heads:
-            raise ValueError(f"context.heads={config.heads} does not divide the encoder's width {width}")
+            raise InputError(f"config.context.heads: {config.heads} does not divide the encoder's width {width}")
         self.enter = nn.Identity() if self.width == width else nn.Linear(width, self.width)
         self.blocks = nn.ModuleList(Block(config, self.width) for _ in range(config.layers))
         self.norm = nn.LayerNorm(self.width)

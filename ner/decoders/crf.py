@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torchcrf import CRF
 
@@ -29,7 +30,7 @@ class Config(Part):
     """Tags inside the model, whatever the file has; plain tags stay as they are."""
     constrain: Literal["decoding", "both", "none"] = "decoding"
     """Where only valid sequences count: in decoding, in training too, or nowhere."""
-    dropout: float = 0.0
+    dropout: float = Field(0.0, ge=0, lt=1)
     """Of the vectors that come in."""
 
 

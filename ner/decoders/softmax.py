@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,7 +26,7 @@ class Config(Part):
     """Tags inside the model, whatever the file has; plain tags stay as they are."""
     constrain: Literal["decoding", "none"] = "decoding"
     """Whether decoding takes the best valid sequence, or the best tag of each word."""
-    dropout: float = 0.0
+    dropout: float = Field(0.0, ge=0, lt=1)
     """Of the vectors that come in."""
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.random import Generator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ner import vectors
@@ -30,14 +31,20 @@ class CharacterConfig(Section):
 
     kind: Literal["cnn", "lstm", "none"] = "none"
     """Convolution with maximum, both ends of an LSTM, or nothing."""
-    dimension: int = 30
+    dimension: int = Field(30, ge=1)
     """Width of a character's vector."""
-    width: int = 50
+    width: int = Field(50, ge=1)
     """Width of the result."""
-    kernel: int = 3
+    kernel: int = Field(3, ge=1)
     """Characters that the convolution sees at once."""
-    max_length: int = 40
+    max_length: int = Field(40, ge=2)
     """Longest word; of a longer one the two ends are read."""
+
+    @model_validator(mode="after")
+    def _two_directions(self) -> CharacterConfig:
+        if self.kind == "lstm" and self.width % 2:
+            raise ValueError(f"characters.width must be even for the two directions of an lstm, found {self.width}")
+        return self
 
 
 class Config(Part):
@@ -45,7 +52,7 @@ class Config(Part):
 
     name: Literal["embedding"] = "embedding"
     """File of ner/encoders."""
-    dimension: int = 100
+    dimension: int = Field(100, ge=0)
     """Width of a word's vector; 0 for none."""
     deviation: float | None = None
     """Standard deviation of new word vectors; by default 1 over the root of the dimension: vectors of length 1."""
@@ -53,9 +60,9 @@ class Config(Part):
     """Look words up in lower case; characters and shape keep the case."""
     digits: bool = True
     """Look words up with every digit written as 0."""
-    min_count: int = 1
+    min_count: int = Field(1, ge=1)
     """Rarer words are unknown."""
-    unknown_rate: float = 0.5
+    unknown_rate: float = Field(0.5, ge=0, le=1)
     """Share of the words seen once that training reads as unknown, so that the unknown vector is learned."""
     vectors: str | None = None
     """Pretrained vectors: GloVe or word2vec text, or .npz with a .vocab.txt beside it."""
@@ -63,10 +70,16 @@ class Config(Part):
     """Keep the pretrained vectors as they are."""
     characters: CharacterConfig = CharacterConfig()
     """Vectors of words from their characters."""
-    shape: int = 0
+    shape: int = Field(0, ge=0)
     """Width of the vector of a word's shape (Xxx, dd-dd, XX); 0 for none."""
-    dropout: float = 0.0
+    dropout: float = Field(0.0, ge=0, lt=1)
     """Of the result."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Config:
+        if not self.dimension and not self.shape and self.characters.kind == "none":
+            raise ValueError("encoder embedding has neither words, characters nor shape; set one of them")
+        return self
 
 
 def build(
@@ -177,8 +190,6 @@ class EmbeddingEncoder(nn.Module):
         if "shapes" in tables:
             self.shapes = nn.Embedding(len(tables["shapes"]), config.shape, padding_idx=Vocab.padding)
             self.width += config.shape
-        if not self.width:
-            raise ValueError("encoder embedding has neither words, characters nor shape: set one of them")
         self.dropout = nn.Dropout(config.dropout)
         self._cache: dict[str, tuple[int, int, list[int]]] = {}
 

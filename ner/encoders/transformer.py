@@ -11,11 +11,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.random import Generator
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -40,11 +41,11 @@ class Config(Part):
     """A directory, all-MiniLM-L6-v2 (bundled with the extra minilm), or a name on the hub."""
     pooling: Literal["first", "last", "mean"] = "first"
     """Which pieces of a word make its vector."""
-    freeze: int | Literal["all"] = 0
+    freeze: Annotated[int, Field(ge=0)] | Literal["all"] = 0
     """Layers from the bottom, the embeddings being the first, that keep their weights."""
-    dropout: float = 0.1
+    dropout: float = Field(0.1, ge=0, lt=1)
     """Of the result."""
-    attention_dropout: float | None = None
+    attention_dropout: float | None = Field(None, ge=0, lt=1)
     """Of the attention weights, null for the model's own; 0 lets CPUs use the fused kernel, which saves a quarter."""
 
 

@@ -5,7 +5,7 @@ import torch
 
 from ner.config import ConfigError, part
 from ner.context.rtransformer import Config, build
-from ner.types import Encoding
+from ner.types import Encoding, InputError
 
 
 def test_the_local_network_reads_a_window_that_ends_at_the_word() -> None:
@@ -49,5 +49,5 @@ def test_another_width_is_reached_by_a_linear_layer() -> None:
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
     with pytest.raises(ConfigError, match="context.heads must divide context.width, found 3 and 8"):
         part("context", {"name": "rtransformer", "width": 8, "heads": 3})
-    with pytest.raises(ValueError, match="context.heads=3 does not divide the encoder's width 8"):
+    with pytest.raises(InputError, match="config.context.heads: 3 does not divide the encoder's width 8"):
         build(Config(heads=3), 8)
