@@ -145,7 +145,10 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{directory / LABELS}: not the labels of a model ({error})") from None
     saved = {name: (directory / name).read_bytes() for name in names if name.startswith(("encoder/", "unit/"))}
-    model = _rebuild(config, vocabs, saved)
+    try:
+        model = _rebuild(config, vocabs, saved)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{directory / 'encoder'}: not the files of this encoder ({error})") from None
     try:
         weights = load_file(directory / WEIGHTS)
     except (SafetensorError, OSError) as error:

@@ -74,6 +74,8 @@ def train(
         NonFiniteLoss: Before the step that it would have spoiled.
         InputError: If the monitored score does not exist.
     """
+    if valid is not None and training.select == "best":
+        monitored(_perfect(valid, metrics), training.monitor)  # a typing error is found before an epoch is lost
     data = _Data(model, documents, batch, seed)
     epochs = [data.epoch(epoch) for epoch in range(training.epochs)]
     steps = sum(map(len, epochs))
@@ -106,6 +108,14 @@ def train(
             progress.evaluations["valid"] = scorer.result()
         progress.best = _is_best(progress.evaluations, training, state)
         yield progress
+
+
+def _perfect(documents: Sequence[Document], metrics: Sequence[str]) -> Evaluation:
+    """The evaluation of a model that makes no mistake: which scores there are."""
+    scorer = Scorer(metrics)
+    for document in documents:
+        scorer.add(document.examples, document.examples)
+    return scorer.result()
 
 
 class _Data:
@@ -160,6 +170,8 @@ def _step(
     value = float(loss.detach())
     if not math.isfinite(value):
         raise NonFiniteLoss("the loss", state.step, batch.examples)
+    detached = {name: tensor.detach() for name, tensor in scores.items()}
+    decoded = model.decoder.decode(detached, batch.inputs["mask"])  # by the weights that gave the scores
     state.scaler.scale(loss).backward()
     state.scaler.unscale_(state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm or math.inf)
@@ -169,8 +181,7 @@ def _step(
     state.scaler.update()
     state.schedule.step()
     scorer.add_loss({part: float(total.detach()) for part, total in losses.items()}, batch.counts)
-    detached = {name: tensor.detach() for name, tensor in scores.items()}
-    return value, model.answer(batch.examples, model.decoder.decode(detached, batch.inputs["mask"]))
+    return value, model.answer(batch.examples, decoded)
 
 
 def monitored(evaluation: Evaluation, path: str) -> float:

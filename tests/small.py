@@ -85,3 +85,40 @@ def make_bpe(folder: Path) -> str:
     )
     transformers.RobertaModel(shape).save_pretrained(folder)
     return str(folder)
+
+
+def make_unigram(folder: Path) -> str:
+    """A tiny BERT with a tokenizer of the SentencePiece kind: a mark before each word, no unknown letters inside."""
+    pieces = ["▁", "▁Berlin", "▁lives", "▁in", "Wash", "ing", "ton", *string.ascii_letters, *"."]
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    vocabulary = [(piece, 0.0) for piece in special] + [(piece, -float(10 - len(piece))) for piece in pieces]
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.Unigram(vocabulary, unk_id=3))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token"), special, strict=True))
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, cls_token="<s>", sep_token="</s>", **names)
+    return _with_bert(folder, fast)
+
+
+def make_word_level(folder: Path) -> str:
+    """A tiny BERT with a table of whole words, neither marks nor padding, and an unknown word."""
+    words = {word: number for number, word in enumerate(["[UNK]", "Berlin", "lives", "in", "a"])}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    return _with_bert(folder, transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]"))
+
+
+def _with_bert(folder: Path, tokenizer: Any) -> str:
+    tokenizer.save_pretrained(folder)
+    shape = transformers.BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=64,
+    )
+    transformers.BertModel(shape).save_pretrained(folder)
+    return str(folder)

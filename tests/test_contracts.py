@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ner.config import WindowsConfig, component, names, part
+from ner.config import RunConfig, WindowsConfig, component, names, part, validate
+from ner.model import build
 from ner.types import Document, Encoding, Example, Span
 from ner.vocab import Vocabs
 from tests.small import settings_of
@@ -122,6 +123,7 @@ def test_an_encoder_passes_gradients_to_all_its_layers(encoder: Any) -> None:
     assert layers
     for layer in layers:
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in layer.parameters())
+    assert [name for name, p in encoder.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
 def encoding_of(lengths: list[int]) -> Encoding:
@@ -159,6 +161,7 @@ def test_a_decoder_learns_counts_and_answers_every_example(name: str, tiny_bert:
     assert all(isinstance(count, int) for count in counts.values())
     assert all(total.shape == () and torch.isfinite(total) for total in loss.values())
     sum(loss.values()).backward()
+    assert all(parameter.grad is not None for parameter in decoder.parameters())
     annotations = decoder.decode({key: tensor.detach() for key, tensor in scores.items()}, encoding.mask)
     assert len(annotations) == len(examples)
     for example, annotation in zip(examples, annotations, strict=True):
@@ -213,3 +216,39 @@ def test_a_metric_is_integers_that_divide_last(name: str) -> None:
     for scored in (metric.scores(counts), metric.scores(type(counts)())):
         assert all(np.isfinite(number) for number in numbers(scored))
         assert all(isinstance(line, str) for line in metric.lines(scored))
+
+
+@pytest.mark.parametrize("unit", ["sentence", "document"])
+@pytest.mark.parametrize("decoder", names("decoders"))
+@pytest.mark.parametrize("context", [None, *names("context")])
+@pytest.mark.parametrize("encoder", names("encoders"))
+def test_a_whole_model_answers_alike_alone_in_batches_and_shuffled(
+    encoder: str, context: str | None, decoder: str, unit: str, tiny_bert: str
+) -> None:
+    source = document()
+    raw = {
+        "data": {"train": "a", "valid": "a"},
+        "encoder": configured("encoders", encoder, tiny_bert),
+        "context": context and configured("context", context, tiny_bert),
+        "decoder": decoder,
+        "windows": {"unit": unit, "max_length": 24},
+    }
+    model = build(validate(RunConfig, raw), [source]).eval()
+    groups = [source.examples[start:stop] for start, stop, _ in model.encoder.plan(source, None)]
+
+    def answers(batches: list[list[list[Example]]]) -> dict[int, tuple[list[str], torch.Tensor]]:
+        found = {}
+        for batch in batches:
+            tensors = model.batch(batch)
+            _, scores = model(tensors)
+            annotations = model.decoder.decode(scores, tensors.inputs["mask"])
+            for row, (example, annotation) in enumerate(zip(tensors.examples, annotations, strict=True)):
+                found[id(example)] = annotation.tags, scores["emissions"][row, : len(example.words)]
+        return found
+
+    with torch.inference_mode():
+        together = answers([groups])
+        for others in ([[group] for group in groups], [groups[::-1]], [groups[::2], groups[1::2]]):
+            for key, (tags, scores) in answers(others).items():
+                torch.testing.assert_close(scores, together[key][1], rtol=1e-5, atol=1e-5)
+                assert tags == together[key][0]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ner import files
-from ner.model import find_runs, load, newest_run, save
+from ner.config import RunConfig, validate
+from ner.model import build, find_runs, load, newest_run, save
 from ner.predict import Tagger
-from ner.types import InputError
+from ner.types import Document, Example, InputError, Span
+from tests.small import make_bert, make_bpe, make_unigram
 
 
 @pytest.fixture
@@ -106,3 +109,65 @@ def test_the_newest_verified_run_is_taken(tiny_run: Path, tmp_path: Path) -> Non
 def test_no_run_at_all_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no run with a model there; train one \(python train.py"):
         newest_run(tmp_path / "runs")
+
+
+PRETRAINED = {
+    "transformer": {"encoder": {"name": "transformer", "model": "MODEL", "attention_dropout": 0}},
+    "document windows": {
+        "encoder": {"name": "transformer", "model": "MODEL", "pooling": "mean"},
+        "windows": {"unit": "document", "max_length": 16},
+    },
+    "concat": {
+        "encoder": {"name": "concat", "transformer": {"model": "MODEL"}, "embedding": {"dimension": 3, "shape": 2}},
+        "context": {"name": "rtransformer", "width": 8, "layers": 1},
+    },
+    "pieces": {
+        "unit": {"name": "piece", "tokenizer": "MODEL"},
+        "encoder": {"name": "embedding", "dimension": 4},
+        "decoder": "softmax",
+    },
+    "pieces of a transformer": {
+        "unit": {"name": "piece", "tokenizer": "MODEL"},
+        "encoder": {"name": "transformer", "model": "MODEL"},
+    },
+}
+
+
+@pytest.mark.parametrize("make", [make_bert, make_bpe, make_unigram])
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_a_model_with_pretrained_parts_is_whole_without_their_source(
+    name: str, make: Callable[[Path], str], tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    raw = json.loads(json.dumps(PRETRAINED[name]).replace("MODEL", make(source)))
+    config = validate(RunConfig, {"data": {"train": "a", "valid": "a"}, **raw})
+    sentences = [["Colby", "lives", "in", "Berlin", "\u200b", "."], ["Washington"] * 9, []]
+    examples = [Example(words, spans=[Span(0, 1, "PER")], tags=["B-PER"] * len(words)) for words in sentences[:2]]
+    model = build(config, [Document(examples)]).eval()
+    save(model, config, tmp_path / "run")
+    shutil.rmtree(source)
+    again, same = load(tmp_path / "run")
+    assert same == config
+    document = Document([Example(words) for words in sentences])
+    assert Tagger(again, same).tag(document) == Tagger(model, config).tag(document)
+    assert {name: t.tolist() for name, t in again.state_dict().items()} == {
+        name: t.tolist() for name, t in model.state_dict().items()
+    }
+
+
+def test_a_file_that_the_manifest_forgot_is_not_read(run: Path) -> None:
+    entries = json.loads((run / files.MANIFEST).read_bytes())
+    for name in entries:
+        left = {key: value for key, value in entries.items() if key != name}
+        (run / files.MANIFEST).write_text(json.dumps(left))
+        with pytest.raises(InputError):
+            load(run)
+
+
+@pytest.mark.parametrize("data", [b"", b"3", b"[", b'{"a": 1}', b"[1, 2]", b"\xff"])
+def test_tables_that_are_not_ours_are_refused(run: Path, data: bytes) -> None:
+    (run / "encoder" / "words.json").write_bytes(data)
+    signed(run)
+    with pytest.raises(InputError):
+        load(run)

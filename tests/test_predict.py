@@ -7,9 +7,10 @@ import torch
 
 import ner
 from ner import predict
-from ner.config import BatchConfig, component
+from ner.config import BatchConfig, RunConfig, component, validate
+from ner.model import build
 from ner.predict import Scorer, Tagger, annotate
-from ner.types import Document, Example
+from ner.types import Document, Example, NonFiniteLoss
 from tests.conftest import SAMPLE
 
 CPU = torch.device("cpu")
@@ -106,3 +107,50 @@ def test_documents_are_read_lazily(tagger: Tagger, documents: list[Document], mo
 def test_a_text_of_thousands_of_words_is_read_whole(tagger: Tagger) -> None:
     words = ["Colby", "lives", "in", "Paris", "."] * 1000
     assert len(tagger.tag(words).examples[0].tags or []) == 5000
+
+
+def test_documents_without_examples_keep_their_place(tagger: Tagger, documents: list[Document]) -> None:
+    empty = Document([], id="nothing")
+    found = tagger.tag([empty, *documents[:2], empty, Document([Example([]), Example(["Paris"])])])
+    assert [len(document.examples) for document in found] == [
+        0,
+        *(len(document.examples) for document in documents[:2]),
+        0,
+        2,
+    ]
+    assert found[0] == empty
+    assert found[-1].examples[0].tags == []
+    assert found[-1].examples[1] == tagger.tag(["Paris"]).examples[0]
+
+
+@pytest.mark.parametrize("unit", ["sentence", "document"])
+def test_batches_change_no_answer_of_a_transformer(
+    documents: list[Document], tiny_bert: str, unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = {
+        "data": {"train": "a", "valid": "a"},
+        "encoder": {"name": "transformer", "model": tiny_bert},
+        "windows": {"unit": unit},
+    }
+    model = build(validate(RunConfig, raw), documents)
+    scorers = []
+    for batch in (
+        BatchConfig(size=64),
+        BatchConfig(size=200),
+        BatchConfig(unit="words", size=30),
+        BatchConfig(unit="pieces", size=64),
+    ):
+        monkeypatch.setattr(predict, "CHUNK", batch.size)
+        scorer = Scorer(["tag", "entity"])
+        for chunk in annotate(model, documents, batch, CPU):
+            scorer.add_chunk(chunk)
+        scorers.append(scorer)
+    assert all(scorer.totals == scorers[0].totals for scorer in scorers)
+    assert [scorer.result().loss for scorer in scorers] == pytest.approx([scorers[0].result().loss] * 4, rel=1e-4)
+
+
+def test_a_spoiled_model_is_named_instead_of_answering(tiny_run: Path) -> None:
+    spoiled = ner.load(str(tiny_run))
+    next(spoiled.model.decoder.emissions.parameters()).data.fill_(float("nan"))
+    with pytest.raises(NonFiniteLoss, match="is not finite. Sentences: "):
+        spoiled.tag(["Paris"])

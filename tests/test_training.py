@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from ner import runtime, training
-from ner.config import RunConfig, validate
+from ner.config import RunConfig, WindowsConfig, validate
+from ner.config import part as config_part
 from ner.model import Model, build
+from ner.predict import Scorer, annotate
 from ner.tags import encode
 from ner.types import Document, Example, InputError, NonFiniteLoss, Span
 
@@ -136,3 +138,59 @@ def test_the_loss_may_be_monitored() -> None:
 def test_bf16_trains_and_the_crf_stays_in_float32() -> None:
     _, steps = train(config(precision="bf16", epochs=10))
     assert steps[-1].evaluations["train"].loss < 1
+
+
+def test_train_scores_come_from_the_weights_before_each_step() -> None:
+    configuration = config(epochs=1, learning_rate=30, max_grad_norm=None, select="last")
+    whole = configuration.model_copy(
+        update={
+            "batch": configuration.batch.model_copy(update={"size": 100}),
+            "encoder": configuration.encoder.model_copy(update={"dropout": 0.0, "unknown_rate": 0.0}),
+        }
+    )
+    runtime.set_seed(whole.seed)
+    scorer = Scorer(whole.metrics)
+    for chunk in annotate(build(whole, documents()), documents(), whole.batch, CPU):
+        scorer.add_chunk(chunk)
+    _, steps = train(whole)
+    assert steps[-1].evaluations["train"].scores == scorer.result().scores
+    assert steps[-1].evaluations["train"].loss == pytest.approx(scorer.result().loss)
+    assert steps[-1].evaluations["valid"].scores != scorer.result().scores
+
+
+def test_a_typing_error_in_the_monitored_score_is_found_before_the_first_step() -> None:
+    model, _ = train(config(epochs=1))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(InputError, match="training.monitor"):
+        train(config(monitor="entity.micro.f2"), model=model)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    train(config(epochs=1, monitor="entity.by_type.LOC.recall"))
+
+
+def test_weights_that_the_last_step_spoiled_are_noticed_when_the_epoch_is_scored() -> None:
+    spoiling = config(epochs=1, learning_rate=1e38, optimizer="sgd", max_grad_norm=None)
+    spoiling = spoiling.model_copy(update={"batch": spoiling.batch.model_copy(update={"size": 100})})
+    with pytest.raises(NonFiniteLoss, match=r"loss of the model's tags is not finite\. Sentences: train.txt:\d+"):
+        train(spoiling)
+
+
+def test_sentences_without_any_tag_are_nothing_to_learn_from() -> None:
+    with pytest.raises(InputError, match="a: expected sentences with tags to learn from, found none"):
+        build(config(), [Document([Example(["Ann", "went"]), Example([])])])
+
+
+@pytest.mark.parametrize("unit", ["sentence", "document"])
+def test_a_transformer_with_dropout_ends_in_the_same_weights_and_moves_all_of_them(tiny_bert: str, unit: str) -> None:
+    configuration = config(epochs=1, learning_rate={"encoder": 1e-3, "decoder": 1e-2})
+    part = config_part("encoders", {"name": "transformer", "model": tiny_bert})
+    configuration = configuration.model_copy(update={"encoder": part, "windows": WindowsConfig(unit=unit)})
+    states = []
+    for _ in range(2):
+        runtime.set_seed(configuration.seed)
+        model = build(configuration, documents())
+        start = {name: tensor.clone() for name, tensor in model.named_parameters() if tensor.requires_grad}
+        train(configuration, model=model)
+        states.append(model.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    still = {name for name, tensor in start.items() if torch.equal(states[1][name], tensor)}
+    assert still <= {name for name in start if name.endswith("key.bias")}  # softmax does not see it

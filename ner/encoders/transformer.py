@@ -234,7 +234,7 @@ class TransformerEncoder(nn.Module):
             for ids in words[start:stop]:
                 begins.append(len(row))
                 row += ids
-            rows.append(row + self.tokenizer.suffix)
+            rows.append(row + self.tokenizer.suffix or [self.tokenizer.unknown])  # no model reads an empty row
             places.append(begins)
         reads = []
         for word, owner in enumerate(owners(lengths, cuts)):

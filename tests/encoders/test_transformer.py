@@ -1,22 +1,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ner import pretrained
-from ner.config import WindowsConfig
+from ner.config import ConfigError, WindowsConfig
+from ner.config import part as configured
 from ner.encoders.transformer import Config, TransformerEncoder, build
 from ner.pretrained import WordTokenizer
 from ner.types import Document, Example, InputError
 from ner.vocab import Vocabs
 from ner.windows import cut, owners
-from tests.small import make_bpe
+from tests.small import make_bert, make_bpe, make_unigram, make_word_level
 
 SENTENCE = ["Washington", "lives", "in", "Berlin", "."]
 
@@ -217,3 +222,154 @@ def test_the_name_of_a_special_piece_in_a_text_is_just_letters(tiny_bert: str) -
     for ids in tokenizer.pieces(["[SEP]", "[CLS]", "[PAD]", "a[SEP]b"]):
         assert ids
         assert not special & set(ids)
+
+
+MAKERS = {"wordpiece": make_bert, "bpe": make_bpe, "unigram": make_unigram, "words": make_word_level}
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def any_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TransformerEncoder:
+    """An encoder for each kind of tokenizer that pretrained models come with."""
+    return encoder(MAKERS[request.param](tmp_path_factory.mktemp(request.param)), WindowsConfig(max_length=12))
+
+
+def test_pieces_are_those_of_the_tokenizer_when_it_is_told_of_words(any_kind: TransformerEncoder) -> None:
+    words = [*SENTENCE, "unfriendly", "Berlin", "x-y"]
+    whole = any_kind.tokenizer.tokenizer([words], is_split_into_words=True)
+    found: list[list[int]] = [[] for _ in words]
+    for piece, word in zip(whole["input_ids"][0], whole.word_ids(0), strict=True):
+        if word is not None:
+            found[word].append(piece)
+    assert any_kind.tokenizer.pieces(words) == found
+    marks = (any_kind.tokenizer.prefix, any_kind.tokenizer.suffix)
+    assert [*marks[0], *(piece for ids in found for piece in ids), *marks[1]] == whole["input_ids"][0]
+
+
+def test_a_saved_tokenizer_of_any_kind_makes_the_same_pieces(any_kind: TransformerEncoder) -> None:
+    again = WordTokenizer.from_files(any_kind.tokenizer.files())
+    words = [*SENTENCE, "Berlin", "\u200b", "東"]
+    assert again.pieces(words) == any_kind.tokenizer.pieces(words)
+    for name in ("prefix", "suffix", "padding", "unknown"):
+        assert getattr(again, name) == getattr(any_kind.tokenizer, name)
+
+
+def slow_reference(part: TransformerEncoder, words: list[str]) -> torch.Tensor:
+    """``(W, H)``: the rows that windows name one by one without padding, each word at its first piece."""
+    if not words:
+        return torch.zeros(0, part.width)
+    pieces = [(ids or [part.tokenizer.unknown])[: part.capacity] for ids in part.tokenizer.pieces(words)]
+    lengths = [len(ids) for ids in pieces]
+    rows = cut(lengths, part.capacity, part.overlap)
+    vectors = []
+    for word, row in enumerate(owners(lengths, rows)):
+        start, stop = rows[row]
+        ids = [piece for own in pieces[start:stop] for piece in own]
+        hidden = part.model(input_ids=torch.tensor([[*part.tokenizer.prefix, *ids, *part.tokenizer.suffix]]))
+        vectors.append(hidden.last_hidden_state[0, len(part.tokenizer.prefix) + sum(lengths[start:word])])
+    return torch.stack(vectors)
+
+
+sentences = st.lists(st.sampled_from([*SENTENCE, "abcdefghijklmnopqrst", "\u200b", "x-y", "東"]), max_size=14)
+
+
+@settings(max_examples=15)
+@given(st.lists(st.lists(sentences, min_size=1, max_size=3), min_size=1, max_size=3))
+@torch.inference_mode()
+def test_any_groups_of_any_words_are_read_as_by_the_slow_reference(
+    any_kind: TransformerEncoder, groups: list[list[list[str]]]
+) -> None:
+    encoding = any_kind(any_kind.inputs([[Example(words) for words in group] for group in groups]))
+    row = 0
+    for group in groups:
+        expected = slow_reference(any_kind, [word for words in group for word in words])
+        for words in group:
+            found = encoding.words[row, : len(words)]
+            torch.testing.assert_close(found, expected[: len(words)], rtol=1e-4, atol=1e-5)
+            assert (encoding.words[row, len(words) :] == 0).all()
+            expected, row = expected[len(words) :], row + 1
+    assert row == len(encoding.words)
+
+
+def test_every_mark_space_and_control_of_unicode_has_a_piece_and_so_have_letters(tiny_bert: str) -> None:
+    part = encoder(tiny_bert)
+    swallowed = {"Mn", "Me", "Mc", "Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
+    words = [
+        chr(code)
+        for code in range(sys.maxunicode + 1)
+        if code % 97 == 0 or unicodedata.category(chr(code)) in swallowed
+    ]
+    pieces = part._pieces(Example(words))
+    assert len(pieces) == len(words) > 10_000
+    assert all(pieces)
+
+
+def test_a_summary_is_the_mean_over_the_rows_of_an_example(tiny_bert: str) -> None:
+    part = encoder(tiny_bert, WindowsConfig(max_length=12, overlap=4))
+    inputs = part.inputs([[Example(SENTENCE * 6)], [Example(["in"])]])
+    first = part.model(input_ids=inputs["pieces"], attention_mask=inputs["piece_mask"].long()).last_hidden_state[:, 0]
+    summary = part(inputs).summary
+    torch.testing.assert_close(summary, torch.stack([first[:-1].mean(0), first[-1]]), rtol=1e-5, atol=1e-5)
+
+
+def test_a_question_is_never_packed_and_its_words_are_marked(tiny_bert: str) -> None:
+    part = encoder(tiny_bert, WindowsConfig(unit="document"))
+    examples = [Example(["in", "Berlin"], query_length=1), Example(["in"])]
+    assert [group[:2] for group in part.plan(Document(examples), None)] == [(0, 1), (1, 2)]
+    assert part(part.inputs([[example] for example in examples])).query.tolist() == [[True, False], [False, False]]
+
+
+def test_a_model_in_half_precision_is_read_and_built_again_in_float32(tmp_path: Path) -> None:
+    folder = make_bert(tmp_path)
+    transformers.AutoModel.from_pretrained(folder).to(torch.bfloat16).save_pretrained(folder)
+    part = encoder(folder)
+    again = build(Config(model=folder), Vocabs(), WindowsConfig(), part.files())
+    for built in (part, again):
+        assert {parameter.dtype for parameter in built.parameters()} == {torch.float32}
+
+
+def test_what_nobody_reads_is_not_trained(tiny_bert: str) -> None:
+    part = encoder(tiny_bert)
+    assert {name for name, p in part.named_parameters() if not p.requires_grad} == {
+        "model.pooler.dense.weight",
+        "model.pooler.dense.bias",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("num_hidden_layers", 3, r"16 tensors of the model are missing .*\(encoder.layer.2"),
+        ("hidden_size", 32, r"\d+ tensors of the model are missing in its weights or have another shape"),
+        ("model_type", "no-such-type", "not a model that transformers can read"),
+    ],
+)
+def test_a_shape_that_is_not_that_of_the_weights_is_refused(
+    tmp_path: Path, key: str, value: object, message: str
+) -> None:
+    folder = make_bert(tmp_path)
+    shape = json.loads((tmp_path / "config.json").read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps({**shape, key: value}))
+    with pytest.raises(InputError, match=message):
+        encoder(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_broken_file_of_a_model_is_one_sentence(tmp_path: Path, name: str) -> None:
+    folder = make_bert(tmp_path)
+    (tmp_path / name).write_bytes(b"\xff broken" * 10)
+    with pytest.raises(InputError, match="not a model that transformers can read"):
+        encoder(folder)
+
+
+def test_a_model_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
+    folder = make_bert(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=r"no vocabulary of a tokenizer there; add tokenizer.json or vocab.txt"):
+        encoder(folder)
+
+
+@pytest.mark.parametrize("options", [{"freeze": -1}, {"dropout": 1}, {"attention_dropout": -0.1}, {"pooling": "max"}])
+def test_values_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        configured("encoders", {"name": "transformer", "model": "x", **options})
