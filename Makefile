@@ -37,6 +37,11 @@ figures:
 	for config in conll2003/bilstm_crf conll2003/minilm_crf notes/bilstm notes/wordpiece_bilstm; do \
 		python results/measure.py --config configs/$$config.yaml $(PATHS) || exit 1; \
 	done
+	for seed in 2 3 4 5; do \
+		python results/measure.py --config configs/notes/bilstm.yaml $(PATHS) seed=$$seed || exit 1; \
+	done
+	python results/measure.py --name notes-bilstm-defaults --config configs/notes/bilstm.yaml $(PATHS) \
+		encoder.deviation=null encoder.unknown_rate=0.5 context.initial=orthogonal
 	$(MAKE) results
 
 results: ## docs/results.md and the table of docs/notes.md from results/*.json

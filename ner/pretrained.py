@@ -184,4 +184,4 @@ def empty_model(shape: Any) -> Any:
     """A model of a configuration whose weights are about to be loaded."""
     import transformers
 
-    return transformers.AutoModel.from_config(shape, trust_remote_code=False).float()
+    return transformers.AutoModel.from_config(shape, trust_remote_code=False)

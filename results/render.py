@@ -6,6 +6,7 @@ With ``--check`` nothing is written; the exit code says whether the documents ar
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,15 @@ NOTES_TEST = {"mean": 0.875, "split": 0.909}
 
 def load() -> dict[str, dict[str, Any]]:
     """Results by name."""
-    return {path.stem: json.loads(path.read_bytes()) for path in sorted((ROOT / "results").glob("*.json"))}
+    found = {path.stem: json.loads(path.read_bytes()) for path in (ROOT / "results").glob("*.json")}
+    return dict(sorted(found.items(), key=lambda item: (title_of(item[1]), item[1]["seed"])))
+
+
+def title_of(result: dict[str, Any]) -> str:
+    """The configuration with what was overridden besides data and seed."""
+    words = shlex.split(result["command"])
+    changed = [word for word in words if "=" in word and not word.startswith(("data.", "seed="))]
+    return " ".join([result["config"], *changed])
 
 
 def results_page(results: dict[str, dict[str, Any]]) -> str:
@@ -30,18 +39,23 @@ def results_page(results: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Results",
         "",
-        "Made by `make results` from `results/*.json`; `make figures` trains all of them again. One run each with the",
-        "seed of the configuration; the epoch is chosen on the validation file, the test file is scored once. Entity",
-        "scores are micro averages in percent, read as the CoNLL evaluation script reads tags; `evaluate.py` checked",
-        "them with seqeval.",
+        "Made by `make results` from `results/*.json`; `make figures` trains all of them again. The epoch is chosen on",
+        "the validation file (in the runs of the notes it is the last), the test file is scored once. Entity scores are",
+        "micro averages in percent, read as the CoNLL evaluation script reads tags. Minutes are those of the whole",
+        "command, one thread on a machine of two cores that was busy with other work.",
         "",
-        "| configuration | epoch | valid F1 | test P | test R | test F1 | test weighted tag F1 | minutes |",
-        "|---|---|---|---|---|---|---|---|",
+        "| configuration | seed | epoch | valid F1 | test P | test R | test F1 | test weighted tag F1 | minutes |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results.values():
         test, valid = result["test"]["entity"]["micro"], result["valid"]["entity"]["micro"]
         figures = [valid["f1"], test["precision"], test["recall"], test["f1"], result["test"]["tag"]["weighted_f1"]]
-        cells = [f"`{result['config']}`", str(result["epoch"]), *(f"{100 * figure:.2f}" for figure in figures)]
+        cells = [
+            f"`{title_of(result)}`",
+            str(result["seed"]),
+            str(result["epoch"]),
+            *(f"{100 * figure:.2f}" for figure in figures),
+        ]
         lines.append(f"| {' | '.join(cells)} | {result['seconds'] / 60:.1f} |")
     lines += ["", "## What each figure rests on", ""]
     for name, result in results.items():
@@ -65,8 +79,8 @@ def results_page(results: dict[str, dict[str, Any]]) -> str:
 def notes_tables(results: dict[str, dict[str, Any]]) -> str:
     """Both countings side by side, theirs and ours; ours are means over the seeds, with the range."""
     groups = {
-        "BiLSTM here": [result for result in results.values() if result["config"] == "configs/notes/bilstm.yaml"],
-        "over pieces here": [r for r in results.values() if r["config"] == "configs/notes/wordpiece_bilstm.yaml"],
+        "BiLSTM here": [r for r in results.values() if title_of(r) == "configs/notes/bilstm.yaml"],
+        "over pieces here": [r for r in results.values() if title_of(r) == "configs/notes/wordpiece_bilstm.yaml"],
     }
     groups = {title: runs for title, runs in groups.items() if runs}
     titles = ["notes, mean over sentences", "notes, whole split"]

@@ -59,6 +59,22 @@ def test_the_loss_is_that_of_enumeration(constrain: str, scheme: str) -> None:
     assert float(loss["tags"].detach()) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("scheme", ["bio", "bioes"])
+def test_a_forbidden_path_counts_nothing_however_strongly_it_is_wanted(scheme: str) -> None:
+    part = decoder(scheme=scheme, constrain="both")
+    emissions = torch.randn(1, 3, len(part.tags))
+    emissions[..., part.tags.ids["I-PER"]] += 1e4
+    emissions.requires_grad_()
+    targets, _ = part.targets([Example(["a", "b", "c"], spans=[Span(0, 1, "LOC")], tags=["B-LOC", "O", "O"])])
+    loss = part.loss({"emissions": emissions}, targets, torch.ones(1, 3, dtype=torch.bool))["tags"]
+    loss.backward()
+    expected = enumerated_loss(part, emissions[0], targets["tags"][0].tolist(), valid_only=True)
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)
+    assert emissions.grad is not None
+    assert torch.isfinite(emissions.grad).all()
+    assert float(emissions.grad[0, 0, part.tags.ids["I-PER"]]) == 0  # no valid path begins with it
+
+
 def test_loss_and_path_are_those_of_pytorch_crf_and_its_state_fits_both_ways() -> None:
     part = decoder(constrain="none")
     theirs = CRF(len(part.tags), batch_first=True)

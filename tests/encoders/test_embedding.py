@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ner.config import WindowsConfig
+from ner.config import ConfigError, WindowsConfig, part
 from ner.encoders.embedding import CharacterConfig, Config, EmbeddingEncoder, build, shape
 from ner.types import Example
 from ner.vocab import Vocab, Vocabs
@@ -107,3 +107,57 @@ def test_pretrained_vectors_are_used_reported_and_kept_when_frozen(tmp_path: Pat
 def test_an_encoder_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="neither words, characters nor shape"):
         encoder(dimension=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dimension": -1}, "config.dimension"),
+        ({"dropout": 1.0}, "config.dropout"),
+        ({"unknown_rate": 1.5}, "config.unknown_rate"),
+        ({"min_count": 0}, "config.min_count"),
+        ({"shape": -1}, "config.shape"),
+        ({"characters": {"kind": "cnn", "kernel": 0}}, "config.characters.kernel"),
+        ({"characters": {"kind": "cnn", "max_length": 1}}, "config.characters.max_length"),
+        ({"characters": {"kind": "lstm", "width": 15}}, "width must be even for the two directions of an lstm"),
+        ({"dimension": 0}, "neither words, characters nor shape"),
+    ],
+)
+def test_values_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        part("encoders", {"name": "embedding", **options})
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 7])
+@pytest.mark.parametrize("kind", ["cnn", "lstm"])
+def test_any_kernel_reads_words_shorter_than_itself(kind: str, kernel: int) -> None:
+    network = encoder(dimension=0, characters={"kind": kind, "dimension": 3, "width": 6, "kernel": kernel})
+    found = vectors(network, "t", "the", "")
+    assert found.shape == (3, 6)
+    torch.testing.assert_close(found[:1], vectors(network, "t"))
+
+
+def test_the_width_is_the_sum_of_words_characters_and_shape() -> None:
+    whole = encoder(dimension=4, shape=3, characters={"kind": "cnn", "width": 5})
+    assert whole.width == 12
+    found = vectors(whole, "England", "Scotland", "scotland")
+    assert torch.equal(found[1, 9:], found[0, 9:])  # shapes are alike
+    assert not torch.equal(found[1, 9:], found[2, 9:])
+
+
+def test_dropout_of_a_word_seen_once_does_not_depend_on_its_neighbours() -> None:
+    network = encoder()
+    first, second = Example(["England", "of", "21"] * 20), Example(["of"] * 7)
+    alone = network.inputs([[first]], [np.random.default_rng(3)])["known"][0]
+    beside = network.inputs([[second], [first]], [np.random.default_rng(1), np.random.default_rng(3)])["known"][1]
+    assert torch.equal(alone, beside)
+
+
+def test_vectors_that_may_move_do_and_frozen_ones_do_not(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("bank 1 2 3 4\n", encoding="utf-8")
+    for freeze in (False, True):
+        network = encoder(vectors=str(path), freeze=freeze, shape=2)
+        network(network.inputs([[Example(["bank"])]])).words.sum().backward()
+        assert (network.words.weight.grad is None) == freeze
+        assert network.shapes.weight.grad is not None
