@@ -40,7 +40,7 @@ def results_page(results: dict[str, dict[str, Any]]) -> str:
         "# Results",
         "",
         "Made by `make results` from `results/*.json`; `make figures` trains all of them again. The epoch is chosen on",
-        "the validation file (in the runs of the notes it is the last), the test file is scored once. Entity scores are",
+        "the validation file (in runs of the notes it is the last), the test file is scored once. Entity scores are",
         "micro averages in percent, read as the CoNLL evaluation script reads tags. Minutes are those of the whole",
         "command, one thread on a machine of two cores that was busy with other work.",
         "",

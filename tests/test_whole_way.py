@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -177,3 +178,43 @@ def test_plain_tags_are_learned(tmp_path: Path) -> None:
     options += ["--run", str(tmp_path / "run"), "training.monitor=tag.accuracy"]
     assert train.main(["--config", str(ROOT / "configs/tiny.yaml"), *options]) == 0
     assert scores(tmp_path / "run")["tag"]["accuracy"] == 1
+
+
+def test_pipes_carry_answers_and_nothing_else(run: tuple[Path, str]) -> None:
+    text = "Colby lives in Paris .\n北京\n"
+    found = subprocess.run(
+        [sys.executable, "-m", "ner", "predict", "--run", str(run[0]), "--format", "text"],
+        input=text.encode(),
+        capture_output=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert [json.loads(line)["text"] for line in found.stdout.decode().splitlines()] == text.splitlines()
+    assert found.stderr == b""
+    found = subprocess.run(
+        [sys.executable, "evaluate.py", "--run", str(run[0]), "--json", "-"], capture_output=True, cwd=ROOT, check=True
+    )
+    assert json.loads(found.stdout)["split"] == "test"
+    assert b"test loss: " in found.stderr
+
+
+def test_the_kept_model_is_the_best_epoch_and_the_other_lies_beside_it(run: tuple[Path, str]) -> None:
+    with open(run[0] / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    scores_ = [float(row["valid.entity.micro.f1"]) for row in rows]
+    metrics = json.loads((run[0] / "metrics.json").read_bytes())
+    assert metrics["epoch"] == scores_.index(max(scores_)) + 1
+    assert [int(row["best"]) for row in rows] == [int(s > max([-1.0, *scores_[:i]])) for i, s in enumerate(scores_)]
+    assert metrics["valid"]["entity"]["micro"]["f1"] == max(scores_)
+    assert (run[0] / "last" / "manifest.json").exists() == (metrics["epoch"] < len(rows))
+
+
+def test_two_runs_of_one_seed_are_equal_to_the_last_byte(tmp_path: Path) -> None:
+    found = []
+    for name in ("a", "b"):
+        files = [f"data.{split}={GOLD}" for split in ("train", "valid", "test")]
+        options = ["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(tmp_path / name), "training.epochs=2"]
+        assert train.main([*options, *files]) == 0
+        found.append((tmp_path / name / "model.safetensors").read_bytes())
+        found.append((tmp_path / name / "history.csv").read_bytes())
+    assert found[:2] == found[2:]
