@@ -41,7 +41,8 @@ def annotate(
     Args:
         model: On ``device``.
         documents: Read lazily, in chunks.
-        batch: Size of the batches; it changes nothing but speed and memory.
+        batch: Size of the batches. With document windows ``batch.size`` sentences are also the most of a row, as in
+            training; otherwise it changes nothing but speed and memory.
         device: Where to compute.
         precision: Dtype of autocast, or None.
     """

@@ -135,7 +135,7 @@ def test_batches_change_no_answer_of_a_transformer(
     model = build(validate(RunConfig, raw), documents)
     scorers = []
     for batch in (
-        BatchConfig(size=64),
+        BatchConfig(size=64),  # more sentences than a row can hold: fewer would cut rows shorter
         BatchConfig(size=200),
         BatchConfig(unit="words", size=30),
         BatchConfig(unit="pieces", size=64),
