@@ -33,18 +33,15 @@ class Group(NamedTuple):
 def plan(
     documents: Sequence[Document],
     planner: Callable[[Document, int | None], Sequence[tuple[int, int, int]]],
-    unit: Unit,
-    size: int,
+    limit: int | None = None,
 ) -> list[Group]:
     """Groups of all documents.
 
     Args:
         documents: In units of the model.
         planner: An encoder's ``plan``.
-        unit: Of the batch.
-        size: Of the batch; no group holds more sentences than a batch of that many sentences.
+        limit: Most sentences of a group; None for no bound.
     """
-    limit = size if unit == "sentences" else None
     groups = []
     for number, document in enumerate(documents):
         for start, stop, cost in planner(document, limit):

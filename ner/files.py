@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -119,9 +119,19 @@ def _entry(path: Path) -> dict[str, Any]:
     return {"sha256": sha256(path), "bytes": path.stat().st_size}
 
 
-def write_manifest(directory: Path, names: Iterable[str]) -> None:
-    """Sizes and checksums of files below a directory; written last, it says that they belong together."""
-    entries = {name: _entry(directory / name) for name in sorted(names)}
+def write_manifest(directory: Path, names: Iterable[str], staged: Mapping[str, Path] | None = None) -> None:
+    """Sizes and checksums of files below a directory; written last, it says that they belong together.
+
+    Args:
+        directory: Where the files are.
+        names: Of the files.
+        staged: Files that lie ready under another path; they take their places only when all sums are made, so that
+            files and manifest disagree for the shortest time.
+    """
+    staged = staged or {}
+    entries = {name: _entry(staged.get(name, directory / name)) for name in sorted(names)}
+    for name, path in staged.items():
+        os.replace(path, directory / name)
     write_bytes(directory / MANIFEST, json.dumps(entries, indent=2, ensure_ascii=False).encode())
 
 

@@ -123,8 +123,7 @@ def save(model: Model, config: RunConfig, directory: Path) -> None:
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     temporary = directory / f".{WEIGHTS}.part"
     save_file(weights, temporary)
-    temporary.replace(directory / WEIGHTS)
-    files.write_manifest(directory, [*contents, WEIGHTS])
+    files.write_manifest(directory, [*contents, WEIGHTS], {WEIGHTS: temporary})
 
 
 def load(directory: str | Path) -> tuple[Model, RunConfig]:

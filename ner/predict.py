@@ -41,8 +41,7 @@ def annotate(
     Args:
         model: On ``device``.
         documents: Read lazily, in chunks.
-        batch: Size of the batches. With document windows ``batch.size`` sentences are also the most of a row, as in
-            training; otherwise it changes nothing but speed and memory.
+        batch: Size of the batches; it changes nothing but speed and memory.
         device: Where to compute.
         precision: Dtype of autocast, or None.
     """
@@ -71,7 +70,7 @@ def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
 @torch.inference_mode()
 def _annotate(model: Model, documents: list[Document], batch: BatchConfig, device: Any, precision: Any) -> Chunk:
     split = [model.split(document) for document in documents]
-    groups = batching.plan(split, model.encoder.plan, batch.unit, batch.size)
+    groups = batching.plan(split, model.encoder.plan)
     answers: list[list[Example | None]] = [[None] * len(document.examples) for document in split]
     chunk = Chunk(documents, [])
     for positions in batching.sorted_batches(groups, batch.unit, batch.size):

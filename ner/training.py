@@ -124,7 +124,7 @@ class _Data:
     def __init__(self, model: Model, documents: Sequence[Document], batch: BatchConfig, seed: int) -> None:
         self.model, self.documents, self.size, self.seed = model, documents, batch, seed
         self.split = [model.split(document) for document in documents]
-        self.groups = batching.plan(self.split, model.encoder.plan, batch.unit, batch.size)
+        self.groups = batching.plan(self.split, model.encoder.plan, batch.size if batch.unit == "sentences" else None)
         self.first_sentence = np.cumsum([0, *(len(document.examples) for document in documents)])
 
     def epoch(self, epoch: int) -> list[list[int]]:

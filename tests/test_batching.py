@@ -41,19 +41,19 @@ def in_pairs(document: Document, limit: int | None) -> list[tuple[int, int, int]
 
 def test_groups_know_their_document_and_their_words() -> None:
     documents = [Document([Example(["a"] * size) for size in (1, 2, 3)]), Document([]), Document([Example([])])]
-    assert plan(documents, in_pairs, "words", 100) == [
+    assert plan(documents, in_pairs) == [
         Group(0, 0, 2, 7, 3),
         Group(0, 2, 3, 7, 3),
         Group(2, 0, 1, 7, 0),
     ]
-    assert plan([], in_pairs, "words", 100) == []
+    assert plan([], in_pairs) == []
 
 
-def test_no_group_holds_more_sentences_than_a_batch_of_sentences() -> None:
+def test_no_group_holds_more_sentences_than_the_limit() -> None:
     documents = [Document([Example(["a"])] * 3)]
-    assert [group.sentences for group in plan(documents, in_pairs, "sentences", 1)] == [1, 1, 1]
-    assert [group.sentences for group in plan(documents, in_pairs, "sentences", 2)] == [2, 1]
-    assert [group.sentences for group in plan(documents, in_pairs, "pieces", 1)] == [2, 1]
+    assert [group.sentences for group in plan(documents, in_pairs, 1)] == [1, 1, 1]
+    assert [group.sentences for group in plan(documents, in_pairs, 2)] == [2, 1]
+    assert [group.sentences for group in plan(documents, in_pairs)] == [2, 1]
 
 
 @given(groups_of_any_size, st.integers(0, 3), st.integers(0, 3))

@@ -75,8 +75,8 @@ class CRFDecoder(TagDecoder):
     def _training_parameters(self) -> dict[str, Tensor]:
         """The CRF's scores; what is forbidden in training too gets the lowest that sums of a path can bear.
 
-        -inf would make gradients NaN; a quarter of the lowest float is a factor 0 in float32 sums and cannot overflow,
-        because a best path to any tag holds one forbidden step at most.
+        -inf would make gradients NaN for a tag that nothing may precede; a quarter of the lowest float is a factor 0 in
+        float32 sums and cannot overflow, because a best path to any tag holds one forbidden step at most.
         """
         names = ("start_transitions", "transitions", "end_transitions")
         scores = {name: getattr(self.crf, name).float() for name in names}

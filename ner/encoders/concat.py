@@ -63,7 +63,7 @@ def build(
 
 
 class ConcatEncoder(nn.Module):
-    """Vectors of the members one after the other; the first member plans."""
+    """Vectors of the members one after the other."""
 
     def __init__(self, members: Mapping[str, Any]) -> None:
         super().__init__()
@@ -78,8 +78,9 @@ class ConcatEncoder(nn.Module):
         return [self.get_submodule(key) for key in self.keys]  # type: ignore[misc]  # modules that follow the contract
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
-        """As the first member does."""
-        return self.members[0].plan(document, limit)
+        """As the first member with a window does, or the first."""
+        limited = [member for member in self.members if hasattr(member, "windows")]
+        return [*limited, *self.members][0].plan(document, limit)
 
     def coverage(self, document: Document) -> Counter[str]:
         """Of all members."""
