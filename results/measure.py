@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--config", required=True)
     parser.add_argument("--name", help="of the result; default the path of the configuration, and the seed if changed")
     parser.add_argument("overrides", nargs="*")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     seeds = [
         f"seed{override.removeprefix('seed=')}" for override in arguments.overrides if override.startswith("seed=")
     ]
