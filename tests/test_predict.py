@@ -148,7 +148,9 @@ def test_batches_change_no_answer_of_a_transformer(
             scorer.add_chunk(chunk)
         scorers.append(scorer)
     assert all(scorer.totals == scorers[0].totals for scorer in scorers)
-    assert [scorer.result().loss for scorer in scorers] == pytest.approx([scorers[0].result().loss] * len(scorers), rel=1e-4)
+    assert [scorer.result().loss for scorer in scorers] == pytest.approx(
+        [scorers[0].result().loss] * len(scorers), rel=1e-4
+    )
 
 
 def test_a_spoiled_model_is_named_instead_of_answering(tiny_run: Path) -> None:
