@@ -373,3 +373,35 @@ def test_a_model_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
 def test_values_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
         configured("encoders", {"name": "transformer", "model": "x", **options})
+
+
+TEXT = {"vocab_size": 200, "max_position_embeddings": 64}
+SHAPE = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32, **TEXT}
+FAMILIES = {
+    "Roberta": {**SHAPE, "pad_token_id": 0},
+    "XLMRoberta": {**SHAPE, "pad_token_id": 0},
+    "Electra": {**SHAPE, "embedding_size": 16},
+    "Albert": {**SHAPE, "embedding_size": 16},
+    "DistilBert": {**TEXT, "dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
+    "DebertaV2": {
+        **SHAPE,
+        "relative_attention": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+    },
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_relatives_of_bert_are_read_in_the_same_way(tiny_bert: str, family: str) -> None:
+    shape = getattr(transformers, f"{family}Config")(**FAMILIES[family])
+    model = getattr(transformers, f"{family}Model")(shape)
+    windows = WindowsConfig(max_length=20)
+    part = TransformerEncoder(Config(model=family, freeze=1), model, WordTokenizer.load(tiny_bert), windows).eval()
+    assert 2 <= len(part.layers()) <= 3
+    assert not any(parameter.requires_grad for parameter in part.layers()[0].parameters())
+    groups = [[Example([*SENTENCE, "\u200b"] * 5)], [Example(["in"])]]
+    together = part(part.inputs(groups)).words
+    alone = part(part.inputs(groups[1:])).words
+    assert together.shape == (2, 30, 16)
+    torch.testing.assert_close(together[1, :1], alone[0], rtol=1e-4, atol=1e-5)
