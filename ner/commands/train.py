@@ -179,7 +179,7 @@ def _loop(
     with runtime.progress(unit="step") as bar:
         for now in progress:
             bar.total = now.steps
-            bar.set_postfix(epoch=f"{now.epoch}/{config.training.epochs}", loss=f"{now.loss:.3f}")
+            bar.set_postfix(refresh=False, epoch=f"{now.epoch}/{config.training.epochs}", loss=f"{now.loss:.3f}")
             bar.update()
             if not now.evaluations:
                 continue
