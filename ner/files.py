@@ -67,6 +67,7 @@ def open_text(path: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
         InputError: If it cannot be written.
     """
     if path == "-":
+        # standard output is a text file that can be set anew, which its type does not say
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace", newline="")  # type: ignore[union-attr]
         yield sys.stdout
         sys.stdout.flush()

@@ -129,7 +129,7 @@ class Scorer:
     def __init__(self, metrics: Sequence[str]) -> None:
         self.metrics = {name: component("metrics", name) for name in metrics}
         self.totals: dict[str, Counter[str]] = {name: Counter() for name in metrics}
-        self.losses: Counter[str] = Counter()
+        self.losses: dict[str, float] = {}
         self.counts: Counter[str] = Counter()
         self.sentences = self.words = 0
 
@@ -143,7 +143,7 @@ class Scorer:
     def add_loss(self, losses: dict[str, float], counts: dict[str, int]) -> None:
         """Add sums of the loss, and what they are summed over."""
         for part, loss in losses.items():
-            self.losses[part] += loss  # type: ignore[assignment]  # a Counter adds floats as well
+            self.losses[part] = self.losses.get(part, 0.0) + loss
         self.counts.update(counts)
 
     def add_chunk(self, chunk: Chunk) -> None:
