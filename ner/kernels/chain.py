@@ -1,0 +1,55 @@
+"""What the machines of the CRF share: the scores of a chain, and what a backend must offer.
+
+``crf_plain`` (any device), ``crf_cpu`` (compiled by Numba) and ``crf_cuda`` (Triton) each offer
+
+- ``forward(emissions, lengths, chain) -> Forward``,
+- ``backward(emissions, lengths, chain, forward) -> (unary, pairs)``,
+- ``viterbi(emissions, lengths, chain) -> (tags, score)``
+
+with equal numbers. ``emissions`` is ``(S, W, K)`` in any float dtype, ``lengths`` ``(S,)``: the words of a sentence come
+first, what stands behind them may be anything. Sums are taken in float64 where the device has it: probabilities are
+normalised at every word and their scales are summed apart (Rabiner, 1989); a sentence in which mass could underflow is
+done in log space instead. A forbidden step is a factor 0, never a score.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+TINY = 1e-140
+"""Probability of a prefix below which a sentence is done in log space: the product of two is still a float64."""
+
+
+class Chain(NamedTuple):
+    """Scores of a linear chain of ``K`` tags, and which of its steps are allowed; None allows all.
+
+    Attributes:
+        first: ``(K,)`` score of each tag at the first word.
+        transitions: ``(K, K)`` score from previous tag to next tag.
+        last: ``(K,)`` score of each tag at the last word.
+        allowed_first: ``(K,)`` true where a sentence may begin.
+        allowed: ``(K, K)`` true where the next tag may follow the previous.
+        allowed_last: ``(K,)`` true where a sentence may end.
+    """
+
+    first: Tensor
+    transitions: Tensor
+    last: Tensor
+    allowed_first: Tensor | None = None
+    allowed: Tensor | None = None
+    allowed_last: Tensor | None = None
+
+
+class Forward(NamedTuple):
+    """A forward pass.
+
+    Attributes:
+        log_partition: ``(S,)`` float64, 0 for a sentence without words; -inf where no path is allowed, NaN where an
+            emission of the sentence is not finite.
+        kept: What ``backward`` of the same backend needs.
+    """
+
+    log_partition: Tensor
+    kept: Any
