@@ -21,6 +21,9 @@ from torch import Tensor
 TINY = 1e-140
 """Probability of a prefix below which a sentence is done in log space: the product of two is still a float64."""
 
+TINY_SINGLE = 1e-17
+"""The same for float32, where there is nothing else."""
+
 
 class Chain(NamedTuple):
     """Scores of a linear chain of ``K`` tags, and which of its steps are allowed; None allows all.

@@ -1,9 +1,51 @@
-"""Recursions of a linear-chain CRF. Plain torch on any device."""
+"""Linear-chain conditional random fields (Lafferty, McCallum and Pereira, 2001): one recursion on three machines.
+
+Everything takes ``emissions (S, W, K)`` in any float dtype, a ``mask (S, W)`` in any pattern (words that it leaves out
+are not there), and a :class:`~ner.kernels.chain.Chain`. Padding may hold anything. The numbers of the three machines
+are equal; which of them runs is the choice of :func:`choose`.
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, Literal, NamedTuple, get_args
+
 import torch
 from torch import Tensor
+
+from ner.kernels import crf_plain
+from ner.kernels.chain import Chain
+
+Kernel = Literal["auto", "plain", "compiled", "triton"]
+
+_MODULES = {"plain": ("crf_plain", "torch"), "compiled": ("crf_cpu", "numba"), "triton": ("crf_cuda", "triton")}
+"""Kernel -> its file, and the package that it stands on."""
+
+
+def choose(kernel: Kernel, device: torch.device) -> Kernel:
+    """The kernel that runs on a device: the fastest that is installed, or the one that is asked for.
+
+    Raises:
+        ValueError: If it is asked for and cannot run here.
+    """
+    if kernel not in get_args(Kernel):
+        raise ValueError(f"expected a kernel ({', '.join(get_args(Kernel))}), found '{kernel}'")
+    native: Kernel = "compiled" if device.type == "cpu" else "triton" if device.type == "cuda" else "plain"
+    if kernel == "auto":
+        return native if importlib.util.find_spec(_MODULES[native][1]) else "plain"
+    if kernel not in ("plain", native):
+        raise ValueError(f"the kernel {kernel} does not run on {device.type}; there are: plain, {native}")
+    if importlib.util.find_spec(_MODULES[kernel][1]) is None:
+        extra = "pip install 'ner-crf[compiled]'" if kernel == "compiled" else f"pip install {_MODULES[kernel][1]}"
+        raise ValueError(f"the kernel {kernel} needs the package {_MODULES[kernel][1]}: {extra}, or choose plain")
+    return kernel
+
+
+def _machine(kernel: Kernel, device: torch.device) -> ModuleType:
+    return importlib.import_module(f"ner.kernels.{_MODULES[choose(kernel, device)][0]}")
 
 
 def compress(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -16,39 +58,240 @@ def compress(mask: Tensor) -> tuple[Tensor, Tensor]:
     return order, mask.gather(1, order)
 
 
-def viterbi(emissions: Tensor, mask: Tensor, first: Tensor, transitions: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-    """Best path (Viterbi, 1967), batched; -inf forbids.
+def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> Tensor:
+    """Log-probability of tags; differentiable by the emissions and the scores of the chain.
+
+    Whatever the length, it is one node of autograd: the gradient is the tags less their marginals.
 
     Args:
-        emissions: ``(S, W, K)`` scores of each tag at each word.
-        mask: ``(S, W)`` true on words, all in front of the padding.
-        first: ``(K,)`` score of each tag at the first word.
-        transitions: ``(K, K)`` score from previous tag to next tag.
-        last: ``(K,)`` score of each tag at the last word.
+        emissions: ``(S, W, K)``.
+        tags: ``(S, W)`` tag ids; ignored where ``mask`` is false.
+        mask: ``(S, W)`` true on words.
+        chain: Scores and constraints.
+        kernel: See :func:`choose`.
 
     Returns:
-        ``(S, W)`` tag ids, 0 on padding, and ``(S,)`` the score of the path, 0 for rows without words.
+        ``(S,)`` float32 (float64 for float64 emissions), at most 0.
 
     Raises:
-        ValueError: If an emission is not finite; the first such example is named by its position.
+        ValueError: If an emission is not finite, a tag is none, or the constraints forbid the tags or every path; the
+            first such example is named by its position. On CUDA nothing is waited for: the result is NaN, or -inf.
     """
-    bad = ~torch.isfinite(emissions).all(-1) & mask
-    if bool(bad.any()):
-        raise ValueError(f"emissions of example {int(bad.any(1).int().argmax())} are not finite")
-    size, length, _ = emissions.shape
-    if length == 0:
-        return mask.new_zeros((size, 0), dtype=torch.long), emissions.new_zeros(size)
-    best = first + emissions[:, 0]  # (S, K): best score of a path that ends in each tag
-    pointers = []
-    for position in range(1, length):
-        scores, previous = (best.unsqueeze(2) + transitions).max(1)  # (S, K): over the previous tag
-        best = torch.where(mask[:, position, None], scores + emissions[:, position], best)
-        pointers.append(previous)
-    score, tag = (best + last).max(1)  # (S,)
-    tags = [tag]
-    for position in range(length - 1, 0, -1):
-        before = pointers[position - 1].gather(1, tag.unsqueeze(1)).squeeze(1)
-        tag = torch.where(mask[:, position], before, tag)  # on padding the last word's tag waits
-        tags.append(tag)
-    path = torch.stack(tags[::-1], dim=1)
-    return path.masked_fill(~mask, 0), score.masked_fill(~mask.any(1), 0.0)
+    packed = _front(mask, emissions, tags)
+    emissions, tags, lengths = packed.emissions, packed.others[0], packed.lengths
+    inside = crf_plain.word_mask(lengths, tags.shape[1])
+    tags = tags.masked_fill(~inside, 0)
+    machine = _machine(kernel, emissions.device)
+    found: Tensor = _LogLikelihood.apply(emissions, tags, lengths, machine, *chain)
+    if emissions.device.type != "cuda" and not bool(torch.isfinite(found).all()):
+        _explain(emissions, lengths, chain)
+        example = int((~torch.isfinite(found)).int().argmax())
+        raise ValueError(f"the constraints forbid the tags of example {example}")
+    return found
+
+
+def best_path(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> tuple[Tensor, Tensor]:
+    """The most probable tags (Viterbi, 1967).
+
+    Returns:
+        ``(S, W)`` tag ids, 0 where ``mask`` is false, and ``(S,)`` the score of the path, 0 for rows without words. On
+        CUDA nothing is waited for: :func:`~ner.kernels.crf_plain.check` may be called when the tags have been copied.
+
+    Raises:
+        ValueError: As :func:`log_likelihood`.
+    """
+    packed = _front(mask, emissions)
+    path, score = _machine(kernel, emissions.device).viterbi(packed.emissions.detach(), packed.lengths, chain)
+    if emissions.device.type != "cuda":
+        crf_plain.check(score, packed.lengths)
+    return packed.back(path), score
+
+
+def token_marginals(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> Tensor:
+    """``(S, W, K)`` float64 probability of each tag at each word, 0 where ``mask`` is false; not differentiable.
+
+    Raises:
+        ValueError: As :func:`log_likelihood`.
+    """
+    packed = _front(mask, emissions)
+    _, unary, _ = _posterior(packed, chain, kernel)
+    return packed.back(unary)
+
+
+def entropy(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> Tensor:
+    """``(S,)`` float64 entropy of the distribution over all sequences of tags, in nats; not differentiable.
+
+    Raises:
+        ValueError: As :func:`log_likelihood`.
+    """
+    packed = _front(mask, emissions)
+    log_partition, unary, pairs = _posterior(packed, chain, kernel)
+    first, transitions, last = (table.detach().to(unary) for table in chain[:3])
+    inside = crf_plain.word_mask(packed.lengths, unary.shape[1])
+    scores = packed.emissions.detach().to(unary).masked_fill(~inside.unsqueeze(-1), 0)
+    expected = (unary * scores).sum((1, 2)) + (pairs * transitions).sum((1, 2))
+    if unary.shape[1]:
+        expected = expected + unary[:, 0] @ first + crf_plain.at_end(unary.transpose(0, 1), packed.lengths) @ last
+    return (log_partition - expected).clamp(min=0)
+
+
+def span_probabilities(
+    emissions: Tensor,
+    mask: Tensor,
+    chain: Chain,
+    spans: Sequence[tuple[int, int, int, int]],
+    begins: Tensor,
+    goes_on: Tensor,
+) -> Tensor:
+    """Probability of spans: the mass of all sequences that hold exactly them.
+
+    The distribution of tags is a Markov chain, so from the marginals at the word before a span a constrained forward
+    pass over its words, and a step out of it, give its mass; the rest of the sentence is not looked at again.
+
+    Args:
+        emissions: ``(S, W, K)``.
+        mask: ``(S, W)`` true on words.
+        chain: Scores and constraints.
+        spans: Example, first word, past the last word (counted in words of the mask), label.
+        begins: ``(N, K + 1, K)`` whether a tag after another (the last: after nothing) begins a span of a label.
+        goes_on: ``(N, K, K)`` whether a tag after another goes on with a span of a label.
+
+    Returns:
+        One float64 per span, on the CPU.
+
+    Raises:
+        ValueError: As :func:`log_likelihood`.
+    """
+    packed = _front(mask, emissions)
+    if not spans:
+        return torch.zeros(0, dtype=torch.float64)
+    unary, step = crf_plain.markov(packed.emissions.detach(), packed.lengths, chain)
+    example, start, end, label = torch.tensor(list(spans), device=unary.device).T
+    begins, goes_on = begins.to(unary), goes_on.to(unary)
+    before = unary[example, (start - 1).clamp(min=0)]  # (M, K)
+    inner = (before.unsqueeze(1) @ (step(example, start) * begins[label, :-1])).squeeze(1)
+    mass = torch.where((start == 0).unsqueeze(1), unary[example, 0] * begins[label, -1], inner)  # (M, K)
+    for offset in range(1, int((end - start).max())):
+        word = start + offset
+        on = (mass.unsqueeze(1) @ (step(example, word) * goes_on[label])).squeeze(1)
+        mass = torch.where((word < end).unsqueeze(1), on, mass)
+    leaves = 1 - (step(example, end) * goes_on[label]).sum(-1)  # (M, K)
+    at_end = (end >= packed.lengths[example]).unsqueeze(1)
+    return (mass * torch.where(at_end, 1.0, leaves)).sum(1).cpu().double()
+
+
+def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tensor, Tensor]:
+    """The ``k`` most probable sequences of tags, the best first.
+
+    Returns:
+        ``(S, k, W)`` tag ids, 0 where ``mask`` is false, and ``(S, k)`` their scores, -inf for sequences that there
+        are not.
+
+    Raises:
+        ValueError: As :func:`log_likelihood`, or if ``k`` is not positive.
+    """
+    if k < 1:
+        raise ValueError(f"expected k of at least 1, found {k}")
+    packed = _front(mask, emissions)
+    paths, scores = crf_plain.k_best(packed.emissions.detach(), packed.lengths, chain, k)
+    crf_plain.check(scores[:, 0], packed.lengths)
+    return packed.back(paths.transpose(1, 2)).transpose(1, 2), scores
+
+
+class _Packed(NamedTuple):
+    """Sentences with their words in front; ``order`` is None where they stood there already."""
+
+    emissions: Tensor
+    others: list[Tensor]
+    lengths: Tensor
+    order: Tensor | None
+
+    def back(self, values: Tensor) -> Tensor:
+        """Values ``(S, W, ...)`` of the words at their places."""
+        if self.order is None:
+            return values
+        index = self.order.view(*self.order.shape, *[1] * (values.ndim - 2)).expand_as(values)
+        return torch.zeros_like(values).scatter(1, index, values)
+
+
+def _front(mask: Tensor, emissions: Tensor, *others: Tensor) -> _Packed:
+    if emissions.ndim != 3 or mask.shape != emissions.shape[:2] or mask.dtype != torch.bool:
+        shapes = f"{tuple(emissions.shape)} and {mask.dtype} {tuple(mask.shape)}"
+        raise ValueError(f"expected emissions (S, W, K) and a boolean mask (S, W), found {shapes}")
+    lengths = mask.sum(1)
+    if mask.device.type == "cpu" and not bool((mask[:, 1:] & ~mask[:, :-1]).any()):
+        return _Packed(emissions, list(others), lengths, None)
+    order, _ = compress(mask)
+    moved = [other.gather(1, order) for other in others]
+    return _Packed(emissions.gather(1, order.unsqueeze(-1).expand_as(emissions)), moved, lengths, order)
+
+
+def _posterior(packed: _Packed, chain: Chain, kernel: Kernel) -> tuple[Tensor, Tensor, Tensor]:
+    machine = _machine(kernel, packed.emissions.device)
+    emissions = packed.emissions.detach()
+    passed = machine.forward(emissions, packed.lengths, chain)
+    crf_plain.check(passed.log_partition, packed.lengths)
+    return passed.log_partition, *machine.backward(emissions, packed.lengths, chain, passed)
+
+
+def _explain(emissions: Tensor, lengths: Tensor, chain: Chain) -> None:
+    """Raise if the emissions or the constraints alone are at fault."""
+    crf_plain.check(crf_plain.forward(emissions.detach(), lengths, chain).log_partition, lengths)
+
+
+class _LogLikelihood(torch.autograd.Function):
+    """Score of the tags less the log-partition; words stand in front, tags are 0 on padding."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        emissions: Tensor,
+        tags: Tensor,
+        lengths: Tensor,
+        machine: ModuleType,
+        first: Tensor,
+        transitions: Tensor,
+        last: Tensor,
+        *allowed: Tensor | None,
+    ) -> Tensor:
+        chain = Chain(first, transitions, last, *allowed)
+        passed = machine.forward(emissions, lengths, chain)
+        ctx.save_for_backward(emissions, tags, lengths)
+        ctx.machine, ctx.chain, ctx.passed = machine, chain, passed
+        score = _path_score(emissions, tags, lengths, chain)
+        return (score - passed.log_partition).to(torch.promote_types(emissions.dtype, torch.float32))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        emissions, tags, lengths = ctx.saved_tensors
+        chain: Chain = ctx.chain
+        unary, pairs = ctx.machine.backward(emissions, lengths, chain, ctx.passed)
+        inside = crf_plain.word_mask(lengths, tags.shape[1])
+        weight = gradients[0].to(unary)
+        difference = unary.neg_().scatter_add_(2, tags.unsqueeze(-1), inside.unsqueeze(-1).to(unary))
+        difference *= weight[:, None, None]
+        steps = (tags[:, :-1] * pairs.shape[1] + tags[:, 1:]) if tags.shape[1] else tags
+        counts = pairs.neg_().flatten(1).scatter_add_(1, steps, inside[:, 1:].to(pairs))
+        moved = (weight @ counts).view_as(chain.transitions)
+        begin = end = chain.first.new_zeros(chain.first.shape)
+        if tags.shape[1]:
+            begin, end = difference[:, 0].sum(0), crf_plain.at_end(difference.transpose(0, 1), lengths).sum(0)
+        scores = (g.to(s) for g, s in zip((begin, moved, end), chain[:3], strict=True))
+        return difference.to(emissions), None, None, None, *scores, None, None, None
+
+
+def _path_score(emissions: Tensor, tags: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
+    """``(S,)`` the score of tags, -inf where they take a forbidden step, 0 for sentences without words."""
+    work = crf_plain.work_type(emissions.device)
+    if not tags.shape[1]:
+        return torch.zeros(len(tags), dtype=work, device=emissions.device)
+    inside = crf_plain.word_mask(lengths, tags.shape[1])
+    score = emissions.gather(2, tags.unsqueeze(-1)).squeeze(-1).to(work).masked_fill(~inside, 0).sum(1)
+    begin, end = tags[:, 0], crf_plain.at_end(tags.T, lengths)
+    steps = chain.transitions[tags[:, :-1], tags[:, 1:]].to(work).masked_fill(~inside[:, 1:], 0).sum(1)
+    score = score + steps + (chain.first[begin].to(work) + chain.last[end].to(work)).masked_fill(lengths == 0, 0)
+    if chain.allowed is not None and chain.allowed_first is not None and chain.allowed_last is not None:
+        fine = (chain.allowed[tags[:, :-1], tags[:, 1:]] | ~inside[:, 1:]).all(1)
+        fine &= (chain.allowed_first[begin] & chain.allowed_last[end]) | (lengths == 0)
+        score = score.masked_fill(~fine, -torch.inf)
+    return score
