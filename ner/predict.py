@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
@@ -12,6 +13,7 @@ import torch
 
 from ner import batching, runtime
 from ner.config import BatchConfig, RunConfig, component
+from ner.kernels.chain import BadExample
 from ner.model import Model, load
 from ner.text import split_words
 from ner.types import Document, Example, NonFiniteLoss
@@ -67,6 +69,19 @@ def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield chunk
 
 
+@contextmanager
+def naming(examples: Sequence[Example], step: int | None = None) -> Iterator[None]:
+    """Names the sentence when a decoder finds emissions that are not finite.
+
+    Raises:
+        NonFiniteLoss: Instead of the decoder's error.
+    """
+    try:
+        yield
+    except BadExample as error:
+        raise NonFiniteLoss("what the model computes", step, [examples[error.position]]) from error
+
+
 @torch.inference_mode()
 def _annotate(model: Model, documents: list[Document], batch: BatchConfig, device: Any, precision: Any) -> Chunk:
     split = [model.split(document) for document in documents]
@@ -77,14 +92,15 @@ def _annotate(model: Model, documents: list[Document], batch: BatchConfig, devic
         chosen = [groups[position] for position in positions]
         examples = [split[group.document].examples[group.start : group.stop] for group in chosen]
         tensors = model.batch(examples).to(device)
-        with runtime.autocast(device, precision):
+        with naming(tensors.examples), runtime.autocast(device, precision):
             losses, scores = model(tensors)
+            answers_of_batch = model.decoder.decode(scores, tensors.inputs["mask"])
         for part, loss in losses.items():
             if not bool(torch.isfinite(loss)):
                 raise NonFiniteLoss(f"the loss of the model's {part}", None, tensors.examples)
             chunk.losses[part] = chunk.losses.get(part, 0.0) + float(loss)
         chunk.counts.update(tensors.counts)
-        answered = iter(model.answer(tensors.examples, model.decoder.decode(scores, tensors.inputs["mask"])))
+        answered = iter(model.answer(tensors.examples, answers_of_batch))
         for group in chosen:
             for position in range(group.start, group.stop):
                 answers[group.document][position] = next(answered)

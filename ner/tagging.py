@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from ner.kernels.crf import compress
+from ner.kernels import crf
+from ner.kernels.chain import Chain
 from ner.tags import PLAIN, TagSet
 from ner.types import Annotation, Encoding, Example, Scores
 from ner.vocab import Vocabs
@@ -20,10 +22,11 @@ IGNORED = -100
 
 
 class TagDecoder(nn.Module):
-    """A linear layer that scores each tag at each word; subclasses say what is lost and which path is best.
+    """A linear layer that scores each tag at each word; subclasses say what is lost and how tags
+    follow each other.
 
     Args:
-        config: With ``scheme``, ``constrain`` and ``dropout``.
+        config: With ``scheme``, ``constrain``, ``kernel`` and ``dropout``.
         width: ``H`` of the vectors.
         vocabs: Labels, or plain tags, of the training data.
     """
@@ -36,6 +39,7 @@ class TagDecoder(nn.Module):
         super().__init__()
         self.tags = TagSet(vocabs.tags, PLAIN) if vocabs.plain else TagSet(vocabs.labels, config.scheme)
         self.constrained = config.constrain != "none"
+        self.kernel: crf.Kernel = config.kernel
         self.dropout = nn.Dropout(config.dropout)
         self.emissions = nn.Linear(width, len(self.tags))
         first, follow, last = self.tags.allowed()
@@ -48,9 +52,13 @@ class TagDecoder(nn.Module):
         """``(K,)`` tags that may come first, ``(K, K)`` previous and next tag, ``(K,)`` tags that may come last."""
         return self.allowed_first, self.allowed_transitions, self.allowed_last
 
+    def target(self, example: Example) -> list[int]:
+        """Tag id of each word of an example."""
+        return self.tags.targets(example, IGNORED)
+
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """``tags (S, W)``, ``IGNORED`` where the tag is unknown; the loss is summed over the other words."""
-        rows = [self.tags.targets(example, IGNORED) for example in examples]
+        rows = [self.target(example) for example in examples]
         tags = torch.full((len(rows), max(map(len, rows), default=0)), IGNORED)
         for position, row in enumerate(rows):
             tags[position, : len(row)] = torch.tensor(row, dtype=torch.long)
@@ -60,19 +68,34 @@ class TagDecoder(nn.Module):
         """``emissions (S, W, K)``."""
         return {"emissions": self.emissions(self.dropout(encoding.words))}
 
-    def best(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        """``(S, W)`` tag ids of float32 emissions; words come first in each row."""
-        raise NotImplementedError("a tag decoder says which path is best")
+    def chain(self) -> Chain:
+        """The distribution that decoding is about."""
+        raise NotImplementedError("a tag decoder says how its tags follow each other")
 
-    def decode(self, scores: Scores, mask: Tensor) -> list[Annotation]:
-        """Tags and spans of the words; ``mask`` may have any pattern."""
-        order, packed = compress(mask)
-        emissions = scores["emissions"].float()
-        emissions = emissions.gather(1, order.unsqueeze(-1).expand_as(emissions))
+    def best(self, emissions: Tensor, mask: Tensor) -> Tensor:
+        """``(S, W)`` tag ids."""
+        return crf.best_path(emissions, mask, self.chain(), self.kernel)[0]
+
+    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
+        """Tags and spans of the words; ``mask`` may have any pattern; spans have their probability if asked for."""
+        emissions = scores["emissions"]
         with torch.autocast(emissions.device.type, enabled=False):
-            rows = self.best(emissions, packed).tolist()
-        found = []
-        for row, length in zip(rows, packed.sum(1).tolist(), strict=True):
-            tags, spans = self.tags.read(row[:length])
+            flat = self.best(emissions, mask)[mask].tolist()
+        found, start = [], 0
+        for length in mask.sum(1).tolist():
+            tags, spans = self.tags.read(flat[start : start + length])
             found.append(Annotation(tags=tags, spans=spans))
+            start += length
+        if probabilities:
+            self._add_probabilities(found, emissions, mask)
         return found
+
+    def _add_probabilities(self, found: list[Annotation], emissions: Tensor, mask: Tensor) -> None:
+        if self.tags.scheme == PLAIN:
+            return
+        spans = [(row, span) for row, annotation in enumerate(found) for span in annotation.spans]
+        places = [(row, span.start, span.end, self.tags.labels.index(span.label)) for row, span in spans]
+        begins, goes_on = (torch.tensor(table, device=emissions.device) for table in self.tags.spans())
+        values = iter(crf.span_probabilities(emissions, mask, self.chain(), places, begins, goes_on).tolist())
+        for annotation in found:
+            annotation.spans = [replace(span, score=next(values)) for span in annotation.spans]

@@ -181,11 +181,12 @@ class TagSet:
 
     def __init__(self, labels: Collection[str], scheme: str) -> None:
         self.scheme = scheme
+        self.labels = sorted(labels)
         if scheme == PLAIN:
-            self.names = sorted(labels)
+            self.names = self.labels
         else:
             prefixes = sorted(SCHEMES[scheme].prefixes)
-            self.names = [OUTSIDE, *(f"{prefix}-{label}" for label in sorted(labels) for prefix in prefixes)]
+            self.names = [OUTSIDE, *(f"{prefix}-{label}" for label in self.labels for prefix in prefixes)]
         self.ids = {name: position for position, name in enumerate(self.names)}
 
     def __len__(self) -> int:
@@ -213,6 +214,38 @@ class TagSet:
         follow = [[self._may_follow(previous, name) for name in self.names] for previous in self.names]
         last = [self._may_follow(name, OUTSIDE) for name in self.names]
         return first, follow, last
+
+    def is_possible(self, ids: Sequence[int]) -> bool:
+        """Whether tags are a sequence that :meth:`allowed` allows."""
+        names = [self.names[position] for position in ids]
+        return all(self._may_follow(a, b) for a, b in pairwise([OUTSIDE, *names, OUTSIDE])) if names else True
+
+    def spans(self) -> tuple[list[list[list[bool]]], list[list[list[bool]]]]:
+        """Where :func:`decode` sees spans: by label, whether a tag begins one, and whether it goes on with one.
+
+        Returns:
+            ``[label][previous][next]``, with one more previous tag, the last, for the beginning of a sentence; and
+            ``[label][previous][next]``.
+        """
+
+        def inside(name: str, label: str) -> bool:
+            return split(name)[1] == label
+
+        def goes_on(previous: str, following: str, label: str) -> bool:
+            return (
+                inside(previous, label)
+                and inside(following, label)
+                and split(previous)[0] not in _STOPS
+                and split(following)[0] not in _STARTS
+            )
+
+        before = [*self.names, OUTSIDE]
+        on = [[[goes_on(a, b, label) for b in self.names] for a in self.names] for label in self.labels]
+        begins = [
+            [[inside(b, label) and not goes_on(a, b, label) for b in self.names] for a in before]
+            for label in self.labels
+        ]
+        return begins, on
 
     def _may_follow(self, previous: str, following: str) -> bool:
         if self.scheme == PLAIN:

@@ -14,7 +14,7 @@ from ner import batching, runtime
 from ner.config import BatchConfig, TrainingConfig
 from ner.model import Model
 from ner.optimize import build_optimizer, build_schedule, parameter_groups
-from ner.predict import Evaluation, Scorer, annotate
+from ner.predict import Evaluation, Scorer, annotate, naming
 from ner.types import Batch, Document, Example, InputError, NonFiniteLoss
 
 
@@ -164,7 +164,7 @@ def _step(
     """One step; gives the loss and what the model said of the batch before it."""
     state.step += 1
     state.optimizer.zero_grad(set_to_none=True)
-    with runtime.autocast(device, precision):
+    with naming(batch.examples, state.step), runtime.autocast(device, precision):
         losses, scores = model(batch)
     loss = torch.stack([total / max(1, batch.counts[part]) for part, total in losses.items()]).sum()
     value = float(loss.detach())

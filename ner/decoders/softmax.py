@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ner.contracts import Part
-from ner.kernels.crf import viterbi
+from ner.kernels.chain import Chain
+from ner.kernels.crf import Kernel
 from ner.tagging import IGNORED, TagDecoder, TagScheme
 from ner.types import Loss, Scores
 from ner.vocab import Vocabs
@@ -26,6 +27,8 @@ class Config(Part):
     """Tags inside the model, whatever the file has; plain tags stay as they are."""
     constrain: Literal["decoding", "none"] = "decoding"
     """Whether decoding takes the best valid sequence, or the best tag of each word."""
+    kernel: Kernel = "auto"
+    """What finds the best sequence: the fastest kernel that is installed, or plain, compiled (CPU), triton (CUDA)."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Of the vectors that come in."""
 
@@ -44,9 +47,11 @@ class SoftmaxDecoder(TagDecoder):
         total = F.cross_entropy(emissions.flatten(0, 1), tags.flatten(), ignore_index=IGNORED, reduction="sum")
         return {"tags": total}
 
+    def chain(self) -> Chain:
+        """Transitions of score 0."""
+        zeros = [torch.zeros_like(allowed, dtype=torch.float) for allowed in self.allowed]
+        return Chain(zeros[0], zeros[1], zeros[2], *(self.allowed if self.constrained else ()))
+
     def best(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """``(S, W)`` tag ids."""
-        if not self.constrained:
-            return emissions.argmax(-1)
-        scores = [torch.zeros_like(a, dtype=torch.float).masked_fill(~a, -torch.inf) for a in self.allowed]
-        return viterbi(emissions, mask, *scores)[0]
+        return super().best(emissions, mask) if self.constrained else emissions.argmax(-1)

@@ -2,9 +2,13 @@
 
 ``crf_plain`` (any device), ``crf_cpu`` (compiled by Numba) and ``crf_cuda`` (Triton) each offer
 
-- ``forward(emissions, lengths, chain) -> Forward``,
-- ``backward(emissions, lengths, chain, forward) -> (unary, pairs)``,
-- ``viterbi(emissions, lengths, chain) -> (tags, score)``
+- ``forward(emissions, lengths, chain, gradient=True) -> Forward``; without one if nobody will ask,
+- ``backward(emissions, lengths, chain, forward) -> (unary, pairs)``: ``(S, W, K)`` probability of each tag, and
+  ``(S, K, K)`` expected number of each step, 0 where there is no path,
+- ``viterbi(emissions, lengths, chain) -> (tags, score)``: ``(S, W)``, 0 on padding, and ``(S,)``,
+- ``path_score(emissions, tags, lengths, chain) -> (S,)``: of given tags, -inf where they take a forbidden step,
+- ``gradients(unary, pairs, tags, lengths, weight, dtype)``: of ``weight (S,)`` times the log-likelihood of tags, by
+  the emissions (in ``dtype``), first, transitions and last,
 
 with equal numbers. ``emissions`` is ``(S, W, K)`` in any float dtype, ``lengths`` ``(S,)``: the words of a sentence come
 first, what stands behind them may be anything. Sums are taken in float64 where the device has it: probabilities are
@@ -23,6 +27,14 @@ TINY = 1e-140
 
 TINY_SINGLE = 1e-17
 """The same for float32, where there is nothing else."""
+
+
+class BadExample(ValueError):
+    """Emissions that are not finite, or constraints that nothing fits; ``position`` is the first such example's."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message.format(position))
+        self.position = position
 
 
 class Chain(NamedTuple):

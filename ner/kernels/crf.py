@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ner.kernels import crf_plain
-from ner.kernels.chain import Chain
+from ner.kernels.chain import BadExample, Chain
 
 Kernel = Literal["auto", "plain", "compiled", "triton"]
 
@@ -25,6 +26,12 @@ _MODULES = {"plain": ("crf_plain", "torch"), "compiled": ("crf_cpu", "numba"), "
 """Kernel -> its file, and the package that it stands on."""
 
 
+@cache
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+@cache
 def choose(kernel: Kernel, device: torch.device) -> Kernel:
     """The kernel that runs on a device: the fastest that is installed, or the one that is asked for.
 
@@ -35,15 +42,16 @@ def choose(kernel: Kernel, device: torch.device) -> Kernel:
         raise ValueError(f"expected a kernel ({', '.join(get_args(Kernel))}), found '{kernel}'")
     native: Kernel = "compiled" if device.type == "cpu" else "triton" if device.type == "cuda" else "plain"
     if kernel == "auto":
-        return native if importlib.util.find_spec(_MODULES[native][1]) else "plain"
+        return native if _installed(_MODULES[native][1]) else "plain"
     if kernel not in ("plain", native):
         raise ValueError(f"the kernel {kernel} does not run on {device.type}; there are: plain, {native}")
-    if importlib.util.find_spec(_MODULES[kernel][1]) is None:
+    if not _installed(_MODULES[kernel][1]):
         extra = "pip install 'ner-crf[compiled]'" if kernel == "compiled" else f"pip install {_MODULES[kernel][1]}"
         raise ValueError(f"the kernel {kernel} needs the package {_MODULES[kernel][1]}: {extra}, or choose plain")
     return kernel
 
 
+@cache
 def _machine(kernel: Kernel, device: torch.device) -> ModuleType:
     return importlib.import_module(f"ner.kernels.{_MODULES[choose(kernel, device)][0]}")
 
@@ -74,7 +82,7 @@ def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, 
         ``(S,)`` float32 (float64 for float64 emissions), at most 0.
 
     Raises:
-        ValueError: If an emission is not finite, a tag is none, or the constraints forbid the tags or every path; the
+        BadExample: If an emission is not finite, a tag is none, or the constraints forbid the tags or every path; the
             first such example is named by its position. On CUDA nothing is waited for: the result is NaN, or -inf.
     """
     packed = _front(mask, emissions, tags)
@@ -82,14 +90,16 @@ def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, 
     inside = crf_plain.word_mask(lengths, tags.shape[1])
     tags = tags.masked_fill(~inside, 0)
     machine = _machine(kernel, emissions.device)
-    found: Tensor = _LogLikelihood.apply(emissions, tags, lengths, machine, *chain)
+    with torch.autocast(emissions.device.type, enabled=False):
+        found: Tensor = _LogLikelihood.apply(emissions, tags, lengths, machine, *chain)
     if emissions.device.type != "cuda" and not bool(torch.isfinite(found).all()):
         _explain(emissions, lengths, chain)
         example = int((~torch.isfinite(found)).int().argmax())
-        raise ValueError(f"the constraints forbid the tags of example {example}")
+        raise BadExample("the constraints forbid the tags of example {}", example)
     return found
 
 
+@torch.no_grad()
 def best_path(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> tuple[Tensor, Tensor]:
     """The most probable tags (Viterbi, 1967).
 
@@ -98,43 +108,46 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "a
         CUDA nothing is waited for: :func:`~ner.kernels.crf_plain.check` may be called when the tags have been copied.
 
     Raises:
-        ValueError: As :func:`log_likelihood`.
+        BadExample: As :func:`log_likelihood`.
     """
     packed = _front(mask, emissions)
-    path, score = _machine(kernel, emissions.device).viterbi(packed.emissions.detach(), packed.lengths, chain)
+    path, score = _machine(kernel, emissions.device).viterbi(packed.emissions, packed.lengths, chain)
     if emissions.device.type != "cuda":
         crf_plain.check(score, packed.lengths)
     return packed.back(path), score
 
 
+@torch.no_grad()
 def token_marginals(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> Tensor:
     """``(S, W, K)`` float64 probability of each tag at each word, 0 where ``mask`` is false; not differentiable.
 
     Raises:
-        ValueError: As :func:`log_likelihood`.
+        BadExample: As :func:`log_likelihood`.
     """
     packed = _front(mask, emissions)
     _, unary, _ = _posterior(packed, chain, kernel)
     return packed.back(unary)
 
 
+@torch.no_grad()
 def entropy(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> Tensor:
     """``(S,)`` float64 entropy of the distribution over all sequences of tags, in nats; not differentiable.
 
     Raises:
-        ValueError: As :func:`log_likelihood`.
+        BadExample: As :func:`log_likelihood`.
     """
     packed = _front(mask, emissions)
     log_partition, unary, pairs = _posterior(packed, chain, kernel)
     first, transitions, last = (table.detach().to(unary) for table in chain[:3])
     inside = crf_plain.word_mask(packed.lengths, unary.shape[1])
-    scores = packed.emissions.detach().to(unary).masked_fill(~inside.unsqueeze(-1), 0)
+    scores = packed.emissions.to(unary).masked_fill(~inside.unsqueeze(-1), 0)
     expected = (unary * scores).sum((1, 2)) + (pairs * transitions).sum((1, 2))
     if unary.shape[1]:
         expected = expected + unary[:, 0] @ first + crf_plain.at_end(unary.transpose(0, 1), packed.lengths) @ last
     return (log_partition - expected).clamp(min=0)
 
 
+@torch.no_grad()
 def span_probabilities(
     emissions: Tensor,
     mask: Tensor,
@@ -160,12 +173,12 @@ def span_probabilities(
         One float64 per span, on the CPU.
 
     Raises:
-        ValueError: As :func:`log_likelihood`.
+        BadExample: As :func:`log_likelihood`.
     """
     packed = _front(mask, emissions)
     if not spans:
         return torch.zeros(0, dtype=torch.float64)
-    unary, step = crf_plain.markov(packed.emissions.detach(), packed.lengths, chain)
+    unary, step = crf_plain.markov(packed.emissions, packed.lengths, chain)
     example, start, end, label = torch.tensor(list(spans), device=unary.device).T
     begins, goes_on = begins.to(unary), goes_on.to(unary)
     before = unary[example, (start - 1).clamp(min=0)]  # (M, K)
@@ -180,6 +193,7 @@ def span_probabilities(
     return (mass * torch.where(at_end, 1.0, leaves)).sum(1).cpu().double()
 
 
+@torch.no_grad()
 def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tensor, Tensor]:
     """The ``k`` most probable sequences of tags, the best first.
 
@@ -188,12 +202,13 @@ def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tenso
         are not.
 
     Raises:
-        ValueError: As :func:`log_likelihood`, or if ``k`` is not positive.
+        BadExample: As :func:`log_likelihood`.
+        ValueError: If ``k`` is not positive.
     """
     if k < 1:
         raise ValueError(f"expected k of at least 1, found {k}")
     packed = _front(mask, emissions)
-    paths, scores = crf_plain.k_best(packed.emissions.detach(), packed.lengths, chain, k)
+    paths, scores = crf_plain.k_best(packed.emissions, packed.lengths, chain, k)
     crf_plain.check(scores[:, 0], packed.lengths)
     return packed.back(paths.transpose(1, 2)).transpose(1, 2), scores
 
@@ -228,7 +243,7 @@ def _front(mask: Tensor, emissions: Tensor, *others: Tensor) -> _Packed:
 
 def _posterior(packed: _Packed, chain: Chain, kernel: Kernel) -> tuple[Tensor, Tensor, Tensor]:
     machine = _machine(kernel, packed.emissions.device)
-    emissions = packed.emissions.detach()
+    emissions = packed.emissions.to(crf_plain.work_type(packed.emissions.device))
     passed = machine.forward(emissions, packed.lengths, chain)
     crf_plain.check(passed.log_partition, packed.lengths)
     return passed.log_partition, *machine.backward(emissions, packed.lengths, chain, passed)
@@ -255,10 +270,10 @@ class _LogLikelihood(torch.autograd.Function):
         *allowed: Tensor | None,
     ) -> Tensor:
         chain = Chain(first, transitions, last, *allowed)
-        passed = machine.forward(emissions, lengths, chain)
+        passed = machine.forward(emissions, lengths, chain, any(ctx.needs_input_grad))
         ctx.save_for_backward(emissions, tags, lengths)
         ctx.machine, ctx.chain, ctx.passed = machine, chain, passed
-        score = _path_score(emissions, tags, lengths, chain)
+        score = machine.path_score(emissions, tags, lengths, chain)
         return (score - passed.log_partition).to(torch.promote_types(emissions.dtype, torch.float32))
 
     @staticmethod
@@ -266,32 +281,6 @@ class _LogLikelihood(torch.autograd.Function):
         emissions, tags, lengths = ctx.saved_tensors
         chain: Chain = ctx.chain
         unary, pairs = ctx.machine.backward(emissions, lengths, chain, ctx.passed)
-        inside = crf_plain.word_mask(lengths, tags.shape[1])
-        weight = gradients[0].to(unary)
-        difference = unary.neg_().scatter_add_(2, tags.unsqueeze(-1), inside.unsqueeze(-1).to(unary))
-        difference *= weight[:, None, None]
-        steps = (tags[:, :-1] * pairs.shape[1] + tags[:, 1:]) if tags.shape[1] else tags
-        counts = pairs.neg_().flatten(1).scatter_add_(1, steps, inside[:, 1:].to(pairs))
-        moved = (weight @ counts).view_as(chain.transitions)
-        begin = end = chain.first.new_zeros(chain.first.shape)
-        if tags.shape[1]:
-            begin, end = difference[:, 0].sum(0), crf_plain.at_end(difference.transpose(0, 1), lengths).sum(0)
-        scores = (g.to(s) for g, s in zip((begin, moved, end), chain[:3], strict=True))
-        return difference.to(emissions), None, None, None, *scores, None, None, None
-
-
-def _path_score(emissions: Tensor, tags: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
-    """``(S,)`` the score of tags, -inf where they take a forbidden step, 0 for sentences without words."""
-    work = crf_plain.work_type(emissions.device)
-    if not tags.shape[1]:
-        return torch.zeros(len(tags), dtype=work, device=emissions.device)
-    inside = crf_plain.word_mask(lengths, tags.shape[1])
-    score = emissions.gather(2, tags.unsqueeze(-1)).squeeze(-1).to(work).masked_fill(~inside, 0).sum(1)
-    begin, end = tags[:, 0], crf_plain.at_end(tags.T, lengths)
-    steps = chain.transitions[tags[:, :-1], tags[:, 1:]].to(work).masked_fill(~inside[:, 1:], 0).sum(1)
-    score = score + steps + (chain.first[begin].to(work) + chain.last[end].to(work)).masked_fill(lengths == 0, 0)
-    if chain.allowed is not None and chain.allowed_first is not None and chain.allowed_last is not None:
-        fine = (chain.allowed[tags[:, :-1], tags[:, 1:]] | ~inside[:, 1:]).all(1)
-        fine &= (chain.allowed_first[begin] & chain.allowed_last[end]) | (lengths == 0)
-        score = score.masked_fill(~fine, -torch.inf)
-    return score
+        found = ctx.machine.gradients(unary, pairs, tags, lengths, gradients[0], emissions.dtype)
+        scores = (gradient.to(score) for gradient, score in zip(found[1:], chain[:3], strict=True))
+        return found[0], None, None, None, *scores, None, None, None

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ner.kernels.chain import TINY, TINY_SINGLE, Chain, Forward
+from ner.kernels.chain import TINY, TINY_SINGLE, BadExample, Chain, Forward
 
 
 class Recursion(NamedTuple):
@@ -34,10 +34,10 @@ class _Kept(NamedTuple):
     exact: Recursion | None
 
 
-def forward(emissions: Tensor, lengths: Tensor, chain: Chain) -> Forward:
+def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = True) -> Forward:
     """See ``ner.kernels.chain``."""
     scores = _clean(emissions, lengths)
-    recursion, log_partition = _recursion(scores, lengths, chain)
+    recursion, log_partition = _recursion(scores, lengths, chain, directions=2 if gradient else 1)
     lost, exact = _lost(recursion.values, lengths, chain), None
     if lost is not None:
         exact, log_partition[lost] = log_recursion(scores[lost], lengths[lost], chain)
@@ -58,7 +58,7 @@ def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, T
     """See ``ner.kernels.chain``."""
     size, words, _ = emissions.shape
     scores = _clean(emissions, lengths)
-    first, transitions, last = (table.to(scores) for table in _forbidding(chain))
+    first, transitions, last = (table.to(scores) for table in forbidding(chain))
     if not words:
         return lengths.new_zeros((size, 0)), scores.new_zeros(size)
     bests, pointers = [first + scores[:, 0]], []
@@ -77,8 +77,40 @@ def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, T
             tag = row.gather(1, tag.unsqueeze(1)).squeeze(1)
             tags.append(tag)
     path = _turn(torch.stack(tags, 1), lengths).masked_fill(~word_mask(lengths, words), 0)
-    bad = ~torch.isfinite(scores).flatten(1).all(1)
-    return path, score.masked_fill(lengths == 0, 0).masked_fill(bad, torch.nan)
+    return path, score.masked_fill(lengths == 0, 0).masked_fill(_not_finite(scores), torch.nan)
+
+
+def path_score(emissions: Tensor, tags: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
+    """See ``ner.kernels.chain``."""
+    work = work_type(emissions.device)
+    if not tags.shape[1]:
+        return torch.zeros(len(tags), dtype=work, device=emissions.device)
+    inside = word_mask(lengths, tags.shape[1])
+    score = emissions.gather(2, tags.unsqueeze(-1)).squeeze(-1).to(work).masked_fill(~inside, 0).sum(1)
+    begin, end = tags[:, 0], at_end(tags.T, lengths)
+    steps = chain.transitions[tags[:, :-1], tags[:, 1:]].to(work).masked_fill(~inside[:, 1:], 0).sum(1)
+    score = score + steps + (chain.first[begin].to(work) + chain.last[end].to(work)).masked_fill(lengths == 0, 0)
+    if chain.allowed is not None and chain.allowed_first is not None and chain.allowed_last is not None:
+        fine = (chain.allowed[tags[:, :-1], tags[:, 1:]] | ~inside[:, 1:]).all(1)
+        fine &= (chain.allowed_first[begin] & chain.allowed_last[end]) | (lengths == 0)
+        score = score.masked_fill(~fine, -torch.inf)
+    return score
+
+
+def gradients(
+    unary: Tensor, pairs: Tensor, tags: Tensor, lengths: Tensor, weight: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """See ``ner.kernels.chain``."""
+    inside = word_mask(lengths, tags.shape[1])
+    weight = weight.to(unary)
+    difference = unary.neg().scatter_add_(2, tags.unsqueeze(-1), inside.unsqueeze(-1).to(unary))
+    difference *= weight[:, None, None]
+    steps = tags[:, :-1] * pairs.shape[1] + tags[:, 1:]
+    counts = pairs.neg().flatten(1).scatter_add_(1, steps, inside[:, 1:].to(pairs))  # integers: in any order the same
+    first = last = unary.new_zeros(pairs.shape[1])
+    if tags.shape[1]:
+        first, last = difference[:, 0].sum(0), at_end(difference.transpose(0, 1), lengths).sum(0)
+    return difference.to(dtype), first, (weight @ counts).view(pairs.shape[1:]), last
 
 
 def k_best(emissions: Tensor, lengths: Tensor, chain: Chain, k: int) -> tuple[Tensor, Tensor]:
@@ -89,7 +121,7 @@ def k_best(emissions: Tensor, lengths: Tensor, chain: Chain, k: int) -> tuple[Te
     """
     size, words, num_tags = emissions.shape
     scores = _clean(emissions, lengths)
-    first, transitions, last = (table.to(scores) for table in _forbidding(chain))
+    first, transitions, last = (table.to(scores) for table in forbidding(chain))
     mask = word_mask(lengths, words)
     best = scores.new_full((size, num_tags, k), -torch.inf)  # (S, K, k): paths that end in a tag
     pointers = []
@@ -103,9 +135,13 @@ def k_best(emissions: Tensor, lengths: Tensor, chain: Chain, k: int) -> tuple[Te
         best = torch.where(inside, found + scores[:, word, :, None], best)
         own = torch.arange(num_tags * k, device=lengths.device).view(num_tags, k)
         pointers.append(torch.where(inside, pointer, own))
-    if not words:
-        return lengths.new_zeros((size, k, 0)), scores.new_zeros((size, 1)).expand(size, k)
     score, place = (best + last[:, None]).flatten(1).topk(k, -1)  # (S, k)
+    single = torch.where(torch.arange(k, device=lengths.device) == 0, 0.0, -torch.inf)  # of no words: the empty path
+    score = torch.where((lengths == 0).unsqueeze(1), single, score).masked_fill(
+        _not_finite(scores).unsqueeze(1), torch.nan
+    )
+    if not words:
+        return lengths.new_zeros((size, k, 0)), score
     places = [place]
     for pointer in reversed(pointers):
         place = pointer.flatten(1).gather(1, place)
@@ -114,9 +150,7 @@ def k_best(emissions: Tensor, lengths: Tensor, chain: Chain, k: int) -> tuple[Te
     return paths.masked_fill(~mask.unsqueeze(1), 0), score
 
 
-def markov(
-    emissions: Tensor, lengths: Tensor, chain: Chain
-) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
+def markov(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
     """The distribution of the tags as a Markov chain.
 
     Returns:
@@ -124,7 +158,7 @@ def markov(
         probabilities of the tag there, after each tag of the word before it.
 
     Raises:
-        ValueError: If an emission is not finite or no path is allowed; with the position of the example.
+        BadExample: If an emission is not finite or no path is allowed; with the position of the example.
     """
     scores = _clean(emissions, lengths)
     recursion, log_partition = _recursion(scores, lengths, chain)
@@ -134,7 +168,7 @@ def markov(
     unary, _ = (log_posterior if recursion.in_logs else _posterior)(recursion, lengths, chain)
     back = _turn(recursion.values[:, 1].transpose(0, 1), lengths)
     back = back if recursion.in_logs else back.log()
-    transitions = _forbidding(chain)[1].to(back)
+    transitions = forbidding(chain)[1].to(back)
 
     def step(example: Tensor, word: Tensor) -> Tensor:
         onto = back[example, word.clamp(max=back.shape[1] - 1)].unsqueeze(1)  # (M, 1, K)
@@ -147,15 +181,15 @@ def check(scores: Tensor, lengths: Tensor | None = None) -> None:
     """Refuse scores of paths or partitions that show bad input.
 
     Raises:
-        ValueError: If one is NaN (emissions that are not finite) or infinite (no path); with its position.
+        BadExample: If one is NaN (emissions that are not finite) or infinite (no path); with its position.
     """
     if bool(torch.isfinite(scores).all()):
         return
     example = int((~torch.isfinite(scores)).int().argmax())
     if bool(torch.isnan(scores[example])):
-        raise ValueError(f"emissions of example {example} are not finite")
+        raise BadExample("emissions of example {} are not finite", example)
     length = "" if lengths is None else f" of {int(lengths[example])} words"
-    raise ValueError(f"the constraints leave no sequence of tags to example {example}{length}")
+    raise BadExample(f"the constraints leave no sequence of tags to example {{}}{length}", example)
 
 
 def work_type(device: torch.device) -> torch.dtype:
@@ -169,17 +203,23 @@ def word_mask(lengths: Tensor, words: int) -> Tensor:
 
 
 def settle(log_partition: Tensor, scores: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
-    """The same ``(S,)`` with 0 for a sentence without words, -inf where no path is allowed, NaN for what is not finite."""
+    """The same ``(S,)``, 0 for a sentence without words, -inf where no path is allowed, NaN for what is not finite."""
     if chain.allowed is not None and chain.allowed_last is not None and scores.shape[1]:
         ends = (reachable(chain, scores.shape[1])[0] & chain.allowed_last).any(-1)  # (W,)
         log_partition = log_partition.masked_fill(~ends[(lengths - 1).clamp(min=0)], -torch.inf)
-    bad = ~torch.isfinite(scores).flatten(1).all(1)
-    return log_partition.masked_fill(lengths == 0, 0).masked_fill(bad, torch.nan)
+    return log_partition.masked_fill(lengths == 0, 0).masked_fill(_not_finite(scores), torch.nan)
+
+
+def _not_finite(scores: Tensor) -> Tensor:
+    """``(S,)`` true where an emission is NaN or infinite."""
+    return ~torch.isfinite(scores).flatten(1).all(1)
 
 
 def reachable(chain: Chain, words: int) -> Tensor:
     """``(2, W, K)`` the tags on some allowed path, by words read from the first and by words read from the last."""
-    assert chain.allowed is not None and chain.allowed_first is not None and chain.allowed_last is not None
+    assert chain.allowed is not None, "without constraints every tag is"
+    assert chain.allowed_first is not None, "all three masks or none"
+    assert chain.allowed_last is not None, "all three masks or none"
     follow = chain.allowed.cpu().numpy()
     found = []
     for start, step in ((chain.allowed_first, follow), (chain.allowed_last, follow.T)):
@@ -188,7 +228,7 @@ def reachable(chain: Chain, words: int) -> Tensor:
             rows.append((step & rows[-1][:, None]).any(0))
             if (rows[-1] == rows[-2]).all():  # and so it stays
                 rows += [rows[-1]] * (words - len(rows))
-        found.append(np.stack(rows[:words]))
+        found.append(np.stack(rows)[:words])
     return torch.from_numpy(np.stack(found)).to(chain.allowed.device)
 
 
@@ -198,22 +238,22 @@ def _clean(emissions: Tensor, lengths: Tensor) -> Tensor:
     return emissions.to(work_type(emissions.device)).masked_fill(padding.unsqueeze(-1), 0)
 
 
-def _recursion(scores: Tensor, lengths: Tensor, chain: Chain) -> tuple[Recursion, Tensor]:
-    """Both directions in probabilities, normalised at every word, and ``(S,)`` the logarithm of their sum."""
+def _recursion(scores: Tensor, lengths: Tensor, chain: Chain, directions: int = 2) -> tuple[Recursion, Tensor]:
+    """Both directions, or only forwards, normalised at every word, and ``(S,)`` the log of the mass of all paths."""
     size, words, _ = scores.shape
     peaks = scores.amax(-1)  # (S, W)
-    steps = _both_directions((scores - peaks.unsqueeze(-1)).exp(), lengths)  # (W, 2, S, K)
+    steps = _directions((scores - peaks.unsqueeze(-1)).exp(), lengths, directions)  # (W, 2, S, K)
     begin, begin_peak = _factors(chain.first, chain.allowed_first, scores)
     matrix, step_peak = _factors(chain.transitions, chain.allowed, scores)
     end, end_peak = _factors(chain.last, chain.allowed_last, scores)
-    pair = torch.stack([matrix, matrix.T])  # (2, K, K): from the word just read to the next one
+    pair = torch.stack([matrix, matrix.T])[:directions]  # (2, K, K): from the word just read to the next one
     before, values = torch.empty_like(steps), torch.empty_like(steps)
-    totals = steps.new_empty((words, 2, size, 1))
+    totals = steps.new_empty((words, directions, size, 1))
     known: Tensor | None = None
     rows = zip(steps.unbind(), before.unbind(), values.unbind(), totals.unbind(), strict=True)
     for step, prior, value, total in rows:
         if known is None:
-            prior.copy_(torch.stack([begin, end]).unsqueeze(1))
+            prior.copy_(torch.stack([begin, end])[:directions].unsqueeze(1))
         else:
             torch.bmm(known, pair, out=prior)
         torch.mul(prior, step, out=value)
@@ -235,7 +275,7 @@ def _factors(scores: Tensor, allowed: Tensor | None, like: Tensor) -> tuple[Tens
     return (scores - peak).exp().masked_fill(~allowed, 0), peak
 
 
-def _forbidding(chain: Chain) -> list[Tensor]:
+def forbidding(chain: Chain) -> list[Tensor]:
     """First, transitions and last with -inf for what is forbidden, for maxima and for sums of logarithms."""
     pairs = ((chain.first, chain.allowed_first), (chain.transitions, chain.allowed), (chain.last, chain.allowed_last))
     return [
@@ -244,9 +284,10 @@ def _forbidding(chain: Chain) -> list[Tensor]:
     ]
 
 
-def _both_directions(steps: Tensor, lengths: Tensor) -> Tensor:
-    """``(W, 2, S, K)`` of ``(S, W, K)``: as it is, and each sentence turned round."""
-    return torch.stack([steps, _turn(steps, lengths)]).permute(2, 0, 1, 3).contiguous()
+def _directions(steps: Tensor, lengths: Tensor, directions: int) -> Tensor:
+    """``(W, 2, S, K)`` of ``(S, W, K)``: as it is, and each sentence turned round; or ``(W, 1, S, K)``."""
+    both = [steps, _turn(steps, lengths)] if directions == 2 else [steps]
+    return torch.stack(both).permute(2, 0, 1, 3).contiguous()
 
 
 def _turn(values: Tensor, lengths: Tensor) -> Tensor:
@@ -267,7 +308,7 @@ def _lost(values: Tensor, lengths: Tensor, chain: Chain) -> Tensor | None:
     tiny = TINY if values.dtype == torch.float64 else TINY_SINGLE
     low = ~(values >= tiny)  # true for NaN too
     if chain.allowed is not None:
-        low &= reachable(chain, len(values)).transpose(0, 1).unsqueeze(2)
+        low &= reachable(chain, len(values)).transpose(0, 1).unsqueeze(2)[:, : values.shape[1]]
     sentences = (low.any(-1) & word_mask(lengths, len(values)).T.unsqueeze(1)).flatten(0, 1).any(0)
     return sentences.nonzero().squeeze(1) if bool(sentences.any()) else None
 
@@ -292,8 +333,8 @@ def log_recursion(scores: Tensor, lengths: Tensor, chain: Chain) -> tuple[Recurs
     For emissions and constraints of any size; slower. Nothing is differentiated here, so -inf is safe.
     """
     size, words, _ = scores.shape
-    first, transitions, last = (table.to(scores) for table in _forbidding(chain))
-    steps = _both_directions(scores, lengths)
+    first, transitions, last = (table.to(scores) for table in forbidding(chain))
+    steps = _directions(scores, lengths, 2)
     pair = torch.stack([transitions, transitions.T]).unsqueeze(1)  # (2, 1, K, K)
     prior = torch.stack([first, last]).unsqueeze(1).expand(2, size, -1)  # (2, S, K)
     values, before = torch.empty_like(steps), torch.empty_like(steps)
@@ -314,7 +355,7 @@ def log_posterior(recursion: Recursion, lengths: Tensor, chain: Chain) -> tuple[
     behind, back = (_turn(table[:, 1].transpose(0, 1), lengths) for table in (recursion.before, recursion.values))
     mask = word_mask(lengths, ahead.shape[1])
     unary = (ahead + behind).softmax(-1).masked_fill(~mask.unsqueeze(-1), 0)
-    transitions = _forbidding(chain)[1].to(ahead)
+    transitions = forbidding(chain)[1].to(ahead)
     pairs = ahead.new_zeros((len(ahead), *transitions.shape))
     for word in range(1, ahead.shape[1]):
         step = ahead[:, word - 1, :, None] + transitions + back[:, word, None, :]  # (S, K, K)

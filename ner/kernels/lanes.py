@@ -1,0 +1,153 @@
+"""Eight float64 as one value in functions compiled by Numba: what its compiler does not find in loops by itself.
+
+The functions here exist in compiled code only. ``index`` counts vectors from the start of a C-ordered array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+LANES = 8
+"""float64 in the widest vector of today's CPUs; on narrower ones the compiler takes several."""
+
+_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+_WHOLE = ir.VectorType(ir.IntType(64), LANES)
+
+_LOG2_E = 1.4426950408889634
+_LN2 = (0.6931471803691238, 1.9082149292705877e-10)
+"""The logarithm of 2 in two parts: multiples of the first are exact (Cody and Waite, 1980)."""
+_LOWEST = -700.0
+"""Exponentials below are not told apart."""
+
+
+class Vector(types.Type):
+    """Eight float64."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"float64x{LANES}")
+
+
+vector = Vector()
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _VECTOR)
+
+
+def _operation(build: Callable[..., ir.Value], arguments: int) -> Any:
+    """A function of vectors from one that writes its instruction."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
+        return build(builder, *values)
+
+    if arguments == 1:
+
+        def one(typing_context: Any, a: Any) -> Any:
+            return vector(vector), generate
+
+        return intrinsic(one)
+
+    def two(typing_context: Any, a: Any, b: Any) -> Any:
+        return vector(vector, vector), generate
+
+    return intrinsic(two)
+
+
+def _constant(value: float) -> ir.Constant:
+    return ir.Constant(_VECTOR, [value] * LANES)
+
+
+def _call(builder: Any, name: str, *values: ir.Value) -> ir.Value:
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(values))
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64"), values)
+
+
+def _exponential(builder: Any, value: ir.Value) -> ir.Value:
+    value = builder.select(builder.fcmp_ordered("<", value, _constant(_LOWEST)), _constant(_LOWEST), value)
+    whole = _call(builder, "floor", builder.fadd(builder.fmul(value, _constant(_LOG2_E)), _constant(0.5)))
+    rest = value
+    for part in _LN2:
+        rest = builder.fsub(rest, builder.fmul(whole, _constant(part)))
+    series, factorial = _constant(0.0), 6227020800.0
+    for degree in range(13, 0, -1):  # Horner; the first that is left out is below 1e-17
+        series = _call(builder, "fma", series, rest, _constant(1 / factorial))
+        factorial /= degree
+    series = _call(builder, "fma", series, rest, _constant(1.0))
+    shift = ir.Constant(_WHOLE, [52] * LANES)
+    bias = ir.Constant(_WHOLE, [1023] * LANES)
+    bits = builder.shl(builder.add(builder.fptosi(whole, _WHOLE), bias), shift)
+    return builder.fmul(series, builder.bitcast(bits, _VECTOR))
+
+
+def _reciprocal(builder: Any, value: ir.Value) -> ir.Value:
+    positive = builder.fcmp_ordered(">", value, _constant(0.0))
+    return builder.select(positive, builder.fdiv(_constant(1.0), value), _constant(0.0))
+
+
+add = _operation(lambda builder, a, b: builder.fadd(a, b), 2)
+subtract = _operation(lambda builder, a, b: builder.fsub(a, b), 2)
+multiply = _operation(lambda builder, a, b: builder.fmul(a, b), 2)
+larger = _operation(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b), 2)
+smaller = _operation(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b), 2)
+exponential = _operation(_exponential, 1)
+"""Of numbers that are not positive; relative error below 1e-15."""
+reciprocal = _operation(_reciprocal, 1)
+"""0 for what is not positive."""
+
+
+@intrinsic
+def multiply_add(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
+    """``a * b + c``, rounded once."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
+        return _call(builder, "fma", *values)
+
+    return vector(vector, vector, vector), generate
+
+
+@intrinsic
+def spread(typing_context: Any, number: Any) -> Any:
+    """A number in every lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
+        single = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), values[0], ir.IntType(32)(0))
+        return builder.shuffle_vector(
+            single, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        )
+
+    return vector(types.float64), generate
+
+
+def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> ir.Value:
+    data = context.make_array(kind)(context, builder, array).data
+    pointer = builder.bitcast(data, _VECTOR.as_pointer())
+    return builder.gep(pointer, [index], inbounds=True)
+
+
+@intrinsic
+def load(typing_context: Any, array: Any, index: Any) -> Any:
+    """The vector at ``index``."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
+        return builder.load(_place(context, builder, signature.args[0], *values), align=8)
+
+    return vector(array, types.intp), generate
+
+
+@intrinsic
+def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Put a vector at ``index``."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
+        builder.store(values[2], _place(context, builder, signature.args[0], *values[:2]), align=8)
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, vector), generate
