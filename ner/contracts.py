@@ -107,8 +107,8 @@ class Decoder(Protocol):
         """Sums by part; the caller divides by the counts."""
         ...
 
-    def decode(self, scores: Scores, mask: Tensor) -> list[Annotation]:
-        """One answer per example."""
+    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
+        """One answer per example; ``probabilities`` gives each part of it a score between 0 and 1."""
         ...
 
 

@@ -38,16 +38,18 @@ class Model(nn.Module):
         self.encoder, self.context, self.decoder = encoder, context or nn.Identity(), decoder
 
     def forward(self, batch: Batch) -> tuple[Loss, Scores]:
-        """Loss sums by part, and the scores to decode."""
+        """Loss sums by part (none for a batch without targets), and the scores to decode."""
         encoding = self.context(self.encoder(batch.inputs))
         scores = self.decoder(encoding)
-        return self.decoder.loss(scores, batch.targets, encoding.mask), scores
+        return self.decoder.loss(scores, batch.targets, encoding.mask) if batch.targets else {}, scores
 
-    def batch(self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None) -> Batch:
+    def batch(
+        self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None, targets: bool = True
+    ) -> Batch:
         """Tensors of groups of examples in units, on the CPU."""
         examples = [example for group in groups for example in group]
-        targets, counts = self.decoder.targets(examples)
-        return Batch(self.encoder.inputs(groups, generators), targets, counts, examples)
+        wanted, counts = self.decoder.targets(examples) if targets else ({}, {})
+        return Batch(self.encoder.inputs(groups, generators), wanted, counts, examples)
 
     def split(self, document: Document) -> Document:
         """The document in units."""

@@ -36,7 +36,13 @@ class Chunk:
 
 
 def annotate(
-    model: Model, documents: Iterable[Document], batch: BatchConfig, device: Any, precision: Any = None
+    model: Model,
+    documents: Iterable[Document],
+    batch: BatchConfig,
+    device: Any,
+    precision: Any = None,
+    loss: bool = True,
+    probabilities: bool = False,
 ) -> Iterator[Chunk]:
     """Annotated copies of documents, in order.
 
@@ -46,12 +52,14 @@ def annotate(
         batch: Size of the batches; it changes nothing but speed and memory.
         device: Where to compute.
         precision: Dtype of autocast, or None.
+        loss: Compute the loss of the gold answers too.
+        probabilities: Give every span its probability.
     """
     training = model.training
     model.eval()
     try:
         for chunk in _chunks(documents):
-            yield _annotate(model, chunk, batch, device, precision)
+            yield _annotate(model, chunk, batch, device, precision, loss, probabilities)
     finally:
         model.train(training)
 
@@ -83,7 +91,15 @@ def naming(examples: Sequence[Example], step: int | None = None) -> Iterator[Non
 
 
 @torch.inference_mode()
-def _annotate(model: Model, documents: list[Document], batch: BatchConfig, device: Any, precision: Any) -> Chunk:
+def _annotate(
+    model: Model,
+    documents: list[Document],
+    batch: BatchConfig,
+    device: Any,
+    precision: Any,
+    loss: bool,
+    probabilities: bool,
+) -> Chunk:
     split = [model.split(document) for document in documents]
     groups = batching.plan(split, model.encoder.plan)
     answers: list[list[Example | None]] = [[None] * len(document.examples) for document in split]
@@ -91,16 +107,16 @@ def _annotate(model: Model, documents: list[Document], batch: BatchConfig, devic
     for positions in batching.sorted_batches(groups, batch.unit, batch.size):
         chosen = [groups[position] for position in positions]
         examples = [split[group.document].examples[group.start : group.stop] for group in chosen]
-        tensors = model.batch(examples).to(device)
+        tensors = model.batch(examples, targets=loss).to(device)
         with naming(tensors.examples), runtime.autocast(device, precision):
             losses, scores = model(tensors)
-            answers_of_batch = model.decoder.decode(scores, tensors.inputs["mask"])
-        for part, loss in losses.items():
-            if not bool(torch.isfinite(loss)):
+            annotations = model.decoder.decode(scores, tensors.inputs["mask"], probabilities)
+        for part, value in losses.items():
+            if not bool(torch.isfinite(value)):
                 raise NonFiniteLoss(f"the loss of the model's {part}", None, tensors.examples)
-            chunk.losses[part] = chunk.losses.get(part, 0.0) + float(loss)
+            chunk.losses[part] = chunk.losses.get(part, 0.0) + float(value)
         chunk.counts.update(tensors.counts)
-        answered = iter(model.answer(tensors.examples, answers_of_batch))
+        answered = iter(model.answer(tensors.examples, annotations))
         for group in chosen:
             for position in range(group.start, group.stop):
                 answers[group.document][position] = next(answered)
@@ -198,30 +214,35 @@ class Tagger:
         """From a run directory; fetches nothing."""
         return cls(*load(directory), device=device)
 
-    def annotate(self, documents: Iterable[Document]) -> Iterator[Chunk]:
-        """Annotated documents in chunks, read lazily."""
-        return annotate(self.model, documents, self.config.batch, self.device, self.precision)
+    def annotate(
+        self, documents: Iterable[Document], loss: bool = False, probabilities: bool = False
+    ) -> Iterator[Chunk]:
+        """Annotated documents in chunks, read lazily; see :func:`annotate`."""
+        return annotate(self.model, documents, self.config.batch, self.device, self.precision, loss, probabilities)
 
     @overload
-    def tag(self, text: str | list[str] | Document) -> Document: ...
+    def tag(self, text: str | list[str] | Document, probabilities: bool = False) -> Document: ...
 
     @overload
-    def tag(self, text: list[Document] | list[list[str]]) -> list[Document]: ...
+    def tag(self, text: list[Document] | list[list[str]], probabilities: bool = False) -> list[Document]: ...
 
-    def tag(self, text: Any) -> Any:
+    def tag(self, text: Any, probabilities: bool = False) -> Any:
         """Annotated documents.
 
         Args:
             text: A ``str`` is raw text, split as the model's ``data.words`` says, and the answer has character
                 offsets; a list of ``str`` is one sentence in words; a :class:`~ner.types.Document` is itself. A list
                 of sentences or of documents gives a list.
+            probabilities: Give every span its probability, in ``Span.score``.
 
         Raises:
             TypeError: If it is none of these.
         """
         single = isinstance(text, (str, Document)) or (len(text) > 0 and all(isinstance(word, str) for word in text))
         documents = [self._document(item) for item in ([text] if single else text)]
-        found = [document for chunk in self.annotate(documents) for document in chunk.predicted]
+        found = [
+            document for chunk in self.annotate(documents, probabilities=probabilities) for document in chunk.predicted
+        ]
         return found[0] if single else found
 
     def _document(self, item: Any) -> Document:

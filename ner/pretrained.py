@@ -181,7 +181,9 @@ def write_files(folder: str | Path, files: dict[str, bytes]) -> None:
 
 
 def empty_model(shape: Any) -> Any:
-    """A model of a configuration whose weights are about to be loaded."""
+    """A model of a configuration whose weights are about to be loaded: no time is spent on random ones."""
     import transformers
+    from transformers.initialization import no_init_weights
 
-    return transformers.AutoModel.from_config(shape, trust_remote_code=False)
+    with no_init_weights():
+        return transformers.AutoModel.from_config(shape, trust_remote_code=False)

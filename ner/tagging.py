@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ner.kernels import crf
+from ner.kernels import crf, crf_plain
 from ner.kernels.chain import Chain
 from ner.tags import PLAIN, TagSet
 from ner.types import Annotation, Encoding, Example, Scores
@@ -72,15 +72,17 @@ class TagDecoder(nn.Module):
         """The distribution that decoding is about."""
         raise NotImplementedError("a tag decoder says how its tags follow each other")
 
-    def best(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        """``(S, W)`` tag ids."""
-        return crf.best_path(emissions, mask, self.chain(), self.kernel)[0]
+    def best(self, emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """``(S, W)`` tag ids, and ``(S,)`` a score that is finite where they are any good."""
+        return crf.best_path(emissions, mask, self.chain(), self.kernel)
 
     def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
         """Tags and spans of the words; ``mask`` may have any pattern; spans have their probability if asked for."""
         emissions = scores["emissions"]
         with torch.autocast(emissions.device.type, enabled=False):
-            flat = self.best(emissions, mask)[mask].tolist()
+            path, score = self.best(emissions, mask)
+        flat = path[mask].tolist()
+        crf_plain.check(score)  # after the copy, which waits for the device anyway
         found, start = [], 0
         for length in mask.sum(1).tolist():
             tags, spans = self.tags.read(flat[start : start + length])

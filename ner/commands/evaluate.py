@@ -59,7 +59,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     def predicted() -> Iterator[Document]:
         documents = form.read(path, config.data.format, config.data.words, keep=True)
         with runtime.progress(unit="word") as bar:
-            for chunk in tagger.annotate(documents):
+            for chunk in tagger.annotate(documents, loss=True):
                 scorer.add_chunk(chunk)
                 for gold, found in zip(chunk.gold, chunk.predicted, strict=True):
                     if opinion is not None:

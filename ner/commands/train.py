@@ -242,7 +242,7 @@ def _finish(config: RunConfig, directory: Path, history: list[dict[str, Any]], t
         tagger = Tagger.load(directory, config.device)
         scorer = Scorer(config.metrics)
         predicted = []
-        for chunk in tagger.annotate(test):
+        for chunk in tagger.annotate(test, loss=True):
             scorer.add_chunk(chunk)
             predicted += chunk.predicted
         evaluations["test"] = scorer.result()

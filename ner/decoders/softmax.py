@@ -52,6 +52,9 @@ class SoftmaxDecoder(TagDecoder):
         zeros = [torch.zeros_like(allowed, dtype=torch.float) for allowed in self.allowed]
         return Chain(zeros[0], zeros[1], zeros[2], *(self.allowed if self.constrained else ()))
 
-    def best(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        """``(S, W)`` tag ids."""
-        return super().best(emissions, mask) if self.constrained else emissions.argmax(-1)
+    def best(self, emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """See :class:`~ner.tagging.TagDecoder`."""
+        if self.constrained:
+            return super().best(emissions, mask)
+        score, tags = emissions.float().max(-1)
+        return tags, score.masked_fill(~mask, 0).sum(1)

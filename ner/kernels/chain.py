@@ -10,10 +10,10 @@
 - ``gradients(unary, pairs, tags, lengths, weight, dtype)``: of ``weight (S,)`` times the log-likelihood of tags, by
   the emissions (in ``dtype``), first, transitions and last,
 
-with equal numbers. ``emissions`` is ``(S, W, K)`` in any float dtype, ``lengths`` ``(S,)``: the words of a sentence come
-first, what stands behind them may be anything. Sums are taken in float64 where the device has it: probabilities are
-normalised at every word and their scales are summed apart (Rabiner, 1989); a sentence in which mass could underflow is
-done in log space instead. A forbidden step is a factor 0, never a score.
+with equal numbers. ``emissions`` is ``(S, W, K)`` in any float dtype, ``lengths`` ``(S,)``: the words of a sentence
+come first, what stands behind them may be anything. Sums are taken in float64 where the device has it: probabilities
+are normalised at every word and their scales are summed apart (Rabiner, 1989); a sentence in which mass could underflow
+is done in log space instead. A forbidden step is a factor 0, never a score.
 """
 
 from __future__ import annotations

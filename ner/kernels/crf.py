@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
@@ -21,6 +22,9 @@ from ner.kernels import crf_plain
 from ner.kernels.chain import BadExample, Chain
 
 Kernel = Literal["auto", "plain", "compiled", "triton"]
+
+FEW_WORDS = 256
+"""A program that decodes no more is spared the loading of Numba."""
 
 _MODULES = {"plain": ("crf_plain", "torch"), "compiled": ("crf_cpu", "numba"), "triton": ("crf_cuda", "triton")}
 """Kernel -> its file, and the package that it stands on."""
@@ -111,6 +115,8 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "a
         BadExample: As :func:`log_likelihood`.
     """
     packed = _front(mask, emissions)
+    if kernel == "auto" and mask.numel() <= FEW_WORDS and "numba" not in sys.modules:
+        kernel = "plain"  # the same tags, sooner than Numba is loaded
     path, score = _machine(kernel, emissions.device).viterbi(packed.emissions, packed.lengths, chain)
     if emissions.device.type != "cuda":
         crf_plain.check(score, packed.lengths)

@@ -133,7 +133,7 @@ def test_a_constrained_path_is_the_best_valid_one(seed: int, scheme: str, length
     torch.manual_seed(seed)
     part = build(Config(scheme=scheme), 4, Vocabs(labels=Counter({"X": 1})))
     emissions = torch.randn(1, length, len(part.tags)) * 3
-    path = part.best(emissions, torch.ones(1, length, dtype=torch.bool))[0].tolist()
+    path = part.best(emissions, torch.ones(1, length, dtype=torch.bool))[0][0].tolist()
     valid = [p for p in itertools.product(range(len(part.tags)), repeat=length) if is_allowed(part, p)]
     best = max(float(path_score(part.crf, emissions[0], p).detach()) for p in valid)
     assert is_allowed(part, tuple(path))
@@ -175,3 +175,43 @@ def test_plain_tags_stay_as_they_are() -> None:
     )
     assert set(annotation.tags) <= {"NN", "VB"}
     assert annotation.spans == []
+
+
+def test_an_example_whose_known_tags_are_no_sequence_is_left_out_of_a_constrained_loss() -> None:
+    gap = Example(["a", "b", "c"], spans=[Span(0, 3, "PER")], tags=["B-PER", "I-PER", "I-PER"])
+    known = decoder(constrain="both").targets([gap])
+    assert known[1] == {"tags": 3}
+    part = decoder(constrain="both")
+    part.tags.ids.pop("B-PER")  # as if the model did not know it: what is left begins with I-PER
+    targets, counts = part.targets([gap])
+    assert targets["tags"].tolist() == [[IGNORED] * 3]
+    assert counts == {"tags": 0}
+    free = decoder(constrain="decoding")
+    free.tags.ids.pop("B-PER")
+    assert free.targets([gap])[1] == {"tags": 2}
+
+
+@pytest.mark.parametrize("constrain", ["decoding", "none"])
+@pytest.mark.parametrize("scheme", ["bio", "bioes", "io"])
+def test_the_probability_of_a_span_is_the_mass_of_the_sequences_that_hold_it(constrain: str, scheme: str) -> None:
+    torch.manual_seed(3)
+    part = build(Config(scheme=scheme, constrain=constrain), 4, Vocabs(labels=Counter({"X": 1, "Y": 1})))
+    emissions = torch.randn(4, 4, len(part.tags)) * 2
+    mask = torch.arange(4) < torch.tensor([[4], [4], [1], [3]])
+    annotations = part.decode({"emissions": emissions}, mask, probabilities=True)
+    assert sum(len(annotation.spans) for annotation in annotations) >= 3
+    for row, annotation in enumerate(annotations):
+        length = int(mask[row].sum())
+        held: Counter[Span] = Counter()
+        total = 0.0
+        for path in itertools.product(range(len(part.tags)), repeat=length):
+            if constrain == "decoding" and not is_allowed(part, path):
+                continue
+            mass = float(path_score(part.crf, emissions[row], path).exp())
+            total += mass
+            for span in part.tags.read(path)[1]:
+                held[span] += mass  # type: ignore[assignment]
+        for span in annotation.spans:
+            assert span.score == pytest.approx(held[span] / total, rel=1e-5)
+    assert part.decode({"emissions": emissions}, mask) == annotations  # the score takes no part in comparison
+    assert part.decode({"emissions": emissions}, mask)[0].spans[0].score is None

@@ -40,7 +40,7 @@ def test_decoding_is_valid_when_constrained_and_the_best_tags_otherwise(scheme: 
     for row, (annotation, example_mask) in enumerate(zip(free.decode(scores, mask), mask, strict=True)):
         best = [free.tags.names[i] for i in scores["emissions"][row].argmax(-1)[example_mask].tolist()]
         assert annotation.spans == tags.decode(best)
-    paths = held.best(scores["emissions"], mask)
+    paths = held.best(scores["emissions"], mask)[0]
     for path, length in zip(paths.tolist(), mask.sum(1).tolist(), strict=True):
         assert all(follow[a][b] for a, b in pairwise(path[:length]))
 
@@ -100,5 +100,5 @@ def test_a_constrained_path_is_the_best_valid_one(seed: int, scheme: str, length
         for path in product(range(len(part.tags)), repeat=length)
         if first[path[0]] and last[path[-1]] and all(follow[a][b] for a, b in pairwise(path))
     }
-    path = tuple(part.best(emissions, torch.ones(1, length, dtype=torch.bool))[0].tolist())
+    path = tuple(part.best(emissions, torch.ones(1, length, dtype=torch.bool))[0][0].tolist())
     assert scores[path] == pytest.approx(max(scores.values()), abs=1e-4)
