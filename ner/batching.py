@@ -1,14 +1,17 @@
-"""From documents to batches: groups of examples, their order in an epoch, and where batches are cut."""
+"""From documents to batches: groups of examples, their order in an epoch, where batches are cut, and their making."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from ner.types import Document
 
+T = TypeVar("T")
 Unit = Literal["sentences", "words", "pieces"]
 
 POOL = 4096
@@ -97,3 +100,48 @@ def sorted_batches(groups: Sequence[Group], unit: Unit, size: int) -> list[list[
     """For evaluation and prediction: longest first, so that memory is asked for at once."""
     ordered = sorted(range(len(groups)), key=lambda position: -groups[position].cost)
     return cut(groups, ordered, unit, size)
+
+
+def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """The same items, made by a thread, up to ``depth`` of them before they are asked for.
+
+    What the thread raises is raised here. When the generator is closed the thread ends at its next item.
+    """
+    if depth == 0:
+        yield from items
+        return
+    ready: queue.Queue[tuple[str, object]] = queue.Queue(depth)
+    closed = threading.Event()
+
+    def offer(kind: str, value: object) -> bool:
+        while not closed.is_set():
+            try:
+                ready.put((kind, value), timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not offer("item", item):
+                    return
+            offer("end", None)
+        except BaseException as error:
+            offer("error", error)
+
+    thread = threading.Thread(target=work, name="batches", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, value = ready.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                assert isinstance(value, BaseException), "the thread sends what it caught"
+                raise value
+            yield value  # type: ignore[misc]  # an item
+    finally:
+        closed.set()
+        thread.join()

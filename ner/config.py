@@ -193,6 +193,10 @@ class BatchConfig(Section):
     """What size counts; words and pieces count with their padding."""
     size: int = Field(32, ge=1)
     """Most units of a batch; a longer sentence makes a batch of its own."""
+    at_once: int | None = Field(None, ge=1)
+    """Most units of one pass through the model; gradients of a larger batch are added up over several, exactly."""
+    ahead: int = Field(2, ge=0)
+    """Batches that a thread makes ready while the model computes; 0 for none."""
 
 
 class TrainingConfig(Section):
@@ -216,6 +220,8 @@ class TrainingConfig(Section):
     """Which epoch is kept: the best on the validation file, or the last."""
     monitor: str = "entity.micro.f1"
     """The score that says which epoch is best: the path of a metric."""
+    compile: bool = False
+    """Compile the encoder with torch.compile: a minute of waiting and a C++ compiler for faster steps on GPUs."""
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     """Arithmetic of encoder and context; auto takes bf16 where the GPU has it. The CRF stays in float32."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from numpy.random import Generator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from ner import files, units
 from ner.config import RunConfig, component, validate
@@ -30,16 +30,27 @@ class Model(nn.Module):
         units: Words, or the pieces of a tokenizer.
         encoder, context, decoder: See ``ner.contracts``; context may be None.
         vocabs: Of the training data; only labels and scheme are needed.
+
+    ``watch`` is called with the name and the result of encoder and context as soon as they are done.
     """
 
     def __init__(self, units: units.Units, encoder: Any, context: Any, decoder: Any, vocabs: Vocabs) -> None:
         super().__init__()
         self.units, self.vocabs = units, vocabs
         self.encoder, self.context, self.decoder = encoder, context or nn.Identity(), decoder
+        self.unwatch()
+
+    def unwatch(self) -> None:
+        """Nobody wants to know when encoder and context are done."""
+        self.watch: Callable[[str, Tensor], None] = lambda part, result: None
 
     def forward(self, batch: Batch) -> tuple[Loss, Scores]:
         """Loss sums by part (none for a batch without targets), and the scores to decode."""
-        encoding = self.context(self.encoder(batch.inputs))
+        encoding = self.encoder(batch.inputs)
+        self.watch("encoder", encoding.words)
+        if not isinstance(self.context, nn.Identity):
+            encoding = self.context(encoding)
+            self.watch("context", encoding.words)
         scores = self.decoder(encoding)
         return self.decoder.loss(scores, batch.targets, encoding.mask) if batch.targets else {}, scores
 

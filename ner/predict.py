@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from ner.config import BatchConfig, RunConfig, component
 from ner.kernels.chain import BadExample
 from ner.model import Model, load
 from ner.text import split_words
-from ner.types import Document, Example, NonFiniteLoss
+from ner.types import Batch, Document, Example, NonFiniteLoss
 
 CHUNK = 2000
 """Examples that are sorted by length together; more documents are read only when these are done."""
@@ -104,10 +104,15 @@ def _annotate(
     groups = batching.plan(split, model.encoder.plan)
     answers: list[list[Example | None]] = [[None] * len(document.examples) for document in split]
     chunk = Chunk(documents, [])
-    for positions in batching.sorted_batches(groups, batch.unit, batch.size):
-        chosen = [groups[position] for position in positions]
-        examples = [split[group.document].examples[group.start : group.stop] for group in chosen]
-        tensors = model.batch(examples, targets=loss).to(device)
+
+    def made() -> Iterator[tuple[list[batching.Group], Batch]]:
+        for positions in batching.sorted_batches(groups, batch.unit, batch.at_once or batch.size):
+            chosen = [groups[position] for position in positions]
+            examples = [split[group.document].examples[group.start : group.stop] for group in chosen]
+            yield chosen, model.batch(examples, targets=loss)
+
+    for chosen, collated in batching.ahead(made(), batch.ahead):
+        tensors = collated.to(device)
         with naming(tensors.examples), runtime.autocast(device, precision):
             losses, scores = model(tensors)
             annotations = model.decoder.decode(scores, tensors.inputs["mask"], probabilities)
@@ -172,7 +177,7 @@ class Scorer:
         self.sentences += len(gold)
         self.words += sum(len(example.words) for example in gold)
 
-    def add_loss(self, losses: dict[str, float], counts: dict[str, int]) -> None:
+    def add_loss(self, losses: Mapping[str, float], counts: Mapping[str, int]) -> None:
         """Add sums of the loss, and what they are summed over."""
         for part, loss in losses.items():
             self.losses[part] = self.losses.get(part, 0.0) + loss

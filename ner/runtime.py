@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import sys
+import time
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,15 +55,27 @@ def describe(device: Any) -> dict[str, Any]:
 
     import torch
 
-    packages = ("ner-crf", "torch", "transformers", "tokenizers", "pytorch-crf", "numpy", "seqeval")
+    packages = ("ner-crf", "torch", "transformers", "tokenizers", "pytorch-crf", "numpy", "numba", "seqeval")
     versions = {"python": platform.python_version()}
     for package in packages:
         try:
             versions[package] = version(package).split("+")[0]
         except PackageNotFoundError:
             continue
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {"versions": versions, "device": name, "threads": torch.get_num_threads()}
+
+
+def processor() -> str:
+    """The name of the CPU."""
+    import platform
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def autocast(device: Any, dtype: Any) -> AbstractContextManager[Any]:
@@ -69,6 +83,51 @@ def autocast(device: Any, dtype: Any) -> AbstractContextManager[Any]:
     import torch
 
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+
+
+class Clock:
+    """Where the time goes: each :meth:`mark` gives the time since the one before to a name.
+
+    On a GPU the marks are events in its own stream; nothing waits for them before :meth:`totals`.
+    """
+
+    def __init__(self, device: Any) -> None:
+        import torch
+
+        self._cuda = torch.cuda if device.type == "cuda" else None
+        self._marks: list[tuple[str, Any]] = []
+        self.mark("")
+
+    def mark(self, name: str) -> None:
+        """The time since the last mark belongs to ``name``."""
+        if self._cuda is None:
+            now: Any = time.perf_counter()
+        else:
+            now = self._cuda.Event(enable_timing=True)
+            now.record()
+        self._marks.append((name, now))
+
+    def totals(self) -> dict[str, float]:
+        """Seconds by name since the last call; begins anew."""
+        if self._cuda is not None:
+            self._cuda.synchronize()
+        found: dict[str, float] = {}
+        for (_, before), (name, now) in pairwise(self._marks):
+            seconds = now - before if self._cuda is None else before.elapsed_time(now) / 1000
+            found[name] = found.get(name, 0.0) + seconds
+        self._marks = self._marks[-1:]
+        return found
+
+
+def peak_memory(device: Any) -> int:
+    """The most bytes in use so far: of the GPU, or of the process."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def set_seed(seed: int) -> None:

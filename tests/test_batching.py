@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner import batching
-from ner.batching import Group, cut, epoch_batches, order, plan, sorted_batches
+from ner.batching import Group, ahead, cut, epoch_batches, order, plan, sorted_batches
 from ner.types import Document, Example
 
 UNITS = ["sentences", "words", "pieces"]
@@ -124,3 +126,36 @@ def test_batches_of_an_epoch_do_not_come_by_length() -> None:
     groups = [Group(0, position, position + 1, position, position) for position in range(200)]
     lengths = [groups[batch[0]].cost for batch in epoch_batches(groups, "sentences", 4, 1, 1)]
     assert lengths != sorted(lengths)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_items_made_ahead_come_in_order(depth: int) -> None:
+    assert list(ahead(iter(range(20)), depth)) == list(range(20))
+    assert list(ahead([], depth)) == []
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_an_error_in_making_a_batch_arrives_at_its_place(depth: int) -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise ValueError("bad sentence")
+
+    items = ahead(broken(), depth)
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="bad sentence"):
+        next(items)
+
+
+def test_no_more_is_made_ahead_than_asked_for_and_closing_ends_the_thread() -> None:
+    made = []
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            made.append(number)
+            yield number
+
+    ready = ahead(items(), 2)
+    assert next(ready) == 0
+    ready.close()
+    assert len(made) <= 5
+    assert not [thread for thread in threading.enumerate() if thread.name == "batches"]

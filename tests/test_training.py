@@ -68,6 +68,47 @@ def test_two_runs_of_one_seed_end_in_the_same_weights() -> None:
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+@pytest.mark.parametrize("unit", ["sentences", "words"])
+def test_a_batch_in_several_passes_is_the_same_step(unit: str) -> None:
+    sure = {"encoder": {"name": "embedding", "dimension": 8, "dropout": 0.0, "unknown_rate": 0.0}}
+    found = []
+    for at_once in (None, 5, 1):
+        batch = {"unit": unit, "size": 12 if unit == "sentences" else 60, "at_once": at_once}
+        raw = config(epochs=2, optimizer="sgd").model_dump() | sure | {"batch": batch}
+        model, steps = train(validate(RunConfig, raw))
+        found.append((model.state_dict(), [now.loss for now in steps], steps[-1].evaluations["train"]))
+    for state, losses, evaluation in found[1:]:
+        assert losses == pytest.approx(found[0][1])
+        assert evaluation.scores == found[0][2].scores
+        for name, tensor in state.items():
+            torch.testing.assert_close(tensor, found[0][0][name])
+
+
+def test_batches_made_ahead_change_nothing() -> None:
+    states = []
+    for ahead in (0, 3):
+        configuration = config(epochs=2)
+        batch = configuration.batch.model_copy(update={"ahead": ahead})
+        states.append(train(configuration.model_copy(update={"batch": batch}))[0].state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_the_time_of_an_epoch_is_told_by_part() -> None:
+    _, steps = train(config(epochs=2))
+    for now in steps:
+        if not now.evaluations:
+            assert not now.timing
+            continue
+        shares = [now.timing[part] for part in ("data", "encoder", "context", "decoder", "optimizer", "scores")]
+        assert sum(shares) == pytest.approx(1)
+        assert all(share > 0 for part, share in zip("de-dos", shares, strict=True) if part != "-")
+        assert shares[2] == 0  # there is no context
+        words = sum(len(document.examples[0].words) for document in documents())
+        assert now.timing["words_per_second"] * now.timing["seconds"] == pytest.approx(words)
+        assert 0 < now.timing["padding"] < 0.5
+        assert now.timing["peak_memory_mb"] > 10
+
+
 def test_train_scores_are_those_of_the_forwards_that_trained() -> None:
     _, steps = train(config(epochs=1))
     evaluation = steps[-1].evaluations["train"]

@@ -166,6 +166,7 @@ def _loop(
     from ner.model import save
 
     history: list[dict[str, Any]] = []
+    timings: list[dict[str, Any]] = []
     progress = training.train(
         model,
         documents["train"],
@@ -192,7 +193,9 @@ def _loop(
             for split, evaluation in now.evaluations.items():
                 row |= _flatten(evaluation, split)
             history.append({**row, "evaluations": now.evaluations})
-            _write_history(directory / "history.csv", history)
+            timings.append({"epoch": now.epoch, **now.timing})
+            _write_table(directory / "history.csv", history)
+            _write_table(directory / "timing.csv", timings)
             last = directory / "last"
             if now.best:
                 save(model, config, directory)
@@ -217,14 +220,14 @@ def _flatten(evaluation: Evaluation, split: str) -> dict[str, float]:
     return found
 
 
-def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
+def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
     from ner import files
 
-    columns = list(dict.fromkeys(key for row in history for key in row if key != "evaluations"))
+    columns = list(dict.fromkeys(key for row in rows for key in row if key != "evaluations"))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(history)
+    writer.writerows(rows)
     files.write_bytes(path, text.getvalue().encode())
 
 

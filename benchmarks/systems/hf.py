@@ -1,0 +1,161 @@
+"""Hugging Face: ``Trainer`` doing what the example script ``run_ner`` does, and the token-classification pipeline.
+
+``python hf.py train MODEL TRAIN TEST DIRECTORY`` trains for three epochs and prints the test F1.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import worker
+
+torch.set_num_threads(1)
+
+
+def prepare(task: str, **options: Any) -> Any:
+    """``train``: steps of the Trainer; ``tag``: the pipeline."""
+    return {"train": prepare_training, "tag": prepare_tagging}[task](**options)
+
+
+def prepare_training(model: str, train: str, steps: int, group: bool, batch: int = 32) -> Any:
+    """``steps`` steps of 32 sentences each, timed from the fourth on: what comes before is the Trainer's own start."""
+    tokenizer, examples, labels = _examples(model, worker.read_columns(train))
+    network = _network(model, tokenizer, labels)
+    seeds = iter(range(1, 1000))
+
+    def repeat() -> dict[str, Any]:
+        clock = _Clock()
+        trainer = _trainer(network, tokenizer, examples, batch, group, clock, max_steps=steps + 3, seed=next(seeds))
+        trainer.train()
+        return {"words": clock.words, "seconds": clock.seconds}
+
+    return repeat
+
+
+def prepare_tagging(model: str, test: str, batch: int, limit: int | None = None) -> Any:
+    """The pipeline over the texts of the sentences; longest first, which spares it most of the padding."""
+    from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+
+    network = AutoModelForTokenClassification.from_pretrained(model)
+    tagger = pipeline(
+        "token-classification", network, tokenizer=AutoTokenizer.from_pretrained(model), aggregation_strategy="first"
+    )
+    sentences = worker.read_columns(test, limit)
+    words = sum(len(words) for words, _ in sentences)
+
+    def repeat() -> dict[str, Any]:
+        texts = sorted((" ".join(words) for words, _ in sentences), key=len, reverse=True)
+        with torch.inference_mode():
+            found = tagger(texts, batch_size=batch)
+        return {"words": words, "entities": sum(map(len, found))}
+
+    return repeat
+
+
+def _examples(model: str, sentences: list[worker.Sentence]) -> tuple[Any, list[dict[str, list[int]]], list[str]]:
+    """Piece ids with the tag of each word on its first piece; the others take no part in the loss."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    labels = sorted({tag for _, tags in sentences for tag in tags})
+    encoded = tokenizer([words for words, _ in sentences], is_split_into_words=True, truncation=True)
+    examples = []
+    for row, (_, tags) in enumerate(sentences):
+        targets, before = [], None
+        for word in encoded.word_ids(row):
+            targets.append(-100 if word is None or word == before else labels.index(tags[word]))
+            before = word
+        examples.append({"input_ids": encoded["input_ids"][row], "labels": targets})
+    return tokenizer, examples, labels
+
+
+def _network(model: str, tokenizer: Any, labels: list[str]) -> Any:
+    from transformers import AutoModelForTokenClassification
+
+    names = dict(enumerate(labels))
+    return AutoModelForTokenClassification.from_pretrained(
+        model, num_labels=len(labels), id2label=names, label2id={label: number for number, label in names.items()}
+    )
+
+
+class _Clock:
+    """Counts the words that are collated, and the seconds after three steps."""
+
+    def __init__(self) -> None:
+        self.words, self.steps, self.seconds, self.started = 0, 0, 0.0, 0.0
+        self.collated: list[int] = []
+
+    def callback(self) -> Any:
+        from transformers import TrainerCallback
+
+        clock = self
+
+        class Callback(TrainerCallback):
+            def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                clock.steps += 1
+                if clock.steps == 3:
+                    clock.started = time.perf_counter()
+                elif clock.steps > 3:
+                    clock.words += clock.collated[clock.steps - 1]
+                    clock.seconds = time.perf_counter() - clock.started
+
+        return Callback()
+
+
+def _trainer(network: Any, tokenizer: Any, examples: Any, batch: int, group: bool, clock: Any, **options: Any) -> Any:
+    from transformers import DataCollatorForTokenClassification, Trainer, TrainingArguments
+
+    padding = DataCollatorForTokenClassification(tokenizer)
+
+    def collate(chosen: list[dict[str, list[int]]]) -> Any:
+        if clock is not None:
+            clock.collated.append(sum(label != -100 for example in chosen for label in example["labels"]))
+        return padding(chosen)
+
+    if group:
+        options["train_sampling_strategy"] = "group_by_length"
+    arguments = TrainingArguments(
+        tempfile.mkdtemp(), per_device_train_batch_size=batch, report_to=[], save_strategy="no", use_cpu=True,
+        disable_tqdm=True, **options,
+    )  # fmt: skip
+    callbacks = [clock.callback()] if clock is not None else []
+    return Trainer(network, arguments, collate, examples, processing_class=tokenizer, callbacks=callbacks)
+
+
+def train(model: str, train: str, test: str, directory: str) -> None:
+    """Three epochs with the defaults of the Trainer."""
+    started = time.perf_counter()
+    tokenizer, examples, labels = _examples(model, worker.read_columns(train))
+    network = _network(model, tokenizer, labels)
+    _trainer(network, tokenizer, examples, 32, False, None, num_train_epochs=3, seed=1).train()
+    network.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    gold, predicted = [], []
+    network.eval()
+    for words, tags in worker.read_columns(test):
+        encoded = tokenizer(words, is_split_into_words=True, truncation=True, return_tensors="pt")
+        with torch.inference_mode():
+            best = network(**encoded).logits[0].argmax(-1).tolist()
+        found, before = ["O"] * len(words), None
+        for position, word in enumerate(encoded.word_ids(0)):
+            if word is not None and word != before:
+                found[word] = labels[best[position]]
+            before = word
+        gold.append(tags)
+        predicted.append(found)
+    score = {"test_f1": worker.entity_f1(gold, predicted), "seconds": time.perf_counter() - started}
+    Path(directory, "score.json").write_text(json.dumps(score))
+    print(score)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "train":
+        train(*sys.argv[2:])
+    else:
+        worker.serve(prepare, ["transformers", "torch", "accelerate"])

@@ -1,0 +1,82 @@
+"""A system of a benchmark as a process of its own, in an environment of its own. Standard library only.
+
+The process gets its options as JSON, prepares, and then repeats its work each time a line comes in; it answers with a
+line of JSON. What libraries print goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from typing import Any
+
+Sentence = tuple[list[str], list[str]]
+
+
+def serve(prepare: Callable[..., Callable[[], dict[str, Any]]], packages: Iterable[str]) -> None:
+    """Prepare with the options, then work whenever asked.
+
+    Args:
+        prepare: Called with the options of the command line; gives what is to be repeated. That returns what it did
+            (``words``, ...), and ``seconds`` if it took the time itself.
+        packages: Whose versions are to be told.
+    """
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def send(answer: dict[str, Any]) -> None:
+        channel.write(json.dumps(answer) + "\n")
+        channel.flush()
+
+    repeat = prepare(**json.loads(sys.argv[1]))
+    send({"versions": {"python": sys.version.split()[0], **{name: version(name) for name in packages}}})
+    for line in sys.stdin:
+        if line.strip() != "repeat":
+            break
+        started = time.perf_counter()
+        done = repeat()
+        send({"seconds": time.perf_counter() - started, **done})
+
+
+def read_columns(path: str, limit: int | None = None) -> list[Sentence]:
+    """Words and tags (the first and the last column) of the first ``limit`` sentences."""
+    sentences: list[Sentence] = []
+    words: list[str] = []
+    tags: list[str] = []
+    with open(path, encoding="utf-8") as file:
+        for line in [*file, "\n"]:
+            columns = line.split()
+            if columns and columns[0] != "-DOCSTART-":
+                words.append(columns[0])
+                tags.append(columns[-1])
+            elif words:
+                sentences.append((words, tags))
+                words, tags = [], []
+    return sentences[:limit]
+
+
+def entity_f1(gold: list[list[str]], predicted: list[list[str]]) -> float:
+    """Micro F1 of entities in BIO tags, read as the CoNLL script does; the same for all systems."""
+    counts = [0, 0, 0]
+    for wanted, found in zip(gold, predicted, strict=True):
+        left, right = spans(wanted), spans(found)
+        counts = [counts[0] + len(left), counts[1] + len(right), counts[2] + len(left & right)]
+    return 2 * counts[2] / max(1, counts[0] + counts[1])
+
+
+def spans(tags: list[str]) -> set[tuple[int, int, str]]:
+    """``(start, end, label)`` of entities."""
+    found = set()
+    start, label = 0, ""
+    for position, tag in enumerate([*tags, "O"]):
+        prefix, _, this = tag.partition("-")
+        if label and (prefix in "BO" or this != label):
+            found.add((start, position, label))
+            label = ""
+        if this and not label:
+            start, label = position, this
+    return found
