@@ -8,22 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ner.predict import Tagger
+    from ner.predict import Precision, Tagger
     from ner.types import Document, Example, Span
 
 __version__ = "0.1.0"
 __all__ = ["Document", "Example", "Span", "Tagger", "load"]
 
 
-def load(run: str, device: str = "auto") -> Tagger:
-    """The tagger of a run directory; fetches nothing.
+def load(run: str, device: str = "auto", precision: Precision = "run") -> Tagger:
+    """The tagger of a run directory; fetches nothing. See :class:`ner.predict.Tagger` for the arguments.
 
     Raises:
         ner.types.InputError: If the directory does not hold a whole model.
     """
     from ner.predict import Tagger
 
-    return Tagger.load(run, device)
+    return Tagger.load(run, device, precision)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from numpy.random import Generator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from ner import files, units
 from ner.config import RunConfig, component, validate
 from ner.config_file import read_yaml, write_yaml
+from ner.kernels.crf import choose
 from ner.types import Annotation, Batch, Document, Example, InputError, Loss, Scores
 from ner.vocab import Vocabs
 
@@ -78,6 +80,20 @@ class Model(nn.Module):
             )
             for example, annotation in zip(examples, annotations, strict=True)
         ]
+
+    def kernel(self, device: torch.device) -> str:
+        """What finds the best tags on a device, see ``ner.kernels.crf``; empty where nothing has to be found.
+
+        Raises:
+            InputError: If the configured kernel cannot run there.
+        """
+        wanted = getattr(self.decoder, "kernel", None)
+        if wanted is None:
+            return ""
+        try:
+            return choose(wanted, device)
+        except ValueError as error:
+            raise InputError(f"config.decoder.kernel: {error}") from None
 
     @property
     def num_parameters(self) -> int:

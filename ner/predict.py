@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import torch
 
@@ -16,7 +17,7 @@ from ner.config import BatchConfig, RunConfig, component
 from ner.kernels.chain import BadExample
 from ner.model import Model, load
 from ner.text import split_words
-from ner.types import Batch, Document, Example, NonFiniteLoss
+from ner.types import Batch, Document, Example, InputError, NonFiniteLoss
 
 CHUNK = 2000
 """Examples that are sorted by length together; more documents are read only when these are done."""
@@ -197,27 +198,70 @@ class Scorer:
         return Evaluation(float(loss), self.sentences, self.words, scores)
 
 
+Precision = Literal["run", "auto", "float32", "bf16", "fp16", "int8"]
+
+
+def quantized(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """A copy whose linear layers and LSTMs are in 8 bits: weights rounded once, inputs as they come.
+
+    Raises:
+        InputError: If this is not a CPU, or this torch cannot do it.
+    """
+    if device.type != "cpu":
+        raise InputError(f"precision int8 is for CPUs; on {device.type} choose bf16 or float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch moves its quantisation to another package, which is not needed yet
+        try:
+            from torch.ao.quantization import quantize_dynamic
+        except ImportError:
+            raise InputError(f"torch {torch.__version__} has no dynamic quantisation; choose bf16 or float32") from None
+        found: torch.nn.Module = quantize_dynamic(module, {torch.nn.Linear, torch.nn.LSTM}, dtype=torch.qint8)
+    return found
+
+
+def _round_weights(model: Model, precision: torch.dtype | None) -> None:
+    """Round the weights of matrix products once; autocast would do the same again for every batch."""
+    if precision is None:
+        return
+    for part in (model.encoder, model.context):
+        for module in part.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.to(precision)
+
+
 class Tagger:
     """A trained model that answers.
 
     Args:
-        model: In evaluation mode.
+        model: In evaluation mode; it may be changed, as ``precision`` says.
         config: Of its run.
         device: ``auto``, ``cpu``, ``cuda`` ...
+        precision: ``run`` as in training; ``float32``, ``bf16``, ``fp16``; or ``int8``, on CPUs: weights of matrix
+            products are rounded to 8 bits, their inputs as they come.
+
+    Raises:
+        InputError: If the device cannot compute like that.
     """
 
-    def __init__(self, model: Model, config: RunConfig, device: str = "auto") -> None:
+    def __init__(self, model: Model, config: RunConfig, device: str = "auto", precision: Precision = "run") -> None:
         self.config = config
         self.device = runtime.choose_device(device)
-        trained = config.training.precision  # fp16 is for GPUs; a CPU takes the next better
-        on_cpu = trained == "fp16" and self.device.type == "cpu"
-        self.precision = runtime.choose_precision("float32" if on_cpu else trained, self.device)
+        if precision == "run":
+            trained = config.training.precision  # fp16 is for GPUs; a CPU takes the next better
+            precision = "float32" if trained == "fp16" and self.device.type == "cpu" else trained
         self.model = model.to(self.device)
+        if precision == "int8":
+            self.precision = None
+            self.model.encoder = quantized(self.model.encoder, self.device)
+            self.model.context = quantized(self.model.context, self.device)
+        else:
+            self.precision = runtime.choose_precision(precision, self.device)
+            _round_weights(self.model, self.precision)
 
     @classmethod
-    def load(cls, directory: str | Path, device: str = "auto") -> Tagger:
+    def load(cls, directory: str | Path, device: str = "auto", precision: Precision = "run") -> Tagger:
         """From a run directory; fetches nothing."""
-        return cls(*load(directory), device=device)
+        return cls(*load(directory), device=device, precision=precision)
 
     def annotate(
         self, documents: Iterable[Document], loss: bool = False, probabilities: bool = False

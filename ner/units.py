@@ -94,9 +94,13 @@ class PieceUnits:
         """A word takes the tag of its first piece; spans follow from the tags."""
         found = []
         for example, unit in zip(examples, units, strict=True):
-            starts = _starts([ids or [self.tokenizer.unknown] for ids in self.tokenizer.pieces(example.words)])[:-1]
-            tags = None if unit.tags is None else [unit.tags[start] for start in starts]
+            starts = _starts([ids or [self.tokenizer.unknown] for ids in self.tokenizer.pieces(example.words)])
+            tags = None if unit.tags is None else [unit.tags[start] for start in starts[:-1]]
             spans: list[Span] = [] if tags is None or self.scheme == PLAIN else decode(tags)
+            scores = {(span.start, span.end, span.label): span.score for span in unit.spans}
+            spans = [
+                replace(span, score=scores.get((starts[span.start], starts[span.end], span.label))) for span in spans
+            ]
             found.append(replace(example, tags=tags, spans=spans, labels=unit.labels, answers=unit.answers))
         return found
 

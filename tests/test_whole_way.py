@@ -137,6 +137,45 @@ def test_prediction_gives_one_line_for_each(run: tuple[Path, str], tmp_path: Pat
             assert "predicted" in json.loads(found)
 
 
+def test_entities_have_probabilities_when_asked_for(
+    run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_text("Colby lives in Paris .\n", encoding="utf-8")
+    options = ["--run", str(run[0]), "--input", str(source), "--output", str(target)]
+    assert predict.main([*options, "--format", "text", "--scores"]) == 0
+    scored = json.loads(target.read_bytes())["entities"]
+    assert scored
+    assert all(0.3 < entity.pop("score") <= 1 for entity in scored)
+    assert predict.main([*options, "--format", "text"]) == 0
+    assert json.loads(target.read_bytes())["entities"] == scored
+    assert predict.main([*options, "--format", "conll", "--scores"]) == 2
+    assert "columns have no place for probabilities" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])
+def test_other_arithmetic_tags_all_but_the_same(run: tuple[Path, str], precision: str) -> None:
+    exact, rounded = scores(run[0]), scores(run[0], "--precision", precision)
+    assert rounded["entity"]["micro"]["f1"] == pytest.approx(exact["entity"]["micro"]["f1"], abs=0.05)
+    assert (rounded["loss"] == exact["loss"]) == (precision == "float32")
+
+
+def test_the_time_of_every_epoch_is_kept_beside_the_history(run: tuple[Path, str]) -> None:
+    rows = list(csv.DictReader((run[0] / "timing.csv").read_text().splitlines()))
+    history = list(csv.DictReader((run[0] / "history.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == [row["epoch"] for row in history]
+    assert {"words_per_second", "pieces_per_second", "padding", "peak_memory_mb", "encoder", "decoder"} <= rows[
+        0
+    ].keys()
+    assert not any("second" in key for key in history[0])
+
+
+def test_the_kernel_is_logged_once_and_kept_with_the_run(run: tuple[Path, str]) -> None:
+    kernel = json.loads((run[0] / "metrics.json").read_bytes())["kernel"]
+    assert kernel in ("plain", "compiled")
+    assert run[1].count(f"kernel of the decoder: {kernel}\n") == 1
+
+
 def test_a_picture_of_the_history_is_drawn(run: tuple[Path, str], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra plot")
     assert plot.main(["--run", str(run[0]), "--output", str(tmp_path / "a.png")]) == 0

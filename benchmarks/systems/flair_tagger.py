@@ -86,7 +86,9 @@ def train(train: str, valid: str, test: str, directory: str, epochs: str) -> Non
     """To the end; the best model by valid."""
     started = time.perf_counter()
     flair.set_seed(1)
-    splits = [FlairDatapointDataset([_sentence(*pair) for pair in worker.read_columns(path)]) for path in (train, valid)]
+    splits = [
+        FlairDatapointDataset([_sentence(*pair) for pair in worker.read_columns(path)]) for path in (train, valid)
+    ]
     corpus = Corpus(splits[0], splits[1], sample_missing_splits=False)
     tagger = _tagger(corpus, 100, 200)
     trainer = ModelTrainer(tagger, corpus)

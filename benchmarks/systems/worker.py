@@ -80,3 +80,20 @@ def spans(tags: list[str]) -> set[tuple[int, int, str]]:
         if this and not label:
             start, label = position, this
     return found
+
+
+def tag_lists(path: str, times: int, limit: int | None = None) -> tuple[list[list[str]], list[list[str]]]:
+    """Gold tags of a file, ``times`` over, and the same with mistakes: every 30th tag is O, every 50th another's."""
+    gold = [tags for _, tags in read_columns(path, limit)] * times
+    labels = sorted({tag for tags in gold[:2000] for tag in tags})
+    predicted, number = [], 0
+    for tags in gold:
+        found = list(tags)
+        for position in range(len(found)):
+            number += 1
+            if number % 30 == 0:
+                found[position] = "O"
+            elif number % 50 == 0:
+                found[position] = labels[number % len(labels)]
+        predicted.append(found)
+    return gold, predicted

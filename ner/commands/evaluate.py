@@ -27,6 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--predictions", metavar="FILE", help="default <run>/predictions/<split>.<extension>")
     parser.add_argument("--json", metavar="FILE", help="write the scores there; - for standard output")
     parser.add_argument("--fast", action="store_true", help="leave out the second opinion of seqeval")
+    parser.add_argument(
+        "--precision",
+        choices=["run", "float32", "bf16", "int8"],
+        default="run",
+        help="of the arithmetic; default that of the run; int8 on CPUs",
+    )
     return cli.run(parser, _evaluate, argv)
 
 
@@ -40,7 +46,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     runtime.set_up_log(sys.stderr if arguments.json == "-" or arguments.predictions == "-" else sys.stdout)
     directory = Path(arguments.run) if arguments.run else newest_run()
-    tagger = Tagger.load(directory)
+    tagger = Tagger.load(directory, precision=arguments.precision)
     config = tagger.config
     split = arguments.split or "test"
     path = arguments.data or getattr(config.data, split)

@@ -21,6 +21,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", choices=["text", "conll", "jsonl"], help="of the input; default that of training")
     parser.add_argument("--input", metavar="FILE", default="-", help="default standard input")
     parser.add_argument("--output", metavar="FILE", default="-", help="default standard output")
+    parser.add_argument("--scores", action="store_true", help="give every entity its probability")
+    parser.add_argument(
+        "--precision",
+        choices=["run", "float32", "bf16", "int8"],
+        default="run",
+        help="of the arithmetic; default that of the run; int8 on CPUs",
+    )
     return cli.run(parser, _predict, argv)
 
 
@@ -29,19 +36,23 @@ def _predict(arguments: argparse.Namespace) -> None:
     from ner.config import component
     from ner.model import newest_run
     from ner.predict import Tagger
+    from ner.types import InputError
 
     runtime.set_up_log(sys.stderr)
-    tagger = Tagger.load(Path(arguments.run) if arguments.run else newest_run())
+    tagger = Tagger.load(Path(arguments.run) if arguments.run else newest_run(), precision=arguments.precision)
     data = tagger.config.data
     name = arguments.format or data.format.name
     form = component("formats", name)
+    if arguments.scores and name == "conll":
+        raise InputError("--scores: columns have no place for probabilities; choose --format text or jsonl")
     config = data.format if name == data.format.name else form.Config()
     if name == "conll":  # every column stays as it is; tags in the input are no business of ours
         config = config.model_copy(update={"tag": None, "scheme": tagger.model.vocabs.scheme})
 
     def predicted() -> Iterator[Document]:
         with runtime.progress(unit="word") as bar:
-            for chunk in tagger.annotate(form.read(arguments.input, config, data.words, keep=True)):
+            documents = form.read(arguments.input, config, data.words, keep=True)
+            for chunk in tagger.annotate(documents, probabilities=arguments.scores):
                 for document in chunk.predicted:
                     bar.update(sum(len(example.words) for example in document.examples))
                     yield document

@@ -61,12 +61,15 @@ def _train(arguments: argparse.Namespace) -> None:
     documents = {split: _read(config, split) for split in ("train", "valid", "test")}
     _check_kinds(documents)
     model = _build(config, documents["train"], device)
+    kernel = model.kernel(device)
     _describe(model, documents)
+    if kernel:
+        logger.info("kernel of the decoder: {}", kernel)
     history = _loop(model, config, documents, device, directory)
     scores = _finish(config, directory, history, documents["test"])
     seconds = time.monotonic() - started
     about = {"seconds": seconds, "command": _command(arguments), "seed": config.seed, "data": _checksums(config)}
-    report = {**scores, **about, **runtime.describe(device)}
+    report = {**scores, **about, **runtime.describe(device), "kernel": kernel}
     files.write_bytes(directory / "metrics.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
     logger.info("done in {:.0f} s", seconds)
     run = shlex.quote(str(directory))

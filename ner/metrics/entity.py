@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from ner import tags
 from ner.types import Example, Span
@@ -24,6 +27,73 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
         _add(counts, "", left.spans, right.spans)
         _add(counts, "strict ", _strict(left), _strict(right))
     return counts
+
+
+def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> Counter[str]:
+    """The same counts from tags alone, in any scheme: a million words take a fraction of a second.
+
+    Args:
+        gold: Tags of each sentence.
+        predicted: As many for each sentence.
+
+    Raises:
+        ValueError: If a sentence has more tags on one side, or a tag has no known prefix.
+    """
+    lengths = np.fromiter(map(len, gold), np.int64, len(gold))
+    others = np.fromiter(map(len, predicted), np.int64, len(predicted))
+    if len(lengths) != len(others) or (lengths != others).any():
+        pairs = zip(lengths.tolist(), others.tolist(), strict=False)
+        wrong = next(
+            (number for number, (left, right) in enumerate(pairs) if left != right), min(len(gold), len(predicted))
+        )
+        raise ValueError(f"sentence {wrong}: expected as many gold tags as predicted ones")
+    starts = np.zeros(lengths.sum() + 1, dtype=bool)
+    starts[np.cumsum(lengths)] = True
+    starts[0] = True
+    flat = [list(chain.from_iterable(side)) for side in (gold, predicted)]
+    names = sorted({*flat[0], *flat[1]})
+    unknown = next((name for name in names if not tags.is_valid(name)), None)
+    if unknown is not None:
+        raise ValueError(f"expected O or a prefix, a hyphen and a label, found the tag '{unknown}'")
+    table = _Table(names)
+    counts: Counter[str] = Counter()
+    for mode, strict in (("", False), ("strict ", True)):
+        sides = [table.spans(side, starts, strict) for side in flat]
+        both = np.intersect1d(sides[0], sides[1], assume_unique=True)
+        for kind, spans in zip(_KINDS, (*sides, both), strict=True):
+            for label, number in enumerate(np.bincount(spans % len(table.labels), minlength=len(table.labels))):
+                if number:
+                    counts[f"{mode}{kind} {table.labels[label]}"] = int(number)
+    return counts
+
+
+class _Table:
+    """What :func:`ner.tags.decode` does at each pair of neighbouring tags, asked of it once per pair."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.ids = {name: number for number, name in enumerate(names)}
+        self.labels = sorted({tags.split(name)[1] for name in names} - {""}) or [""]
+        self.label = np.array([self.labels.index(tags.split(name)[1]) if name != tags.OUTSIDE else 0 for name in names])
+        self.inside = np.array([name != tags.OUTSIDE for name in names], dtype=bool)
+        self.opens = np.array([name.startswith("B") for name in names], dtype=bool)
+        goes_on = [[len(tags.decode([a, b])) == 1 and tags.OUTSIDE not in (a, b) for b in names] for a in names]
+        self.goes_on = np.array(goes_on, dtype=bool)
+
+    def spans(self, flat: Sequence[str], starts: np.ndarray, strict: bool) -> np.ndarray:
+        """One integer per span of start, length and label; all tags in a row, ``starts`` true where sentences begin."""
+        ids = np.fromiter(map(self.ids.__getitem__, flat), np.int64, len(flat))
+        if not len(ids):
+            return ids
+        joined = np.zeros(len(ids) + 1, dtype=bool)  # whether a word goes on with the span of the one before it
+        joined[1:-1] = self.goes_on[ids[:-1], ids[1:]]
+        joined &= ~starts
+        inside = self.inside[ids]
+        begins = np.flatnonzero(inside & ~joined[:-1])
+        ends = np.flatnonzero(inside & ~joined[1:]) + 1
+        if strict:
+            fine = self.opens[ids[begins]]
+            begins, ends = begins[fine], ends[fine]
+        return (begins * (len(ids) + 1) + ends - begins) * len(self.labels) + self.label[ids[begins]]
 
 
 def _add(counts: Counter[str], mode: str, gold: Iterable[Span], predicted: Iterable[Span]) -> None:

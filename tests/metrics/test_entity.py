@@ -172,3 +172,22 @@ def test_gold_and_predictions_must_be_as_many() -> None:
 def test_the_log_has_one_line() -> None:
     (line,) = entity.lines(entity.scores(entity.count([example("B-X B-Y")], [example("B-X O")])))
     assert line == "entity micro precision: 1.0000, recall: 0.5000, f1: 0.6667"
+
+
+ANY_TAG = st.sampled_from(["O", "B-X", "I-X", "E-X", "S-X", "B-Y", "I-Y", "M-Y", "L-X", "U-Y"])
+
+
+@given(st.lists(st.lists(st.tuples(ANY_TAG, ANY_TAG), max_size=8), max_size=6))
+def test_counts_from_tags_are_those_from_spans(rows: list[list[tuple[str, str]]]) -> None:
+    gold, predicted = ([[pair[side] for pair in row] for row in rows] for side in (0, 1))
+    sides = [[Example(["w"] * len(tags), spans=decode(tags), tags=tags) for tags in side] for side in (gold, predicted)]
+    assert entity.count_tags(gold, predicted) == entity.count(*sides)
+
+
+def test_tags_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="sentence 1: expected as many"):
+        entity.count_tags([["O"], ["O", "O"]], [["O"], ["O"]])
+    with pytest.raises(ValueError, match="sentence 1: expected as many"):
+        entity.count_tags([["O"], ["O"]], [["O"]])
+    with pytest.raises(ValueError, match="found the tag 'NN'"):
+        entity.count_tags([["NN"]], [["O"]])

@@ -1,0 +1,150 @@
+"""This project: training steps, tagging, scoring, reading, in the environment that the benchmark is started from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import worker
+
+from ner import batching, runtime, training
+from ner.config import RunConfig, component
+from ner.config_file import load_config
+from ner.metrics import entity
+from ner.model import build
+from ner.predict import Tagger
+from ner.types import Document
+
+torch.set_num_threads(1)
+START = 3
+
+
+def prepare(task: str, **options: Any) -> Any:
+    """See the functions below."""
+    tasks = {"train": prepare_training, "tag": prepare_tagging, "score": prepare_scoring, "read": prepare_reading}
+    return tasks[task](**options)
+
+
+def prepare_training(config: str, train: str, steps: int, overrides: list[str], limit: int | None = None) -> Any:
+    """``steps`` steps of the training loop as it is, scores and all, timed from the fourth on."""
+    configuration = _configuration(config, train, ["batch.ahead=0", *overrides])
+    documents = _read(configuration)
+    documents = documents[:limit]
+    model = build(configuration, documents)
+    words = [0]
+    forward = model.forward
+
+    def counted(batch: Any) -> Any:
+        words[0] += int(batch.inputs["mask"].sum())
+        return forward(batch)
+
+    model.forward = counted  # type: ignore[method-assign]
+    seeds = iter(range(1, 1000))
+
+    def repeat() -> dict[str, Any]:
+        loop = training.train(
+            model,
+            documents,
+            None,
+            configuration.training,
+            configuration.batch,
+            configuration.metrics,
+            next(seeds),
+            torch.device("cpu"),
+        )
+        for _ in range(START):
+            next(loop)
+        before, started = words[0], time.perf_counter()
+        for _ in range(steps):
+            next(loop)
+        seconds = time.perf_counter() - started
+        loop.close()
+        return {"words": words[0] - before, "seconds": seconds}
+
+    return repeat
+
+
+def prepare_tagging(
+    run: str, test: str, batch: int | None = None, limit: int | None = None, precision: Any = "run"
+) -> Any:
+    """Tagging of sentences that are split into words, document by document as the file has them."""
+    tagger = Tagger.load(run, "cpu", precision)
+    changed = {"ahead": 0} if batch is None else {"ahead": 0, "unit": "sentences", "size": batch}
+    tagger.config = tagger.config.model_copy(update={"batch": tagger.config.batch.model_copy(update=changed)})
+    form = component("formats", "conll")
+    documents = list(form.read(test, form.Config(), "space"))[:limit]
+    words = sum(len(example.words) for document in documents for example in document.examples)
+
+    def repeat() -> dict[str, Any]:
+        bare = [
+            Document([type(example)(list(example.words)) for example in document.examples], scheme=document.scheme)
+            for document in documents
+        ]
+        started = time.perf_counter()
+        answers = [document for chunk in tagger.annotate(bare) for document in chunk.predicted]
+        seconds = time.perf_counter() - started
+        gold = [example.tags or [] for document in documents for example in document.examples]
+        found = [example.tags or [] for document in answers for example in document.examples]
+        f1 = entity.scores(entity.count_tags(gold, found))["micro"]["f1"]
+        return {"words": words, "seconds": seconds, "f1": f1}
+
+    return repeat
+
+
+def prepare_scoring(gold: str, times: int, limit: int | None = None) -> Any:
+    """Counts and scores of lists of tags."""
+    wanted, found = worker.tag_lists(gold, times, limit)
+
+    def repeat() -> dict[str, Any]:
+        scores = entity.scores(entity.count_tags(wanted, found))
+        micro = scores["micro"]
+        return {
+            "words": sum(map(len, wanted)),
+            "result": [round(micro[key], 9) for key in ("precision", "recall", "f1")],
+        }
+
+    return repeat
+
+
+def prepare_reading(train: str, config: str) -> Any:
+    """From the file to the tensors of all batches of an epoch."""
+    configuration = _configuration(config, train, [])
+    model = build(configuration, _read(configuration)[:50])
+
+    def repeat() -> dict[str, Any]:
+        model.encoder.tokenizer._cache.clear()
+        documents = _read(configuration)
+        split = [model.split(document) for document in documents]
+        groups = batching.plan(split, model.encoder.plan, configuration.batch.size)
+        batches = batching.epoch_batches(groups, "sentences", configuration.batch.size, 1, 0)
+        words = 0
+        for batch in _collated(model, split, groups, batches):
+            words += int(batch.inputs["mask"].sum())
+        return {"words": words}
+
+    return repeat
+
+
+def _collated(
+    model: Any, split: list[Document], groups: list[batching.Group], batches: list[list[int]]
+) -> Iterator[Any]:
+    for positions in batches:
+        chosen = [groups[position] for position in positions]
+        yield model.batch([split[group.document].examples[group.start : group.stop] for group in chosen])
+
+
+def _configuration(config: str, train: str, overrides: list[str]) -> RunConfig:
+    always = [f"data.train={train}", "data.valid=null", "data.test=null", "training.select=last"]
+    return load_config(config, [*always, *overrides])
+
+
+def _read(config: RunConfig) -> list[Document]:
+    form = component("formats", config.data.format.name)
+    return list(form.read(config.data.train, config.data.format, config.data.words))
+
+
+if __name__ == "__main__":
+    runtime.set_seed(1)
+    worker.serve(prepare, ["ner-crf", "torch", "transformers", "numpy", "numba"])
