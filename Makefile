@@ -1,5 +1,6 @@
 # `make check` does what CI does, in the environment that is active.
 .PHONY: check format lint types test schema documents sample results figures
+.PHONY: bench bench-short bench-environments bench-models bench-extra
 
 check: lint types schema test
 
@@ -21,6 +22,7 @@ schema: ## the JSON Schema beside the configurations is that of the classes
 	ner schema | diff -q configs/schema.json - || (echo "run: make documents"; exit 1)
 	ner schema --markdown | diff -q docs/configuration.md - || (echo "run: make documents"; exit 1)
 	python results/render.py --check || (echo "run: make results"; exit 1)
+	python benchmarks/render.py --check || (echo "run: python benchmarks/render.py"; exit 1)
 
 documents:
 	ner schema > configs/schema.json
@@ -46,3 +48,40 @@ figures:
 
 results: ## docs/results.md and the table of docs/notes.md from results/*.json
 	python results/render.py
+
+# Speed, each claim with its peer (docs/performance.md). CONLL as above; one thread; half an hour on a quiet machine,
+# after bench-environments (a few minutes) and bench-models (an hour and a half of training).
+BENCH = crf finetuning bilstm_training bilstm_tagging encoder_tagging scoring reading startup arithmetic compiling
+SHORT = crf finetuning bilstm_training encoder_tagging scoring reading startup
+SYSTEMS = benchmarks/systems
+VENV = benchmarks/.venv
+MODELS = benchmarks/models
+ENCODER = $(shell python -c "from ner.pretrained import resolve; print(resolve('all-MiniLM-L6-v2'))")
+
+bench-environments:
+	for name in hf flair spacy; do \
+		python -m venv $(VENV)/$$name && \
+		$(VENV)/$$name/bin/pip install -q -r benchmarks/requirements-$$name.txt || exit 1; \
+	done
+
+bench-models: export OMP_NUM_THREADS = 1
+bench-models:
+	python train.py --config configs/conll2003/bilstm_crf.yaml $(PATHS) --run $(MODELS)/bilstm_crf
+	python train.py --config configs/conll2003/minilm_crf.yaml $(PATHS) --run $(MODELS)/minilm_crf
+	python train.py --config configs/bert_crf.yaml --run $(MODELS)/bert_crf
+	$(VENV)/spacy/bin/python $(SYSTEMS)/spacy_ner.py train $(CONLL)/train.txt $(CONLL)/valid.txt $(CONLL)/test.txt $(MODELS)/spacy
+	$(VENV)/flair/bin/python $(SYSTEMS)/flair_tagger.py train $(CONLL)/train.txt $(CONLL)/valid.txt $(CONLL)/test.txt $(MODELS)/flair 12
+	$(VENV)/hf/bin/python $(SYSTEMS)/hf.py train $(ENCODER) $(CONLL)/train.txt $(CONLL)/test.txt $(MODELS)/hf
+
+bench:
+	for name in $(BENCH); do python benchmarks/run.py $$name --conll $(CONLL) || exit 1; done
+	$(MAKE) bench-extra
+	python benchmarks/render.py
+
+bench-extra: ## figures without a peer in the same run
+	python benchmarks/accuracy.py
+	python benchmarks/flops.py
+	python benchmarks/large_file.py --run $(MODELS)/bilstm_crf --source $(CONLL)/train.txt
+
+bench-short: ## what CI runs after it trained the sample: half of each goal
+	for name in $(SHORT); do python benchmarks/run.py $$name --short --check || exit 1; done

@@ -16,7 +16,7 @@ import torch
 import worker
 from flair.data import Corpus, Sentence
 from flair.datasets import FlairDatapointDataset
-from flair.embeddings import OneHotEmbeddings
+from flair.embeddings import OneHotEmbeddings, TransformerWordEmbeddings
 from flair.models import SequenceTagger
 from flair.trainers import ModelTrainer
 
@@ -26,7 +26,8 @@ torch.set_num_threads(1)
 
 def prepare(task: str, **options: Any) -> Any:
     """``train``: steps of training; ``tag``: tagging with a trained model."""
-    return {"train": prepare_training, "tag": prepare_tagging}[task](**options)
+    tasks = {"train": prepare_training, "tag": prepare_tagging, "tag-untrained": prepare_untrained}
+    return tasks[task](**options)
 
 
 def prepare_training(train: str, steps: int, batch: int = 32, width: int = 100, hidden: int = 200) -> Any:
@@ -53,10 +54,22 @@ def prepare_training(train: str, steps: int, batch: int = 32, width: int = 100, 
     return repeat
 
 
+def prepare_untrained(model: str, test: str, limit: int, batch: int = 32) -> Any:
+    """``predict`` of a tagger over a transformer, trained no further: for its speed only."""
+    pairs = worker.read_columns(test, limit)
+    sentences = [_sentence(*pair) for pair in pairs]
+    labels = Corpus(FlairDatapointDataset(sentences), sample_missing_splits=False).make_label_dictionary("ner")
+    embeddings = TransformerWordEmbeddings(model, layers="-1", fine_tune=True)
+    tagger = SequenceTagger(embeddings, labels, "ner", use_rnn=False, use_crf=False, reproject_embeddings=False)
+    return _tagging(tagger, pairs, batch)
+
+
 def prepare_tagging(model: str, test: str, batch: int = 32, limit: int | None = None) -> Any:
     """``predict`` over sentences that are split into words."""
-    tagger = SequenceTagger.load(model)
-    pairs = worker.read_columns(test, limit)
+    return _tagging(SequenceTagger.load(model), worker.read_columns(test, limit), batch)
+
+
+def _tagging(tagger: SequenceTagger, pairs: list[worker.Sentence], batch: int) -> Any:
     words = sum(len(words) for words, _ in pairs)
 
     def repeat() -> dict[str, Any]:

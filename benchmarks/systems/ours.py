@@ -137,7 +137,7 @@ def _collated(
 
 def _configuration(config: str, train: str, overrides: list[str]) -> RunConfig:
     always = [f"data.train={train}", "data.valid=null", "data.test=null", "training.select=last"]
-    return load_config(config, [*always, *overrides])
+    return load_config(config, [*always, *overrides])[0]
 
 
 def _read(config: RunConfig) -> list[Document]:

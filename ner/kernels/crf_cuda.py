@@ -25,7 +25,7 @@ WORDS_AT_ONCE = 16
 
 
 class _Kept(NamedTuple):
-    """``values`` and ``before`` ``(S, 2, W, K)`` as in ``crf_plain``; ``in_logs (S, 2)`` whether these are logarithms."""
+    """``values`` and ``before (S, 2, W, K)`` as in ``crf_plain``; ``in_logs (S, 2)``: whether these are logarithms."""
 
     values: Tensor
     before: Tensor

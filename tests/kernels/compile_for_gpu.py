@@ -1,4 +1,4 @@
-"""Compile the Triton kernels to the machine code of GPUs that need not be there: ``python -m tests.kernels.compile_for_gpu``."""
+"""Compile the Triton kernels to the machine code of GPUs that need not be there."""
 
 from __future__ import annotations
 

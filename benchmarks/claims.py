@@ -1,0 +1,225 @@
+"""What is claimed: for each benchmark its cases, and in each case who is compared with whom at which sizes.
+
+A case has one or more systems of ours and peers; each is a :class:`System`, a process of ``systems/`` in an
+environment. The ratio is the peer's median seconds per unit of work over ours; the goal is the least that it should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+SIZES = [(32, 128, 9), (32, 50, 9), (256, 64, 9), (8, 512, 9), (32, 256, 17), (16, 512, 37)]
+
+
+@dataclass
+class System:
+    """A worker process: its script in ``systems/``, its options, and the environment that it runs in."""
+
+    script: str
+    options: dict[str, Any]
+    environment: str = "main"
+
+
+@dataclass
+class Case:
+    """Who is compared with whom."""
+
+    title: str
+    ours: dict[str, System]
+    peers: dict[str, System]
+    goals: dict[str, float] = field(default_factory=dict)
+    """Name of a system of ours, or ``ours / peer``, -> the least ratio."""
+    equal_results: bool = False
+    """Every system gives the same result."""
+
+    def goal(self, ours: str, peer: str) -> float | None:
+        """The least ratio that is claimed of a pair, None if nothing is."""
+        return self.goals.get(f"{ours} / {peer}", self.goals.get(ours))
+
+
+@dataclass
+class Setting:
+    """Where data and models lie, and whether it is to be short: then only peers of the main environment take part."""
+
+    train: str
+    test: str
+    encoder: str
+    models: str
+    run: str = ""
+    short: bool = False
+
+    def model(self, name: str) -> str:
+        """Folder of a trained model, see ``make bench-models``; when short, the newest run and an untrained peer."""
+        if self.short:
+            return self.encoder if name == "hf" else self.run
+        return f"{self.models}/{name}"
+
+
+def crf(setting: Setting) -> list[Case]:
+    cases = []
+    for size in SIZES[:2] if setting.short else SIZES:
+        for what in ("loss", "decode"):
+            inner = max(1, 16384 // (size[0] * size[1]))
+
+            def system(library: str, environment: str = "main", shape: Any = (size, what, inner)) -> System:
+                options = {"library": library, "what": shape[1], "size": list(shape[0]), "inner": shape[2]}
+                return System("crf.py", options, environment)
+
+            first = size == SIZES[0] and what == "loss"
+            goals = {
+                "plain / pytorch-crf": 3.0 if first else 1.5,
+                "compiled / pytorch-crf": 20.0 if first else 10.0,
+            }
+            peers = {"pytorch-crf": system("pytorch-crf")}
+            if not setting.short:
+                peers["torch-struct"] = system("torch-struct", "hf")
+            ours = {"plain": system("plain"), "compiled": system("compiled")}
+            name = "loss and gradient" if what == "loss" else "decoding"
+            title = "{} at (S, W, K) = ({}, {}, {})".format(name, *size)
+            cases.append(Case(title, ours, peers, goals, equal_results=True))
+    return cases
+
+
+def finetuning(setting: Setting) -> list[Case]:
+    steps = 4 if setting.short else 40
+    config = "configs/bert_crf.yaml" if setting.short else "configs/conll2003/minilm_crf.yaml"
+    options = {"task": "train", "config": config, "train": setting.train, "steps": steps, "overrides": []}
+    ours = {"this project": System("ours.py", options)}
+    peers = {}
+    for name, group in (("Trainer", False), ("Trainer, grouped by length", True)):
+        options = {"task": "train", "model": setting.encoder, "train": setting.train, "steps": steps, "group": group}
+        peers[name] = System("hf.py", options, "main" if setting.short else "hf")
+    goals = {"this project / Trainer": 2.2, "this project / Trainer, grouped by length": 1.2}
+    return [Case("fine-tuning the bundled encoder, 32 sentences a step", ours, peers, goals)]
+
+
+def bilstm_training(setting: Setting) -> list[Case]:
+    steps = 10 if setting.short else 60
+    bare = ["encoder.characters.kind=none", "encoder.shape=0"]
+
+    def ours(overrides: list[str]) -> System:
+        config = "configs/conll2003/bilstm_crf.yaml"
+        options = {"task": "train", "config": config, "train": setting.train, "steps": steps, "overrides": overrides}
+        return System("ours.py", options)
+
+    plain = System("pytorch_crf_loop.py", {"train": setting.train, "steps": steps})
+    cases = [
+        Case(
+            "BiLSTM-CRF over words, 100 and 2 x 200 wide, 32 sentences a step",
+            {"this project": ours(bare)},
+            {"plain loop with pytorch-crf": plain},
+            {"this project": 2.0},
+        )
+    ]
+    if not setting.short:
+        options = {"task": "train", "train": setting.train, "steps": steps}
+        cases.append(
+            Case(
+                "the same; ours with characters and shapes, Flair with words only",
+                {"this project": ours([])},
+                {"Flair SequenceTagger": System("flair_tagger.py", options, "flair")},
+                {"this project": 2.0},
+            )
+        )
+    return cases
+
+
+def bilstm_tagging(setting: Setting) -> list[Case]:
+    ours = {
+        "this project": System(
+            "ours.py", {"task": "tag", "run": setting.model("bilstm_crf"), "test": setting.test, "batch": 128}
+        )
+    }
+    options = {"model": setting.model("spacy") + "/model-best", "test": setting.test}
+    spacy = {
+        f"spaCy, batches of {size}": System("spacy_ner.py", options | {"batch": size}, "spacy") for size in (64, 256)
+    }
+    options = {"task": "tag", "model": setting.model("flair") + "/best-model.pt", "test": setting.test}
+    flair = {
+        f"Flair, batches of {size}": System("flair_tagger.py", options | {"batch": size}, "flair") for size in (32, 128)
+    }
+    return [Case("tagging CoNLL-2003 test without a pretrained model", ours, spacy | flair, {"this project": 2.0})]
+
+
+def encoder_tagging(setting: Setting) -> list[Case]:
+    limit = 300 if setting.short else None
+    options = {"task": "tag", "run": setting.model("minilm_crf"), "test": setting.test}
+    ours = {"this project": System("ours.py", options | {"limit": 300 if setting.short else None})}
+    peers = {}
+    for size in (8,) if setting.short else (1, 8, 32, 128):
+        options = {"task": "tag", "model": setting.model("hf"), "test": setting.test, "batch": size, "limit": limit}
+        name = f"pipeline, batches of {size}"
+        peers[name] = System("hf.py", options, "main" if setting.short else "hf")
+    if not setting.short:
+        options = {"task": "tag-untrained", "model": setting.encoder, "test": setting.test, "limit": 1000}
+        peers["Flair over the same encoder"] = System("flair_tagger.py", options, "flair")
+    return [Case("tagging CoNLL-2003 test with the bundled encoder", ours, peers, {"this project": 2.5})]
+
+
+def scoring(setting: Setting) -> list[Case]:
+    options = {"gold": setting.train, "times": 1 if setting.short else 5}
+    ours = {"this project": System("ours.py", {"task": "score", **options})}
+    peers = {"seqeval": System("seqeval_scores.py", options)}
+    return [Case("scoring lists of tags", ours, peers, {"this project": 5.0}, equal_results=True)]
+
+
+def reading(setting: Setting) -> list[Case]:
+    config = "configs/bert_crf.yaml"
+    ours = {"this project": System("ours.py", {"task": "read", "config": config, "train": setting.train})}
+    options = {"train": setting.train, "model": setting.encoder}
+    peers = {
+        "datasets, tokenised as run_ner does": System("hf_datasets.py", options, "main" if setting.short else "hf")
+    }
+    return [Case("from a column file to the tensors of all batches", ours, peers, {"this project": 3.0})]
+
+
+def startup(setting: Setting) -> list[Case]:
+    text = "Colby flew from Paris to St. Louis ."
+    run = setting.model("bert_crf")
+    ours = {
+        "ner predict": System(
+            "command.py",
+            {"command": ["PYTHON", "-m", "ner", "predict", "--run", run, "--format", "text"], "text": text},
+        )
+    }
+    script = "benchmarks/systems/pipeline_script.py"
+    peer = System("command.py", {"command": ["PYTHON", script, setting.model("hf")], "text": text})
+    return [Case("start of the program to the first tagged sentence", ours, {"pipeline": peer}, {"ner predict": 1.0})]
+
+
+def arithmetic(setting: Setting) -> list[Case]:
+    cases = []
+    for name in ("minilm_crf",) if setting.short else ("bilstm_crf", "minilm_crf"):
+        options = {"task": "tag", "run": setting.model(name), "test": setting.test}
+        limit = 300 if setting.short else None
+        ours = {
+            precision: System("ours.py", options | {"precision": precision, "limit": limit})
+            for precision in ("bf16", "int8")
+        }
+        base = {"float32": System("ours.py", options | {"precision": "float32", "limit": limit})}
+        cases.append(Case(f"tagging in other arithmetic, {name}", ours, base))
+    return cases
+
+
+def compiling(setting: Setting) -> list[Case]:
+    steps = 4 if setting.short else 20
+    options = {"task": "train", "config": "configs/bert_crf.yaml", "train": setting.train, "steps": steps}
+    ours = {"training.compile": System("ours.py", options | {"overrides": ["training.compile=true"]})}
+    peers = {"eager": System("ours.py", options | {"overrides": []})}
+    return [Case("torch.compile of the encoder, training steps", ours, peers)]
+
+
+CLAIMS: dict[str, Callable[[Setting], list[Case]]] = {
+    "crf": crf,
+    "finetuning": finetuning,
+    "bilstm_training": bilstm_training,
+    "bilstm_tagging": bilstm_tagging,
+    "encoder_tagging": encoder_tagging,
+    "scoring": scoring,
+    "reading": reading,
+    "startup": startup,
+    "arithmetic": arithmetic,
+    "compiling": compiling,
+}

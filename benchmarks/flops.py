@@ -1,0 +1,78 @@
+"""Where the encoder stands against the machine: its FLOP/s over those of a large matrix product, one thread."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from ner.pretrained import load_encoder  # noqa: E402
+from ner.runtime import processor  # noqa: E402
+
+
+def seconds(work: Callable[[], object], device: str) -> float:
+    """Median of seven."""
+    times = []
+    for _ in range(8):
+        started = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return median(times[1:])
+
+
+def main() -> None:
+    """Forward, and forward with backward, in float32 and bfloat16."""
+    torch.set_num_threads(1)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    encoder = load_encoder("all-MiniLM-L6-v2", 0).to(device)
+    pieces = torch.randint(1000, 20000, (32, 32), device=device)
+    rows = []
+    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        size = 2048
+        left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+        limit = 2 * size**3 / seconds(lambda a=left, b=right: a @ b, device)
+        encoder.train()
+
+        def forward(dtype: torch.dtype = dtype) -> torch.Tensor:
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+                return encoder(input_ids=pieces).last_hidden_state
+
+        def infer(run: Callable[[], torch.Tensor] = forward) -> torch.Tensor:
+            with torch.inference_mode():
+                return run()
+
+        def train(run: Callable[[], torch.Tensor] = forward) -> None:
+            run().float().sum().backward()
+
+        for what, work in (("inference", infer), ("training", train)):
+            with FlopCounterMode(display=False) as counter:
+                work()
+            reached = counter.get_total_flops() / seconds(work, device)
+            rows.append([what, name, f"{reached / 1e9:.0f}", f"{limit / 1e9:.0f}", f"{reached / limit:.0%}"])
+    where = torch.cuda.get_device_name() if device == "cuda" else processor()
+    kept = {
+        "title": "Encoder against the limit of the machine",
+        "command": "python benchmarks/flops.py",
+        "note": f"all-MiniLM-L6-v2, 32 rows of 32 pieces; the limit is a product of 2048 x 2048. {where}, one thread.",
+        "columns": ["what", "arithmetic", "encoder, GFLOP/s", "matrix product, GFLOP/s", "share"],
+        "rows": rows,
+    }
+    target = ROOT / "results" / "benchmarks" / f"flops{'-gpu' * (device == 'cuda')}.extra.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    print(*rows, sep="\n")
+
+
+if __name__ == "__main__":
+    main()

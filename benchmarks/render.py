@@ -1,0 +1,110 @@
+"""Write ``docs/performance.md`` from ``results/benchmarks/*.json``; ``--check`` says whether it is up to date."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "benchmarks")]
+
+from claims import CLAIMS  # noqa: E402
+
+TARGET = ROOT / "docs" / "performance.md"
+RESULTS = ROOT / "results" / "benchmarks"
+
+
+def main() -> int:
+    """Write or compare."""
+    text = page()
+    if "--check" in sys.argv:
+        return 0 if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == text else 1
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+def page() -> str:
+    """The whole document."""
+    parts = [(ROOT / "benchmarks" / "performance.md.in").read_text(encoding="utf-8").rstrip()]
+    missed = []
+    for name in CLAIMS:
+        path = RESULTS / f"{name}.json"
+        if path.is_file():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            parts.append(section(name, kept))
+            missed += missed_rows(kept)
+    parts += extra_sections()
+    intro = "Missed goals:\n\n" + "\n".join(missed) if missed else "No goal is missed."
+    return parts[0].replace("MISSED", intro) + "\n\n" + "\n\n".join(parts[1:]) + "\n"
+
+
+def section(name: str, kept: dict[str, Any]) -> str:
+    """One benchmark."""
+    lines = [
+        f"## {name.replace('_', ' ').capitalize()}",
+        "",
+        f"`{kept['command']}`, {kept['processor']}, {kept['threads']} thread, {kept['repetitions']} repetitions in turns",
+        "",
+        "| what | ours | words/s | peer | words/s | ratio | goal |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for case in kept["cases"]:
+        for pair in case["ratios"]:
+            ours, peer = case["systems"][pair["ours"]], case["systems"][pair["peer"]]
+            goal = "" if pair["goal"] is None else f"{pair['goal']:g}"
+            ratio = f"{pair['ratio']:.2f}"
+            if pair["goal"] is not None:
+                ratio = f"**{ratio}**" if pair["ratio"] >= pair["goal"] else f"{ratio} (missed)"
+            cells = [
+                case["title"],
+                named(pair["ours"], ours),
+                rate(ours),
+                named(pair["peer"], peer),
+                rate(peer),
+                ratio,
+                goal,
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    found: dict[str, str] = {}
+    for case in kept["cases"]:
+        for system in case["systems"].values():
+            found |= system["versions"]
+    lines += ["", "Versions: " + ", ".join(f"{package} {version}" for package, version in sorted(found.items()))]
+    return "\n".join(lines)
+
+
+def named(name: str, system: dict[str, Any]) -> str:
+    """The system, with its test F1 where it tells one."""
+    return f"{name}, test F1 {system['f1']:.4f}" if "f1" in system else name
+
+
+def rate(system: dict[str, Any]) -> str:
+    """Words per second."""
+    return f"{system['words_per_second']:,.0f}"
+
+
+def missed_rows(kept: dict[str, Any]) -> list[str]:
+    """A line for each goal that is not reached."""
+    return [
+        f"- {case['title']}: {pair['ours']} is {pair['ratio']:.2f} times {pair['peer']}, the goal is {pair['goal']:g}"
+        for case in kept["cases"]
+        for pair in case["ratios"]
+        if pair["goal"] is not None and pair["ratio"] < pair["goal"]
+    ]
+
+
+def extra_sections() -> list[str]:
+    """Trained peers, accuracy of the CRF, share of the machine, prediction of a large file, GPU."""
+    found = []
+    for path in sorted(RESULTS.glob("*.extra.json")):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        rows = [f"| {' | '.join(str(cell) for cell in row)} |" for row in [kept["columns"], *kept["rows"]]]
+        rows.insert(1, "|" + "---|" * len(kept["columns"]))
+        found.append("\n".join([f"## {kept['title']}", "", f"`{kept['command']}`. {kept['note']}", "", *rows]))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
