@@ -45,7 +45,7 @@ def section(name: str, kept: dict[str, Any]) -> str:
     lines = [
         f"## {name.replace('_', ' ').capitalize()}",
         "",
-        f"`{kept['command']}`, {kept['processor']}, {kept['threads']} thread, {kept['repetitions']} repetitions in turns",
+        f"`{kept['command']}`, {kept['processor']}, {kept['threads']} thread, {kept['repetitions']} rounds in turns",
         "",
         "| what | ours | words/s | peer | words/s | ratio | goal |",
         "|---|---|---|---|---|---|---|",
