@@ -83,7 +83,7 @@ def crf(setting: Setting) -> list[Case]:
 
 
 def finetuning(setting: Setting) -> list[Case]:
-    steps = 4 if setting.short else 40
+    steps = 4 if setting.short else 15
     config = "configs/bert_crf.yaml" if setting.short else "configs/conll2003/minilm_crf.yaml"
     options = {"task": "train", "config": config, "train": setting.train, "steps": steps, "overrides": []}
     ours = {"this project": System("ours.py", options)}
@@ -144,35 +144,40 @@ def bilstm_tagging(setting: Setting) -> list[Case]:
 
 
 def encoder_tagging(setting: Setting) -> list[Case]:
-    limit = 300 if setting.short else None
-    options = {"task": "tag", "run": setting.model("minilm_crf"), "test": setting.test}
-    ours = {"this project": System("ours.py", options | {"limit": 300 if setting.short else None})}
+    limit = 300 if setting.short else 1000
+    options = {"task": "tag", "run": setting.model("minilm_crf"), "test": setting.test, "limit": limit}
+    ours = {"this project": System("ours.py", options)}
     peers = {}
     for size in (8,) if setting.short else (1, 8, 32, 128):
         options = {"task": "tag", "model": setting.model("hf"), "test": setting.test, "batch": size, "limit": limit}
         name = f"pipeline, batches of {size}"
         peers[name] = System("hf.py", options, "main" if setting.short else "hf")
     if not setting.short:
-        options = {"task": "tag-untrained", "model": setting.encoder, "test": setting.test, "limit": 1000}
+        options = {"task": "tag-untrained", "model": setting.encoder, "test": setting.test, "limit": limit}
         peers["Flair over the same encoder"] = System("flair_tagger.py", options, "flair")
-    return [Case("tagging CoNLL-2003 test with the bundled encoder", ours, peers, {"this project": 2.5})]
+    return [
+        Case("tagging 1,000 sentences of CoNLL-2003 test with the bundled encoder", ours, peers, {"this project": 2.5})
+    ]
 
 
 def scoring(setting: Setting) -> list[Case]:
     options = {"gold": setting.train, "times": 1 if setting.short else 5}
     ours = {"this project": System("ours.py", {"task": "score", **options})}
     peers = {"seqeval": System("seqeval_scores.py", options)}
-    return [Case("scoring lists of tags", ours, peers, {"this project": 5.0}, equal_results=True)]
+    return [Case("scoring lists of 1,000,000 tags", ours, peers, {"this project": 5.0}, equal_results=True)]
 
 
 def reading(setting: Setting) -> list[Case]:
     config = "configs/bert_crf.yaml"
-    ours = {"this project": System("ours.py", {"task": "read", "config": config, "train": setting.train})}
-    options = {"train": setting.train, "model": setting.encoder}
+    times = 1 if setting.short else 5
+    ours = {
+        "this project": System("ours.py", {"task": "read", "config": config, "train": setting.train, "times": times})
+    }
+    options = {"train": setting.train, "model": setting.encoder, "times": times}
     peers = {
         "datasets, tokenised as run_ner does": System("hf_datasets.py", options, "main" if setting.short else "hf")
     }
-    return [Case("from a column file to the tensors of all batches", ours, peers, {"this project": 3.0})]
+    return [Case("from 1,000,000 lines of columns to the tensors of all batches", ours, peers, {"this project": 3.0})]
 
 
 def startup(setting: Setting) -> list[Case]:

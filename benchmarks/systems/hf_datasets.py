@@ -14,10 +14,11 @@ torch.set_num_threads(1)
 datasets.disable_progress_bars()
 
 
-def prepare(train: str, model: str, batch: int = 32) -> Any:
+def prepare(train: str, model: str, times: int, batch: int = 32) -> Any:
     """From the file to the tensors of all batches of an epoch, in random order."""
     from transformers import AutoTokenizer, DataCollatorForTokenClassification
 
+    train = worker.repeated(train, times)
     tokenizer = AutoTokenizer.from_pretrained(model)
     collate = DataCollatorForTokenClassification(tokenizer)
 

@@ -74,7 +74,7 @@ def prepare_tagging(
     changed = {"ahead": 0} if batch is None else {"ahead": 0, "unit": "sentences", "size": batch}
     tagger.config = tagger.config.model_copy(update={"batch": tagger.config.batch.model_copy(update=changed)})
     form = component("formats", "conll")
-    documents = list(form.read(test, form.Config(), "space"))[:limit]
+    documents = _first(list(form.read(test, form.Config(), "space")), limit)
     words = sum(len(example.words) for document in documents for example in document.examples)
 
     def repeat() -> dict[str, Any]:
@@ -108,9 +108,9 @@ def prepare_scoring(gold: str, times: int, limit: int | None = None) -> Any:
     return repeat
 
 
-def prepare_reading(train: str, config: str) -> Any:
+def prepare_reading(train: str, config: str, times: int) -> Any:
     """From the file to the tensors of all batches of an epoch."""
-    configuration = _configuration(config, train, [])
+    configuration = _configuration(config, worker.repeated(train, times), [])
     model = build(configuration, _read(configuration)[:50])
 
     def repeat() -> dict[str, Any]:
@@ -125,6 +125,19 @@ def prepare_reading(train: str, config: str) -> Any:
         return {"words": words}
 
     return repeat
+
+
+def _first(documents: list[Document], limit: int | None) -> list[Document]:
+    """The first sentences, in their documents."""
+    found = []
+    for document in documents:
+        found.append(document)
+        if limit is not None:
+            document.examples = document.examples[:limit]
+            limit -= len(document.examples)
+            if limit == 0:
+                break
+    return found
 
 
 def _collated(

@@ -6,9 +6,11 @@ line of JSON. What libraries print goes to standard error.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
@@ -97,3 +99,16 @@ def tag_lists(path: str, times: int, limit: int | None = None) -> tuple[list[lis
                 found[position] = labels[number % len(labels)]
         predicted.append(found)
     return gold, predicted
+
+
+def repeated(path: str, times: int) -> str:
+    """A file with the lines of another several times; it goes away with the process."""
+    with open(path, encoding="utf-8") as source:
+        text = source.read().rstrip("\n") + "\n\n"
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    target = os.path.join(folder.name, "repeated.txt")
+    with open(target, "w", encoding="utf-8") as file:
+        for _ in range(times):
+            file.write(text)
+    return target

@@ -57,7 +57,11 @@ def choose(kernel: Kernel, device: torch.device) -> Kernel:
 
 @cache
 def _machine(kernel: Kernel, device: torch.device) -> ModuleType:
-    return importlib.import_module(f"ner.kernels.{_MODULES[choose(kernel, device)][0]}")
+    chosen = choose(kernel, device)
+    try:
+        return importlib.import_module(f"ner.kernels.{_MODULES[chosen][0]}")
+    except ImportError as error:
+        raise ImportError(f"the kernel {chosen} cannot be loaded ({error}); set decoder.kernel=plain") from error
 
 
 def compress(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,7 +119,7 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "a
         BadExample: As :func:`log_likelihood`.
     """
     packed = _front(mask, emissions)
-    if kernel == "auto" and mask.numel() <= FEW_WORDS and "numba" not in sys.modules:
+    if kernel == "auto" and mask.device.type == "cpu" and mask.numel() <= FEW_WORDS and "numba" not in sys.modules:
         kernel = "plain"  # the same tags, sooner than Numba is loaded
     path, score = _machine(kernel, emissions.device).viterbi(packed.emissions, packed.lengths, chain)
     if emissions.device.type != "cuda":
@@ -277,15 +281,15 @@ class _LogLikelihood(torch.autograd.Function):
     ) -> Tensor:
         chain = Chain(first, transitions, last, *allowed)
         passed = machine.forward(emissions, lengths, chain, any(ctx.needs_input_grad))
-        ctx.save_for_backward(emissions, tags, lengths)
-        ctx.machine, ctx.chain, ctx.passed = machine, chain, passed
+        ctx.save_for_backward(emissions, tags, lengths, first, transitions, last)
+        ctx.machine, ctx.allowed, ctx.passed = machine, allowed, passed
         score = machine.path_score(emissions, tags, lengths, chain)
         return (score - passed.log_partition).to(torch.promote_types(emissions.dtype, torch.float32))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        emissions, tags, lengths = ctx.saved_tensors
-        chain: Chain = ctx.chain
+        emissions, tags, lengths, *scored = ctx.saved_tensors
+        chain = Chain(*scored, *ctx.allowed)
         unary, pairs = ctx.machine.backward(emissions, lengths, chain, ctx.passed)
         found = ctx.machine.gradients(unary, pairs, tags, lengths, gradients[0], emissions.dtype)
         scores = (gradient.to(score) for gradient, score in zip(found[1:], chain[:3], strict=True))
