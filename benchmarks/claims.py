@@ -83,7 +83,7 @@ def crf(setting: Setting) -> list[Case]:
 
 
 def finetuning(setting: Setting) -> list[Case]:
-    steps = 4 if setting.short else 15
+    steps = 6 if setting.short else 50
     config = "configs/bert_crf.yaml" if setting.short else "configs/conll2003/minilm_crf.yaml"
     options = {"task": "train", "config": config, "train": setting.train, "steps": steps, "overrides": []}
     ours = {"this project": System("ours.py", options)}
@@ -129,7 +129,7 @@ def bilstm_training(setting: Setting) -> list[Case]:
 def bilstm_tagging(setting: Setting) -> list[Case]:
     ours = {
         "this project": System(
-            "ours.py", {"task": "tag", "run": setting.model("bilstm_crf"), "test": setting.test, "batch": 128}
+            "ours.py", {"task": "tag", "run": setting.model("bilstm_crf"), "test": setting.test, "batch": 64}
         )
     }
     options = {"model": setting.model("spacy") + "/model-best", "test": setting.test}

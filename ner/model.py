@@ -70,16 +70,7 @@ class Model(nn.Module):
 
     def answer(self, examples: Sequence[Example], annotations: Sequence[Annotation]) -> list[Example]:
         """Examples in units with the decoder's answers in place of the gold ones."""
-        return [
-            replace(
-                example,
-                spans=annotation.spans,
-                tags=annotation.tags,
-                labels=annotation.labels,
-                answers=annotation.answers,
-            )
-            for example, annotation in zip(examples, annotations, strict=True)
-        ]
+        return [example.answered(annotation) for example, annotation in zip(examples, annotations, strict=True)]
 
     def kernel(self, device: torch.device) -> str:
         """What finds the best tags on a device, see ``ner.kernels.crf``; empty where nothing has to be found.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from ner.types import Example, Span
@@ -49,6 +50,7 @@ _STOPS = frozenset("ESLU")
 PREFIXES = frozenset("BIMESLU")
 
 
+@lru_cache(4096)
 def split(tag: str) -> tuple[str, str]:
     """Prefix and label: ``B-PER`` -> ``("B", "PER")``; ``O`` -> ``("O", "")``. The label may hold hyphens itself."""
     prefix, _, label = tag.partition("-")
@@ -73,12 +75,15 @@ def decode(tags: Sequence[str], strict: bool = False) -> list[Span]:
     spans: list[Span] = []
     start, label, open_ = 0, "", False
     for position, tag in enumerate(tags):
+        if tag == OUTSIDE:
+            if open_:
+                spans.append(Span(start, position, label))
+                open_ = False
+            continue
         prefix, this = split(tag)
-        if open_ and (tag == OUTSIDE or prefix in _STARTS or this != label):
+        if open_ and (prefix in _STARTS or this != label):
             spans.append(Span(start, position, label))
             open_ = False
-        if tag == OUTSIDE:
-            continue
         if not open_:
             start, label, open_ = position, this, True
         if prefix in _STOPS:
@@ -203,7 +208,7 @@ class TagSet:
     def read(self, ids: Sequence[int]) -> tuple[list[str], list[Span]]:
         """BIO or plain tags, and spans, of decoded ids. BIO tags come as decoded, unrepaired."""
         tags = [self.names[position] for position in ids]
-        if self.scheme == PLAIN:
+        if self.scheme == PLAIN or not any(ids):  # of O alone, which is the first tag
             return tags, []
         spans = decode(tags)
         return (tags if self.scheme == "bio" else encode(spans, len(tags))), spans

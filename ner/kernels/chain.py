@@ -8,7 +8,7 @@
 - ``viterbi(emissions, lengths, chain) -> (tags, score)``: ``(S, W)``, 0 on padding, and ``(S,)``,
 - ``path_score(emissions, tags, lengths, chain) -> (S,)``: of given tags, -inf where they take a forbidden step,
 - ``gradients(unary, pairs, tags, lengths, weight, dtype)``: of ``weight (S,)`` times the log-likelihood of tags, by
-  the emissions (in ``dtype``), first, transitions and last,
+  the emissions (in ``dtype``), first, transitions and last; it may use up ``unary`` and ``pairs``,
 
 with equal numbers. ``emissions`` is ``(S, W, K)`` in any float dtype, ``lengths`` ``(S,)``: the words of a sentence
 come first, what stands behind them may be anything. Sums are taken in float64 where the device has it: probabilities

@@ -290,7 +290,10 @@ class _LogLikelihood(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         emissions, tags, lengths, *scored = ctx.saved_tensors
         chain = Chain(*scored, *ctx.allowed)
-        unary, pairs = ctx.machine.backward(emissions, lengths, chain, ctx.passed)
+        passed, ctx.passed = ctx.passed, None  # which is used up; asked again, it is computed again
+        if passed is None:
+            passed = ctx.machine.forward(emissions, lengths, chain)
+        unary, pairs = ctx.machine.backward(emissions, lengths, chain, passed)
         found = ctx.machine.gradients(unary, pairs, tags, lengths, gradients[0], emissions.dtype)
         scores = (gradient.to(score) for gradient, score in zip(found[1:], chain[:3], strict=True))
         return found[0], None, None, None, *scores, None, None, None

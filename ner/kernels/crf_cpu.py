@@ -78,11 +78,10 @@ def gradients(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See ``ner.kernels.chain``."""
     num_tags = pairs.shape[1]
-    to_emissions = torch.empty(unary.shape, dtype=torch.promote_types(dtype, torch.float32))
     first, transitions, last = np.zeros(num_tags), np.zeros((num_tags, num_tags)), np.zeros(num_tags)
     rows = (unary.numpy(), pairs.numpy(), tags.numpy(), lengths.numpy(), weight.double().contiguous().numpy())
-    _gradients(*rows, to_emissions.numpy(), first, transitions, last)
-    return to_emissions.to(dtype), torch.from_numpy(first), torch.from_numpy(transitions), torch.from_numpy(last)
+    _gradients(*rows, first, transitions, last)
+    return unary.to(dtype), torch.from_numpy(first), torch.from_numpy(transitions), torch.from_numpy(last)
 
 
 def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
@@ -369,25 +368,25 @@ def _path_score(emissions, tags, lengths, first, transitions, last, allowed_firs
 
 
 @_compile
-def _gradients(unary, pairs, tags, lengths, weights, to_emissions, first, transitions, last):
-    """Fill the last four arguments, of which the last three begin at 0."""
+def _gradients(unary, pairs, tags, lengths, weights, first, transitions, last):
+    """Fill the last three arguments, which begin at 0, and turn ``unary`` into the gradient by the emissions."""
     size, words, num_tags = unary.shape
     for row in range(size):
         weight, length = weights[row], lengths[row]
-        for word in range(words):
-            for tag in range(num_tags):
-                to_emissions[row, word, tag] = -weight * unary[row, word, tag]
-        for tag in range(num_tags):
-            for following in range(num_tags):
-                transitions[tag, following] -= weight * pairs[row, tag, following]
-        for word in range(length):
-            tag = tags[row, word]
-            to_emissions[row, word, tag] = weight * (1.0 - unary[row, word, tag])
-            if word:
-                transitions[tags[row, word - 1], tag] += weight
         if length:
             for tag in range(num_tags):
                 first[tag] -= weight * unary[row, 0, tag]
                 last[tag] -= weight * unary[row, length - 1, tag]
             first[tags[row, 0]] += weight
             last[tags[row, length - 1]] += weight
+        places = unary[row].reshape(words * num_tags)
+        for place in range(words * num_tags):  # one loop, so that it becomes one of vectors
+            places[place] *= -weight
+        for tag in range(num_tags):
+            for following in range(num_tags):
+                transitions[tag, following] -= weight * pairs[row, tag, following]
+        for word in range(length):
+            tag = tags[row, word]
+            unary[row, word, tag] += weight
+            if word:
+                transitions[tags[row, word - 1], tag] += weight

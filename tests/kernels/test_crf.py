@@ -370,6 +370,16 @@ def test_runs_are_reproducible_bit_by_bit(kernel: crf.Kernel) -> None:
     assert all(a.equal(b) for run in runs[1:] for a, b in zip(run, runs[0], strict=True))
 
 
+@kernels
+def test_the_gradient_may_be_asked_for_twice(kernel: crf.Kernel) -> None:
+    torch.manual_seed(7)
+    chain, emissions = random_chain(4), torch.randn(3, 6, 4, requires_grad=True)
+    mask, tags = random_mask([6, 2, 5]), torch.randint(0, 4, (3, 6))
+    found = crf.log_likelihood(emissions, tags, mask, chain, kernel)
+    once, twice = (torch.autograd.grad(found.sum(), emissions, retain_graph=True)[0] for _ in range(2))
+    torch.testing.assert_close(once, twice, rtol=0, atol=0)
+
+
 def nodes(tensor: Tensor) -> int:
     seen, waiting = set(), [tensor.grad_fn]
     while waiting:
