@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -14,6 +15,11 @@ from typing import IO, Any, BinaryIO
 from ner.types import InputError
 
 MANIFEST = "manifest.json"
+
+BLOCK = 1 << 18
+"""Bytes that are decoded at once."""
+BYTE_BY_BYTE = ("utf-8", "ascii", "iso8859-1")
+"""Encodings in which a line may be decoded with its neighbours: no byte of a line means anything to another."""
 
 
 def open_bytes(path: str) -> BinaryIO:
@@ -40,9 +46,34 @@ def decoded_lines(path: str, encoding: str = "utf-8") -> Iterator[tuple[int, str
         yield from decode_lines(file, path, encoding)
 
 
-def decode_lines(lines: Iterable[bytes], path: str, encoding: str) -> Iterator[tuple[int, str]]:
-    """The same for lines of bytes; ``path`` is for messages."""
-    for number, line in enumerate(lines, start=1):
+def decoded_blocks(file: BinaryIO, path: str, encoding: str = "utf-8") -> Iterator[list[str]]:
+    """The same lines, some thousands at once, which is faster; ``path`` is for messages."""
+    try:
+        together = codecs.lookup(encoding).name in BYTE_BY_BYTE
+    except LookupError:
+        together = False  # said below
+    number = 1
+    while lines := file.readlines(BLOCK):
+        block = _decoded_together(lines, encoding) if together else None
+        if block is None:
+            block = [line for _, line in decode_lines(lines, path, encoding, number)]
+        yield block
+        number += len(block)
+
+
+def _decoded_together(lines: list[bytes], encoding: str) -> list[str] | None:
+    """Lines, or None if one of them cannot be decoded."""
+    try:
+        parts = b"".join(lines).decode(encoding).split("\n")
+    except UnicodeDecodeError:
+        return None
+    rest = parts.pop()
+    return [f"{part}\n" for part in parts] + ([rest] if rest else [])
+
+
+def decode_lines(lines: Iterable[bytes], path: str, encoding: str, start: int = 1) -> Iterator[tuple[int, str]]:
+    """The same for lines of bytes of which the first has the number ``start``."""
+    for number, line in enumerate(lines, start):
         try:
             yield number, line.decode(encoding)
         except LookupError:

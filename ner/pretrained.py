@@ -147,12 +147,14 @@ class WordTokenizer:
 
     def pieces(self, words: Sequence[str]) -> list[list[int]]:
         """Piece ids of each word. Words that the tokenizer swallows (zero-width space ...) have an empty list."""
-        missing = [word for word in dict.fromkeys(words) if word not in self._cache]
-        if missing:
-            if len(self._cache) + len(missing) > self.cache_size:
-                self._cache.clear()
-                missing = list(dict.fromkeys(words))
-            self._cache.update(zip(missing, self._call(missing, False), strict=True))
+        try:
+            return [self._cache[word] for word in words]
+        except KeyError:
+            missing = [word for word in dict.fromkeys(words) if word not in self._cache]
+        if len(self._cache) + len(missing) > self.cache_size:
+            self._cache.clear()
+            missing = list(dict.fromkeys(words))
+        self._cache.update(zip(missing, self._call(missing, False), strict=True))
         return [self._cache[word] for word in words]
 
     def strings(self, ids: Iterable[int]) -> list[str]:

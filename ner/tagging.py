@@ -59,9 +59,9 @@ class TagDecoder(nn.Module):
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """``tags (S, W)``, ``IGNORED`` where the tag is unknown; the loss is summed over the other words."""
         rows = [self.target(example) for example in examples]
-        tags = torch.full((len(rows), max(map(len, rows), default=0)), IGNORED)
-        for position, row in enumerate(rows):
-            tags[position, : len(row)] = torch.tensor(row, dtype=torch.long)
+        width = max(map(len, rows), default=0)
+        padded = [row + [IGNORED] * (width - len(row)) for row in rows]
+        tags = torch.tensor(padded, dtype=torch.long).view(len(rows), width)
         return {"tags": tags}, {"tags": int((tags != IGNORED).sum())}
 
     def forward(self, encoding: Encoding) -> Scores:

@@ -202,6 +202,8 @@ class TagSet:
         if example.tags is None:
             return [unknown] * len(example.words)
         plain = self.scheme == PLAIN
+        if not plain and not example.spans:
+            return [self.ids[OUTSIDE]] * len(example.words)
         tags = example.tags if plain else encode(example.spans, len(example.words), self.scheme)
         return [self.ids.get(tag, unknown) for tag in tags]
 

@@ -81,11 +81,21 @@ class Example:
 
     def answered(self, annotation: Annotation) -> Example:
         """The same example with the answers of a decoder in place of its own."""
-        answers = (annotation.spans, annotation.tags, annotation.labels, annotation.answers)
-        source = (self.query_length, self.pieces, self.source, self.line, self.rows)
-        return Example(
-            self.words, *answers, self.text, self.offsets, self.fields, *source
-        )  # replace() takes thrice as long
+        return Example(  # several times as fast as dataclasses.replace
+            self.words,
+            annotation.spans,
+            annotation.tags,
+            annotation.labels,
+            annotation.answers,
+            self.text,
+            self.offsets,
+            self.fields,
+            self.query_length,
+            self.pieces,
+            self.source,
+            self.line,
+            self.rows,
+        )
 
     def entities(self) -> list[dict[str, Any]]:
         """The spans as plain dictionaries: characters when the example has a text, otherwise words."""

@@ -41,8 +41,8 @@ def prepare_training(model: str, train: str, steps: int, group: bool, batch: int
     return repeat
 
 
-def prepare_tagging(model: str, test: str, batch: int, limit: int | None = None) -> Any:
-    """The pipeline over the texts of the sentences; longest first, which spares it most of the padding."""
+def prepare_tagging(model: str, test: str, batch: int, limit: int | None = None, by_length: bool = False) -> Any:
+    """The pipeline over the texts of the sentences, as they come or, which spares it padding, longest first."""
     from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
     network = AutoModelForTokenClassification.from_pretrained(model)
@@ -53,7 +53,9 @@ def prepare_tagging(model: str, test: str, batch: int, limit: int | None = None)
     words = sum(len(words) for words, _ in sentences)
 
     def repeat() -> dict[str, Any]:
-        texts = sorted((" ".join(words) for words, _ in sentences), key=len, reverse=True)
+        texts = [" ".join(words) for words, _ in sentences]
+        if by_length:
+            texts.sort(key=len, reverse=True)
         with torch.inference_mode():
             found = tagger(texts, batch_size=batch)
         return {"words": words, "entities": sum(map(len, found))}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import worker
 
-from ner import batching, runtime, training
+from ner import batching, cli, runtime, training
 from ner.config import RunConfig, component
 from ner.config_file import load_config
 from ner.metrics import entity
@@ -115,13 +115,12 @@ def prepare_reading(train: str, config: str, times: int) -> Any:
 
     def repeat() -> dict[str, Any]:
         model.encoder.tokenizer._cache.clear()
-        documents = _read(configuration)
-        split = [model.split(document) for document in documents]
-        groups = batching.plan(split, model.encoder.plan, configuration.batch.size)
+        with cli.loading():  # as the command does
+            documents = _read(configuration)
+            split = [model.split(document) for document in documents]
+            groups = batching.plan(split, model.encoder.plan, configuration.batch.size)
         batches = batching.epoch_batches(groups, "sentences", configuration.batch.size, 1, 0)
-        words = 0
-        for batch in _collated(model, split, groups, batches):
-            words += int(batch.inputs["mask"].sum())
+        words = sum(int(batch.inputs["mask"].sum()) for batch in _collated(model, split, groups, batches))
         return {"words": words}
 
     return repeat

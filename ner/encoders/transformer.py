@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -124,7 +125,9 @@ class TransformerEncoder(nn.Module):
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
         """Sentences one by one or packed into rows; the cost counts pieces, special ones and overlaps included."""
-        lengths = [[len(word) for word in self._pieces(example)] for example in document.examples]
+        if len(document.examples) > 1:  # new words of a document go through the tokenizer together
+            self.tokenizer.pieces([w for e in document.examples if e.pieces is None for w in e.words])
+        lengths = [self._pieces(example)[1] for example in document.examples]
         sums = [sum(words) for words in lengths]
         if self.windows.unit == "document" and not any(example.query_length for example in document.examples):
             groups = pack(sums, self.capacity, limit)
@@ -146,46 +149,49 @@ class TransformerEncoder(nn.Module):
     ) -> dict[str, Tensor]:
         """See the class."""
         examples = [example for group in groups for example in group]
-        width = max((len(example.words) for example in examples), default=0)
-        mask = np.zeros((len(examples), width), dtype=bool)
         rows: list[list[int]] = []
-        reads: list[list[tuple[int, int, int]]] = []  # of each example, of each word: row, first piece, past the last
         example_rows: list[list[int]] = []
+        sizes: list[int] = []  # pieces of each word of the batch,
+        owner: list[int] = []  # the row in which it is read,
+        anchor: list[int] = []  # and the word with which that row begins
         for group in groups:
-            begin = len(rows)
-            found, group_reads = self._rows(group)
-            rows += found
-            position = 0
+            words: list[list[int]] = []
+            own: list[int] = []
             for example in group:
-                own = group_reads[position : position + len(example.words)]
-                mask[len(reads), : len(own)] = True
-                reads.append([(begin + row, start, stop) for row, start, stop in own])
-                used = sorted({row for row, _, _ in reads[-1]}) or [begin]
-                example_rows.append(used if len(group) == 1 else [])
-                position += len(example.words)
+                pieces_of_words, counted = self._pieces(example)
+                words += pieces_of_words
+                own += counted
+            cuts = cut(own, self.capacity, self.overlap) if sum(own) > self.capacity else [(0, len(words))]
+            reads = owners(own, cuts)
+            if len(group) == 1:
+                example_rows.append(sorted({len(rows) + read for read in reads}) or [len(rows)])
+            owner += [len(rows) + read for read in reads]
+            anchor += [len(sizes) + cuts[read][0] for read in reads]
+            for start, stop in cuts:
+                row = [*self.tokenizer.prefix, *chain.from_iterable(words[start:stop]), *self.tokenizer.suffix]
+                rows.append(row or [self.tokenizer.unknown])  # no model reads an empty row
+            sizes += own
         longest = max((len(row) for row in rows), default=0)
         pieces = np.full((len(rows), longest), self.tokenizer.padding, dtype=np.int64)
-        piece_mask = np.zeros((len(rows), longest), dtype=bool)
         for number, ids in enumerate(rows):
             pieces[number, : len(ids)] = ids
-            piece_mask[number, : len(ids)] = True
-        word_pieces: list[int] = []
-        word_starts = np.zeros(len(examples) * width, dtype=np.int64)
-        for number, own in enumerate(reads):
-            for word in range(width):
-                word_starts[number * width + word] = len(word_pieces)
-                if word < len(own):
-                    row, start, stop = own[word]
-                    word_pieces.extend(range(row * longest + start, row * longest + stop))
+        piece_mask = np.arange(longest) < np.array([len(row) for row in rows], dtype=np.int64)[:, None]
+        lengths = np.array([len(example.words) for example in examples], dtype=np.int64)
+        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+        begin, count = self._read_pieces(np.array(sizes, dtype=np.int64), np.array(anchor, dtype=np.int64))
+        counts = np.zeros(mask.size, dtype=np.int64)  # pieces that each word is read from, none for padding
+        counts[mask.ravel()] = count
+        first = np.repeat(np.array(owner, dtype=np.int64) * longest + begin, count)
+        offsets = np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count)
         tensors = {
             "pieces": torch.from_numpy(pieces),
             "piece_mask": torch.from_numpy(piece_mask),
-            "word_pieces": torch.tensor(word_pieces, dtype=torch.long),
-            "word_starts": torch.from_numpy(word_starts),
+            "word_pieces": torch.from_numpy(first + offsets),
+            "word_starts": torch.from_numpy(np.cumsum(counts) - counts),
             "mask": torch.from_numpy(mask),
             "query_lengths": torch.tensor([example.query_length for example in examples], dtype=torch.long),
         }
-        if example_rows and all(example_rows):
+        if example_rows and len(example_rows) == len(groups):
             starts = np.cumsum([0, *(len(used) for used in example_rows)])[:-1]
             tensors["rows"] = torch.tensor([row for used in example_rows for row in used], dtype=torch.long)
             tensors["row_starts"] = torch.tensor(starts, dtype=torch.long)
@@ -215,37 +221,26 @@ class TransformerEncoder(nn.Module):
             return torch.zeros((0, 0, self.width), device=pieces.device)
         return found[0] if len(found) == 1 else torch.cat(found)
 
-    def _pieces(self, example: Example) -> list[list[int]]:
-        """Piece ids of each word, at least one and at most a window full."""
+    def _pieces(self, example: Example) -> tuple[list[list[int]], list[int]]:
+        """Piece ids of each word, at least one and at most a window full, and how many there are."""
         if example.pieces is not None:
-            return [[piece] for piece in example.pieces]
-        unknown = [self.tokenizer.unknown]
-        return [ids[: self.capacity] or unknown for ids in self.tokenizer.pieces(example.words)]
+            return [[piece] for piece in example.pieces], [1] * len(example.pieces)
+        found = self.tokenizer.pieces(example.words)
+        sizes = list(map(len, found))
+        if sizes and not 0 < min(sizes) <= max(sizes) <= self.capacity:
+            found = [ids[: self.capacity] or [self.tokenizer.unknown] for ids in found]
+            sizes = list(map(len, found))
+        return found, sizes
 
-    def _rows(self, group: Sequence[Example]) -> tuple[list[list[int]], list[tuple[int, int, int]]]:
-        """Rows of piece ids for one group, and for each word the row, the first piece to read and past the last."""
-        words = [ids for example in group for ids in self._pieces(example)]
-        lengths = [len(ids) for ids in words]
-        cuts = cut(lengths, self.capacity, self.overlap) or [(0, 0)]
-        rows, places = [], []
-        for start, stop in cuts:
-            row = list(self.tokenizer.prefix)
-            begins = []
-            for ids in words[start:stop]:
-                begins.append(len(row))
-                row += ids
-            rows.append(row + self.tokenizer.suffix or [self.tokenizer.unknown])  # no model reads an empty row
-            places.append(begins)
-        reads = []
-        for word, owner in enumerate(owners(lengths, cuts)):
-            begin = places[owner][word - cuts[owner][0]]
-            end = begin + lengths[word]
-            if self.config.pooling == "first":
-                end = begin + 1
-            elif self.config.pooling == "last":
-                begin = end - 1
-            reads.append((owner, begin, end))
-        return rows, reads
+    def _read_pieces(self, sizes: np.ndarray, anchor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of each word, the first piece to read in its row, and how many."""
+        before = np.cumsum(sizes) - sizes
+        begin = len(self.tokenizer.prefix) + before - before[anchor]
+        if self.config.pooling == "mean":
+            return begin, sizes
+        if self.config.pooling == "last":
+            begin = begin + sizes - 1
+        return begin, np.ones_like(sizes)
 
 
 def _positions(model: Any, tokenizer: WordTokenizer) -> int:

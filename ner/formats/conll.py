@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ner import files, tags
 from ner.contracts import Part
@@ -18,6 +18,9 @@ from ner.types import Document, Example, InputError
 DOCSTART = "-DOCSTART-"
 MOST_SENTENCES = 1000
 """A longer document is read in parts."""
+
+MOST_KEPT = 200_000
+"""Different lines whose columns are remembered."""
 
 extension = "conll"
 
@@ -48,32 +51,46 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
         InputError: With file and line, if a line lacks a column or has a tag that the scheme does not know, if a byte
             cannot be decoded, or if there is no sentence at all.
     """
-    lines = _lines(path, config.encoding)
-    tab, scheme, marked = _survey(lines(), config)
-    columns = _Columns(path, config, tab, scheme)
+    blocks = _blocks(path, config.encoding)
+    split = _Split(config)
+    scheme, marked = _survey(blocks(), split, config)
+    columns = _Columns(path, config, scheme)
+    fine: dict[str, list[str]] = {}  # lines that need no second check
     document = Document([], "0", path, scheme, [] if keep else None)
-    sentence: list[_Line] = []
-    number = sentences = 0
-    for line, raw in lines():
-        body = _body(line, raw)
-        is_blank = not body.strip(" \t")
-        is_mark = not is_blank and config.docstart == "document" and _is_mark(body)
-        if sentence and (is_blank or is_mark):
-            document.examples.append(columns.example(sentence))
-            sentence = []
-            sentences += 1
-        begins = is_mark or (not is_blank and not sentence and (not marked or len(document.examples) >= MOST_SENTENCES))
-        if begins and document.examples:
-            yield document
-            number += 1
-            document = Document([], str(number), path, scheme, [] if keep else None)
-        if document.lines is not None:
-            document.lines.append(raw)
-        if not (is_blank or is_mark):
-            row = len(document.lines) - 1 if document.lines is not None else None
-            sentence.append(_Line(line, row, columns.split(line, body)))
+    sentence: list[list[str]] = []
+    rows: list[int] = []
+    first = line = number = sentences = 0
+    for block in blocks():
+        for raw in block:
+            line += 1
+            cells = fine.get(raw)
+            if cells is None:
+                cells = split[raw if line > 1 else raw.removeprefix(_BYTE_ORDER_MARK)]
+                if cells:
+                    columns.check(line, raw, cells)
+                    if len(fine) < MOST_KEPT:
+                        fine[raw] = cells
+            if sentence and not cells:
+                document.examples.append(columns.example(sentence, first, rows))
+                sentence, rows = [], []
+                sentences += 1
+            begins = (
+                not sentence and (not marked or len(document.examples) >= MOST_SENTENCES) if cells else cells is None
+            )
+            if begins and document.examples:
+                yield document
+                number += 1
+                document = Document([], str(number), path, scheme, [] if keep else None)
+            if document.lines is not None:
+                document.lines.append(raw)
+            if cells:
+                if not sentence:
+                    first = line
+                if document.lines is not None:
+                    rows.append(len(document.lines) - 1)
+                sentence.append(cells)
     if sentence:
-        document.examples.append(columns.example(sentence))
+        document.examples.append(columns.example(sentence, first, rows))
         sentences += 1
     if not sentences:
         raise InputError(f"{path}: expected sentences, found an empty file")
@@ -81,97 +98,109 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
         yield document
 
 
-def _lines(path: str, encoding: str) -> Callable[[], Iterator[tuple[int, str]]]:
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+def _blocks(path: str, encoding: str) -> Callable[[], Iterator[list[str]]]:
     """A function that goes through the lines from the start each time; a pipe is read into memory first."""
-    if path != "-":
-        return lambda: files.decoded_lines(path, encoding)
-    data = files.open_bytes(path).read()
-    return lambda: files.decode_lines(io.BytesIO(data), path, encoding)
+    data = files.open_bytes(path).read() if path == "-" else None
+
+    def blocks() -> Iterator[list[str]]:
+        with io.BytesIO(data) if data is not None else files.open_bytes(path) as file:
+            yield from files.decoded_blocks(file, path, encoding)
+
+    return blocks
+
+
+class _Split(dict[str, "list[str] | None"]):
+    """Line -> its columns, none for a blank line, None for a document mark; most lines of a file occur many times."""
+
+    def __init__(self, config: Config) -> None:
+        self.marks = config.docstart == "document"
+        self.tab: bool | None = None if config.separator == "auto" else config.separator == "tab"
+
+    def __missing__(self, raw: str) -> list[str] | None:
+        body = raw.rstrip("\r\n")
+        found: list[str] | None
+        if not body.strip(" \t"):
+            found = []
+        elif self.marks and _is_mark(body):
+            found = None
+        else:
+            if self.tab is None:  # as the first word has it
+                self.tab = "\t" in body
+            found = body.split("\t") if self.tab else re.split("[ \t]+", body.strip(" \t"))
+        if len(self) >= MOST_KEPT:
+            self.clear()
+        self[raw] = found
+        return found
 
 
 def _is_mark(body: str) -> bool:
     return body.startswith(DOCSTART) and (len(body) == len(DOCSTART) or body[len(DOCSTART)] in " \t")
 
 
-def _body(line: int, raw: str) -> str:
-    """A line without its end, and the first without a byte-order mark."""
-    body = raw.rstrip("\r\n")
-    return body.removeprefix("\ufeff") if line == 1 else body
-
-
-def _cells(body: str, tab: bool) -> list[str]:
-    return body.split("\t") if tab else re.split("[ \t]+", body.strip(" \t"))
-
-
-def _survey(lines: Iterator[tuple[int, str]], config: Config) -> tuple[bool, str, bool]:
-    """Whether tabs separate, the scheme of the tags, whether documents are marked; errors in lines are named later."""
+def _survey(blocks: Iterator[list[str]], split: _Split, config: Config) -> tuple[str, bool]:
+    """The scheme of the tags, and whether documents are marked; errors in lines are named later."""
     detector = tags.Detector()
     sentence: list[str] = []
-    tab: bool | None = None if config.separator == "auto" else config.separator == "tab"
-    marked = False
-    for line, raw in lines:
-        body = _body(line, raw)
-        is_blank = not body.strip(" \t")
-        if is_blank or (config.docstart == "document" and _is_mark(body)):
-            marked = marked or not is_blank
-            detector.add(sentence)
-            sentence = []
-            continue
-        if tab is None:
-            tab = "\t" in body
-        if config.tag is not None:
-            cells = _cells(body, tab)
-            if -len(cells) <= config.tag < len(cells):
-                sentence.append(cells[config.tag])
+    marked, column = False, config.tag if config.scheme == "auto" else None
+    start = _BYTE_ORDER_MARK
+    for block in blocks:
+        for raw in block:
+            cells = split[raw.removeprefix(start) if start else raw]
+            start = ""
+            if not cells:
+                marked = marked or cells is None
+                if sentence:
+                    detector.add(sentence)
+                    sentence = []
+            elif column is not None and -len(cells) <= column < len(cells):
+                sentence.append(cells[column])
     detector.add(sentence)
-    return bool(tab), (detector.scheme if config.scheme == "auto" else config.scheme), marked
-
-
-class _Line(NamedTuple):
-    """A line with a word: its number in the file, its position in ``Document.lines``, its columns."""
-
-    number: int
-    row: int | None
-    cells: list[str]
+    return (detector.scheme if config.scheme == "auto" else config.scheme), marked
 
 
 class _Columns:
-    """Splits and checks the lines of one file."""
+    """Checks the lines of one file and makes sentences of them."""
 
-    def __init__(self, path: str, config: Config, tab: bool, scheme: str) -> None:
-        self.path, self.config, self.tab, self.scheme = path, config, tab, scheme
+    def __init__(self, path: str, config: Config, scheme: str) -> None:
+        self.path, self.config, self.scheme = path, config, scheme
         self.count: int | None = None
         needed = [column + 1 if column >= 0 else -column for column in (config.word, config.tag) if column is not None]
         self.needed = max(2 if config.tag is not None else 1, *needed)
         self.prefixes = tags.SCHEMES[scheme].prefixes | {"B"} if scheme in tags.SCHEMES else tags.PREFIXES
+        self.fine = {tags.OUTSIDE}  # tags that were checked
 
-    def split(self, line: int, body: str) -> list[str]:
-        """The columns of a line."""
-        cells = _cells(body, self.tab)
+    def check(self, line: int, raw: str, cells: list[str]) -> None:
+        """Refuse a line that lacks a column or has an unknown tag."""
         labelled = self.config.tag is not None  # then all lines must have the columns of the first
         expected = self.count if labelled and self.count is not None else self.needed
         if len(cells) < expected or (labelled and self.count is not None and len(cells) > expected):
+            body = raw.rstrip("\r\n").removeprefix(_BYTE_ORDER_MARK if line == 1 else "")
             raise InputError(f'{self.path}:{line}: expected {expected} columns, found {len(cells)} ("{body[:40]}")')
-        self.count = self.count or len(cells)
+        if self.count is None:
+            self.count = len(cells)
         if not cells[self.config.word]:
             raise InputError(f"{self.path}:{line}: expected a word in column {self.config.word}, found nothing")
-        if self.config.tag is not None and self.scheme != tags.PLAIN:
-            tag = cells[self.config.tag]
-            if not tags.is_valid(tag) or (tag != tags.OUTSIDE and tags.split(tag)[0] not in self.prefixes):
-                known = ", ".join(f"{prefix}-X" for prefix in sorted(self.prefixes))
-                raise InputError(
-                    f"{self.path}:{line}: expected O or one of {known}, found '{tag}'; "
-                    "set data.format.tag to the column of the tag, or data.format.scheme=none for plain tags"
-                )
-        return cells
+        if self.config.tag is not None and cells[self.config.tag] not in self.fine:
+            self._check_tag(line, cells[self.config.tag])
 
-    def example(self, sentence: Sequence[_Line]) -> Example:
-        """A sentence of split lines."""
-        words = [line.cells[self.config.word] for line in sentence]
-        rows = [line.row for line in sentence if line.row is not None]
-        example = Example(words, source=self.path, line=sentence[0].number, rows=rows or None)
-        if self.config.tag is not None:
-            found = [line.cells[self.config.tag] for line in sentence]
+    def _check_tag(self, line: int, tag: str) -> None:
+        if self.scheme != tags.PLAIN and (not tags.is_valid(tag) or tags.split(tag)[0] not in self.prefixes):
+            known = ", ".join(f"{prefix}-X" for prefix in sorted(self.prefixes))
+            raise InputError(
+                f"{self.path}:{line}: expected O or one of {known}, found '{tag}'; "
+                "set data.format.tag to the column of the tag, or data.format.scheme=none for plain tags"
+            )
+        self.fine.add(tag)
+
+    def example(self, sentence: Sequence[list[str]], line: int, rows: list[int]) -> Example:
+        """A sentence of checked lines, the first of which has the number ``line``."""
+        word, tag = self.config.word, self.config.tag
+        example = Example([cells[word] for cells in sentence], source=self.path, line=line, rows=rows or None)
+        if tag is not None:
+            found = [cells[tag] for cells in sentence]
             if self.scheme != tags.PLAIN:
                 example.spans = tags.decode(found)
                 if self.scheme != "bio":

@@ -298,9 +298,10 @@ def test_every_mark_space_and_control_of_unicode_has_a_piece_and_so_have_letters
         for code in range(sys.maxunicode + 1)
         if code % 97 == 0 or unicodedata.category(chr(code)) in swallowed
     ]
-    pieces = part._pieces(Example(words))
+    pieces, sizes = part._pieces(Example(words))
     assert len(pieces) == len(words) > 10_000
     assert all(pieces)
+    assert sizes == list(map(len, pieces))
 
 
 def test_a_summary_is_the_mean_over_the_rows_of_an_example(tiny_bert: str) -> None:
