@@ -147,17 +147,21 @@ def encoder_tagging(setting: Setting) -> list[Case]:
     limit = 300 if setting.short else 1000
     options = {"task": "tag", "run": setting.model("minilm_crf"), "test": setting.test, "limit": limit}
     ours = {"this project": System("ours.py", options)}
-    peers = {}
-    for size in (8,) if setting.short else (1, 8, 32, 128):
-        options = {"task": "tag", "model": setting.model("hf"), "test": setting.test, "batch": size, "limit": limit}
+    peers, goals = {}, {}
+    base = {"task": "tag", "model": setting.model("hf"), "test": setting.test, "limit": limit}
+    for size in (8,) if setting.short else (1, 8, 32):
         name = f"pipeline, batches of {size}"
-        peers[name] = System("hf.py", options, "main" if setting.short else "hf")
+        peers[name] = System("hf.py", base | {"batch": size}, "main" if setting.short else "hf")
+        goals[f"this project / {name}"] = 2.5
     if not setting.short:
+        name = "pipeline, batches of 8, its texts sorted by length by its user"
+        peers[name] = System("hf.py", base | {"batch": 8, "by_length": True}, "hf")
+        name = "Flair over the same encoder"
         options = {"task": "tag-untrained", "model": setting.encoder, "test": setting.test, "limit": limit}
-        peers["Flair over the same encoder"] = System("flair_tagger.py", options, "flair")
-    return [
-        Case("tagging 1,000 sentences of CoNLL-2003 test with the bundled encoder", ours, peers, {"this project": 2.5})
-    ]
+        peers[name] = System("flair_tagger.py", options, "flair")
+        goals[f"this project / {name}"] = 2.5
+    title = f"tagging {limit:,} sentences of CoNLL-2003 test with the bundled encoder"
+    return [Case(title, ours, peers, goals)]
 
 
 def scoring(setting: Setting) -> list[Case]:
