@@ -79,6 +79,7 @@ bench:
 	python benchmarks/render.py
 
 bench-extra: ## figures without a peer in the same run
+	python benchmarks/trained.py
 	python benchmarks/accuracy.py
 	python benchmarks/flops.py
 	python benchmarks/large_file.py --run $(MODELS)/bilstm_crf --source $(CONLL)/train.txt
