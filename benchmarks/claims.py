@@ -147,6 +147,8 @@ def encoder_tagging(setting: Setting) -> list[Case]:
     limit = 300 if setting.short else 1000
     options = {"task": "tag", "run": setting.model("minilm_crf"), "test": setting.test, "limit": limit}
     ours = {"this project": System("ours.py", options)}
+    if not setting.short:
+        ours["this project, --precision bf16"] = System("ours.py", options | {"precision": "bf16"})
     peers, goals = {}, {}
     base = {"task": "tag", "model": setting.model("hf"), "test": setting.test, "limit": limit}
     for size in (8,) if setting.short else (1, 8, 32):

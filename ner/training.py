@@ -264,9 +264,12 @@ def _step(
     if not math.isfinite(value):
         raise NonFiniteLoss("the loss", state.step, examples)
     state.scaler.unscale_(state.optimizer)
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm or math.inf)
+    parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
     if not bool(torch.isfinite(norm)) and not state.scaler.is_enabled():
         raise NonFiniteLoss("the gradient", state.step, examples)
+    if max_norm is not None and bool(norm > max_norm):  # torch's own function multiplies by 1 otherwise
+        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     state.scaler.step(state.optimizer)  # in fp16 a step with an overflow is left out and the scale lowered
     state.scaler.update()
     state.schedule.step()

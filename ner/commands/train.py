@@ -58,9 +58,10 @@ def _train(arguments: argparse.Namespace) -> None:
     started = time.monotonic()
     runtime.set_seed(config.seed)
     device = runtime.choose_device(config.device)
-    documents = {split: _read(config, split) for split in ("train", "valid", "test")}
-    _check_kinds(documents)
-    model = _build(config, documents["train"], device)
+    with cli.loading():
+        documents = {split: _read(config, split) for split in ("train", "valid", "test")}
+        _check_kinds(documents)
+        model = _build(config, documents["train"], device)
     kernel = model.kernel(device)
     _describe(model, documents)
     if kernel:
