@@ -164,12 +164,21 @@ class CharacterVectors(nn.Module):
         return torch.cat([last[:, :half], states[:, 0, half:]], dim=1) * mask.any(1, keepdim=True)
 
 
+def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    """``(u, C)`` of rows of ids, padded."""
+    table = np.full((len(rows), max(map(len, rows), default=0)), Vocab.padding, dtype=np.int64)
+    for position, row in enumerate(rows):
+        table[position, : len(row)] = row
+    return torch.from_numpy(table)
+
+
 class EmbeddingEncoder(nn.Module):
     """See the file.
 
-    ``inputs`` holds ``words (S, W)``: positions in the batch's list of distinct words, of which ``word_ids``,
-    ``shape_ids (U,)`` and ``characters (U, C)`` speak; and ``known (S, W)``, false where a word is to be read as
-    unknown.
+    ``inputs`` holds ``words (S, W)``: positions in the batch's list of distinct words, of which ``word_ids`` and
+    ``shape_ids (U,)`` speak; ``known (S, W)``, false where a word is to be read as unknown; and the characters of the
+    distinct words, which stand there by length: three quarters of them in ``characters``, the longest ones in
+    ``long_characters``, each ``(u, C)``, so that one long word does not pad all others.
     """
 
     def __init__(self, config: Config, tables: Mapping[str, Vocab], once: frozenset[str]) -> None:
@@ -239,23 +248,25 @@ class EmbeddingEncoder(nn.Module):
             words[row, : len(ids)] = ids
             mask[row, : len(ids)] = True
         entries = [self._entry(word) for word in distinct]
+        by_length = sorted(range(len(entries)), key=lambda position: len(entries[position][2]))
+        rank = np.empty(len(entries), dtype=np.int64)
+        rank[by_length] = np.arange(len(entries))
+        entries = [entries[position] for position in by_length]
         if generators is not None and "words" in self.tables and self.once:
-            rare = np.array([fold(word, self.config) in self.once for word in distinct], dtype=bool)
+            rare = np.array([fold(word, self.config) in self.once for word in distinct], dtype=bool)  # as first met
             for row, (example, generator) in enumerate(zip(examples, generators, strict=True)):
                 length = len(example.words)
                 seen_once = rare[words[row, :length]]
                 known[row, :length] = ~(seen_once & (generator.random(length) < self.config.unknown_rate))
-        longest = max((len(characters) for _, _, characters in entries), default=0)
-        characters = np.zeros((len(entries), longest), dtype=np.int64)
-        for row, (_, _, ids) in enumerate(entries):
-            characters[row, : len(ids)] = ids
+        short = len(entries) * 3 // 4
         return {
-            "words": torch.from_numpy(words),
+            "words": torch.from_numpy(rank[words] if len(rank) else words),
             "mask": torch.from_numpy(mask),
             "known": torch.from_numpy(known),
             "word_ids": torch.tensor([word for word, _, _ in entries], dtype=torch.long),
             "shape_ids": torch.tensor([kind for _, kind, _ in entries], dtype=torch.long),
-            "characters": torch.from_numpy(characters),
+            "characters": _padded([characters for _, _, characters in entries[:short]]),
+            "long_characters": _padded([characters for _, _, characters in entries[short:]]),
             "query_lengths": torch.tensor([example.query_length for example in examples], dtype=torch.long),
         }
 
@@ -270,7 +281,8 @@ class EmbeddingEncoder(nn.Module):
             ids = torch.where(inputs["known"], inputs["word_ids"][words], Vocab.unknown)
             parts.append(self.words(ids))
         if "characters" in self.tables:
-            parts.append(self.characters(inputs["characters"])[words])
+            tables = [inputs["characters"], inputs["long_characters"]]
+            parts.append(torch.cat([self.characters(table) for table in tables if len(table)])[words])
         if "shapes" in self.tables:
             parts.append(self.shapes(inputs["shape_ids"])[words])
         vectors = self.dropout(torch.cat(parts, dim=-1)) * mask.unsqueeze(-1)
