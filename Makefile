@@ -51,7 +51,7 @@ results: ## docs/results.md and the table of docs/notes.md from results/*.json
 
 # Speed, each claim with its peer (docs/performance.md). CONLL as above; one thread; half an hour on a quiet machine,
 # after bench-environments (a few minutes) and bench-models (an hour and a half of training).
-BENCH = crf finetuning bilstm_training bilstm_tagging encoder_tagging scoring reading startup arithmetic compiling
+BENCH = crf finetuning finetuning_alike bilstm_training bilstm_tagging encoder_tagging scoring reading startup arithmetic compiling
 SHORT = crf finetuning bilstm_training encoder_tagging scoring reading startup
 SYSTEMS = benchmarks/systems
 VENV = benchmarks/.venv

@@ -95,6 +95,21 @@ def finetuning(setting: Setting) -> list[Case]:
     return [Case("fine-tuning the bundled encoder, 32 sentences a step", ours, peers, goals)]
 
 
+def finetuning_alike(setting: Setting) -> list[Case]:
+    """The encoder and a CRF alone, a sentence a row, as the Trainer has it; without a goal."""
+    steps = 6 if setting.short else 50
+    overrides = ["batch.size=32", "encoder.attention_dropout=0"]
+
+    def ours(*more: str) -> System:
+        options = {"task": "train", "config": "configs/bert_crf.yaml", "train": setting.train, "steps": steps}
+        return System("ours.py", options | {"overrides": [*overrides, *more]})
+
+    systems = {"this project": ours(), "this project, training.precision=bf16": ours("training.precision=bf16")}
+    options = {"task": "train", "model": setting.encoder, "train": setting.train, "steps": steps, "group": True}
+    peers = {"Trainer, grouped by length": System("hf.py", options, "main" if setting.short else "hf")}
+    return [Case("fine-tuning encoder and CRF, a sentence a row, 32 sentences a step", systems, peers)]
+
+
 def bilstm_training(setting: Setting) -> list[Case]:
     steps = 10 if setting.short else 60
     bare = ["encoder.characters.kind=none", "encoder.shape=0"]
@@ -225,6 +240,7 @@ def compiling(setting: Setting) -> list[Case]:
 CLAIMS: dict[str, Callable[[Setting], list[Case]]] = {
     "crf": crf,
     "finetuning": finetuning,
+    "finetuning_alike": finetuning_alike,
     "bilstm_training": bilstm_training,
     "bilstm_tagging": bilstm_tagging,
     "encoder_tagging": encoder_tagging,
