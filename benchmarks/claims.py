@@ -61,10 +61,9 @@ def crf(setting: Setting) -> list[Case]:
     cases = []
     for size in SIZES[:2] if setting.short else SIZES:
         for what in ("loss", "decode"):
-            inner = max(1, 16384 // (size[0] * size[1]))
 
-            def system(library: str, environment: str = "main", shape: Any = (size, what, inner)) -> System:
-                options = {"library": library, "what": shape[1], "size": list(shape[0]), "inner": shape[2]}
+            def system(library: str, environment: str = "main", calls: int = 10, shape: Any = (size, what)) -> System:
+                options = {"library": library, "what": shape[1], "size": list(shape[0]), "inner": calls}
                 return System("crf.py", options, environment)
 
             first = size == SIZES[0] and what == "loss"
@@ -74,7 +73,7 @@ def crf(setting: Setting) -> list[Case]:
             }
             peers = {"pytorch-crf": system("pytorch-crf")}
             if not setting.short:
-                peers["torch-struct"] = system("torch-struct", "hf")
+                peers["torch-struct"] = system("torch-struct", "hf", calls=1)
             ours = {"plain": system("plain"), "compiled": system("compiled")}
             name = "loss and gradient" if what == "loss" else "decoding"
             title = "{} at (S, W, K) = ({}, {}, {})".format(name, *size)

@@ -70,7 +70,8 @@ def prepare_tagging(
     run: str, test: str, batch: int | None = None, limit: int | None = None, precision: Any = "run"
 ) -> Any:
     """Tagging of sentences that are split into words, document by document as the file has them."""
-    tagger = Tagger.load(run, "cpu", precision)
+    with cli.loading():  # as the command does
+        tagger = Tagger.load(run, "cpu", precision)
     changed = {"ahead": 0} if batch is None else {"ahead": 0, "unit": "sentences", "size": batch}
     tagger.config = tagger.config.model_copy(update={"batch": tagger.config.batch.model_copy(update=changed)})
     form = component("formats", "conll")
