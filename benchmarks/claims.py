@@ -91,11 +91,12 @@ def finetuning(setting: Setting) -> list[Case]:
         options = {"task": "train", "model": setting.encoder, "train": setting.train, "steps": steps, "group": group}
         peers[name] = System("hf.py", options, "main" if setting.short else "hf")
     goals = {"this project / Trainer": 2.2, "this project / Trainer, grouped by length": 1.2}
-    return [Case("fine-tuning the bundled encoder, 32 sentences a step", ours, peers, goals)]
+    title = "fine-tuning the bundled encoder, 32 sentences a step; ours with characters, BiLSTM, CRF, document windows"
+    return [Case(title, ours, peers, goals)]
 
 
 def finetuning_alike(setting: Setting) -> list[Case]:
-    """The encoder and a CRF alone, a sentence a row, as the Trainer has it; without a goal."""
+    """The encoder and a CRF alone, a sentence a row, as the Trainer has it; neither drops attention weights."""
     steps = 6 if setting.short else 50
     overrides = ["batch.size=32", "encoder.attention_dropout=0"]
 
@@ -105,6 +106,7 @@ def finetuning_alike(setting: Setting) -> list[Case]:
 
     systems = {"this project": ours(), "this project, training.precision=bf16": ours("training.precision=bf16")}
     options = {"task": "train", "model": setting.encoder, "train": setting.train, "steps": steps, "group": True}
+    options["attention_dropout"] = 0.0
     peers = {"Trainer, grouped by length": System("hf.py", options, "main" if setting.short else "hf")}
     return [Case("fine-tuning encoder and CRF, a sentence a row, 32 sentences a step", systems, peers)]
 
@@ -154,7 +156,7 @@ def bilstm_tagging(setting: Setting) -> list[Case]:
     flair = {
         f"Flair, batches of {size}": System("flair_tagger.py", options | {"batch": size}, "flair") for size in (32, 128)
     }
-    return [Case("tagging CoNLL-2003 test without a pretrained model", ours, spacy | flair, {"this project": 2.0})]
+    return [Case("tagging the test file without a pretrained model", ours, spacy | flair, {"this project": 2.0})]
 
 
 def encoder_tagging(setting: Setting) -> list[Case]:
@@ -172,11 +174,11 @@ def encoder_tagging(setting: Setting) -> list[Case]:
     if not setting.short:
         name = "pipeline, batches of 8, its texts sorted by length by its user"
         peers[name] = System("hf.py", base | {"batch": 8, "by_length": True}, "hf")
-        name = "Flair over the same encoder"
+        name = "Flair over the same encoder, untrained head"
         options = {"task": "tag-untrained", "model": setting.encoder, "test": setting.test, "limit": limit}
         peers[name] = System("flair_tagger.py", options, "flair")
         goals[f"this project / {name}"] = 2.5
-    title = f"tagging {limit:,} sentences of CoNLL-2003 test with the bundled encoder"
+    title = f"tagging {limit:,} sentences with the bundled encoder"
     return [Case(title, ours, peers, goals)]
 
 

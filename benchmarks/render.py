@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -47,8 +48,8 @@ def section(name: str, kept: dict[str, Any]) -> str:
         "",
         f"`{kept['command']}`, {kept['processor']}, {kept['threads']} thread, {kept['repetitions']} rounds in turns",
         "",
-        "| what | ours | words/s | peer | words/s | ratio | goal |",
-        "|---|---|---|---|---|---|---|",
+        "| what | ours | words/s | peer | words/s | ratio | by round | goal |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for case in kept["cases"]:
         for pair in case["ratios"]:
@@ -56,7 +57,8 @@ def section(name: str, kept: dict[str, Any]) -> str:
             goal = "" if pair["goal"] is None else f"{pair['goal']:g}"
             ratio = f"{pair['ratio']:.2f}"
             if pair["goal"] is not None:
-                ratio = f"**{ratio}**" if pair["ratio"] >= pair["goal"] else f"{ratio} (missed)"
+                ratio = f"**{ratio}**" if pair["ratio"] >= pair["goal"] else f"{pair['ratio']:.3f} (missed)"
+            low, high = between(ours, peer)
             cells = [
                 case["title"],
                 named(pair["ours"], ours),
@@ -64,15 +66,25 @@ def section(name: str, kept: dict[str, Any]) -> str:
                 named(pair["peer"], peer),
                 rate(peer),
                 ratio,
+                f"{low:.1f} to {high:.1f}",
                 goal,
             ]
             lines.append(f"| {' | '.join(cells)} |")
-    found: dict[str, str] = {}
+    found: dict[str, dict[str, None]] = {}
     for case in kept["cases"]:
         for system in case["systems"].values():
-            found |= system["versions"]
-    lines += ["", "Versions: " + ", ".join(f"{package} {version}" for package, version in sorted(found.items()))]
+            for package, version in system["versions"].items():
+                found.setdefault(package, {})[version] = None
+    versions = (f"{package} {' and '.join(sorted(used))}" for package, used in sorted(found.items()))
+    lines += ["", f"Versions: {', '.join(versions)}"]
     return "\n".join(lines)
+
+
+def between(ours: dict[str, Any], peer: dict[str, Any]) -> tuple[float, float]:
+    """The lowest and the highest ratio of a single round."""
+    rounds = zip(ours["seconds"], ours["words"], peer["seconds"], peer["words"], strict=True)
+    ratios = [(theirs / other) / (seconds / words) for seconds, words, theirs, other in rounds]
+    return min(ratios), max(ratios)
 
 
 def named(name: str, system: dict[str, Any]) -> str:
@@ -81,7 +93,9 @@ def named(name: str, system: dict[str, Any]) -> str:
 
 
 def rate(system: dict[str, Any]) -> str:
-    """Words per second."""
+    """Words per second; seconds where a round is a single sentence."""
+    if system["words_per_second"] < 100:
+        return f"{median(system['seconds']):.2f} s in all"
     return f"{system['words_per_second']:,.0f}"
 
 

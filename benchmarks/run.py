@@ -135,7 +135,11 @@ def main() -> int:
     """Run and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=CLAIMS)
-    parser.add_argument("--conll", metavar="DIR", help="folder of train.txt and test.txt; default the bundled sample")
+    parser.add_argument(
+        "--conll",
+        metavar="DIR",
+        help="folder of train.txt and test.txt; default the bundled sample, and nothing is kept",
+    )
     parser.add_argument("--models", metavar="DIR", default="benchmarks/models", help="of make bench-models")
     parser.add_argument("--environments", metavar="DIR", default="benchmarks/.venv", help="of make bench-environments")
     parser.add_argument("--short", action="store_true", help="small, and with the peers of this environment only")
@@ -156,7 +160,7 @@ def main() -> int:
         for pair in found["ratios"]:
             goal = "" if pair["goal"] is None else f" (goal {pair['goal']})"
             print(f"{found['title']}: {pair['ours']} is {pair['ratio']:.2f} times {pair['peer']}{goal}", flush=True)
-    if not arguments.short:
+    if not arguments.short and arguments.conll and arguments.repetitions >= 5:
         command = shlex.join(
             ["python", "benchmarks/run.py", arguments.name, *(["--conll", "DIR"] * bool(arguments.conll))]
         )

@@ -176,7 +176,11 @@ def verify(directory: Path) -> list[str]:
     try:
         entries = json.loads((directory / MANIFEST).read_bytes())
     except OSError:
-        raise InputError(f"{directory}: no {MANIFEST}, so this is not the directory of a finished model") from None
+        below = sorted(path.parent.name for path in directory.glob(f"*/{MANIFEST}"))
+        hint = f"; below it there is {directory / below[-1]}" if below else ""
+        raise InputError(
+            f"{directory}: no {MANIFEST}, so this is not the directory of a finished model{hint}"
+        ) from None
     except ValueError:
         entries = None
     if not isinstance(entries, dict):

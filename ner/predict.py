@@ -287,6 +287,8 @@ class Tagger:
         Raises:
             TypeError: If it is none of these.
         """
+        if not isinstance(text, (str, Document, Sequence)):
+            raise TypeError(f"expected a text, a list of words or a Document, found {type(text).__name__}")
         single = isinstance(text, (str, Document)) or (len(text) > 0 and all(isinstance(word, str) for word in text))
         documents = [self._document(item) for item in ([text] if single else text)]
         found = [

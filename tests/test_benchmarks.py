@@ -97,12 +97,12 @@ def test_every_claim_names_scripts_that_exist_and_goals_that_count() -> None:
 
 
 def test_a_missed_goal_is_said_first() -> None:
-    system = {"words_per_second": 10.0, "versions": {"torch": "1"}}
+    system = {"words_per_second": 1000.0, "versions": {"torch": "1"}, "seconds": [1, 2], "words": [9, 9]}
     ratio = {"ours": "we", "peer": "they", "ratio": 1.5, "goal": 2.0}
     kept = {"command": "c", "processor": "p", "threads": 1, "repetitions": 5}
     kept["cases"] = [{"title": "a claim", "ratios": [ratio], "systems": {"we": system, "they": system}}]
     assert render.missed_rows(kept) == ["- a claim: we is 1.50 times they, the goal is 2"]
-    assert "1.50 (missed)" in render.section("a_claim", kept)
+    assert "| 1.500 (missed) | 1.0 to 1.0 |" in render.section("a_claim", kept)
     ratio["ratio"] = 2.5
     assert render.missed_rows(kept) == []
     assert "**2.50**" in render.section("a_claim", kept)

@@ -56,7 +56,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     name = split
     if arguments.data:
         name = Path(path).name.removesuffix(".txt").removesuffix(f".{form.extension}")
-    target = arguments.predictions or str(directory / "predictions" / f"{name}.{form.extension}")
+    changed = "" if arguments.precision == "run" else f".{arguments.precision}"
+    target = arguments.predictions or str(directory / "predictions" / f"{name}{changed}.{form.extension}")
     logger.info("run directory: {}", directory)
     started = time.monotonic()
     scorer = Scorer(config.metrics)

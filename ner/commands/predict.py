@@ -46,6 +46,8 @@ def _predict(arguments: argparse.Namespace) -> None:
     form = component("formats", name)
     if arguments.scores and name == "conll":
         raise InputError("--scores: columns have no place for probabilities; choose --format text or jsonl")
+    if arguments.input != "-" and Path(arguments.output).exists() and Path(arguments.output).samefile(arguments.input):
+        raise InputError(f"--output {arguments.output}: is the file that is read; name another")
     config = data.format if name == data.format.name else form.Config()
     if name == "conll":  # every column stays as it is; tags in the input are no business of ours
         config = config.model_copy(update={"tag": None, "scheme": tagger.model.vocabs.scheme})

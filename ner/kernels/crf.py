@@ -2,7 +2,8 @@
 
 Everything takes ``emissions (S, W, K)`` in any float dtype, a ``mask (S, W)`` in any pattern (words that it leaves out
 are not there), and a :class:`~ner.kernels.chain.Chain`. Padding may hold anything. The numbers of the three machines
-are equal; which of them runs is the choice of :func:`choose`.
+are equal; which of them runs is the choice of :func:`choose`. Span probabilities and k best paths are computed in plain
+torch everywhere.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ner.kernels.chain import BadExample, Chain
 Kernel = Literal["auto", "plain", "compiled", "triton"]
 
 FEW_WORDS = 256
-"""A program that decodes no more is spared the loading of Numba."""
+"""A call that decodes no more does not load Numba, which takes half a second; once loaded it is used for all."""
 
 _MODULES = {"plain": ("crf_plain", "torch"), "compiled": ("crf_cpu", "numba"), "triton": ("crf_cuda", "triton")}
 """Kernel -> its file, and the package that it stands on."""
@@ -98,6 +99,8 @@ def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, 
     inside = crf_plain.word_mask(lengths, tags.shape[1])
     tags = tags.masked_fill(~inside, 0)
     machine = _machine(kernel, emissions.device)
+    if emissions.device.type != "cuda":
+        _check_tags(tags, emissions.shape[2])
     with torch.autocast(emissions.device.type, enabled=False):
         found: Tensor = _LogLikelihood.apply(emissions, tags, lengths, machine, *chain)
     if emissions.device.type != "cuda" and not bool(torch.isfinite(found).all()):
@@ -259,6 +262,14 @@ def _posterior(packed: _Packed, chain: Chain, kernel: Kernel) -> tuple[Tensor, T
     return passed.log_partition, *machine.backward(emissions, packed.lengths, chain, passed)
 
 
+def _check_tags(tags: Tensor, num_tags: int) -> None:
+    """Raise if a tag is none; compiled code would read beside its tables."""
+    wrong = ((tags < 0) | (tags >= num_tags)).any(1)
+    if bool(wrong.any()):
+        raise BadExample(f"example {{}} has a tag that is none of the {num_tags}", int(wrong.int().argmax()))
+
+
+@torch.no_grad()
 def _explain(emissions: Tensor, lengths: Tensor, chain: Chain) -> None:
     """Raise if the emissions or the constraints alone are at fault."""
     crf_plain.check(crf_plain.forward(emissions.detach(), lengths, chain).log_partition, lengths)

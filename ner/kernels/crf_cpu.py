@@ -241,6 +241,7 @@ def _ahead(emissions, lengths, start, lanes, longest, begin, matrix, reach, ahea
             total = add(total, value)
             store(step, tag, factor)
             store(values, tag, value)
+        least = smaller(total, least)  # no factor is below that of -708, which must not count
         inverse = reciprocal(total)
         for tag in range(num_tags):
             value = multiply(load(values, tag), inverse)
@@ -262,6 +263,7 @@ def _back(lengths, start, lanes, longest, turned, end, reach, ahead, steps, know
     """Backwards through a block: fill the last three arguments; ``reach`` counts words from the last."""
     num_tags = len(end)
     constrained = len(reach) > 1
+    mass = np.empty(LANES)
     known[:], counts[:] = 0.0, 0.0  # known: of the words behind, with their emissions; 0 behind the last word
     for word in range(longest - 1, -1, -1):
         step, values = steps[word], ahead[word]
@@ -285,12 +287,15 @@ def _back(lengths, start, lanes, longest, turned, end, reach, ahead, steps, know
             value = multiply(load(behind, tag), load(step, tag))
             total = add(total, value)
             store(known, tag, value)
+        store(mass, 0, total)
         inverse = reciprocal(total)
         for tag in range(num_tags):
             store(known, tag, multiply(load(known, tag), inverse))
         for lane in range(lanes):
             distance = lengths[start + lane] - 1 - word
             if distance >= 0:
+                if not mass[lane] >= TINY:
+                    lost[start + lane] = True
                 for tag in range(num_tags):
                     unary[start + lane, word, tag] = shares[tag, lane]
                     if not known[tag, lane] >= TINY and (not constrained or reach[distance, tag]):

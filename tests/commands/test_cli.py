@@ -198,7 +198,10 @@ def test_options_may_stand_between_overrides(folder: Path, capsys: pytest.Captur
     [
         ([], "runs/: no run with a model there; train one (python train.py --config ...) or give --run DIR"),
         (["--run", "none"], "none: no manifest.json, so this is not the directory of a finished model"),
-        (["--run", "."], ".: no manifest.json, so this is not the directory of a finished model"),
+        (
+            ["--run", "."],
+            ".: no manifest.json, so this is not the directory of a finished model; below it there is empty",
+        ),
         (["--run", "in.conll"], "in.conll: no manifest.json, so this is not the directory of a finished model"),
         (["--run", "empty"], "empty/manifest.json: expected an entry config.yaml, found none"),
     ],

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torchcrf import CRF
 
 from ner.kernels import crf
-from ner.kernels.chain import Chain
+from ner.kernels.chain import BadExample, Chain
 
 KERNELS = ["plain"]
 try:
@@ -225,6 +225,7 @@ def test_half_precision_emissions(kernel: crf.Kernel, dtype: torch.dtype) -> Non
 
 @kernels
 @given(st.integers(0, 10_000), st.sampled_from([50.0, 1e3, 1e4]), st.booleans())
+@example(265, 1e3, True)
 @settings(max_examples=40)
 def test_emissions_of_any_size_under_any_constraints(
     kernel: crf.Kernel, seed: int, scale: float, constrained: bool
@@ -461,3 +462,32 @@ def test_the_probability_of_a_span_is_that_of_enumeration(seed: int, constrained
             inside += weight * holds
         assert probability == pytest.approx(inside / total, abs=1e-9)
     assert crf.span_probabilities(emissions, mask, chain, [], begins, goes_on).tolist() == []
+
+
+@pytest.mark.parametrize("kernel", ["plain", "compiled"])
+def test_what_is_wrong_is_named_while_all_scores_are_trained(kernel: crf.Kernel) -> None:
+    emissions = torch.randn(3, 4, 5, requires_grad=True)
+    chain = Chain(*(torch.randn(*shape, requires_grad=True) for shape in ((5,), (5, 5), (5,))))
+    tags, mask = torch.zeros(3, 4, dtype=torch.long), torch.ones(3, 4, dtype=torch.bool)
+    bad = emissions.detach().clone()
+    bad[1, 2, 3] = math.nan
+    with pytest.raises(BadExample, match="emissions of example 1 are not finite"):
+        crf.log_likelihood(bad.requires_grad_(), tags, mask, chain, kernel)
+    every = torch.ones(5, dtype=torch.bool)
+    forbidden = Chain(*chain[:3], ~torch.eye(5, dtype=torch.bool)[0], torch.ones(5, 5, dtype=torch.bool), every)
+    with pytest.raises(BadExample, match="the constraints forbid the tags of example 0"):
+        crf.log_likelihood(emissions, tags, mask, forbidden, kernel)
+
+
+@pytest.mark.parametrize("kernel", ["plain", "compiled"])
+@pytest.mark.parametrize("wrong", [-100, -1, 5])
+def test_a_tag_that_is_none_is_refused_where_a_word_is(kernel: crf.Kernel, wrong: int) -> None:
+    emissions, mask = torch.randn(3, 4, 5), torch.ones(3, 4, dtype=torch.bool)
+    chain = Chain(torch.randn(5), torch.randn(5, 5), torch.randn(5))
+    tags = torch.zeros(3, 4, dtype=torch.long)
+    tags[2, 1] = wrong
+    with pytest.raises(BadExample, match="example 2 has a tag that is none of the 5") as caught:
+        crf.log_likelihood(emissions, tags, mask, chain, kernel)
+    assert caught.value.position == 2
+    mask[2, 1] = False
+    assert torch.isfinite(crf.log_likelihood(emissions, tags, mask, chain, kernel)).all()
