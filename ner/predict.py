@@ -290,7 +290,8 @@ class Tagger:
         if not isinstance(text, (str, Document, Sequence)):
             raise TypeError(f"expected a text, a list of words or a Document, found {type(text).__name__}")
         single = isinstance(text, (str, Document)) or (len(text) > 0 and all(isinstance(word, str) for word in text))
-        documents = [self._document(item) for item in ([text] if single else text)]
+        items: Iterable[Any] = [text] if single else text  # type: ignore[assignment]
+        documents = [self._document(item) for item in items]
         found = [
             document for chunk in self.annotate(documents, probabilities=probabilities) for document in chunk.predicted
         ]
