@@ -91,7 +91,9 @@ def finetuning(setting: Setting) -> list[Case]:
         options = {"task": "train", "model": setting.encoder, "train": setting.train, "steps": steps, "group": group}
         peers[name] = System("hf.py", options, "main" if setting.short else "hf")
     goals = {"this project / Trainer": 2.2, "this project / Trainer, grouped by length": 1.2}
-    title = "fine-tuning the bundled encoder, 32 sentences a step; ours with characters, BiLSTM, CRF, document windows"
+    title = "fine-tuning the bundled encoder"
+    if not setting.short:
+        title += ", 32 sentences a step; ours with characters, BiLSTM, CRF, document windows"
     return [Case(title, ours, peers, goals)]
 
 

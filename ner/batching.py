@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
+from array import array
 from collections.abc import Callable, Generator, Iterable, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,13 +21,17 @@ POOL = 4096
 
 
 class Group(NamedTuple):
-    """Consecutive examples of a document that an encoder wants side by side. Integers only: cheap to keep."""
+    """Consecutive examples of a document that an encoder wants side by side.
+
+    ``first`` is the number of its first sentence, counted over all documents.
+    """
 
     document: int
     start: int
     stop: int
     cost: int
     words: int
+    first: int = 0
 
     @property
     def sentences(self) -> int:
@@ -33,11 +39,38 @@ class Group(NamedTuple):
         return self.stop - self.start
 
 
+class Plan:
+    """The groups of all documents, as a table of integers: millions of them are cheap to keep.
+
+    Args:
+        table: ``(G, 6)`` 32-bit integers, a row for each group, with the columns of :class:`Group`.
+    """
+
+    def __init__(self, table: np.ndarray) -> None:
+        self.table = table.reshape(-1, len(Group._fields))
+        self.cost, self.words = self.table[:, 3], self.table[:, 4]
+        self.sentences = self.table[:, 2] - self.table[:, 1]
+
+    @classmethod
+    def of(cls, groups: Iterable[Group]) -> Plan:
+        """From groups one by one."""
+        flat = array("i")
+        for group in groups:
+            flat.extend(group)
+        return cls(np.frombuffer(flat, dtype=np.int32) if flat else np.zeros(0, dtype=np.int32))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, position: int) -> Group:
+        return Group(*self.table[position].tolist())
+
+
 def plan(
-    documents: Sequence[Document],
+    documents: Iterable[Document],
     planner: Callable[[Document, int | None], Sequence[tuple[int, int, int]]],
     limit: int | None = None,
-) -> list[Group]:
+) -> Plan:
     """Groups of all documents.
 
     Args:
@@ -45,61 +78,58 @@ def plan(
         planner: An encoder's ``plan``.
         limit: Most sentences of a group; None for no bound.
     """
-    groups = []
-    for number, document in enumerate(documents):
-        for start, stop, cost in planner(document, limit):
-            words = sum(len(example.words) for example in document.examples[start:stop])
-            groups.append(Group(number, start, stop, cost, words))
-    return groups
+
+    def groups() -> Iterable[Group]:
+        first = 0
+        for number, document in enumerate(documents):
+            lengths = [len(example.words) for example in document.examples]
+            for start, stop, cost in planner(document, limit):
+                yield Group(number, start, stop, cost, sum(lengths[start:stop]), first + start)
+            first += len(lengths)
+
+    return Plan.of(groups())
 
 
-def order(groups: Sequence[Group], seed: int, epoch: int) -> list[int]:
+def order(groups: Plan, seed: int, epoch: int) -> np.ndarray:
     """The order of an epoch, a function of seed and epoch alone: a permutation, sorted by cost within pools."""
-    permutation = np.random.default_rng([seed, epoch]).permutation(len(groups))
-    costs = np.array([group.cost for group in groups], dtype=np.int64)
-    found: list[int] = []
-    for start in range(0, len(permutation), POOL):
-        pool = permutation[start : start + POOL]
-        found += pool[np.argsort(costs[pool], kind="stable")].tolist()
+    found = np.random.default_rng([seed, epoch]).permutation(np.arange(len(groups), dtype=np.int32))
+    for start in range(0, len(found), POOL):
+        pool = found[start : start + POOL]
+        found[start : start + POOL] = pool[np.argsort(groups.cost[pool], kind="stable")]
     return found
 
 
-def cut(groups: Sequence[Group], ordered: Sequence[int], unit: Unit, size: int) -> list[list[int]]:
+def cut(groups: Plan, ordered: np.ndarray, unit: Unit, size: int) -> list[np.ndarray]:
     """Batches of consecutive groups of an order.
 
     Sentences are counted; words and pieces with their padding, that is, the longest group times their number. A group
     that is larger than ``size`` is a batch by itself.
     """
-    batches: list[list[int]] = []
-    current: list[int] = []
-    total = longest = 0
-    for position in ordered:
-        group = groups[position]
-        length = group.cost if unit == "pieces" else group.words
-        longest_then = max(longest, length)
-        total_then = total + group.sentences if unit == "sentences" else longest_then * (len(current) + 1)
-        if current and total_then > size:
-            batches.append(current)
-            current, longest_then = [], length
-            total_then = group.sentences if unit == "sentences" else length
-        current.append(position)
-        total, longest = total_then, longest_then
-    if current:
-        batches.append(current)
-    return batches
+    lengths = {"sentences": groups.sentences, "words": groups.words, "pieces": groups.cost}[unit][ordered]
+    starts = array("q")
+    held = total = longest = 0
+    for begin in range(0, len(ordered), POOL):
+        for length in lengths[begin : begin + POOL].tolist():
+            longest_then = max(longest, length)
+            total_then = total + length if unit == "sentences" else longest_then * (held + 1)
+            if not starts or (total_then > size and held):
+                starts.append(starts[-1] + held if starts else 0)
+                held, longest_then, total_then = 0, length, length
+            held, total, longest = held + 1, total_then, longest_then
+    ends = [*starts, len(ordered)]
+    return [ordered[start:stop] for start, stop in pairwise(ends)] if starts else []
 
 
-def epoch_batches(groups: Sequence[Group], unit: Unit, size: int, seed: int, epoch: int) -> list[list[int]]:
+def epoch_batches(groups: Plan, unit: Unit, size: int, seed: int, epoch: int) -> list[np.ndarray]:
     """The batches of an epoch: alike in length within, in random order among each other."""
     batches = cut(groups, order(groups, seed, epoch), unit, size)
     shuffle = np.random.default_rng([seed, epoch, 1]).permutation(len(batches))
     return [batches[position] for position in shuffle]
 
 
-def sorted_batches(groups: Sequence[Group], unit: Unit, size: int) -> list[list[int]]:
+def sorted_batches(groups: Plan, unit: Unit, size: int) -> list[np.ndarray]:
     """For evaluation and prediction: longest first, so that memory is asked for at once."""
-    ordered = sorted(range(len(groups)), key=lambda position: -groups[position].cost)
-    return cut(groups, ordered, unit, size)
+    return cut(groups, np.argsort(-groups.cost, kind="stable"), unit, size)
 
 
 def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:

@@ -10,25 +10,27 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from ner.types import InputError, NonFiniteLoss
+from ner.types import InputError, Lost, NonFiniteLoss
 
 USAGE = 2
 """Exit code of bad input; argparse uses it too."""
 NON_FINITE = 3
 """Exit code of a training that met a NaN."""
+LOST = 75
+"""Exit code of a process whose fellow is gone or silent."""
 
 
 def run(
-    parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], None], argv: Sequence[str] | None
+    parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int | None], argv: Sequence[str] | None
 ) -> int:
     """Parse, run, and turn what the user can mend into a sentence on standard error.
 
     Returns:
-        The exit code: 0, 2 for bad input, 3 for a loss that is not finite, 130 when interrupted.
+        The exit code: what the command gives, 2 for bad input, 3 for a loss that is not finite, 130 when interrupted.
     """
     arguments = parser.parse_intermixed_args(argv)  # options may stand between overrides
     try:
-        command(arguments)
+        code = command(arguments) or 0
         sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -39,10 +41,13 @@ def run(
     except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Lost as error:
+        print(f"error: {error}", file=sys.stderr)
+        return LOST
     except NonFiniteLoss as error:
         print(f"error: {error}", file=sys.stderr)
         return NON_FINITE
-    return 0
+    return code
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from ner.contracts import Part, Section
 from ner.text import WordRule
+from ner.training_config import BatchConfig, ProcessesConfig, TrainingConfig
 from ner.types import InputError
 
 
@@ -133,6 +134,9 @@ class DataConfig(Section):
     """File that is scored once, at the end."""
     format: FormatPart = Field(default="conll", validate_default=True)
     """Form of the files: a file of ner/formats."""
+    store: str | None = "auto"
+    """Folder in which the training file is kept as memory-mapped arrays, so that it may outgrow the memory. auto does
+    so for files above 200 MB, in the user's cache; null for never."""
     words: WordRule = "space"
     """How raw text is split into words: at white space, also at punctuation, or into characters."""
 
@@ -186,53 +190,6 @@ class WindowsConfig(Section):
         return min(self.overlap if self.overlap is not None else capacity // 4, capacity - 1)
 
 
-class BatchConfig(Section):
-    """How much text makes a batch."""
-
-    unit: Literal["sentences", "words", "pieces"] = "sentences"
-    """What size counts; words and pieces count with their padding."""
-    size: int = Field(32, ge=1)
-    """Most units of a batch; a longer sentence makes a batch of its own."""
-    at_once: int | None = Field(None, ge=1)
-    """Most units of one pass through the model; gradients of a larger batch are added up over several, exactly."""
-    ahead: int = Field(2, ge=0)
-    """Batches that a thread makes ready while the model computes; 0 for none."""
-
-
-class TrainingConfig(Section):
-    """How the model learns."""
-
-    epochs: int = Field(10, ge=1)
-    """Passes over the training file."""
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    """Rule of the update."""
-    learning_rate: float | dict[str, float] = 1e-3
-    """One rate, or a rate for each part by its path in the model, the longest match winning."""
-    weight_decay: float = Field(0.0, ge=0)
-    """Decay of weights other than biases and norms."""
-    max_grad_norm: float | None = Field(5.0, gt=0)
-    """Gradients are scaled down to this norm; null for never."""
-    schedule: Literal["constant", "linear"] = "constant"
-    """Rate after the warm-up: kept, or falling to 0 at the end."""
-    warmup: float = Field(0.0, ge=0, le=1)
-    """Share of all steps in which the rate rises from 0."""
-    select: Literal["best", "last"] = "best"
-    """Which epoch is kept: the best on the validation file, or the last."""
-    monitor: str = "entity.micro.f1"
-    """The score that says which epoch is best: the path of a metric."""
-    compile: bool = False
-    """Compile the encoder with torch.compile: a minute of waiting and a C++ compiler for faster steps on GPUs."""
-    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
-    """Arithmetic of encoder and context; auto takes bf16 where the GPU has it. The CRF stays in float32."""
-
-    @model_validator(mode="after")
-    def _positive_rates(self) -> TrainingConfig:
-        rates = self.learning_rate if isinstance(self.learning_rate, dict) else {"": self.learning_rate}
-        if any(rate < 0 for rate in rates.values()):
-            raise ValueError("a learning rate is at least 0")
-        return self
-
-
 class RunConfig(Section):
     """Everything that makes a run."""
 
@@ -252,6 +209,8 @@ class RunConfig(Section):
     """How much text makes a batch."""
     training: TrainingConfig = TrainingConfig()
     """How the model learns."""
+    processes: ProcessesConfig = ProcessesConfig()
+    """Training in several processes, started by torchrun."""
     metrics: tuple[str, ...] = ("tag", "entity")
     """What is scored: files of ner/metrics."""
     seed: int = Field(1, ge=0)
@@ -266,11 +225,12 @@ class RunConfig(Section):
                 component("metrics", name)
             except ConfigError as error:
                 raise error.under("metrics") from None
-        if self.data.valid is None and self.training.select == "best":
-            raise ValueError("training.select=best needs data.valid; give the file or training.select=last")
-        monitored = self.training.monitor.split(".")[0]
-        if self.training.select == "best" and monitored not in (*self.metrics, "loss"):
-            raise ValueError(f"training.monitor is '{self.training.monitor}' but metrics has no '{monitored}'")
+        for key, path in self.training.watched.items():
+            if self.data.valid is None:
+                hint = "; give the file or training.select=last" if key == "monitor" else "; give the file"
+                raise ValueError(f"training.{'select=best' if key == 'monitor' else key} needs data.valid{hint}")
+            if path.split(".")[0] not in (*self.metrics, "loss"):
+                raise ValueError(f"training.{key} is '{path}' but metrics has no '{path.split('.')[0]}'")
         members: Mapping[str, Part] = getattr(self.encoder, "members", {})
         for path, encoder in {
             "encoder": self.encoder,

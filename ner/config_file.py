@@ -49,16 +49,16 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunCon
     raw = read_yaml(text, str(path))
     if not isinstance(raw, dict):
         raise InputError(f"{path}: expected keys and values, found {type(raw).__name__}")
-    notes = [note for override in overrides for note in _override(raw, override)]
+    notes = [note for text in overrides for note in override(raw, text)]
     return validate(RunConfig, raw), notes
 
 
-def _override(raw: dict[str, Any], override: str) -> list[str]:
+def override(raw: dict[str, Any], change: str) -> list[str]:
     """Set one key in plain values; naming another part drops the fields of the old one."""
-    key, equals, text = override.partition("=")
+    key, equals, text = change.partition("=")
     if not equals or not key:
-        raise InputError(f"{override}: expected key.sub=value")
-    value = read_yaml(text, override) if text else None
+        raise InputError(f"{change}: expected key.sub=value")
+    value = read_yaml(text, change) if text else None
     *parents, last = key.split(".")
     section: Any = raw
     for position, name in enumerate(parents):
@@ -68,7 +68,7 @@ def _override(raw: dict[str, Any], override: str) -> list[str]:
         elif below is None:
             below = {}
         if not isinstance(below, dict):
-            raise ConfigError(parents[: position + 1], f"is not a section, so {override} cannot be set")
+            raise ConfigError(parents[: position + 1], f"is not a section, so {change} cannot be set")
         section[name] = below
         section = below
     notes: list[str] = []

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from ner.types import Annotation, Document, Encoding, Example, Loss, Scores
+from ner.types import Annotation, Axes, Document, Encoding, Example, Loss, Scores
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -77,6 +77,10 @@ class Encoder(Protocol):
         """What must be saved so that ``build`` fetches nothing: handed back to it as ``files``."""
         ...
 
+    def axes(self) -> dict[str, Axes]:
+        """Tensors by name whose rows stand for strings: what a model with another table takes over from this one."""
+        ...
+
     def coverage(self, document: Document) -> Counter[str]:
         """How many words are read in an unusual way, by reason (a phrase such as ``words without a piece``)."""
         ...
@@ -94,6 +98,10 @@ class Context(Protocol):
 
 class Decoder(Protocol):
     """From vectors to answers. A module."""
+
+    def axes(self) -> dict[str, Axes]:
+        """Tensors by name whose rows stand for tags: what a model with other labels takes over from this one."""
+        ...
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Gold tensors of a batch, and for each part of the loss over how many words or examples it is summed."""

@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from numpy.random import Generator
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ner import files, units
 from ner.config import RunConfig, component, validate
 from ner.config_file import read_yaml, write_yaml
+from ner.distributed import gathered
 from ner.kernels.crf import choose
+from ner.store import Store
 from ner.types import Annotation, Batch, Document, Example, InputError, Loss, Scores
 from ner.vocab import Vocabs
 
@@ -102,7 +104,10 @@ def build(config: RunConfig, documents: Sequence[Document]) -> Model:
         raise InputError(f"{config.data.train}: expected sentences with tags to learn from, found none")
     scheme = documents[0].scheme
     parts = units.build(config.unit.name, config.unit.tokenizer, scheme)
-    vocabs = Vocabs.learn((unit for document in documents for unit in parts.split(document.examples)), scheme)
+    if isinstance(documents, Store) and config.unit.name == "word":
+        vocabs = Vocabs.counted(documents, scheme)
+    else:
+        vocabs = Vocabs.learn((unit for document in documents for unit in parts.split(document.examples)), scheme)
     encoder = component("encoders", config.encoder.name).build(config.encoder, vocabs, config.windows)
     return _assemble(config, vocabs, parts, encoder)
 
@@ -128,22 +133,59 @@ def _assemble(config: RunConfig, vocabs: Vocabs, parts: units.Units, encoder: An
     return Model(parts, encoder, context, decoder, vocabs)
 
 
-def save(model: Model, config: RunConfig, directory: Path) -> None:
-    """Write a model directory: the manifest comes last, so a directory whose manifest verifies is whole."""
+def save(
+    model: Model,
+    config: RunConfig,
+    directory: Path,
+    extra: Mapping[str, bytes] | None = None,
+    write: bool = True,
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a model directory: the manifest comes last, so a directory whose manifest verifies is whole.
+
+    Args:
+        model: If its weights are spread over processes, all of them must call this.
+        config: Of its run.
+        directory: Made if it is not there.
+        extra: More files, by name.
+        write: Whether this process writes.
+        weights: Others than the model has at the moment.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    weights = weights or {name: gathered(tensor) for name, tensor in model.state_dict().items()}
+    if not write:
+        return
     contents = {
         CONFIG: write_yaml(config).encode(),
         LABELS: model.vocabs.to_bytes(),
         **{f"encoder/{name}": data for name, data in model.encoder.files().items()},
         **{f"unit/{name}": data for name, data in model.units.files().items()},
+        **(extra or {}),
     }
     for name, data in contents.items():
         path = directory / name
         if not path.is_file() or path.read_bytes() != data:
             files.write_bytes(path, data)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    temporary = directory / f".{WEIGHTS}.part"
-    save_file(weights, temporary)
-    files.write_manifest(directory, [*contents, WEIGHTS], {WEIGHTS: temporary})
+    staged = directory / f".{WEIGHTS}.new"
+    files.write_tensors(staged, weights)
+    files.write_manifest(directory, [*contents, WEIGHTS], {WEIGHTS: staged})
+
+
+def read_config(directory: Path) -> RunConfig:
+    """The resolved configuration of a run.
+
+    Raises:
+        InputError: If there is none.
+    """
+    path = directory / CONFIG
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read; is {directory} the directory of a run?") from error
+    config: RunConfig = validate(RunConfig, read_yaml(text, str(path)))
+    return config
 
 
 def load(directory: str | Path) -> tuple[Model, RunConfig]:
@@ -157,8 +199,7 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
     for needed in (CONFIG, LABELS, WEIGHTS):
         if needed not in names:
             raise InputError(f"{directory / files.MANIFEST}: expected an entry {needed}, found none")
-    text = (directory / CONFIG).read_text(encoding="utf-8")
-    config: RunConfig = validate(RunConfig, read_yaml(text, str(directory / CONFIG)))
+    config = read_config(directory)
     try:
         vocabs = Vocabs.from_bytes((directory / LABELS).read_bytes())
     except (ValueError, KeyError, TypeError) as error:
@@ -184,7 +225,7 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
 def find_runs(root: Path) -> list[Path]:
     """Directories below ``root`` that hold a model, the newest first; copies inside a run do not count."""
     found = [path.parent for path in root.rglob(files.MANIFEST)]
-    found = [path for path in found if not (path.parent / files.MANIFEST).exists()]
+    found = [path for path in found if (path / WEIGHTS).exists() and not (path.parent / files.MANIFEST).exists()]
     return sorted(found, key=lambda path: ((path / files.MANIFEST).stat().st_mtime_ns, str(path)), reverse=True)
 
 

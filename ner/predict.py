@@ -6,18 +6,20 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import torch
 
 from ner import batching, runtime
-from ner.config import BatchConfig, RunConfig, component
+from ner.config import RunConfig, component
+from ner.distributed import World
 from ner.kernels.chain import BadExample
 from ner.model import Model, load
 from ner.text import split_words
-from ner.types import Batch, Document, Example, InputError, NonFiniteLoss
+from ner.training_config import BatchConfig
+from ner.types import Annotation, Batch, Document, Example, InputError, NonFiniteLoss, Span
 
 CHUNK = 2000
 """Examples that are sorted by length together; more documents are read only when these are done."""
@@ -44,6 +46,7 @@ def annotate(
     precision: Any = None,
     loss: bool = True,
     probabilities: bool = False,
+    world: World | None = None,
 ) -> Iterator[Chunk]:
     """Annotated copies of documents, in order.
 
@@ -55,12 +58,13 @@ def annotate(
         precision: Dtype of autocast, or None.
         loss: Compute the loss of the gold answers too.
         probabilities: Give every span its probability.
+        world: Processes that share the work; each of them gets everything.
     """
     training = model.training
     model.eval()
     try:
         for chunk in _chunks(documents):
-            yield _annotate(model, chunk, batch, device, precision, loss, probabilities)
+            yield _annotate(model, chunk, batch, device, precision, loss, probabilities, world or World())
     finally:
         model.train(training)
 
@@ -100,19 +104,21 @@ def _annotate(
     precision: Any,
     loss: bool,
     probabilities: bool,
+    world: World,
 ) -> Chunk:
     split = [model.split(document) for document in documents]
     groups = batching.plan(split, model.encoder.plan)
-    answers: list[list[Example | None]] = [[None] * len(document.examples) for document in split]
-    chunk = Chunk(documents, [])
+    batches = batching.sorted_batches(groups, batch.unit, batch.units_at_once)
 
-    def made() -> Iterator[tuple[list[batching.Group], Batch]]:
-        for positions in batching.sorted_batches(groups, batch.unit, batch.at_once or batch.size):
-            chosen = [groups[position] for position in positions]
-            examples = [split[group.document].examples[group.start : group.stop] for group in chosen]
-            yield chosen, model.batch(examples, targets=loss)
+    def made(number: int) -> tuple[int, list[batching.Group], Batch]:
+        chosen = [groups[position] for position in batches[number]]
+        examples = [split[group.document].examples[group.start : group.stop] for group in chosen]
+        return number, chosen, model.batch(examples, targets=loss)
 
-    for chosen, collated in batching.ahead(made(), batch.ahead):
+    mine: Sequence[int] = range(len(batches))
+    dealt = world.size > 1 and world.deals
+    found: dict[int, _Answers] = {}
+    for number, _, collated in batching.ahead(map(made, world.share(mine) if dealt else mine), batch.ahead):
         tensors = collated.to(device)
         with naming(tensors.examples), runtime.autocast(device, precision):
             losses, scores = model(tensors)
@@ -120,16 +126,47 @@ def _annotate(
         for part, value in losses.items():
             if not bool(torch.isfinite(value)):
                 raise NonFiniteLoss(f"the loss of the model's {part}", None, tensors.examples)
-            chunk.losses[part] = chunk.losses.get(part, 0.0) + float(value)
-        chunk.counts.update(tensors.counts)
-        answered = iter(model.answer(tensors.examples, annotations))
-        for group in chosen:
-            for position in range(group.start, group.stop):
-                answers[group.document][position] = next(answered)
-    for document, found in zip(documents, answers, strict=True):
-        merged = model.units.merge(document.examples, [example for example in found if example is not None])
+        sums = {part: float(value) for part, value in losses.items()}
+        found[number] = _Answers(annotations, sums, tensors.counts)
+        world.beat()
+    if dealt:  # everything to everybody, so that what follows does not depend on the number of processes
+        for others in world.exchange([(number, answers.to_json()) for number, answers in found.items()]):
+            found.update((number, _Answers.from_json(value)) for number, value in others)
+    chunk = Chunk(documents, [])
+    answers: list[list[Example | None]] = [[None] * len(document.examples) for document in split]
+    for number, positions in enumerate(batches):
+        for part, total in found[number].losses.items():
+            chunk.losses[part] = chunk.losses.get(part, 0.0) + total
+        chunk.counts.update(found[number].counts)
+        annotated = iter(found[number].annotations)
+        for group in (groups[position] for position in positions):
+            for place in range(group.start, group.stop):
+                example = split[group.document].examples[place]
+                answers[group.document][place] = example.answered(next(annotated))
+    for document, own in zip(documents, answers, strict=True):
+        merged = model.units.merge(document.examples, [example for example in own if example is not None])
         chunk.predicted.append(replace(document, examples=merged))
     return chunk
+
+
+@dataclass
+class _Answers:
+    """What a model says of a batch; processes tell it each other as JSON, which keeps floats as they are."""
+
+    annotations: list[Annotation]
+    losses: dict[str, float]
+    counts: dict[str, int]
+
+    def to_json(self) -> list[Any]:
+        return [[asdict(annotation) for annotation in self.annotations], self.losses, self.counts]
+
+    @classmethod
+    def from_json(cls, value: list[Any]) -> _Answers:
+        annotations = [
+            Annotation(**{**annotation, "spans": [Span(**span) for span in annotation["spans"]]})
+            for annotation in value[0]
+        ]
+        return cls(annotations, value[1], value[2])
 
 
 @dataclass
@@ -145,7 +182,7 @@ class Evaluation:
     scores: dict[str, Any]
 
     def to_json(self, split: str) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values, for people and programs that read them."""
         counts = {"sentences": self.sentences, "words": self.words}
         return {"split": split, **counts, "loss": self.loss, **self.scores}
 
@@ -190,6 +227,35 @@ class Scorer:
         for gold, predicted in zip(chunk.gold, chunk.predicted, strict=True):
             for left, right in zip(gold.examples, predicted.examples, strict=True):
                 self.add([left], [right])
+
+    def add_counts(self, other: Mapping[str, Any]) -> None:
+        """Add what another scorer of the same metrics has counted, see :meth:`to_json`; losses are not added."""
+        for name, totals in self.totals.items():
+            totals.update(other["totals"][name])
+        self.sentences += other["sentences"]
+        self.words += other["words"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything so far as plain values."""
+        kept = {"totals": self.totals, "losses": self.losses, "counts": self.counts}
+        return {**kept, "sentences": self.sentences, "words": self.words}
+
+    @classmethod
+    def from_json(cls, metrics: Sequence[str], value: Mapping[str, Any]) -> Scorer:
+        """The reverse of :meth:`to_json`."""
+        scorer = cls(metrics)
+        scorer.add_counts(value)
+        scorer.losses = dict(value["losses"])
+        scorer.counts = Counter(value["counts"])
+        return scorer
+
+    def together(self, world: World) -> Scorer:
+        """What all processes have counted; the losses are already those of all."""
+        mine, *others = world.exchange(self.to_json())
+        scorer = Scorer.from_json(list(self.metrics), mine)
+        for other in others:
+            scorer.add_counts(other)
+        return scorer
 
     def result(self) -> Evaluation:
         """Scores of everything so far."""
@@ -264,10 +330,16 @@ class Tagger:
         return cls(*load(directory), device=device, precision=precision)
 
     def annotate(
-        self, documents: Iterable[Document], loss: bool = False, probabilities: bool = False
+        self,
+        documents: Iterable[Document],
+        loss: bool = False,
+        probabilities: bool = False,
+        world: World | None = None,
     ) -> Iterator[Chunk]:
         """Annotated documents in chunks, read lazily; see :func:`annotate`."""
-        return annotate(self.model, documents, self.config.batch, self.device, self.precision, loss, probabilities)
+        config = self.config.batch
+        batch = config if config.size != "auto" else config.model_copy(update={"size": 32})
+        return annotate(self.model, documents, batch, self.device, self.precision, loss, probabilities, world)
 
     @overload
     def tag(self, text: str | list[str] | Document, probabilities: bool = False) -> Document: ...

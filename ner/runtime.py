@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
@@ -15,8 +15,8 @@ from typing import IO, Any
 from ner.types import InputError
 
 
-def choose_device(name: str) -> Any:
-    """A torch device; ``auto`` takes a GPU if there is one.
+def choose_device(name: str, number: int = 0) -> Any:
+    """A torch device; ``auto`` takes a GPU if there is one, of several the one with a number.
 
     Raises:
         InputError: If there is no such device.
@@ -24,10 +24,14 @@ def choose_device(name: str) -> Any:
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and torch.cuda.device_count() > 1:
+        name = f"cuda:{number % torch.cuda.device_count()}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"config.device: {name} cannot be used ({str(error).splitlines()[0]})") from None
     return device
@@ -140,7 +144,7 @@ def set_seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def set_up_log(stream: IO[str] | None = None, file: Path | None = None) -> None:
+def set_up_log(stream: IO[str] | None = None, file: Path | None = None, speaks: bool = True) -> None:
     """Plain lines on a stream, above any progress bar, and lines with the time in a file, its folder made.
 
     Raises:
@@ -151,15 +155,38 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None) -> None:
 
     out = stream or sys.stdout
     logger.remove()
+    _quieten_transformers()
+    if not speaks:
+        return
     logger.add(lambda text: tqdm.write(text, file=out, end=""), format=_console_format, level="INFO", colorize=False)
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            logger.add(file, format="{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}", level="DEBUG", encoding="utf-8")
+            form = "{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}"
+            logger.add(_LogFile(file), format=form, level="DEBUG")
         except OSError as error:
             raise InputError(f"{file.parent}: cannot be written: {error.strerror}") from None
     warnings.showwarning = lambda message, category, *_: logger.warning("{}: {}", category.__name__, message)
-    _quieten_transformers()
+
+
+class _LogFile:
+    """A log that a full disk does not stop: it is said once, and the lines still stand on the screen."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.fails = path, False
+        self.file = open(path, "ab", buffering=0)  # noqa: SIM115  # closed by stop
+
+    def write(self, text: str) -> None:
+        try:
+            self.file.write(text.encode(errors="backslashreplace"))
+        except OSError as error:
+            if not self.fails:
+                sys.stderr.write(f"{self.path}: cannot be written: {error.strerror}; the log is on the screen only\n")
+            self.fails = True
+
+    def stop(self) -> None:
+        with suppress(OSError):
+            self.file.close()
 
 
 def _console_format(record: Any) -> str:

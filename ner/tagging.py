@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ner.kernels import crf, crf_plain
 from ner.kernels.chain import Chain
 from ner.tags import PLAIN, TagSet
-from ner.types import Annotation, Encoding, Example, Scores
+from ner.types import Annotation, Axes, Encoding, Example, Scores
 from ner.vocab import Vocabs
 
 TagScheme = Literal["bio", "bioes", "bmes", "bilou", "io"]
@@ -51,6 +51,10 @@ class TagDecoder(nn.Module):
     def allowed(self) -> tuple[Tensor, Tensor, Tensor]:
         """``(K,)`` tags that may come first, ``(K, K)`` previous and next tag, ``(K,)`` tags that may come last."""
         return self.allowed_first, self.allowed_transitions, self.allowed_last
+
+    def axes(self) -> dict[str, Axes]:
+        """See :class:`~ner.contracts.Decoder`."""
+        return {"emissions.weight": (self.tags.names, None), "emissions.bias": (self.tags.names,)}
 
     def target(self, example: Example) -> list[int]:
         """Tag id of each word of an example."""

@@ -27,6 +27,10 @@ Scores = dict[str, "Tensor"]
 """Named tensors that a decoder computes from an encoding; enough to compute the loss and to decode."""
 
 
+Axes = tuple["Sequence[str] | None", ...]
+"""What the positions along each dimension of a tensor stand for (tags, words); None where they have no names."""
+
+
 class InputError(Exception):
     """Something that the user gave (file, configuration, run directory) cannot be used; one sentence says why."""
 
@@ -196,11 +200,17 @@ class NonFiniteLoss(Exception):
         self.examples = list(examples)
         places = ", ".join(example.place for example in self.examples[:5])
         more = f" and {len(self.examples) - 5} more" if len(self.examples) > 5 else ""
-        when = "" if step is None else f" at step {step}; stopped before the step"
+        when = "" if step is None else f" at step {step}, before which it was noticed"
+        words = " ".join(self.examples[0].words)[:60] if self.examples else ""
+        first = f' ("{words}...")' if words else ""
         super().__init__(
-            f"{what} is not finite{when}. Sentences: {places}{more}. "
-            "Try a lower training.learning_rate, or training.precision=float32"
+            f"{what} is not finite{when}. Sentences: {places}{more}{first}. Try a lower training.learning_rate, "
+            "training.precision=float32, or training.on_nonfinite=skip"
         )
+
+
+class Lost(Exception):
+    """Another process of a training is gone or silent; the sentence names it."""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ner.store import Store
 from ner.tags import PLAIN
 from ner.types import Example
 
@@ -79,10 +80,21 @@ class Vocabs:
             vocabs.classes.update(example.labels)
             if scheme == PLAIN and example.tags is not None:
                 vocabs.tags.update(example.tags)
-        for word, count in vocabs.words.items():
-            for character in word:
-                vocabs.characters[character] += count
+        vocabs._count_characters()
         return vocabs
+
+    @classmethod
+    def counted(cls, store: Store, scheme: str) -> Vocabs:
+        """The same from a store that has counted already."""
+        tags = store.tag_counts() if scheme == PLAIN else Counter[str]()
+        vocabs = cls(store.word_counts(), Counter(), store.label_counts(), tags, store.class_counts(), scheme)
+        vocabs._count_characters()
+        return vocabs
+
+    def _count_characters(self) -> None:
+        for word, count in self.words.items():
+            for character in word:
+                self.characters[character] += count
 
     @property
     def plain(self) -> bool:

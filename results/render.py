@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,88 @@ def _range(figures: list[float]) -> str:
     return f"{mean:.3f}" if len(figures) == 1 else f"{mean:.3f} ({min(figures):.3f} to {max(figures):.3f})"
 
 
+def regularisation(results: dict[str, dict[str, Any]]) -> str:
+    """A row for each kind, means over the seeds with the range."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for result in results.values():
+        kinds.setdefault(result["name"], []).append(result)
+    lines = ["| | train F1 | valid F1 | test F1 | seconds |", "|---|---|---|---|---|"]
+    for name, runs in kinds.items():
+        cells = [_range([run[split] for run in runs]) for split in ("train", "valid", "test")]
+        lines.append(f"| {name} | {' | '.join(cells)} | {sum(run['seconds'] for run in runs) / len(runs):.0f} |")
+    first = next(iter(results.values()))
+    seeds = len(next(iter(kinds.values())))
+    lines += ["", f"{seeds} seeds, {first['threads']} thread on {first['device']}, torch {first['versions']['torch']}."]
+    return "\n".join(lines)
+
+
+def crashes(kept: dict[str, Any]) -> str:
+    """What was done to trainings, and what came of it."""
+    lines = ["| command | result | seconds |", "|---|---|---|"]
+    lines += [f"| `{row['command']}` | {row['result']} | {row['seconds']} |" for row in kept["experiments"]]
+    return "\n".join([*lines, "", f"On {kept['device']}, torch {kept['versions']['torch']}."])
+
+
+def large(kept: dict[str, Any]) -> str:
+    """Starts of a training on a file that would not fit."""
+    lines = ["| start | seconds | peak memory, MB |", "|---|---|---|"]
+    lines += [f"| {row['start']} | {row['seconds']:.0f} | {row['memory_mb']:,.0f} |" for row in kept["rows"]]
+    return "\n".join([*lines, "", kept["note"]])
+
+
+def notes_training(found: dict[str, Any]) -> str:
+    """The runs of section "Training"."""
+    names = {
+        "ninety": "from the base model at 2e-5, batch 64, 90 epochs",
+        "plateau": "the same with plateau and early stopping",
+        "continued": "continued from a trained model at 2e-5, 90 epochs",
+        "continued_plateau": "the same with plateau and early stopping",
+    }
+    lines = [
+        "| run | epochs | valid loss: first, lowest, last | valid F1: best (epoch), last | test F1, best | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for key, title in names.items():
+        run = found[key]
+        losses = run["valid_losses"]
+        lowest = f"{losses[0]:.3f}, {min(losses):.3f} (epoch {losses.index(min(losses)) + 1}), {losses[-1]:.3f}"
+        f1 = f"{run['best_f1']:.4f} ({run['best_epoch']}), {run['last_f1']:.4f}"
+        lines.append(f"| {title} | {run['epochs']} | {lowest} | {f1} | {run['test_f1']:.4f} | {run['seconds']:.0f} |")
+    whole, doubled = found["amp"]["whole"], found["amp"]["doubled"]
+    lines += [
+        "",
+        "| run | epochs | steps | batch sizes | sentences seen | best valid F1 | test F1 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for title, run in (("30 epochs in bf16", whole), ("stopped after 10, resumed with the batch doubled", doubled)):
+        sizes = ", then ".join(str(size) for size in dict.fromkeys(run["batch_sizes"]))
+        cells = [run["epochs"], run["steps"], sizes, f"{run['sentences'][-1]:,}", f"{run['best_f1']:.4f}"]
+        lines.append(f"| {title} | {' | '.join(map(str, cells))} | {run['test_f1']:.4f} |")
+    lines += ["", f"Rows of `history.csv` that are equal to the last digit: {found['amp']['equal_rows']}."]
+    one, two = found["step_log"], found["step_log_accumulated"]
+    apart = max(abs(left - right) for left, right in zip(one["valid_losses"], two["valid_losses"], strict=True))
+    lines += [
+        "",
+        "| run | steps | last valid loss | best valid F1 (epoch) | last valid F1 |",
+        "|---|---|---|---|---|",
+    ]
+    for title, run in (("accumulation 1", one), ("accumulation 2, the same batch", two)):
+        best = f"{run['best_f1']:.4f} ({run['best_epoch']})"
+        cells = [run["steps"], f"{run['valid_losses'][-1]:.4f}", best, f"{run['last_f1']:.4f}"]
+        lines.append(f"| {title} | {' | '.join(map(str, cells))} |")
+    return "\n".join([*lines, "", f"Largest difference of a validation loss between the two: {apart:.4f}."])
+
+
+def filled(path: Path, makers: dict[str, Callable[[Any], str]], source: Path) -> str:
+    """A document with the tables of ``source`` in it, of those files that are there."""
+    text = path.read_text(encoding="utf-8")
+    for name, make in makers.items():
+        kept = source / f"{name}.json"
+        if kept.is_file():
+            text = between(text, name, make(json.loads(kept.read_bytes())))
+    return text
+
+
 def between(text: str, name: str, content: str) -> str:
     """The text with what stands between two marks replaced."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
@@ -122,10 +205,13 @@ def between(text: str, name: str, content: str) -> str:
 def main() -> int:
     """Write or check."""
     results = load()
-    notes = ROOT / "docs" / "notes.md"
+    docs, training = ROOT / "docs", ROOT / "results" / "training"
+    notes = docs / "notes.md"
+    makers = {"regularisation": regularisation, "crashes": crashes, "large": large}
     pages = {
-        ROOT / "docs" / "results.md": results_page(results),
-        notes: between(notes.read_text(encoding="utf-8"), "table", notes_tables(results)),
+        docs / "results.md": results_page(results),
+        notes: between(filled(notes, {"notes": notes_training}, training), "table", notes_tables(results)),
+        docs / "training.md": filled(docs / "training.md", makers, training),
     }
     if "--check" in sys.argv:
         return int(any(path.read_text(encoding="utf-8") != text for path, text in pages.items()))

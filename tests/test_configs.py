@@ -39,9 +39,10 @@ def test_a_shipped_configuration_trains_a_step(path: Path, tiny_bert: str) -> No
     documents = list(form.read(source, config.data.format, config.data.words))
     documents = documents[: 30 if len(documents) > 30 else 3]  # sentences or whole documents
     model = build(config, documents)
-    steps = training.train(
-        model, documents, documents, config.training, config.batch, config.metrics, config.seed, torch.device("cpu")
-    )
+    cpu = torch.device("cpu")
+    data = training.Data(model, documents, config.batch, config.seed)
+    state = training.begin(model, config.training, config.batch, config.metrics, cpu)
+    steps = training.train(state, data, documents, config.metrics, cpu)
     assert next(iter(steps)).loss > 0
     (chunk,) = annotate(model, documents, config.batch, torch.device("cpu"))
     for gold, predicted in zip(chunk.gold, chunk.predicted, strict=True):

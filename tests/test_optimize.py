@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ner.optimize import build_optimizer, build_schedule, parameter_groups
+from ner.optimize import Average, build_optimizer, parameter_groups, regroup, schedule
+from ner.training_config import AveragingConfig
 from ner.types import InputError
 
 
@@ -73,15 +74,67 @@ def test_every_optimizer_makes_a_step_downhill(name: str) -> None:
         ("linear", 0.0, [1, 0.8, 0.6, 0.4, 0.2]),
         ("linear", 0.4, [0.5, 1, 1, 2 / 3, 1 / 3]),
         ("linear", 1.0, [0.2, 0.4, 0.6, 0.8, 1]),
+        ("cosine", 0.0, [1, 0.9045, 0.6545, 0.3455, 0.0955]),
+        ("cosine", 0.4, [0.5, 1, 1, 0.75, 0.25]),
+        ("inverse_sqrt", 0.0, [1, 2**-0.5, 3**-0.5, 0.5, 5**-0.5]),
+        ("inverse_sqrt", 0.4, [0.5, 1, (2 / 3) ** 0.5, 0.5**0.5, 0.4**0.5]),
     ],
 )
 def test_a_schedule_gives_the_factor_of_each_step(name: str, warmup: float, expected: list[float]) -> None:
-    weight = nn.Parameter(torch.ones(1))
-    optimizer = build_optimizer("sgd", [{"params": [weight], "lr": 1.0}])
-    schedule = build_schedule(name, optimizer, 5, warmup)
-    found = []
-    for _ in range(5):
-        found.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    assert found == pytest.approx(expected)
+    found = [schedule(name, step / 5, (step + 1) / 5, warmup) for step in range(5)]
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+class Layers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2), nn.Linear(2, 2))
+        self.encoder.layers = lambda: list(self.encoder)
+        self.decoder = nn.Linear(2, 2)
+
+
+def test_lower_layers_learn_more_slowly() -> None:
+    model = Layers()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = parameter_groups(model, {"encoder": 1.0, "decoder": 8.0}, 0, layer_decay=0.5)
+    found = {names[id(parameter)]: group["base"] for group in groups for parameter in group["params"]}
+    assert [found[f"encoder.{layer}.weight"] for layer in range(3)] == [0.25, 0.5, 1.0]
+    assert found["encoder.2.bias"] == 1.0
+    assert found["decoder.weight"] == 8.0
+    assert {group["name"] for group in groups} == {
+        "encoder",
+        "encoder 1 below the top",
+        "encoder 2 below the top",
+        "decoder",
+    }
+
+
+def test_other_groups_keep_what_the_optimizer_remembers() -> None:
+    model = nn.Linear(2, 2)
+    optimizer = build_optimizer("adamw", parameter_groups(model, 0.1, 0.1))
+    model(torch.ones(2)).sum().backward()
+    optimizer.step()
+    before = {id(p): dict(state) for p, state in optimizer.state.items()}
+    regroup(optimizer, parameter_groups(model, {"weight": 0.5, "bias": 0.2}, 0.1))
+    assert {id(p): dict(state) for p, state in optimizer.state.items()} == before
+    assert {group["lr"] for group in optimizer.param_groups} == {0.5, 0.2}
+
+
+@pytest.mark.parametrize("kind", ["ema", "swa"])
+def test_averages_are_means_of_the_weights(kind: str) -> None:
+    model = nn.Linear(1, 1, bias=False)
+    average = Average(model, AveragingConfig(kind=kind, decay=0.5, start=1))
+    values = [1.0, 2.0, 4.0, 8.0]
+    for epoch, value in enumerate(values):
+        nn.init.constant_(model.weight, value)
+        average.after_step(epoch)
+        average.after_epoch(epoch + 1)
+    expected = 14 / 3 if kind == "swa" else None
+    if kind == "ema":  # 2, then a mean that keeps 2/12 and 3/13 of itself
+        expected = 2.0
+        for count, value in enumerate(values[2:], 1):
+            keep = min(0.5, (count + 1) / (count + 11))
+            expected = keep * expected + (1 - keep) * value
+    with average.in_place():
+        assert float(model.weight.detach()) == pytest.approx(expected)
+    assert float(model.weight.detach()) == 8.0

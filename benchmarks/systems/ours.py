@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 import worker
 
-from ner import batching, cli, runtime, training
+from ner import cli, runtime, training
 from ner.config import RunConfig, component
 from ner.config_file import load_config
 from ner.metrics import entity
@@ -44,16 +43,10 @@ def prepare_training(config: str, train: str, steps: int, overrides: list[str], 
     seeds = iter(range(1, 1000))
 
     def repeat() -> dict[str, Any]:
-        loop = training.train(
-            model,
-            documents,
-            None,
-            configuration.training,
-            configuration.batch,
-            configuration.metrics,
-            next(seeds),
-            torch.device("cpu"),
-        )
+        cpu = torch.device("cpu")
+        data = training.Data(model, documents, configuration.batch, next(seeds))
+        state = training.begin(model, configuration.training, configuration.batch, configuration.metrics, cpu)
+        loop = training.train(state, data, None, configuration.metrics, cpu)
         for _ in range(START):
             next(loop)
         before, started = words[0], time.perf_counter()
@@ -118,10 +111,10 @@ def prepare_reading(train: str, config: str, times: int) -> Any:
         model.encoder.tokenizer._cache.clear()
         with cli.loading():  # as the command does
             documents = _read(configuration)
-            split = [model.split(document) for document in documents]
-            groups = batching.plan(split, model.encoder.plan, configuration.batch.size)
-        batches = batching.epoch_batches(groups, "sentences", configuration.batch.size, 1, 0)
-        words = sum(int(batch.inputs["mask"].sum()) for batch in _collated(model, split, groups, batches))
+            data = training.Data(model, documents, configuration.batch, 1)
+        batches = data.epoch(0, configuration.batch)
+        made = data.steps(batches, 0, configuration.batch, torch.device("cpu"))
+        words = sum(one.amounts["words"] for one in made)
         return {"words": words}
 
     return repeat
@@ -138,14 +131,6 @@ def _first(documents: list[Document], limit: int | None) -> list[Document]:
             if limit == 0:
                 break
     return found
-
-
-def _collated(
-    model: Any, split: list[Document], groups: list[batching.Group], batches: list[list[int]]
-) -> Iterator[Any]:
-    for positions in batches:
-        chosen = [groups[position] for position in positions]
-        yield model.batch([split[group.document].examples[group.start : group.stop] for group in chosen])
 
 
 def _configuration(config: str, train: str, overrides: list[str]) -> RunConfig:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,15 @@ from ner import cli
 from ner.types import InputError
 
 if TYPE_CHECKING:
+    from ner.distributed import World
+    from ner.predict import Tagger
     from ner.types import Document, Example
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``ner evaluate`` and ``python evaluate.py``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
+    parser.add_argument("--run", "--run-dir", metavar="DIR", help="run directory; default the newest below runs/")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--split", choices=["train", "valid", "test"], help="default test")
     source.add_argument("--data", metavar="FILE", help="another file of the same format")
@@ -37,16 +40,33 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    from ner import distributed, runtime
+    from ner.model import newest_run, read_config
+    from ner.predict import Tagger
+
+    world = distributed.world()
+    answers = arguments.json == "-" or arguments.predictions == "-"
+    runtime.set_up_log(sys.stderr if answers else sys.stdout, speaks=world.first)
+    directory = Path(arguments.run) if arguments.run else newest_run()
+    device = runtime.choose_device("auto", world.local_rank)
+    if world.size > 1:
+        world.start(device, read_config(directory).processes.timeout)
+    try:
+        with world.busy():
+            tagger = Tagger.load(directory, str(device), arguments.precision)
+        _score(arguments, directory, tagger, world)
+    finally:
+        world.end()
+
+
+def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world: World) -> None:
+    """Score, and write predictions; of several processes the first one writes."""
     from loguru import logger
 
-    from ner import files, runtime
+    from ner import files, overlap, runtime
     from ner.config import component
-    from ner.model import newest_run
-    from ner.predict import Scorer, Tagger
+    from ner.predict import Scorer
 
-    runtime.set_up_log(sys.stderr if arguments.json == "-" or arguments.predictions == "-" else sys.stdout)
-    directory = Path(arguments.run) if arguments.run else newest_run()
-    tagger = Tagger.load(directory, precision=arguments.precision)
     config = tagger.config
     split = arguments.split or "test"
     path = arguments.data or getattr(config.data, split)
@@ -61,20 +81,31 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     logger.info("run directory: {}", directory)
     started = time.monotonic()
     scorer = Scorer(config.metrics)
+    trained_on = overlap.read(directory)
+    known = sentences = 0
     opinion = None if arguments.fast or "entity" not in config.metrics else SecondOpinion()
 
     def predicted() -> Iterator[Document]:
+        nonlocal known, sentences
         documents = form.read(path, config.data.format, config.data.words, keep=True)
         with runtime.progress(unit="word") as bar:
-            for chunk in tagger.annotate(documents, loss=True):
+            for chunk in tagger.annotate(documents, loss=True, world=world):
                 scorer.add_chunk(chunk)
+                if trained_on is not None:
+                    counted = overlap.count(chunk.gold, trained_on)
+                    known, sentences = known + counted[0], sentences + counted[1]
                 for gold, found in zip(chunk.gold, chunk.predicted, strict=True):
                     if opinion is not None:
                         opinion.add(gold.examples, found.examples)
                     bar.update(sum(len(example.words) for example in found.examples))
                     yield found
 
-    form.write(target, predicted(), config.data.format)
+    if world.first:
+        form.write(target, predicted(), config.data.format)
+    else:
+        deque(predicted(), maxlen=0)
+    if known and (arguments.data or split != "train"):
+        logger.warning("{}: {} of {} sentences are among those that the model was trained on", name, known, sentences)
     result = scorer.result()
     for line in result.lines(name):
         logger.info(line)
@@ -82,7 +113,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         logger.info(opinion.compare(result.scores["entity"]))
     if target != "-":
         logger.info("predictions: {}", target)
-    if arguments.json:
+    if arguments.json and world.first:
         report = {**result.to_json(name), "seconds": time.monotonic() - started}
         with files.open_text(arguments.json) as file:
             file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")

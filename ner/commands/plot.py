@@ -1,4 +1,4 @@
-"""Draw loss and score of a run over its epochs."""
+"""Draw loss, scores and learning rates of a run over its epochs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plot(arguments: argparse.Namespace) -> None:
+    from ner import events
     from ner.model import newest_run
     from ner.report import plot_history, read_history
 
     directory = Path(arguments.run) if arguments.run else newest_run()
     output = Path(arguments.output or directory / "history.png")
-    plot_history(read_history(directory / "history.csv"), output, arguments.title or str(directory))
+    history, happened = read_history(directory / "history.csv"), events.read(directory)
+    plot_history(history, output, arguments.title or str(directory), events=happened)
     sys.stdout.write(f"{output}\n")
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import shlex
 import shutil
 import sys
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +17,11 @@ from ner.types import InputError
 
 if TYPE_CHECKING:
     from ner.config import RunConfig
+    from ner.distributed import World
     from ner.model import Model
-    from ner.predict import Evaluation
+    from ner.session import Session
+    from ner.tensorboard import Board
+    from ner.training import Progress
     from ner.types import Document
 
 
@@ -29,130 +29,270 @@ def main(argv: Sequence[str] | None = None) -> int:
     """``ner train`` and ``python train.py``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, see configs/")
-    parser.add_argument("--run", metavar="DIR", help="where the run goes; default runs/<config>/<time>")
-    parser.add_argument("--init", metavar="RUN", help="start from the weights of another run (not yet possible)")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run (not yet possible)")
+    help = "where the run goes; default runs/<config>/<time>; torchrun needs the longer name"
+    parser.add_argument("--run", "--run-dir", metavar="DIR", help=help)
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--init", metavar="RUN", help="a new run that starts from the weights of another one")
+    start.add_argument(
+        "--resume", action="store_true", help="go on with the run (--run, or the newest of this configuration)"
+    )
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="change a key of the configuration")
     return cli.run(parser, _train, argv)
 
 
-def _train(arguments: argparse.Namespace) -> None:
+def _train(arguments: argparse.Namespace) -> int:
     from ner.config_file import load_config
 
-    for option in ("init", "resume"):
-        if getattr(arguments, option):
-            raise InputError(f"--{option} is not possible yet; leave it out to train from the start")
     config, notes = load_config(arguments.config, arguments.overrides)
-    directory = Path(arguments.run) if arguments.run else _new_directory(arguments.config)
-    if (directory / "manifest.json").exists():
-        raise InputError(f"{directory}: holds a trained model already; give another --run, or remove it")
 
     from loguru import logger
 
-    from ner import files, runtime
+    from ner import distributed, runtime
 
-    runtime.set_up_log(sys.stdout, directory / "train.log")
-    for note in notes:
-        logger.info(note)
+    world = distributed.world()
+    device = runtime.choose_device(config.device, world.local_rank)
+    world.start(device, config.processes.timeout)
+    directory = None
+    try:
+        directory = Path(world.tell(str(_directory(arguments)) if world.first else None))
+        runtime.set_up_log(sys.stdout, directory / "train.log", speaks=world.first)
+        for note in notes:
+            logger.info(note)
+        return _run(arguments, config, directory, device, world)
+    except InputError:
+        logger.remove()
+        if world.first and directory and [path.name for path in directory.glob("*")] == ["train.log"]:
+            shutil.rmtree(directory, ignore_errors=True)  # nothing has begun
+        raise
+    finally:
+        world.end()
+
+
+def _directory(arguments: argparse.Namespace) -> Path:
+    """Where the run is or goes.
+
+    Raises:
+        InputError: If a new run would overwrite one.
+    """
+    if arguments.resume:
+        if arguments.run:
+            return Path(arguments.run)
+        started = sorted(_folder(arguments.config).glob("*/config.yaml"), key=lambda path: path.stat().st_mtime_ns)
+        return started[-1].parent if started else _new_directory(arguments.config)
+    directory = Path(arguments.run) if arguments.run else _new_directory(arguments.config)
+    for name, what in (("manifest.json", "a trained model"), ("checkpoints", "checkpoints of a training")):
+        if (directory / name).exists():
+            raise InputError(
+                f"{directory}: holds {what} already; go on with --resume, give another --run, or remove it"
+            )
+    return directory
+
+
+def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, device: Any, world: World) -> int:
+    """Train in a directory; gives the exit code."""
+    from loguru import logger
+
+    from ner import files, model, session, steering
+
     logger.info("run directory: {}", directory)
     started = time.monotonic()
-    runtime.set_seed(config.seed)
-    device = runtime.choose_device(config.device)
-    with cli.loading():
-        documents = {split: _read(config, split) for split in ("train", "valid", "test")}
-        _check_kinds(documents)
-        model = _build(config, documents["train"], device)
-    kernel = model.kernel(device)
-    _describe(model, documents)
-    if kernel:
-        logger.info("kernel of the decoder: {}", kernel)
-    history = _loop(model, config, documents, device, directory)
-    scores = _finish(config, directory, history, documents["test"])
+    changes: list[str] = []
+    resumed = world.tell(arguments.resume and (directory / model.CONFIG).exists())
+    if resumed:
+        saved = model.read_config(directory)
+        changes, refused = session.differences(saved, config)
+        typed = [change for change in arguments.overrides if change.startswith(steering.KEYS)]
+        keys = tuple(change.partition("=")[0] for change in typed)
+        changes = [*(change for change in changes if not change.startswith(keys)), *typed]
+        if refused:
+            raise InputError(f"{directory}: cannot be resumed with another configuration: {'; '.join(refused)}")
+        config = config.model_copy(update={"training": saved.training, "batch": saved.batch})
+    one = session.Session(config, directory, device, world, logger.info, logger.warning)
+    init = Path(arguments.init) if arguments.init else None
+    prepare(one, session.beginning(directory, world) if resumed else init)
+    if resumed:
+        one.resume()
+        one.change([change for change in changes if not _holds(one, change)])
+    else:
+        one.start()
+    with Display(one) as display:
+        code = one.train(display.show, watch=display.watch)
+    if one.stopped:
+        return code
+    scores = one.finish()
     seconds = time.monotonic() - started
-    about = {"seconds": seconds, "command": _command(arguments), "seed": config.seed, "data": _checksums(config)}
-    report = {**scores, **about, **runtime.describe(device), "kernel": kernel}
-    files.write_bytes(directory / "metrics.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
+    about = {"seconds": seconds, "command": _command(arguments), "seed": config.seed, "data": one.about["data"]}
+    machine = {key: one.about[key] for key in ("versions", "device", "threads", "processes")}
+    report = {**scores, **about, **machine, "kernel": one.kernel}
+    if world.first:
+        files.write_bytes(directory / "metrics.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
     logger.info("done in {:.0f} s", seconds)
     run = shlex.quote(str(directory))
     logger.info("next:")
     logger.info("  python evaluate.py --run {} --split test", run)
-    logger.info("  echo '{}' | ner predict --run {} --format text", _some_text(documents), run)
+    logger.info("  echo '{}' | ner predict --run {} --format text", _some_text(one.documents), run)
+    return 0
 
 
-def _new_directory(config: str) -> Path:
-    """``runs/<path of the config below configs/>/<time>``."""
+def prepare(one: Session, init: Path | None = None) -> None:
+    """Read the data, build the model, and say what there is."""
+    from loguru import logger
+
+    from ner import runtime
+
+    runtime.set_seed(one.config.seed)
+    with cli.loading(), one.world.busy():
+        one.read()
+        model = one.build(init)
+    _describe(one, model)
+    if one.kernel:
+        logger.info("kernel of the decoder: {}", one.kernel)
+
+
+def _holds(one: Session, change: str) -> bool:
+    """Whether a setting is already as it is asked for."""
+    from ner import steering
+
+    now = one.config.model_copy(update={"training": one.state.training, "batch": one.state.next_batch})
+    return steering.check(now, change) == now
+
+
+class Display:
+    """The bar, the step log, and the lines after each epoch.
+
+    Args:
+        one: The session that is shown.
+    """
+
+    def __init__(self, one: Session) -> None:
+        from ner import runtime
+
+        self.one = one
+        self.epochs = runtime.progress(total=one.state.training.epochs, unit="epoch", position=0)
+        self.bar = runtime.progress(total=one.data.sentences, unit="sentence", position=1)
+        self.started, self.before = time.monotonic(), one.state.sentences
+        self.board: Board | None = None
+        if one.config.training.tensorboard and one.world.first:
+            from ner.tensorboard import Board
+
+            self.board = Board(one.directory / "tensorboard")
+
+    def __enter__(self) -> Display:
+        self.epochs.update(self.one.state.epoch)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+        self.epochs.close()
+        if self.board is not None:
+            self.board.close()
+
+    def show(self, now: Progress) -> None:
+        """A step, or the end of an epoch."""
+        from loguru import logger
+
+        state = self.one.state
+        self.bar.set_postfix(refresh=False, step=now.step, loss=f"{now.loss:.3f}")
+        self.bar.update(state.sentences - (now.epoch - 1) * self.one.data.sentences - self.bar.n)
+        every = state.training.log_every
+        if now.row is None and every and now.step % every == 0:
+            rates = ", ".join(f"{name} {rate:.3g}" for name, rate in sorted(set(now.learning_rates.items())))
+            logger.info("Step: {} Learning rate: {} Loss: {:.4f}", now.step, rates, now.loss)
+        if now.row is not None:
+            self._show_epoch(now)
+            self.epochs.total = state.training.epochs
+            self.epochs.update(now.epoch - self.epochs.n)
+            self.bar.reset()
+        if self.board is not None:
+            self.board.add(now.step, self._scalars(now))
+
+    def _scalars(self, now: Progress) -> dict[str, float]:
+        """What TensorBoard gets: of a step its loss and rates, of an epoch everything that history.csv has."""
+        from ner.session import history_row
+
+        if now.row is None:
+            return {"step/loss": now.loss, **{f"step/rate.{name}": rate for name, rate in now.learning_rates.items()}}
+        row = history_row(now.row, self.one.config)
+        return {key.replace(".", "/", 1): float(value) for key, value in row.items()}
+
+    def watch(self, documents: Sequence[Document]) -> Iterable[Document]:
+        """The documents that are scored, behind a bar."""
+        from ner import runtime
+
+        found: Iterable[Document] = runtime.progress(documents, unit="document", desc="scoring", position=2)
+        return found
+
+    def _show_epoch(self, now: Progress) -> None:
+        from loguru import logger
+
+        state = self.one.state
+        assert now.row is not None, "asked for by the caller"
+        logger.info("epoch [{}/{}]", now.epoch, state.training.epochs)
+        for split, evaluation in now.row.evaluations.items():
+            for line in evaluation.lines(split):
+                logger.info(line)
+        for event in state.events:
+            if event.step == now.step and event.kind in ("plateau", "stopping"):
+                logger.info("{}: {}", event.kind, event.change)
+        if now.epoch < state.training.epochs and not state.ended:
+            spent = time.monotonic() - self.started
+            seen = state.sentences - self.before
+            left = spent * (state.training.epochs * self.one.data.sentences - state.sentences) / max(1, seen)
+            logger.info("best: epoch {}; about {} left", state.best_epoch, _duration(left))
+
+
+def _duration(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _folder(config: str) -> Path:
+    """``runs/<path of the config below configs/>``."""
     path = Path(config).with_suffix("")
     parts = path.parts
     below = parts[len(parts) - parts[::-1].index("configs") :] if "configs" in parts[:-1] else parts[-1:]
-    directory = Path("runs", *below, time.strftime("%Y-%m-%dT%H-%M-%S"))
+    return Path("runs", *below)
+
+
+def _new_directory(config: str) -> Path:
+    """``<folder>/<time>``."""
+    now = time.strftime("%Y-%m-%dT%H-%M-%S")
+    directory = _folder(config) / now
     number = 1
     while directory.exists():
         number += 1
-        directory = directory.with_name(f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{number}")
+        directory = directory.with_name(f"{now}-{number}")
     return directory
 
 
-def _read(config: RunConfig, split: str) -> list[Document]:
-    from ner.config import component
-
-    path = getattr(config.data, split)
-    if path is None:
-        return []
-    reader = component("formats", config.data.format.name)
-    return list(reader.read(path, config.data.format, config.data.words, keep=split == "test"))
-
-
-def _check_kinds(documents: dict[str, list[Document]]) -> None:
-    """Plain tags in one file and entities in another cannot be scored against each other."""
-    from ner.tags import PLAIN
-
-    kinds = {split: found[0].scheme == PLAIN for split, found in documents.items() if found}
-    for split, plain in kinds.items():
-        if plain != kinds["train"]:
-            names = {True: "plain tags", False: "entity tags"}
-            raise InputError(
-                f"{documents[split][0].source}: expected {names[not plain]} as in {documents['train'][0].source}, "
-                f"found {names[plain]}; set data.format.scheme if that was recognised wrongly"
-            )
-
-
-def _build(config: RunConfig, documents: list[Document], device: Any) -> Model:
-    from ner.model import build
-
-    return build(config, documents).to(device)
-
-
-def _describe(model: Model, documents: dict[str, list[Document]]) -> None:
+def _describe(one: Session, model: Model) -> None:
     """What there is to learn, what is unusual about it, and the size of the model."""
     from loguru import logger
 
-    from ner.tags import flatten
-
     known = model.vocabs.tags if model.vocabs.plain else model.vocabs.labels
-    for split, found in documents.items():
+    for split, found in one.documents.items():
         if not found:
             continue
-        examples = [example for document in found for example in document.examples]
-        labels = Counter(span.label for example in examples for span in example.spans)
-        tags = Counter(tag for example in examples for tag in example.tags or ()) if model.vocabs.plain else labels
+        counts = one.statistics(split)
+        labels, tags = counts["labels"], counts["tags"] if model.vocabs.plain else counts["labels"]
         entities = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
         logger.info(
             "{}: {} documents, {} sentences, {} words{}",
             split,
             len(found),
-            len(examples),
-            sum(len(example.words) for example in examples),
-            f", {labels.total()} entities ({entities})" if labels else "",
+            counts["sentences"],
+            counts["words"],
+            f", {sum(labels.values())} entities ({entities})" if labels else "",
         )
         unseen = {label: count for label, count in sorted(tags.items()) if label not in known}
         if unseen:
             listed = ", ".join(f"{label} {count}" for label, count in unseen.items())
             logger.warning("{}: labels that training never had, each counts as a miss: {}", split, listed)
-        overlapping = sum(len(example.spans) - len(flatten(example.spans)) for example in examples)
-        if overlapping:
-            logger.warning("{}: {} entities overlap a longer one and cannot be tagged", split, overlapping)
-        coverage = sum((model.encoder.coverage(model.split(document)) for document in found), Counter[str]())
-        for reason, count in sorted(coverage.items()):
+        if counts["overlapping"]:
+            logger.warning("{}: {} entities overlap a longer one and cannot be tagged", split, counts["overlapping"])
+        for reason, count in sorted(counts["coverage"].items()):
             logger.info("{}: {} {}", split, count, reason)
     for module in model.modules():
         for name, value in getattr(module, "report", {}).items():
@@ -160,122 +300,13 @@ def _describe(model: Model, documents: dict[str, list[Document]]) -> None:
     logger.info("{:,} parameters are trained", model.num_parameters)
 
 
-def _loop(
-    model: Model, config: RunConfig, documents: dict[str, list[Document]], device: Any, directory: Path
-) -> list[dict[str, Any]]:
-    """Train, log and save; gives a row of history per epoch, the best ones marked."""
-    from loguru import logger
-
-    from ner import runtime, training
-    from ner.model import save
-
-    history: list[dict[str, Any]] = []
-    timings: list[dict[str, Any]] = []
-    progress = training.train(
-        model,
-        documents["train"],
-        documents["valid"] or None,
-        config.training,
-        config.batch,
-        config.metrics,
-        config.seed,
-        device,
-    )
-    with runtime.progress(unit="step") as bar:
-        for now in progress:
-            bar.total = now.steps
-            bar.set_postfix(refresh=False, epoch=f"{now.epoch}/{config.training.epochs}", loss=f"{now.loss:.3f}")
-            bar.update()
-            if not now.evaluations:
-                continue
-            logger.info("epoch [{}/{}]", now.epoch, config.training.epochs)
-            for split, evaluation in now.evaluations.items():
-                for line in evaluation.lines(split):
-                    logger.info(line)
-            row: dict[str, Any] = {"epoch": now.epoch, "step": now.step, "best": int(now.best)}
-            row |= {f"learning_rate.{name}": rate for name, rate in now.learning_rates.items()}
-            for split, evaluation in now.evaluations.items():
-                row |= _flatten(evaluation, split)
-            history.append({**row, "evaluations": now.evaluations})
-            timings.append({"epoch": now.epoch, **now.timing})
-            _write_table(directory / "history.csv", history)
-            _write_table(directory / "timing.csv", timings)
-            last = directory / "last"
-            if now.best:
-                save(model, config, directory)
-                shutil.rmtree(last, ignore_errors=True)  # the kept model is that of the last epoch
-            else:
-                save(model, config, last)
-    return history
-
-
-def _flatten(evaluation: Evaluation, split: str) -> dict[str, float]:
-    """Every figure under its path, in full precision."""
-    found = {f"{split}.loss": evaluation.loss}
-
-    def walk(path: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, below in value.items():
-                walk(f"{path}.{key}", below)
-        else:
-            found[path] = value
-
-    walk(split, evaluation.scores)
-    return found
-
-
-def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    from ner import files
-
-    columns = list(dict.fromkeys(key for row in rows for key in row if key != "evaluations"))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_bytes(path, text.getvalue().encode())
-
-
-def _finish(config: RunConfig, directory: Path, history: list[dict[str, Any]], test: list[Document]) -> dict[str, Any]:
-    """Score the kept model on test, as it lies on disk, and write predictions; gives the scores of all splits."""
-    from loguru import logger
-
-    from ner.config import component
-    from ner.predict import Scorer, Tagger
-
-    kept = [row for row in history if row["best"]][-1]
-    evaluations = dict(kept["evaluations"])
-    logger.info("kept: epoch {}", kept["epoch"])
-    if test:
-        tagger = Tagger.load(directory, config.device)
-        scorer = Scorer(config.metrics)
-        predicted = []
-        for chunk in tagger.annotate(test, loss=True):
-            scorer.add_chunk(chunk)
-            predicted += chunk.predicted
-        evaluations["test"] = scorer.result()
-        for line in evaluations["test"].lines("test"):
-            logger.info(line)
-        form = component("formats", config.data.format.name)
-        path = directory / "predictions" / f"test.{form.extension}"
-        form.write(str(path), predicted, config.data.format)
-        logger.info("predictions: {}", path)
-    return {"epoch": kept["epoch"], **{split: found.to_json(split) for split, found in evaluations.items()}}
-
-
 def _command(arguments: argparse.Namespace) -> str:
     """What was typed, less the place of the run."""
-    return shlex.join(["python", "train.py", "--config", arguments.config, *arguments.overrides])
+    how = ["--resume"] if arguments.resume else ["--init", arguments.init] if arguments.init else []
+    return shlex.join(["python", "train.py", "--config", arguments.config, *how, *arguments.overrides])
 
 
-def _checksums(config: RunConfig) -> dict[str, str]:
-    """SHA-256 of the files of data by split."""
-    from ner import files
-
-    paths = {split: getattr(config.data, split) for split in ("train", "valid", "test")}
-    return {split: files.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
-
-
-def _some_text(documents: dict[str, list[Document]]) -> str:
+def _some_text(documents: Mapping[str, Sequence[Document]]) -> str:
     """The first sentence with an entity of the data, for the command to try next."""
     for found in (documents["test"], documents["valid"], documents["train"]):
         for document in found:

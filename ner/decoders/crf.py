@@ -17,7 +17,7 @@ from ner.contracts import Part
 from ner.kernels import crf
 from ner.kernels.chain import Chain
 from ner.tagging import IGNORED, TagDecoder, TagScheme
-from ner.types import Example, Loss, Scores
+from ner.types import Axes, Example, Loss, Scores
 from ner.vocab import Vocabs
 
 
@@ -48,6 +48,12 @@ class CRFDecoder(TagDecoder):
         super().__init__(config, width, vocabs)
         self.crf = CRF(len(self.tags), batch_first=True)
         self.constrained_training = config.constrain == "both"
+
+    def axes(self) -> dict[str, Axes]:
+        """See :class:`~ner.contracts.Decoder`."""
+        tags = self.tags.names
+        ends: dict[str, Axes] = {f"crf.{end}_transitions": (tags,) for end in ("start", "end")}
+        return {**super().axes(), **ends, "crf.transitions": (tags, tags)}
 
     def target(self, example: Example) -> list[int]:
         """Tag ids; nothing but ``IGNORED`` where a constrained loss would be infinite.

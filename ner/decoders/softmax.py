@@ -31,6 +31,8 @@ class Config(Part):
     """What finds the best sequence: the fastest kernel that is installed, or plain, compiled (CPU), triton (CUDA)."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Of the vectors that come in."""
+    smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of a word's gold probability that training spreads evenly over all tags (Szegedy et al., 2016)."""
 
 
 def build(config: Config, width: int, vocabs: Vocabs) -> SoftmaxDecoder:
@@ -41,10 +43,16 @@ def build(config: Config, width: int, vocabs: Vocabs) -> SoftmaxDecoder:
 class SoftmaxDecoder(TagDecoder):
     """See the file. ``Scores``: ``emissions (S, W, K)``."""
 
+    def __init__(self, config: Config, width: int, vocabs: Vocabs) -> None:
+        super().__init__(config, width, vocabs)
+        self.smoothing = config.smoothing
+
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
         """Cross-entropy, summed over the words whose tag is known."""
         emissions, tags = scores["emissions"].float(), targets["tags"].masked_fill(~mask, IGNORED)
-        total = F.cross_entropy(emissions.flatten(0, 1), tags.flatten(), ignore_index=IGNORED, reduction="sum")
+        smoothing = self.smoothing if self.training else 0.0
+        flat = emissions.flatten(0, 1)
+        total = F.cross_entropy(flat, tags.flatten(), ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing)
         return {"tags": total}
 
     def chain(self) -> Chain:

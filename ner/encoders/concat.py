@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ner.config import ConfigError, WindowsConfig, component, part
 from ner.contracts import Encoder, Part
-from ner.types import Document, Encoding, Example
+from ner.types import Axes, Document, Encoding, Example
 from ner.vocab import Vocabs
 
 
@@ -97,6 +97,14 @@ class ConcatEncoder(nn.Module):
             f"{key}/{name}": data
             for key, member in zip(self.keys, self.members, strict=True)
             for name, data in member.files().items()
+        }
+
+    def axes(self) -> dict[str, Axes]:
+        """Of the members."""
+        return {
+            f"{key}.{name}": axes
+            for key, member in zip(self.keys, self.members, strict=True)
+            for name, axes in member.axes().items()
         }
 
     def inputs(

@@ -22,7 +22,7 @@ from ner import vectors
 from ner.config import WindowsConfig
 from ner.contracts import Part, Section
 from ner.kernels.recurrent import BidirectionalLSTM
-from ner.types import Document, Encoding, Example
+from ner.types import Axes, Document, Encoding, Example
 from ner.vocab import Vocab, Vocabs
 
 
@@ -64,6 +64,8 @@ class Config(Part):
     """Rarer words are unknown."""
     unknown_rate: float = Field(0.5, ge=0, le=1)
     """Share of the words seen once that training reads as unknown, so that the unknown vector is learned."""
+    word_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of all words that training reads as unknown; characters and shape are still seen."""
     vectors: str | None = None
     """Pretrained vectors: GloVe or word2vec text, or .npz with a .vocab.txt beside it."""
     freeze: bool = False
@@ -233,6 +235,11 @@ class EmbeddingEncoder(nn.Module):
         """The tables."""
         return {f"{name}.json": table.to_bytes() for name, table in self.tables.items()}
 
+    def axes(self) -> dict[str, Axes]:
+        """See :class:`~ner.contracts.Encoder`."""
+        names = {"words": "words", "characters": "characters.table", "shapes": "shapes"}
+        return {f"{names[key]}.weight": (table.strings, None) for key, table in self.tables.items()}
+
     def inputs(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
     ) -> dict[str, Tensor]:
@@ -252,12 +259,14 @@ class EmbeddingEncoder(nn.Module):
         rank = np.empty(len(entries), dtype=np.int64)
         rank[by_length] = np.arange(len(entries))
         entries = [entries[position] for position in by_length]
-        if generators is not None and "words" in self.tables and self.once:
+        if generators is not None and "words" in self.tables and (self.once or self.config.word_dropout):
             rare = np.array([fold(word, self.config) in self.once for word in distinct], dtype=bool)  # as first met
             for row, (example, generator) in enumerate(zip(examples, generators, strict=True)):
                 length = len(example.words)
                 seen_once = rare[words[row, :length]]
                 known[row, :length] = ~(seen_once & (generator.random(length) < self.config.unknown_rate))
+                if self.config.word_dropout:
+                    known[row, :length] &= generator.random(length) >= self.config.word_dropout
         short = len(entries) * 3 // 4
         return {
             "words": torch.from_numpy(rank[words] if len(rank) else words),

@@ -25,7 +25,7 @@ from ner import pretrained
 from ner.config import WindowsConfig
 from ner.contracts import Part
 from ner.pretrained import WordTokenizer
-from ner.types import Document, Encoding, Example, InputError
+from ner.types import Axes, Document, Encoding, Example, InputError
 from ner.vocab import Vocabs
 from ner.windows import cut, owners, pack
 
@@ -46,6 +46,8 @@ class Config(Part):
     """Layers from the bottom, the embeddings being the first, that keep their weights."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Of the result."""
+    word_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the words whose pieces training reads as unknown."""
     attention_dropout: float | None = Field(None, ge=0, lt=1)
     """Of the attention weights, null for the model's own; 0 lets CPUs use the fused kernel, which saves a quarter."""
 
@@ -113,6 +115,10 @@ class TransformerEncoder(nn.Module):
             self.model.config.save_pretrained(folder)
             return {"config.json": (Path(folder) / "config.json").read_bytes(), **self.tokenizer.files()}
 
+    def axes(self) -> dict[str, Axes]:
+        """Pieces are those of the model, whatever is learned."""
+        return {}
+
     def coverage(self, document: Document) -> Counter[str]:
         """Words without a piece of their own, and words longer than a window."""
         found: Counter[str] = Counter()
@@ -149,6 +155,7 @@ class TransformerEncoder(nn.Module):
     ) -> dict[str, Tensor]:
         """See the class."""
         examples = [example for group in groups for example in group]
+        randomness = iter(generators or ())
         rows: list[list[int]] = []
         example_rows: list[list[int]] = []
         sizes: list[int] = []  # pieces of each word of the batch,
@@ -159,6 +166,8 @@ class TransformerEncoder(nn.Module):
             own: list[int] = []
             for example in group:
                 pieces_of_words, counted = self._pieces(example)
+                if generators is not None and self.config.word_dropout:
+                    pieces_of_words = self._drop(pieces_of_words, next(randomness))
                 words += pieces_of_words
                 own += counted
             cuts = cut(own, self.capacity, self.overlap) if sum(own) > self.capacity else [(0, len(words))]
@@ -231,6 +240,11 @@ class TransformerEncoder(nn.Module):
             found = [ids[: self.capacity] or [self.tokenizer.unknown] for ids in found]
             sizes = list(map(len, found))
         return found, sizes
+
+    def _drop(self, words: list[list[int]], generator: Generator) -> list[list[int]]:
+        """Some words with unknown pieces in place of their own, as many as they have."""
+        dropped = (generator.random(len(words)) < self.config.word_dropout).tolist()
+        return [[self.tokenizer.unknown] * len(ids) if drop else ids for ids, drop in zip(words, dropped, strict=True)]
 
     def _read_pieces(self, sizes: np.ndarray, anchor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of each word, the first piece to read in its row, and how many."""

@@ -121,15 +121,6 @@ def test_wrong_options_end_with_2(
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("option", "arguments"), [("init", ["--init", "runs/x"]), ("resume", ["--resume"])])
-def test_what_is_not_possible_yet_is_refused_before_anything_is_done(
-    folder: Path, capsys: pytest.CaptureFixture[str], option: str, arguments: list[str]
-) -> None:
-    said = refused(capsys, train.main, "--config", "config.yaml", "--run", "run", *arguments)
-    assert said == f"--{option} is not possible yet; leave it out to train from the start"
-    assert not (folder / "run").exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -176,7 +167,7 @@ def test_a_run_directory_that_is_taken_is_refused(folder: Path, capsys: pytest.C
     (folder / "run").mkdir()
     (folder / "run" / "manifest.json").write_text("{}", encoding="utf-8")
     said = refused(capsys, train.main, "--config", "config.yaml", "--run", "run")
-    assert said == "run: holds a trained model already; give another --run, or remove it"
+    assert said == "run: holds a trained model already; go on with --resume, give another --run, or remove it"
 
 
 @pytest.mark.parametrize("directory", ["in.conll", "in.conll/below"])

@@ -102,3 +102,14 @@ def test_a_constrained_path_is_the_best_valid_one(seed: int, scheme: str, length
     }
     path = tuple(part.best(emissions, torch.ones(1, length, dtype=torch.bool))[0][0].tolist())
     assert scores[path] == pytest.approx(max(scores.values()), abs=1e-4)
+
+
+def test_smoothing_spreads_a_share_of_the_gold_probability_in_training_only() -> None:
+    part = build(Config(smoothing=0.2), 4, VOCABS)
+    emissions, gold = torch.randn(1, 2, len(part.tags)), torch.tensor([[1, IGNORED]])
+    mask = torch.ones(1, 2, dtype=torch.bool)
+    logs = emissions[0, 0].log_softmax(0)
+    smooth = -(0.8 * logs[1] + 0.2 * logs.mean())
+    torch.testing.assert_close(part.loss({"emissions": emissions}, {"tags": gold}, mask)["tags"], smooth)
+    part.eval()
+    torch.testing.assert_close(part.loss({"emissions": emissions}, {"tags": gold}, mask)["tags"], -logs[1])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +162,14 @@ def test_vectors_that_may_move_do_and_frozen_ones_do_not(tmp_path: Path) -> None
         network(network.inputs([[Example(["bank"])]])).words.sum().backward()
         assert (network.words.weight.grad is None) == freeze
         assert network.shapes.weight.grad is not None
+
+
+def test_word_dropout_reads_any_word_as_unknown_and_keeps_its_characters() -> None:
+    counts = Counter({"a": 5, "b": 5})
+    part = build(Config(dimension=4, word_dropout=0.5), Vocabs(words=counts), WindowsConfig())
+    group = [Example(["a", "b"] * 50)]
+    found = [part.inputs([group], [np.random.default_rng(seed)])["known"] for seed in (1, 1, 2)]
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+    assert 25 < int(found[0].sum()) < 75
+    assert part.inputs([group])["known"].all()

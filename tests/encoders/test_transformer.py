@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -406,3 +407,18 @@ def test_relatives_of_bert_are_read_in_the_same_way(tiny_bert: str, family: str)
     alone = part(part.inputs(groups[1:])).words
     assert together.shape == (2, 30, 16)
     torch.testing.assert_close(together[1, :1], alone[0], rtol=1e-4, atol=1e-5)
+
+
+def test_word_dropout_reads_whole_words_as_unknown_and_is_a_function_of_the_generator(tiny_bert: str) -> None:
+    part = build(Config(model=tiny_bert, word_dropout=0.5), Vocabs(), WindowsConfig())
+    group = [Example(["Washington", "lives", "in", "Berlin"] * 10)]
+    plain = part.inputs([group])["pieces"]
+    found = [part.inputs([group], [np.random.default_rng(seed)])["pieces"] for seed in (1, 1, 2)]
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+    assert plain.shape == found[0].shape
+    changed = plain != found[0]
+    assert (found[0][changed] == part.tokenizer.unknown).all()
+    assert 10 < int(changed.sum()) < 50
+    words = part.inputs([group])["word_starts"]
+    assert len(words) == 40

@@ -1,0 +1,31 @@
+"""Write the model card of a run, README.md, for the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ner import cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``ner card``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
+    parser.add_argument("--language", metavar="CODE", nargs="+", default=[], help="of the text: en; no file says it")
+    parser.add_argument("--license", metavar="NAME", help="of the model, as the Hub names it: mit; no file says it")
+    return cli.run(parser, _card, argv)
+
+
+def _card(arguments: argparse.Namespace) -> None:
+    from ner.card import write_card
+    from ner.model import newest_run
+
+    directory = Path(arguments.run) if arguments.run else newest_run()
+    sys.stdout.write(f"{write_card(directory, arguments.language, arguments.license)}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Train a run again from its record, changes made while it ran included, and say whether the weights are the same."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ner import cli
+from ner.types import InputError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``ner replay``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", required=True, metavar="DIR", help="run directory")
+    parser.add_argument("--to", metavar="DIR", help="where the second run goes; default <run>-replay")
+    return cli.run(parser, _replay, argv)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from loguru import logger
+
+    from ner import checkpoint, distributed, events, files, model, runtime, session
+    from ner.commands.train import Display, prepare
+
+    first = Path(arguments.run)
+    config, recorded = model.read_config(first), events.read(first)
+    second = Path(arguments.to or f"{str(first).rstrip('/')}-replay")
+    if second.exists():
+        raise InputError(f"{second}: is there already; remove it, or give another --to")
+    newest, _ = checkpoint.find(first)
+    if newest is None:
+        raise InputError(f"{first}: no checkpoint to compare with; is it the directory of a run?")
+    world = distributed.world()
+    device = runtime.choose_device(config.device, world.local_rank)
+    world.start(device, config.processes.timeout)
+    try:
+        runtime.set_up_log(sys.stdout, second / "train.log", speaks=world.first)
+        one = session.Session(config, second, device, world, logger.info, logger.warning)
+        one.ahead = [event for event in recorded if event.kind in ("control", "auto", "resume")]
+        began = [event.change for event in recorded if event.kind == "init"]
+        prepare(one, session.named_init(began[0]) if began else None)
+        one.ahead = [event for event in one.ahead if event.kind != "auto"]
+        for sentence in checkpoint.compare(newest, one.about):
+            logger.warning(sentence)
+        one.start()
+        end = checkpoint.reached(newest)
+        with Display(one) as display:
+            one.train(display.show, until=end)
+        newest_again, _ = checkpoint.find(second)
+        assert newest_again is not None, "every epoch and every stop leaves one"
+        pairs = [(newest, newest_again, checkpoint.weights_digest)]
+        if (first / model.WEIGHTS).exists() and (second / model.WEIGHTS).exists():
+            pairs.append((first / model.WEIGHTS, second / model.WEIGHTS, files.sha256))
+        for left, right, digest in pairs:
+            same = digest(left) == digest(right)
+            logger.info("{} and {}: {}", left, right, "the same weights" if same else "other weights")
+            if not same:
+                return 1
+        return 0
+    finally:
+        world.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

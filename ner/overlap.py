@@ -1,0 +1,50 @@
+"""Which sentences a model was trained on.
+
+Their hashes travel with it, so that a score on them is not taken for one on new text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ner.types import Document
+
+FILE = "trained_on.bin"
+"""Sorted 64-bit hashes of the sentences, little-endian."""
+
+
+def hashes(documents: Iterable[Document]) -> np.ndarray:
+    """``(S,)`` of each sentence with a word, equal where all words are equal."""
+    found = bytearray()
+    for document in documents:
+        for example in document.examples:
+            if example.words:
+                text = "\x1f".join(example.words).encode(errors="surrogatepass")
+                found += hashlib.blake2b(text, digest_size=8).digest()
+    return np.frombuffer(bytes(found), dtype="<u8")
+
+
+def to_bytes(*sets: np.ndarray) -> bytes:
+    """Of all sets together."""
+    return np.unique(np.concatenate(sets)).astype("<u8").tobytes()
+
+
+def from_bytes(data: bytes) -> np.ndarray:
+    """The reverse of :func:`to_bytes`."""
+    return np.frombuffer(data[: len(data) // 8 * 8], dtype="<u8")
+
+
+def read(run: Path) -> np.ndarray | None:
+    """Of the training of a run; None if it does not say."""
+    path = run / FILE
+    return from_bytes(path.read_bytes()) if path.is_file() else None
+
+
+def count(documents: Iterable[Document], trained_on: np.ndarray) -> tuple[int, int]:
+    """How many sentences are among those of a training, and how many there are."""
+    own = hashes(documents)
+    return int(np.isin(own, trained_on).sum()), len(own)

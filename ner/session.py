@@ -1,0 +1,582 @@
+"""One training from its files to its files: reads the data, makes or resumes the model, trains, saves, scores on test.
+
+What a run directory holds::
+
+    config.yaml  model.safetensors  manifest.json ...   the kept model, see ner.model; ``last/`` that of the last epoch
+    checkpoints/                                        see ner.checkpoint
+    events.jsonl  control/                              see ner.steering
+    history.csv  history.md  timing.csv  train.log      what people look at
+    metrics.json  predictions/                          at the end
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from ner import (
+    batching,
+    checkpoint,
+    events,
+    files,
+    model,
+    overlap,
+    report,
+    runtime,
+    steering,
+    store,
+    training,
+    warm,
+)
+from ner.checkpoint import State
+from ner.config import RunConfig, component
+from ner.config_file import write_yaml
+from ner.distributed import World
+from ner.events import Event
+from ner.model import Model
+from ner.predict import Evaluation, Scorer, Tagger
+from ner.tags import PLAIN, flatten
+from ner.training import Data, Progress
+from ner.training_config import BatchConfig, PlateauConfig
+from ner.types import Document, InputError
+
+SPLITS = ("train", "valid", "test")
+LARGE = 200_000_000
+"""Bytes of a training file from which on it is kept as memory-mapped arrays."""
+FREE = ("data.train", "data.valid", "data.test", "data.store", "device", "processes.")
+"""Settings that may differ when a run is resumed: they change no result, or checksums watch over them."""
+
+
+class Signals:
+    """SIGTERM and SIGINT ask for an orderly end; the second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Inside the block; only the main thread can."""
+        names = (signal.SIGTERM, signal.SIGINT)
+        try:
+            before = {name: signal.signal(name, self._receive) for name in names}
+        except ValueError:
+            before = {}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
+            os._exit(128 + number)
+        self.received = number
+
+
+@dataclass
+class Session:
+    """See the file.
+
+    Attributes:
+        config: Of the run.
+        directory: Of the run.
+        device: Where to compute.
+        world: Processes of the training.
+        say, warn: For the log; only the first process speaks.
+        documents: By split.
+        about: What checkpoints belong to: checksums of the data, versions, processor.
+        state, data: See :mod:`ner.training`.
+        ahead: Events that are still to be met at their steps.
+        trained_on: Hashes of the sentences, see :mod:`ner.overlap`.
+        kernel: What computes the CRF.
+        stopped: Whether training was stopped before its end.
+        timings: Rows of ``timing.csv``.
+    """
+
+    config: RunConfig
+    directory: Path
+    device: torch.device
+    world: World
+    say: Callable[[str], None]
+    warn: Callable[[str], None]
+    documents: dict[str, Sequence[Document]] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    ahead: list[Event] = field(default_factory=list)
+    trained_on: bytes = b""
+    kernel: str = ""
+    stopped: bool = False
+    timings: list[Mapping[str, Any]] = field(default_factory=list)
+
+    state: State = field(init=False)
+    data: Data = field(init=False)
+
+    def read(self) -> None:
+        """Read the data and check that they belong together.
+
+        Raises:
+            InputError: If they cannot be read, or are of different kinds.
+        """
+        form = component("formats", self.config.data.format.name)
+        options = self.config.data.format, self.config.data.words
+        for split in SPLITS:
+            path = getattr(self.config.data, split)
+            folder = self._store_folder(path) if split == "train" else None
+            if folder is None:
+                self.documents[split] = list(form.read(path, *options, keep=split == "test")) if path else []
+                continue
+            key = {"path": path, "format": options[0].model_dump(mode="json"), "words": options[1]}
+            with self._first_alone():
+                self.documents[split] = store.cached(Path(path), key, partial(form.read, path, *options), folder)
+            self.say(f"{split}: kept as memory-mapped arrays in {folder}")
+        _check_kinds(self.documents)
+        paths = {split: getattr(self.config.data, split) for split in SPLITS}
+        sums = {split: files.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
+        self.about = {"data": sums, **runtime.describe(self.device), "processes": self.world.size}
+
+    def _check_growth(self, batch: BatchConfig, plateau: PlateauConfig) -> None:
+        if batch.units / plateau.factor > plateau.largest:
+            self.warn(f"training.plateau.largest is {plateau.largest}: a batch of {batch.size} will never grow")
+
+    def _store_folder(self, path: str) -> Path | None:
+        """Where a training file is kept in another form, if it is."""
+        wanted = self.config.data.store
+        if wanted != "auto" or path == "-":
+            return Path(wanted) if wanted and path != "-" else None
+        large = Path(path).is_file() and Path(path).stat().st_size >= LARGE
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache, "ner-crf") if large else None
+
+    @contextmanager
+    def _first_alone(self) -> Iterator[None]:
+        """The first process goes through the block before the others."""
+        if not self.world.first:
+            self.world.tell(None)
+        yield
+        if self.world.first:
+            self.world.tell(True)
+
+    def build(self, init: Path | None = None) -> Model:
+        """A new model, with the weights of another run where one is named; everything is ready for the first step.
+
+        Raises:
+            InputError: If something pretrained is not found, or a setting does not fit the model.
+        """
+        config = self.config
+        made = model.build(config, self.documents["train"]).to(self.device)
+        self.trained_on = overlap.to_bytes(self._hashes())
+        if init is not None:
+            self._take_over(made, init)
+        self.kernel = made.kernel(self.device)
+        if config.processes.shard:
+            self.world.shard(made.encoder, made.encoder.layers(), self.device)
+        batch = config.batch
+        plateau = config.training.plateau
+        if plateau is not None and plateau.change != "rate" and batch.size != "auto":
+            self._check_growth(batch, plateau)
+        if batch.size == "auto":
+            batch = batch.model_copy(update={"size": self._fitting_size(made)})
+        self.state = training.begin(made, config.training, batch, config.metrics, self.device)
+        groups = self._groups(made, batch)
+        self.data = Data(made, self.documents["train"], batch, config.seed, self.world, groups)
+        if config.batch.size == "auto":
+            self.state.note("auto", f"batch.size={batch.size}")
+        if init is not None:
+            self.state.note("init", f"{init} {files.sha256(init / model.WEIGHTS)}")
+        if self.world.size > 1:
+            torch.manual_seed(config.seed + self.world.rank)  # each process has its own dropout
+        return made
+
+    def statistics(self, split: str) -> dict[str, Any]:
+        """How much there is of what in a split: sentences, words, labels, tags, and what is unusual."""
+        found = self.documents[split]
+        if not isinstance(found, store.Store):
+            return _count(self.state.model, found)
+        with self._first_alone():
+            return store.saved_values(found, "counts", self._encoder_key(), lambda: _count(self.state.model, found))
+
+    def _encoder_key(self) -> dict[str, Any]:
+        """What decides how an encoder reads documents."""
+        made = hashlib.sha256(b"".join(self.state.model.encoder.files().values())).hexdigest()
+        return {**self.config.model_dump(mode="json", include={"unit", "encoder", "windows"}), "files": made}
+
+    def _hashes(self) -> np.ndarray:
+        learned = self.documents["train"]
+        if not isinstance(learned, store.Store):
+            return overlap.hashes(learned)
+        with self._first_alone():
+            table = store.saved_table(
+                learned, "hashes", 1, "q", {}, lambda: overlap.hashes(learned).view("<i8")[:, None]
+            )
+        return np.ascontiguousarray(table[:, 0]).view("<u8")
+
+    def _groups(self, made: Model, batch: BatchConfig) -> batching.Plan | None:
+        """Of a training file in a store: made once for each encoder and its windows."""
+        learned = self.documents["train"]
+        if not isinstance(learned, store.Store):
+            return None
+        key = {**self._encoder_key(), "limit": training.group_limit(batch)}
+        with self._first_alone():
+            table = store.saved_table(learned, "plan", 6, "i", key, lambda: training.group(made, learned, batch).table)
+        return batching.Plan(table)
+
+    def _take_over(self, made: Model, init: Path) -> None:
+        trained, _ = model.load(init)
+        for line in warm.take_over(made, trained.to(self.device)).lines():
+            self.say(f"--init: {line}")
+        theirs = overlap.read(init)
+        if theirs is None:
+            self.warn(f"{init}: does not say on which sentences it was trained, so scores may be on sentences it knows")
+            return
+        for split in ("valid", "test"):
+            known, total = overlap.count(self.documents[split], theirs)
+            if known:
+                self.warn(f"{split}: {known} of {total} sentences are among those that {init} was trained on")
+        self.trained_on = overlap.to_bytes(theirs, overlap.from_bytes(self.trained_on))
+
+    def _fitting_size(self, made: Model) -> int:
+        """Of a batch, tried out on the longest sentences; a resumed or replayed run takes the size it had."""
+        for event in self.ahead:
+            if event.kind == "auto":
+                return int(event.change.partition("=")[2])
+        if self.device.type != "cuda":
+            raise InputError("config.batch.size: auto tries out the memory of a GPU; on a CPU give a number")
+        size = training.find_size(training.trial(made, self.documents["train"], self.config, self.device))
+        return int(self.world.tell(size)) * self.world.size
+
+    def resume(self) -> bool:
+        """Go on from the newest whole checkpoint; gives whether there is one.
+
+        Raises:
+            InputError: If data have changed.
+        """
+        path = self._newest()
+        told = self.world.tell([asdict(event) for event in events.read(self.directory)] if self.world.first else None)
+        recorded = [Event(**event) for event in told]
+        for request in steering.requests(self.directory) if self.world.first else []:
+            if request.key in ("stop", "save", "evaluate"):
+                self.say(f"{request.change}: was asked of the run before and is dropped")
+                steering.done(self.directory, request)
+        known_before = overlap.read(self.directory)
+        if known_before is not None:  # of a run that began with the weights of another one, too
+            self.trained_on = overlap.to_bytes(known_before, overlap.from_bytes(self.trained_on))
+        if path is None:
+            self.say(f"{self.directory}: no checkpoint to go on from, starting from the beginning")
+            self.ahead = steering.later(recorded, self.state)
+            self._meet_again()
+            return False
+        differences = checkpoint.load(path, self.state, self.about, self.config.metrics, self.world)
+        state = self.state
+        known = set(state.events)
+        self.ahead = steering.later(recorded, state)
+        state.events += [event for event in recorded if event.kind == "resume" and event not in known]
+        state.note("resume", path.name)
+        state.go_on()
+        timings = self.directory / "timing.csv"
+        if timings.exists():
+            self.timings = [row for row in report.read_history(timings) if row["epoch"] <= state.epoch]
+        self.say(f"resumed from {path}: epoch {state.epoch + 1}, step {state.step}, {state.sentences} sentences seen")
+        for sentence in differences:
+            self.warn(sentence)
+        if state.ended:
+            self.say(f"training has ended: {state.ended}; a larger training.epochs goes on")
+        self._restore_kept(path)
+        self._meet_again()
+        if self.ahead:
+            self.say(f"{len(self.ahead)} changes after that point will be made again at their steps")
+        return True
+
+    def _newest(self) -> Path | None:
+        """The checkpoint to go on from; newer ones that are not whole are named and removed."""
+        path, broken = checkpoint.find(self.directory) if self.world.first else (None, [])
+        for other in broken:
+            self.warn(f"{other}: not as it was written, so it is removed and the one before it is taken")
+            shutil.rmtree(other, ignore_errors=True)
+        found = self.world.tell(None if path is None else str(path))
+        return None if found is None else Path(found)
+
+    def _restore_kept(self, path: Path) -> None:
+        """The kept model is that of the checkpoint, not of an epoch after it."""
+        kept, here = path / checkpoint.KEPT, self.directory / model.WEIGHTS
+        if self.world.first and kept.exists() and not (here.exists() and files.sha256(here) == files.sha256(kept)):
+            extra = {overlap.FILE: self.trained_on}
+            model.save(self.state.model, self.config, self.directory, extra, weights=load_file(kept))
+
+    def start(self) -> None:
+        """Make the directory of a new run, with what it will keep.
+
+        Raises:
+            InputError: If it cannot be written.
+        """
+        if self.world.first:
+            files.write_bytes(self.directory / overlap.FILE, self.trained_on)
+            files.write_bytes(self.directory / model.CONFIG, write_yaml(self.config).encode())
+
+    def change(self, changes: Sequence[str]) -> None:
+        """Make changes now, as ``ner control`` would."""
+        times = sum(event.kind == "resume" for event in self.state.events)
+        for change in changes:
+            self._meet(steering.Request(f"resume-{times}", change))
+
+    def train(
+        self,
+        show: Callable[[Progress], None],
+        until: tuple[int, int] | None = None,
+        watch: training.Watcher = lambda documents: documents,
+    ) -> int:
+        """Train to the end, or until so many steps and epochs are behind; gives 0, or the exit code of a signal."""
+        signals = Signals()
+        valid = self.documents["valid"] or None
+        self._write_events()
+        with signals.caught():
+            self._meet_again()
+            settings = self.config.metrics, self.device, self.world, watch
+            for now in training.train(self.state, self.data, valid, *settings):
+                show(now)
+                if now.row is not None:
+                    self._keep(now)
+                code = self._between_steps(now, signals, (self.state.step, self.state.epoch) == until)
+                if code is not None:
+                    return code
+        return 0
+
+    def _between_steps(self, now: Progress, signals: Signals, enough: bool) -> int | None:
+        """Meet requests, save if it is time to; gives the exit code when it is time to stop."""
+        state = self.state
+        before = len(state.events)
+        self._meet_again()
+        asked = steering.requests(self.directory) if self.world.first else []
+        told = self.world.exchange([signals.received, [[request.id, request.change] for request in asked]])
+        received = max(number for number, _ in told)
+        wishes = [self._meet(steering.Request(*request)) for request in told[0][1]]
+        if len(state.events) > before or now.row is not None:
+            self._write_events()
+        every = state.training.save_every
+        due = now.row is not None or (every is not None and state.step % every == 0)
+        stop = bool(received) or enough or "stop=step" in wishes
+        if due or stop or "save=now" in wishes:
+            with self.world.busy():
+                path = checkpoint.save(state, self.directory, self.about, self.world)
+            if stop or "save=now" in wishes:
+                self.say(f"saved: {path}")
+        for _ in range(wishes.count("evaluate=now")):
+            self._evaluate_now()
+        if stop:
+            self.stopped = True
+            if not enough:
+                self.say("stopped between two steps; go on with --resume")
+            return 128 + received if received else 0
+        return None
+
+    def _meet(self, request: steering.Request) -> str:
+        """Make a change that was asked for; gives it, or nothing if it was met before or cannot be made."""
+        state = self.state
+        wish = ""
+        if not any(event.id == request.id and event.change == request.change for event in state.events):
+            try:
+                self.say(f"step {state.step}: {steering.apply(state, self.config, request.change)}")
+                state.note("control", request.change, request.id)
+                wish = request.change
+            except InputError as error:
+                self.warn(f"step {state.step}: not changed: {error}")
+        if self.world.first:
+            self._write_events()  # before the request goes, so that a kill between them loses nothing
+            steering.done(self.directory, request)
+        return wish
+
+    def _meet_again(self) -> None:
+        """Changes of an earlier time, at their steps."""
+        here = [event for event in self.ahead if (event.step, event.epoch) == (self.state.step, self.state.epoch)]
+        for event in here:
+            self.ahead.remove(event)
+            if event.kind == "resume":
+                self.state.go_on()
+            elif event.change != "stop=step" and event.change.partition("=")[0] not in ("evaluate", "save"):
+                self.say(f"step {event.step}, again: {steering.apply(self.state, self.config, event.change)}")
+            self.state.events.append(event)
+
+    def _write_events(self) -> None:
+        if self.world.first:
+            events.write(self.directory, [*self.state.events, *self.ahead])
+
+    def _evaluate_now(self) -> None:
+        if not self.documents["valid"]:
+            self.warn("evaluate=now: there is no validation file")
+            return
+        found = training.evaluate(self.state, self.documents["valid"], self.config.metrics, self.device, self.world)
+        for line in found.lines("valid"):
+            self.say(f"step {self.state.step}: {line}")
+
+    def _keep(self, now: Progress) -> None:
+        """Tables of the epoch, and its model."""
+        assert now.row is not None, "only after an epoch"
+        best, first = now.row.best, self.world.first
+        self.timings.append({"epoch": now.row.epoch, **now.timing})
+        if first:
+            rows = [history_row(row, self.config) for row in self.state.history]
+            report.write_table(self.directory / "history.csv", rows)
+            report.write_history_markdown(rows, self.directory / "history.md")
+            report.write_table(self.directory / "timing.csv", self.timings)
+        last = self.directory / "last"
+        with self.state.kept_weights(), self.world.busy():
+            extra = {overlap.FILE: self.trained_on}
+            model.save(self.state.model, self.config, self.directory if best else last, extra, write=first)
+        if best and first:
+            shutil.rmtree(last, ignore_errors=True)  # the kept model is that of the last epoch
+
+    def finish(self) -> dict[str, Any]:
+        """Score the kept model on test, as it lies on disk, and write predictions; gives the scores of all splits."""
+        kept = self.state.history[self.state.best_epoch - 1]
+        evaluations = dict(kept.evaluations)
+        self.say(f"kept: epoch {kept.epoch}")
+        test = self.documents["test"]
+        if test:
+            known, total = overlap.count(test, overlap.from_bytes(self.trained_on))
+            if known:
+                self.warn(f"test: {known} of {total} sentences were among those trained on")
+            tagger = Tagger.load(self.directory, str(self.device))
+            scorer = Scorer(self.config.metrics)
+            predicted: list[Document] = []
+            for chunk in tagger.annotate(test, loss=True, world=self.world):
+                scorer.add_chunk(chunk)
+                predicted += chunk.predicted
+            evaluations["test"] = scorer.result()
+            for line in evaluations["test"].lines("test"):
+                self.say(line)
+            form = component("formats", self.config.data.format.name)
+            path = self.directory / "predictions" / f"test.{form.extension}"
+            if self.world.first:
+                form.write(str(path), predicted, self.config.data.format)
+            self.say(f"predictions: {path}")
+        return {"epoch": kept.epoch, **{split: found.to_json(split) for split, found in evaluations.items()}}
+
+
+def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
+    """See :meth:`Session.statistics`; one document after the other."""
+    labels, tags, coverage = Counter[str](), Counter[str](), Counter[str]()
+    sentences = words = overlapping = 0
+    for document in documents:
+        for example in document.examples:
+            sentences += 1
+            words += len(example.words)
+            if example.spans:
+                labels.update(span.label for span in example.spans)
+                overlapping += len(example.spans) - len(flatten(example.spans))
+            if made.vocabs.plain:
+                tags.update(example.tags or ())
+        coverage += made.encoder.coverage(made.split(document))
+    found = {"sentences": sentences, "words": words, "overlapping": overlapping}
+    return {**found, "labels": labels, "tags": tags, "coverage": coverage}
+
+
+def named_init(change: str) -> Path:
+    """The run that an event of the kind ``init`` names.
+
+    Raises:
+        InputError: If its weights are not those of that time.
+    """
+    name, _, checksum = change.rpartition(" ")
+    path = Path(name)
+    if not (path / model.WEIGHTS).is_file() or files.sha256(path / model.WEIGHTS) != checksum:
+        raise InputError(f"{path}: the weights that the run started from are not there any more; it cannot be repeated")
+    return path
+
+
+def history_row(row: checkpoint.Row, config: RunConfig) -> dict[str, Any]:
+    """An epoch as a row of ``history.csv``: the columns of the notes first, then every figure under its path."""
+    shown = row.evaluations.get("valid") or row.evaluations["train"]
+    found: dict[str, Any] = {"epoch": row.epoch, "avg_train_loss": row.evaluations["train"].loss}
+    if "valid" in row.evaluations:
+        found["avg_val_loss"] = row.evaluations["valid"].loss
+    for name, path in {
+        "accuracy": "tag.accuracy",
+        "precision": "entity.micro.precision",
+        "recall": "entity.micro.recall",
+        "f1": "entity.micro.f1",
+        "weighted_f1": "tag.weighted_f1",
+    }.items():
+        if path.split(".")[0] in config.metrics:
+            found[name] = training.monitored(shown, path)
+    found |= {"batch_size": row.batch_size, "step": row.step, "sentences": row.sentences, "best": int(row.best)}
+    found |= {f"learning_rate.{name}": rate for name, rate in row.learning_rates.items()}
+    for split, evaluation in row.evaluations.items():
+        found |= _flat(evaluation, split)
+    return found
+
+
+def _flat(evaluation: Evaluation, split: str) -> dict[str, float]:
+    """Every figure under its path, in full precision."""
+    found = {f"{split}.loss": evaluation.loss}
+
+    def walk(path: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, below in value.items():
+                walk(f"{path}.{key}", below)
+        else:
+            found[path] = value
+
+    walk(split, evaluation.scores)
+    return found
+
+
+def _check_kinds(documents: Mapping[str, Sequence[Document]]) -> None:
+    """Plain tags in one file and entities in another cannot be scored against each other."""
+    kinds = {split: found[0].scheme == PLAIN for split, found in documents.items() if found}
+    for split, plain in kinds.items():
+        if plain != kinds["train"]:
+            names = {True: "plain tags", False: "entity tags"}
+            raise InputError(
+                f"{documents[split][0].source}: expected {names[not plain]} as in {documents['train'][0].source}, "
+                f"found {names[plain]}; set data.format.scheme if that was recognised wrongly"
+            )
+
+
+def differences(saved: RunConfig, given: RunConfig) -> tuple[list[str], list[str]]:
+    """How a configuration differs from that of the run to be resumed.
+
+    Returns:
+        Changes that can be made while a run goes on, as ``key=value``; and sentences on those that cannot.
+    """
+    changes, refused = [], []
+    before, after = (_paths(config.model_dump(mode="json")) for config in (saved, given))
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        if old == new or key.startswith(FREE):
+            continue
+        if key.startswith(steering.KEYS):
+            changes.append(f"{key}={json.dumps(new)}")
+        else:
+            refused.append(f"config.{key}: the run has {old}, found {new}")
+    return changes, refused
+
+
+def _paths(value: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict) or not value or path == "training.learning_rate":
+        return {path: value}
+    found: dict[str, Any] = {}
+    for key, below in value.items():
+        found |= _paths(below, f"{path}.{key}" if path else key)
+    return found
+
+
+def beginning(directory: Path, world: World) -> Path | None:
+    """The run whose weights a run began with, if it has no checkpoint of its own yet."""
+    began = None
+    if world.first and checkpoint.find(directory)[0] is None:
+        began = next((event.change for event in events.read(directory) if event.kind == "init"), None)
+    began = world.tell(began)
+    return None if began is None else named_init(began)
