@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 from ner.types import InputError
@@ -87,6 +90,32 @@ def autocast(device: Any, dtype: Any) -> AbstractContextManager[Any]:
     import torch
 
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+
+
+class Signals:
+    """SIGTERM and SIGINT ask for an orderly end; the second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Inside the block; only the main thread can."""
+        names = (signal.SIGTERM, signal.SIGINT)
+        try:
+            before = {name: signal.signal(name, self._receive) for name in names}
+        except ValueError:
+            before = {}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
+            os._exit(128 + number)
+        self.received = number
 
 
 class Clock:
@@ -196,7 +225,6 @@ def _console_format(record: Any) -> str:
 def _quieten_transformers() -> None:
     """Its bars and advice on stderr speak of loading, which our own log says in one line."""
     import logging
-    import os
 
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -11,26 +11,18 @@ What a run directory holds::
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
-import signal
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
 from ner import (
-    batching,
+    batch_size,
     checkpoint,
     events,
     files,
@@ -39,53 +31,24 @@ from ner import (
     report,
     runtime,
     steering,
-    store,
     training,
     warm,
 )
 from ner.checkpoint import State
 from ner.config import RunConfig, component
 from ner.config_file import write_yaml
+from ner.corpus import Corpus
 from ner.distributed import World
 from ner.events import Event
+from ner.learner import Progress
+from ner.loader import Data
 from ner.model import Model
 from ner.predict import Evaluation, Scorer, Tagger
-from ner.tags import PLAIN, flatten
-from ner.training import Data, Progress
 from ner.training_config import BatchConfig, PlateauConfig
 from ner.types import Document, InputError
 
-SPLITS = ("train", "valid", "test")
-LARGE = 200_000_000
-"""Bytes of a training file from which on it is kept as memory-mapped arrays."""
 FREE = ("data.train", "data.valid", "data.test", "data.store", "device", "processes.")
 """Settings that may differ when a run is resumed: they change no result, or checksums watch over them."""
-
-
-class Signals:
-    """SIGTERM and SIGINT ask for an orderly end; the second one ends the process at once."""
-
-    def __init__(self) -> None:
-        self.received = 0
-
-    @contextmanager
-    def caught(self) -> Iterator[None]:
-        """Inside the block; only the main thread can."""
-        names = (signal.SIGTERM, signal.SIGINT)
-        try:
-            before = {name: signal.signal(name, self._receive) for name in names}
-        except ValueError:
-            before = {}
-        try:
-            yield
-        finally:
-            for name, handler in before.items():
-                signal.signal(name, handler)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received:
-            os._exit(128 + number)
-        self.received = number
 
 
 @dataclass
@@ -98,7 +61,7 @@ class Session:
         device: Where to compute.
         world: Processes of the training.
         say, warn: For the log; only the first process speaks.
-        documents: By split.
+        corpus: Documents by split.
         about: What checkpoints belong to: checksums of the data, versions, processor.
         state, data: See :mod:`ner.training`.
         ahead: Events that are still to be met at their steps.
@@ -114,61 +77,35 @@ class Session:
     world: World
     say: Callable[[str], None]
     warn: Callable[[str], None]
-    documents: dict[str, Sequence[Document]] = field(default_factory=dict)
-    about: dict[str, Any] = field(default_factory=dict)
     ahead: list[Event] = field(default_factory=list)
     trained_on: bytes = b""
     kernel: str = ""
     stopped: bool = False
     timings: list[Mapping[str, Any]] = field(default_factory=list)
 
+    corpus: Corpus = field(init=False)
+    about: dict[str, Any] = field(init=False)
     state: State = field(init=False)
     data: Data = field(init=False)
 
     def read(self) -> None:
-        """Read the data and check that they belong together.
+        """Read the data.
 
         Raises:
-            InputError: If they cannot be read, or are of different kinds.
+            InputError: See :class:`~ner.corpus.Corpus`.
         """
-        form = component("formats", self.config.data.format.name)
-        options = self.config.data.format, self.config.data.words
-        for split in SPLITS:
-            path = getattr(self.config.data, split)
-            folder = self._store_folder(path) if split == "train" else None
-            if folder is None:
-                self.documents[split] = list(form.read(path, *options, keep=split == "test")) if path else []
-                continue
-            key = {"path": path, "format": options[0].model_dump(mode="json"), "words": options[1]}
-            with self._first_alone():
-                self.documents[split] = store.cached(Path(path), key, partial(form.read, path, *options), folder)
-            self.say(f"{split}: kept as memory-mapped arrays in {folder}")
-        _check_kinds(self.documents)
-        paths = {split: getattr(self.config.data, split) for split in SPLITS}
-        sums = {split: files.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
-        self.about = {"data": sums, **runtime.describe(self.device), "processes": self.world.size}
+        self.corpus = Corpus(self.config, self.world, self.say)
+        about = {**runtime.describe(self.device), "processes": self.world.size}
+        self.about = {"data": self.corpus.checksums(), **about}
+
+    @property
+    def documents(self) -> Mapping[str, Sequence[Document]]:
+        """By split."""
+        return self.corpus.documents
 
     def _check_growth(self, batch: BatchConfig, plateau: PlateauConfig) -> None:
         if batch.units / plateau.factor > plateau.largest:
             self.warn(f"training.plateau.largest is {plateau.largest}: a batch of {batch.size} will never grow")
-
-    def _store_folder(self, path: str) -> Path | None:
-        """Where a training file is kept in another form, if it is."""
-        wanted = self.config.data.store
-        if wanted != "auto" or path == "-":
-            return Path(wanted) if wanted and path != "-" else None
-        large = Path(path).is_file() and Path(path).stat().st_size >= LARGE
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache, "ner-crf") if large else None
-
-    @contextmanager
-    def _first_alone(self) -> Iterator[None]:
-        """The first process goes through the block before the others."""
-        if not self.world.first:
-            self.world.tell(None)
-        yield
-        if self.world.first:
-            self.world.tell(True)
 
     def build(self, init: Path | None = None) -> Model:
         """A new model, with the weights of another run where one is named; everything is ready for the first step.
@@ -177,8 +114,8 @@ class Session:
             InputError: If something pretrained is not found, or a setting does not fit the model.
         """
         config = self.config
-        made = model.build(config, self.documents["train"]).to(self.device)
-        self.trained_on = overlap.to_bytes(self._hashes())
+        made = model.build(config, self.corpus.train).to(self.device)
+        self.trained_on = overlap.to_bytes(self.corpus.hashes())
         if init is not None:
             self._take_over(made, init)
         self.kernel = made.kernel(self.device)
@@ -191,8 +128,8 @@ class Session:
         if batch.size == "auto":
             batch = batch.model_copy(update={"size": self._fitting_size(made)})
         self.state = training.begin(made, config.training, batch, config.metrics, self.device)
-        groups = self._groups(made, batch)
-        self.data = Data(made, self.documents["train"], batch, config.seed, self.world, groups)
+        groups = self.corpus.groups(made, batch)
+        self.data = Data(made, self.corpus.train, batch, config.seed, self.world, groups)
         if config.batch.size == "auto":
             self.state.note("auto", f"batch.size={batch.size}")
         if init is not None:
@@ -200,39 +137,6 @@ class Session:
         if self.world.size > 1:
             torch.manual_seed(config.seed + self.world.rank)  # each process has its own dropout
         return made
-
-    def statistics(self, split: str) -> dict[str, Any]:
-        """How much there is of what in a split: sentences, words, labels, tags, and what is unusual."""
-        found = self.documents[split]
-        if not isinstance(found, store.Store):
-            return _count(self.state.model, found)
-        with self._first_alone():
-            return store.saved_values(found, "counts", self._encoder_key(), lambda: _count(self.state.model, found))
-
-    def _encoder_key(self) -> dict[str, Any]:
-        """What decides how an encoder reads documents."""
-        made = hashlib.sha256(b"".join(self.state.model.encoder.files().values())).hexdigest()
-        return {**self.config.model_dump(mode="json", include={"unit", "encoder", "windows"}), "files": made}
-
-    def _hashes(self) -> np.ndarray:
-        learned = self.documents["train"]
-        if not isinstance(learned, store.Store):
-            return overlap.hashes(learned)
-        with self._first_alone():
-            table = store.saved_table(
-                learned, "hashes", 1, "q", {}, lambda: overlap.hashes(learned).view("<i8")[:, None]
-            )
-        return np.ascontiguousarray(table[:, 0]).view("<u8")
-
-    def _groups(self, made: Model, batch: BatchConfig) -> batching.Plan | None:
-        """Of a training file in a store: made once for each encoder and its windows."""
-        learned = self.documents["train"]
-        if not isinstance(learned, store.Store):
-            return None
-        key = {**self._encoder_key(), "limit": training.group_limit(batch)}
-        with self._first_alone():
-            table = store.saved_table(learned, "plan", 6, "i", key, lambda: training.group(made, learned, batch).table)
-        return batching.Plan(table)
 
     def _take_over(self, made: Model, init: Path) -> None:
         trained, _ = model.load(init)
@@ -250,12 +154,13 @@ class Session:
 
     def _fitting_size(self, made: Model) -> int:
         """Of a batch, tried out on the longest sentences; a resumed or replayed run takes the size it had."""
-        for event in self.ahead:
+        recorded = self.ahead or [Event(**event) for event in self.world.tell(self._recorded())]
+        for event in recorded:
             if event.kind == "auto":
                 return int(event.change.partition("=")[2])
         if self.device.type != "cuda":
             raise InputError("config.batch.size: auto tries out the memory of a GPU; on a CPU give a number")
-        size = training.find_size(training.trial(made, self.documents["train"], self.config, self.device))
+        size = batch_size.find_size(batch_size.trial(made, self.corpus.train, self.config, self.device))
         return int(self.world.tell(size)) * self.world.size
 
     def resume(self) -> bool:
@@ -265,8 +170,7 @@ class Session:
             InputError: If data have changed.
         """
         path = self._newest()
-        told = self.world.tell([asdict(event) for event in events.read(self.directory)] if self.world.first else None)
-        recorded = [Event(**event) for event in told]
+        recorded = [Event(**event) for event in self.world.tell(self._recorded())]
         for request in steering.requests(self.directory) if self.world.first else []:
             if request.key in ("stop", "save", "evaluate"):
                 self.say(f"{request.change}: was asked of the run before and is dropped")
@@ -299,6 +203,10 @@ class Session:
         if self.ahead:
             self.say(f"{len(self.ahead)} changes after that point will be made again at their steps")
         return True
+
+    def _recorded(self) -> list[dict[str, Any]]:
+        """The events of the run so far; the first process reads them for all."""
+        return [asdict(event) for event in events.read(self.directory)] if self.world.first else []
 
     def _newest(self) -> Path | None:
         """The checkpoint to go on from; newer ones that are not whole are named and removed."""
@@ -339,7 +247,7 @@ class Session:
         watch: training.Watcher = lambda documents: documents,
     ) -> int:
         """Train to the end, or until so many steps and epochs are behind; gives 0, or the exit code of a signal."""
-        signals = Signals()
+        signals = runtime.Signals()
         valid = self.documents["valid"] or None
         self._write_events()
         with signals.caught():
@@ -354,7 +262,7 @@ class Session:
                     return code
         return 0
 
-    def _between_steps(self, now: Progress, signals: Signals, enough: bool) -> int | None:
+    def _between_steps(self, now: Progress, signals: runtime.Signals, enough: bool) -> int | None:
         """Meet requests, save if it is time to; gives the exit code when it is time to stop."""
         state = self.state
         before = len(state.events)
@@ -465,24 +373,6 @@ class Session:
         return {"epoch": kept.epoch, **{split: found.to_json(split) for split, found in evaluations.items()}}
 
 
-def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
-    """See :meth:`Session.statistics`; one document after the other."""
-    labels, tags, coverage = Counter[str](), Counter[str](), Counter[str]()
-    sentences = words = overlapping = 0
-    for document in documents:
-        for example in document.examples:
-            sentences += 1
-            words += len(example.words)
-            if example.spans:
-                labels.update(span.label for span in example.spans)
-                overlapping += len(example.spans) - len(flatten(example.spans))
-            if made.vocabs.plain:
-                tags.update(example.tags or ())
-        coverage += made.encoder.coverage(made.split(document))
-    found = {"sentences": sentences, "words": words, "overlapping": overlapping}
-    return {**found, "labels": labels, "tags": tags, "coverage": coverage}
-
-
 def named_init(change: str) -> Path:
     """The run that an event of the kind ``init`` names.
 
@@ -531,18 +421,6 @@ def _flat(evaluation: Evaluation, split: str) -> dict[str, float]:
 
     walk(split, evaluation.scores)
     return found
-
-
-def _check_kinds(documents: Mapping[str, Sequence[Document]]) -> None:
-    """Plain tags in one file and entities in another cannot be scored against each other."""
-    kinds = {split: found[0].scheme == PLAIN for split, found in documents.items() if found}
-    for split, plain in kinds.items():
-        if plain != kinds["train"]:
-            names = {True: "plain tags", False: "entity tags"}
-            raise InputError(
-                f"{documents[split][0].source}: expected {names[not plain]} as in {documents['train'][0].source}, "
-                f"found {names[plain]}; set data.format.scheme if that was recognised wrongly"
-            )
 
 
 def differences(saved: RunConfig, given: RunConfig) -> tuple[list[str], list[str]]:

@@ -94,6 +94,10 @@ class Trainings:
 
         return wait
 
+    def runs(self) -> bool:
+        """Whether the last process still does."""
+        return os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
     def assert_same(self, run: Path) -> None:
         """The run ended as the one that was left alone."""
         for name in SAME:
@@ -131,21 +135,20 @@ def interrupt(trainings: Trainings, count: int, seed: int) -> None:
         number = (signal.SIGTERM, signal.SIGINT)[met % 2]
         start = checkpoint.find(run)[0]
         wait = trainings.start(run)
-        while (before := checkpoint.find(run)[0]) == start:  # until it gets on
+        while (before := checkpoint.find(run)[0]) == start and trainings.runs():  # until it gets on
             time.sleep(0.005)
         time.sleep(chance.uniform(0, 0.1 * trainings.seconds))
         os.kill(trainings.child, number)
         code = wait()
-        if code == 0:  # it came too late
-            trainings.assert_same(run)
-            shutil.rmtree(run)
-            ended += 1
-            continue
         found, broken = checkpoint.find(run)
         assert found is not None
         assert not broken
         if checkpoint.reached(found)[1] == EPOCHS:  # nothing was left to train
-            assert code in (128 + number, -number), (code, trainings.said)
+            assert code in (0, 128 + number, -number), (code, trainings.said)
+            assert trainings.start(run)() == 0, trainings.said
+            trainings.assert_same(run)
+            shutil.rmtree(run)
+            ended += 1
             continue
         assert code == 128 + number, (code, trainings.said)
         assert before is None or found.name > before.name

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT)]
 
 import torch  # noqa: E402
 
-from ner import checkpoint, distributed, runtime, training  # noqa: E402
+from ner import checkpoint, distributed, loader, runtime, training  # noqa: E402
 from ner.commands import evaluate  # noqa: E402
 from ner.distributed import World  # noqa: E402
 from ner.kernels.chain import BadExample  # noqa: E402
@@ -154,7 +154,7 @@ def evaluation(run: str) -> Any:
 def order() -> Any:
     """Sentences in the order in which they are learned: of one process, and of two that one takes over from."""
 
-    def lines(made: training.Made) -> list[int]:
+    def lines(made: loader.Made) -> list[int]:
         return [example.line for part in made.parts if part.weight for example in part.gold]
 
     config = settings(training__epochs=2)

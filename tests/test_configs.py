@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ner import training
+from ner import loader, training
 from ner.config import component
 from ner.config_file import load_config
 from ner.model import build
@@ -40,7 +40,7 @@ def test_a_shipped_configuration_trains_a_step(path: Path, tiny_bert: str) -> No
     documents = documents[: 30 if len(documents) > 30 else 3]  # sentences or whole documents
     model = build(config, documents)
     cpu = torch.device("cpu")
-    data = training.Data(model, documents, config.batch, config.seed)
+    data = loader.Data(model, documents, config.batch, config.seed)
     state = training.begin(model, config.training, config.batch, config.metrics, cpu)
     steps = training.train(state, data, documents, config.metrics, cpu)
     assert next(iter(steps)).loss > 0

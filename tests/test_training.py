@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from ner import runtime, training
+from ner import batch_size, loader, runtime, training
 from ner.config import RunConfig, WindowsConfig, validate
 from ner.config import part as config_part
 from ner.model import Model, build
@@ -41,7 +41,7 @@ def config(**options: Any) -> RunConfig:
 def train(configuration: RunConfig, valid: bool = True, model: Model | None = None) -> tuple[Model, list[Any]]:
     runtime.set_seed(configuration.seed)
     model = model or build(configuration, documents())
-    data = training.Data(model, documents(), configuration.batch, configuration.seed)
+    data = loader.Data(model, documents(), configuration.batch, configuration.seed)
     state = training.begin(model, configuration.training, configuration.batch, configuration.metrics, CPU)
     steps = training.train(state, data, documents() if valid else None, configuration.metrics, CPU)
     return model, list(steps)
@@ -284,11 +284,11 @@ def test_memory_that_does_not_suffice_is_told_with_the_size_to_try() -> None:
 
 def test_the_largest_batch_that_fits_is_found() -> None:
     tried = []
-    assert training.find_size(lambda size: bool(tried.append(size)) or size <= 100) == 64
+    assert batch_size.find_size(lambda size: bool(tried.append(size)) or size <= 100) == 64
     assert tried == [8, 16, 32, 64, 128]
-    assert training.find_size(lambda size: True, largest=64) == 64
+    assert batch_size.find_size(lambda size: True, largest=64) == 64
     with pytest.raises(InputError, match="not even 8 fit into memory"):
-        training.find_size(lambda size: False)
+        batch_size.find_size(lambda size: False)
 
 
 def test_trying_sizes_out_leaves_the_model_as_it_was() -> None:
@@ -297,7 +297,7 @@ def test_trying_sizes_out_leaves_the_model_as_it_was() -> None:
     model = build(configuration, documents())
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     generator = torch.get_rng_state()
-    fits = training.trial(model, documents(), configuration, CPU)
+    fits = batch_size.trial(model, documents(), configuration, CPU)
     assert fits(8)
     assert torch.equal(generator, torch.get_rng_state())
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
@@ -317,7 +317,7 @@ def test_parts_keep_their_weights_for_the_first_steps_or_epochs() -> None:
     configuration = config(epochs=3, freeze={"encoder": {"steps": 4}, "decoder.crf": {"epochs": 2}})
     runtime.set_seed(1)
     model = build(configuration, documents())
-    data = training.Data(model, documents(), configuration.batch, 1)
+    data = loader.Data(model, documents(), configuration.batch, 1)
     state = training.begin(model, configuration.training, configuration.batch, configuration.metrics, CPU)
     words, transitions = model.encoder.words.weight, model.decoder.crf.transitions
     first = words.detach().clone(), transitions.detach().clone()

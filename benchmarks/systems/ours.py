@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import worker
 
-from ner import cli, runtime, training
+from ner import cli, loader, runtime, training
 from ner.config import RunConfig, component
 from ner.config_file import load_config
 from ner.metrics import entity
@@ -44,7 +44,7 @@ def prepare_training(config: str, train: str, steps: int, overrides: list[str], 
 
     def repeat() -> dict[str, Any]:
         cpu = torch.device("cpu")
-        data = training.Data(model, documents, configuration.batch, next(seeds))
+        data = loader.Data(model, documents, configuration.batch, next(seeds))
         state = training.begin(model, configuration.training, configuration.batch, configuration.metrics, cpu)
         loop = training.train(state, data, None, configuration.metrics, cpu)
         for _ in range(START):
@@ -111,7 +111,7 @@ def prepare_reading(train: str, config: str, times: int) -> Any:
         model.encoder.tokenizer._cache.clear()
         with cli.loading():  # as the command does
             documents = _read(configuration)
-            data = training.Data(model, documents, configuration.batch, 1)
+            data = loader.Data(model, documents, configuration.batch, 1)
         batches = data.epoch(0, configuration.batch)
         made = data.steps(batches, 0, configuration.batch, torch.device("cpu"))
         words = sum(one.amounts["words"] for one in made)

@@ -18,10 +18,10 @@ from ner.types import InputError
 if TYPE_CHECKING:
     from ner.config import RunConfig
     from ner.distributed import World
+    from ner.learner import Progress
     from ner.model import Model
     from ner.session import Session
     from ner.tensorboard import Board
-    from ner.training import Progress
     from ner.types import Document
 
 
@@ -275,7 +275,7 @@ def _describe(one: Session, model: Model) -> None:
     for split, found in one.documents.items():
         if not found:
             continue
-        counts = one.statistics(split)
+        counts = one.corpus.statistics(split, model)
         labels, tags = counts["labels"], counts["tags"] if model.vocabs.plain else counts["labels"]
         entities = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
         logger.info(

@@ -1,0 +1,153 @@
+"""The documents of a run by split, in memory or, for a large training file, as memory-mapped arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ner import batching, files, loader, overlap, store
+from ner.config import RunConfig, component
+from ner.distributed import World
+from ner.model import Model
+from ner.tags import PLAIN, flatten
+from ner.training_config import BatchConfig
+from ner.types import Document, InputError
+
+SPLITS = ("train", "valid", "test")
+LARGE = 200_000_000
+"""Bytes of a training file from which on it is kept as memory-mapped arrays."""
+
+
+class Corpus:
+    """See the file.
+
+    Args:
+        config: Of the run.
+        world: Processes of the training; the first one reads what is kept for all.
+        say: For the log.
+
+    Attributes:
+        documents: By split; those of files that the configuration does not name are empty.
+
+    Raises:
+        InputError: If a file cannot be read, or they are of different kinds.
+    """
+
+    def __init__(self, config: RunConfig, world: World, say: Callable[[str], None]) -> None:
+        self.config, self.world = config, world
+        self.documents: dict[str, Sequence[Document]] = {}
+        form = component("formats", config.data.format.name)
+        options = config.data.format, config.data.words
+        for split in SPLITS:
+            path = getattr(config.data, split)
+            folder = self._store_folder(path) if split == "train" else None
+            if folder is None:
+                self.documents[split] = list(form.read(path, *options, keep=split == "test")) if path else []
+                continue
+            key = {"path": path, "format": options[0].model_dump(mode="json"), "words": options[1]}
+            with self._first_alone():
+                self.documents[split] = store.cached(Path(path), key, partial(form.read, path, *options), folder)
+            say(f"{split}: kept as memory-mapped arrays in {folder}")
+        _check_kinds(self.documents)
+
+    @property
+    def train(self) -> Sequence[Document]:
+        """To learn from."""
+        return self.documents["train"]
+
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of the files by split; a pipe has none."""
+        paths = {split: getattr(self.config.data, split) for split in SPLITS}
+        return {split: files.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
+
+    def statistics(self, split: str, made: Model) -> dict[str, Any]:
+        """How much there is of what in a split: sentences, words, labels, tags, and what a model reads unusually."""
+        found = self.documents[split]
+        if not isinstance(found, store.Store):
+            return _count(made, found)
+        with self._first_alone():
+            return store.saved_values(found, "counts", self._encoder_key(made), lambda: _count(made, found))
+
+    def hashes(self) -> np.ndarray:
+        """Of the sentences to learn from, see :mod:`ner.overlap`."""
+        learned = self.train
+        if not isinstance(learned, store.Store):
+            return overlap.hashes(learned)
+
+        def make() -> np.ndarray:
+            return overlap.hashes(learned).view("<i8")[:, None]
+
+        with self._first_alone():
+            table = store.saved_table(learned, "hashes", 1, "q", {}, make)
+        return np.ascontiguousarray(table[:, 0]).view("<u8")
+
+    def groups(self, made: Model, batch: BatchConfig) -> batching.Plan:
+        """Groups to learn from; of a training file in a store made once for each encoder and its windows."""
+        learned = self.train
+        if not isinstance(learned, store.Store):
+            return loader.group(made, learned, batch)
+        key = {**self._encoder_key(made), "limit": loader.group_limit(batch)}
+        with self._first_alone():
+            table = store.saved_table(learned, "plan", 6, "i", key, lambda: loader.group(made, learned, batch).table)
+        return batching.Plan(table)
+
+    def _encoder_key(self, made: Model) -> dict[str, Any]:
+        """What decides how an encoder reads documents."""
+        saved = hashlib.sha256(b"".join(made.encoder.files().values())).hexdigest()
+        return {**self.config.model_dump(mode="json", include={"unit", "encoder", "windows"}), "files": saved}
+
+    def _store_folder(self, path: str) -> Path | None:
+        """Where a training file is kept in another form, if it is."""
+        wanted = self.config.data.store
+        if wanted != "auto" or path == "-":
+            return Path(wanted) if wanted and path != "-" else None
+        large = Path(path).is_file() and Path(path).stat().st_size >= LARGE
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache, "ner-crf") if large else None
+
+    @contextmanager
+    def _first_alone(self) -> Iterator[None]:
+        """The first process goes through the block before the others."""
+        if not self.world.first:
+            self.world.tell(None)
+        yield
+        if self.world.first:
+            self.world.tell(True)
+
+
+def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
+    """See :meth:`Corpus.statistics`; one document after the other."""
+    labels, tags, coverage = Counter[str](), Counter[str](), Counter[str]()
+    sentences = words = overlapping = 0
+    for document in documents:
+        for example in document.examples:
+            sentences += 1
+            words += len(example.words)
+            if example.spans:
+                labels.update(span.label for span in example.spans)
+                overlapping += len(example.spans) - len(flatten(example.spans))
+            if made.vocabs.plain:
+                tags.update(example.tags or ())
+        coverage += made.encoder.coverage(made.split(document))
+    found = {"sentences": sentences, "words": words, "overlapping": overlapping}
+    return {**found, "labels": labels, "tags": tags, "coverage": coverage}
+
+
+def _check_kinds(documents: Mapping[str, Sequence[Document]]) -> None:
+    """Plain tags in one file and entities in another cannot be scored against each other."""
+    kinds = {split: found[0].scheme == PLAIN for split, found in documents.items() if found}
+    for split, plain in kinds.items():
+        if plain != kinds["train"]:
+            names = {True: "plain tags", False: "entity tags"}
+            raise InputError(
+                f"{documents[split][0].source}: expected {names[not plain]} as in {documents['train'][0].source}, "
+                f"found {names[plain]}; set data.format.scheme if that was recognised wrongly"
+            )
