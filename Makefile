@@ -51,11 +51,15 @@ figures:
 WEIBO ?= data/weibo
 
 crashes:
+	rm -f results/training/crashes.json
 	python results/crashes.py
+	python results/render.py
 
 experiments:
+	rm -f results/training/regularisation.json
 	python results/notes_training.py
 	python results/regularisation.py --data $(WEIBO)
+	python benchmarks/large_training.py --train
 	$(MAKE) results
 
 results: ## docs/results.md and the table of docs/notes.md from results/*.json
