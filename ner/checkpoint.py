@@ -121,6 +121,11 @@ class State:
         self.events.append(event)
         return event
 
+    def held(self) -> set[str]:
+        """Paths whose parameters keep their weights in the next step: asked for, or configured for the start."""
+        configured = self.training.freeze.items()
+        return self.frozen | {path for path, span in configured if self.step < span.steps or self.epoch < span.epochs}
+
     def go_on(self) -> None:
         """An end that was asked for is not the end of a run that is resumed."""
         if self.ended == ASKED:

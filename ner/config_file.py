@@ -63,6 +63,8 @@ def override(raw: dict[str, Any], change: str) -> list[str]:
     section: Any = raw
     for position, name in enumerate(parents):
         below = section.get(name)
+        if parents[: position + 1] == ["training", "learning_rate"] and isinstance(below, (int, float)):
+            below = {"": below}  # that of all other parts
         if isinstance(below, str):  # a part by its name alone
             below = {"name": below}
         elif below is None:

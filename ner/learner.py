@@ -165,19 +165,13 @@ class Learner:
         if self.settings != state.training:
             regroup(state.optimizer, rate_groups(state.model, state.training, self.trained))
             self.settings = state.training
-        frozen = frozenset(self._frozen_paths())
+        frozen = frozenset(state.held())
         if self.frozen != frozen:
             for name, parameter in state.model.named_parameters():
                 parameter.requires_grad_(name in self.trained and not any(is_below(name, path) for path in frozen))
                 parameter.grad = None
             self.frozen = frozen
             self.wrapped = self.world.wrap(self.guard) if self.guard else state.model
-
-    def _frozen_paths(self) -> Iterator[str]:
-        yield from self.state.frozen
-        for path, span in self.state.training.freeze.items():
-            if self.state.step < span.steps or self.state.epoch < span.epochs:
-                yield path
 
     def rates(self, sentences: int) -> dict[str, float]:
         """Of a step that sees so many sentences, by group."""

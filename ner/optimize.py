@@ -32,7 +32,7 @@ def parameter_groups(
         trained: Names of the parameters to group; by default those that are not frozen.
 
     Returns:
-        Each with ``name`` (its path, and the layer counted from the bottom where they differ), ``params``,
+        Each with ``name`` (its path, and how far below the top layer it is), ``params``, their ``names``,
         ``weight_decay`` and ``base``: the rate that a schedule starts from.
 
     Raises:
@@ -59,12 +59,14 @@ def parameter_groups(
             {
                 "name": f"{path or 'all'}{f' {above} below the top' if above else ''}",
                 "params": [],
+                "names": [],
                 "base": rates[path] * layer_decay**above,
                 "lr": rates[path] * layer_decay**above,
                 "weight_decay": weight_decay if decays else 0.0,
             },
         )
         group["params"].append(parameter)
+        group["names"].append(name)
     check_paths(model, set(rates) - used, "training.learning_rate")
     return list(groups.values())
 

@@ -180,20 +180,20 @@ class Session:
             self.trained_on = overlap.to_bytes(known_before, overlap.from_bytes(self.trained_on))
         if path is None:
             self.say(f"{self.directory}: no checkpoint to go on from, starting from the beginning")
-            self.ahead = steering.later(recorded, self.state)
+            self.ahead = _again(steering.later(recorded, self.state))
             self._meet_again()
             return False
         differences = checkpoint.load(path, self.state, self.about, self.config.metrics, self.world)
         state = self.state
         known = set(state.events)
-        self.ahead = steering.later(recorded, state)
+        self.ahead = _again(steering.later(recorded, state))
         state.events += [event for event in recorded if event.kind == "resume" and event not in known]
         state.note("resume", path.name)
         state.go_on()
         timings = self.directory / "timing.csv"
         if timings.exists():
             self.timings = [row for row in report.read_history(timings) if row["epoch"] <= state.epoch]
-        self.say(f"resumed from {path}: epoch {state.epoch + 1}, step {state.step}, {state.sentences} sentences seen")
+        self.say(f"resumed from {path}: {state.epoch} epochs done, step {state.step}, {state.sentences} sentences seen")
         for sentence in differences:
             self.warn(sentence)
         if state.ended:
@@ -235,10 +235,23 @@ class Session:
             files.write_bytes(self.directory / model.CONFIG, write_yaml(self.config).encode())
 
     def change(self, changes: Sequence[str]) -> None:
-        """Make changes now, as ``ner control`` would."""
+        """Make changes now, as ``ner control`` would; what was asked for of the same settings before is dropped."""
+        keys = [change.partition("=")[0] for change in changes]
+        self.ahead = [
+            event
+            for event in self.ahead
+            if not any(steering.overlap(event.change.partition("=")[0], key) for key in keys)
+        ]
         times = sum(event.kind == "resume" for event in self.state.events)
         for change in changes:
+            if self._holds(change):
+                continue
             self._meet(steering.Request(f"resume-{times}", change))
+
+    def _holds(self, change: str) -> bool:
+        """Whether a setting is already as it is asked for."""
+        now = self.config.model_copy(update={"training": self.state.training, "batch": self.state.next_batch})
+        return steering.check(now, change) == now
 
     def train(
         self,
@@ -252,14 +265,23 @@ class Session:
         self._write_events()
         with signals.caught():
             self._meet_again()
+            scored = False
             settings = self.config.metrics, self.device, self.world, watch
             for now in training.train(self.state, self.data, valid, *settings):
                 show(now)
+                if not scored and self.world.first:  # scores and predictions are those of a model that is left behind
+                    (self.directory / "metrics.json").unlink(missing_ok=True)
+                    shutil.rmtree(self.directory / "predictions", ignore_errors=True)
+                scored = True
                 if now.row is not None:
                     self._keep(now)
                 code = self._between_steps(now, signals, (self.state.step, self.state.epoch) == until)
                 if code is not None:
                     return code
+        for event in self.ahead:
+            self.warn(f"{event.change}: cannot be made again, the run has ended before step {event.step}")
+        self.ahead = []
+        self._write_events()
         return 0
 
     def _between_steps(self, now: Progress, signals: runtime.Signals, enough: bool) -> int | None:
@@ -308,9 +330,14 @@ class Session:
 
     def _meet_again(self) -> None:
         """Changes of an earlier time, at their steps."""
-        here = [event for event in self.ahead if (event.step, event.epoch) == (self.state.step, self.state.epoch)]
+        now = (self.state.step, self.state.epoch)
+        here = [event for event in self.ahead if (event.step, event.epoch) <= now]
         for event in here:
             self.ahead.remove(event)
+            if (event.step, event.epoch) < now:
+                place = f"step {event.step} after epoch {event.epoch}"
+                self.warn(f"{event.change}: cannot be made again, {place} is not reached any more")
+                continue
             if event.kind == "resume":
                 self.state.go_on()
             elif event.change != "stop=step" and event.change.partition("=")[0] not in ("evaluate", "save"):
@@ -371,6 +398,11 @@ class Session:
                 form.write(str(path), predicted, self.config.data.format)
             self.say(f"predictions: {path}")
         return {"epoch": kept.epoch, **{split: found.to_json(split) for split, found in evaluations.items()}}
+
+
+def _again(recorded: Sequence[Event]) -> list[Event]:
+    """What is to be met again: not an end, which a run that is resumed has left behind."""
+    return [event for event in recorded if event.change != "stop=epoch"]
 
 
 def named_init(change: str) -> Path:

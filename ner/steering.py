@@ -80,14 +80,16 @@ def check(config: RunConfig, change: str) -> RunConfig:
             f"{', '.join(KEYS)}, or {', '.join(ACTIONS)}"
         )
     raw = config.model_dump(mode="json")
-    rate = raw["training"]["learning_rate"]
-    if key.startswith("training.learning_rate.") and not isinstance(rate, dict):
-        raw["training"]["learning_rate"] = {"": rate}  # that of all other parts
     override(raw, change)
     if raw["batch"]["size"] == "auto" and config.batch.size != "auto":
         raise InputError(f"{change}: sizes are tried out at the start only; give a number")
     found: RunConfig = validate(RunConfig, raw)
     return found
+
+
+def overlap(key: str, other: str) -> bool:
+    """Whether two keys speak of one setting: they are equal, or one lies below the other."""
+    return key == other or key.startswith(f"{other}.") or other.startswith(f"{key}.")
 
 
 def ask(run: Path, changes: Sequence[str]) -> list[Path]:
@@ -108,7 +110,10 @@ def requests(run: Path) -> list[Request]:
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            found.append(Request(path.stem, str(json.loads(path.read_bytes())["change"])))
+            change = json.loads(path.read_bytes())["change"]
+            if not isinstance(change, str) or not change.isprintable():
+                raise TypeError("not what ner control writes")
+            found.append(Request(path.stem, change))
         except (ValueError, KeyError, TypeError, OSError):
             with suppress(OSError):
                 path.rename(path.with_suffix(".unreadable"))
@@ -142,8 +147,8 @@ def apply(state: State, config: RunConfig, change: str) -> str:
                 f"{change}: was not frozen by ner control; frozen so are: {frozen} (what training.freeze holds it "
                 "releases by itself, what encoder.freeze holds stays)"
             )
-        trained = [name for name, parameter in state.model.named_parameters() if parameter.requires_grad]
-        frozen_then = state.frozen | {value}
+        trained = [name for group in state.optimizer.param_groups for name in group["names"]]
+        frozen_then = state.held() | {value}
         if key == "freeze" and all(any(is_below(name, path) for path in frozen_then) for name in trained):
             raise InputError(f"{change}: nothing would be left to train; stop=step stops the training")
         state.frozen = state.frozen | {value} if key == "freeze" else state.frozen - {value}

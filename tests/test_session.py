@@ -522,3 +522,57 @@ def test_what_was_asked_of_the_run_before_does_not_stop_the_next(
     assert start(run, "training.epochs=3", "--resume") == 0
     assert "stop=step: was asked of the run before and is dropped" in capsys.readouterr().out
     assert [row["batch_size"] for row in rows(run)] == ["8", "8", "16"]
+
+
+def test_what_is_typed_at_resume_overrules_what_was_asked_for_after_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    wishes = {17: ["training.learning_rate=0.005", "training.epochs=2"], 20: ["stop=step"]}
+    asking(monkeypatch, wishes, run)
+    assert start(run, "training.epochs=3") == 0
+    shutil.rmtree(newest(run))  # killed, so that the end of the first epoch is the newest
+    assert start(run, "training.epochs=3", "--resume", "training.learning_rate=0.01", "training.epochs=3") == 0
+    assert [row["learning_rate.all"] for row in rows(run)] == ["0.01"] * 3
+    assert "again: training" not in capsys.readouterr().out
+    assert replay.main(["--run", str(run)]) == 0
+
+
+def test_an_end_that_was_asked_for_and_lost_does_not_come_again(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    asking(monkeypatch, {17: ["stop=epoch"], 20: ["stop=step"]}, run)
+    assert start(run, "training.epochs=4") == 0
+    shutil.rmtree(newest(run))
+    assert start(run, "training.epochs=4", "--resume") == 0
+    same(run, whole)
+
+
+def test_a_change_whose_step_is_not_reached_any_more_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    asking(monkeypatch, {24: ["training.max_grad_norm=1"], 25: ["stop=step"]}, run)
+    assert start(run, "training.epochs=2") == 0
+    shutil.rmtree(newest(run))
+    assert start(run, "training.epochs=2", "--resume", "batch.size=16") == 0
+    assert "training.max_grad_norm=1: cannot be made again" in capsys.readouterr().out
+    assert "training.max_grad_norm=1" not in [event.change for event in events.read(run)]
+
+
+def test_scores_of_a_model_that_is_left_behind_go_with_it(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    asking(monkeypatch, {55: ["stop=step"]}, run)
+    assert start(run, "training.epochs=6", "--resume") == 0
+    assert not (run / "metrics.json").exists()
+    assert not (run / "predictions").exists()
+
+
+def test_a_rate_of_a_part_can_be_typed_where_one_rate_is_configured(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert start(run, "training.epochs=1", "training.learning_rate.decoder=0.5") == 0
+    assert (rows(run)[0]["learning_rate.all"], rows(run)[0]["learning_rate.decoder"]) == ("0.01", "0.5")

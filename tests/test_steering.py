@@ -81,3 +81,17 @@ def test_only_requests_that_a_state_has_not_met_come_later() -> None:
     new = [Event(10, 1, "control", "batch.size=8", "b"), Event(12, 1, "control", "stop=step", "c")]
     old = [Event(9, 1, "control", "batch.size=2", "d"), Event(12, 1, "plateau", "batch.size=8"), met]
     assert steering.later([*old, *new], state) == new
+
+
+def test_what_is_held_at_the_start_counts_as_frozen_when_the_rest_is_to_be() -> None:
+    config = settings(training__freeze={"encoder": {"steps": 3}})
+    state, data = fresh(config)
+    loop = training.train(state, data, documents(8), config.metrics, CPU)
+    next(loop)
+    steering.apply(state, config, "freeze=context")
+    with pytest.raises(InputError, match="nothing would be left to train"):
+        steering.apply(state, config, "freeze=decoder")
+    for _ in range(3):
+        next(loop)
+    steering.apply(state, config, "freeze=decoder")  # the encoder is trained by now
+    next(loop)

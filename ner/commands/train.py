@@ -112,7 +112,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     prepare(one, session.beginning(directory, world) if resumed else init)
     if resumed:
         one.resume()
-        one.change([change for change in changes if not _holds(one, change)])
+        one.change(changes)
     else:
         one.start()
     with Display(one) as display:
@@ -147,14 +147,6 @@ def prepare(one: Session, init: Path | None = None) -> None:
     _describe(one, model)
     if one.kernel:
         logger.info("kernel of the decoder: {}", one.kernel)
-
-
-def _holds(one: Session, change: str) -> bool:
-    """Whether a setting is already as it is asked for."""
-    from ner import steering
-
-    now = one.config.model_copy(update={"training": one.state.training, "batch": one.state.next_batch})
-    return steering.check(now, change) == now
 
 
 class Display:
