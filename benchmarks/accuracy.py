@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from pathlib import Path
 
 import torch
+from extras import keep
 from torchcrf import CRF
 
 ROOT = Path(__file__).parents[1]
@@ -49,18 +49,15 @@ def main() -> None:
                 found = crf.token_marginals(emissions, mask, Chain(*scores), kernel)  # type: ignore[arg-type]
                 errors.append(float((found.double() - exact).abs().max()))
             rows.append([f"W = {words}, scale {scale}", *(f"{error:.1e}" for error in errors)])
-    kept = {
-        "title": "Largest error of a token marginal",
-        "command": "python benchmarks/accuracy.py",
-        "note": "Float32 emissions, S = 8, K = 9, against pytorch-crf in float64; ours sum in float64 whatever the "
+    keep(
+        "accuracy",
+        title="Largest error of a token marginal",
+        command="python benchmarks/accuracy.py",
+        note="Float32 emissions, S = 8, K = 9, against pytorch-crf in float64; ours sum in float64 whatever the "
         "emissions are in. Goal at W = 4096, scale 20: 2e-5.",
-        "columns": ["what", "pytorch-crf in float32", "plain", "compiled"],
-        "rows": rows,
-    }
-    target = ROOT / "results" / "benchmarks" / "accuracy.extra.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    print(*rows, sep="\n")
+        columns=["what", "pytorch-crf in float32", "plain", "compiled"],
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

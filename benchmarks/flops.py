@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from extras import keep
 from torch.utils.flop_counter import FlopCounterMode
 
 ROOT = Path(__file__).parents[1]
@@ -61,17 +61,14 @@ def main() -> None:
             reached = counter.get_total_flops() / seconds(work, device)
             rows.append([what, name, f"{reached / 1e9:.0f}", f"{limit / 1e9:.0f}", f"{reached / limit:.0%}"])
     where = torch.cuda.get_device_name() if device == "cuda" else processor()
-    kept = {
-        "title": "Encoder against the limit of the machine",
-        "command": "python benchmarks/flops.py",
-        "note": f"all-MiniLM-L6-v2, 32 rows of 32 pieces; the limit is a product of 2048 x 2048. {where}, one thread.",
-        "columns": ["what", "arithmetic", "encoder, GFLOP/s", "matrix product, GFLOP/s", "share"],
-        "rows": rows,
-    }
-    target = ROOT / "results" / "benchmarks" / f"flops{'-gpu' * (device == 'cuda')}.extra.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    print(*rows, sep="\n")
+    keep(
+        f"flops{'-gpu' * (device == 'cuda')}",
+        title="Encoder against the limit of the machine",
+        command="python benchmarks/flops.py",
+        note=f"all-MiniLM-L6-v2, 32 rows of 32 pieces; the limit is a product of 2048 x 2048. {where}, one thread.",
+        columns=["what", "arithmetic", "encoder, GFLOP/s", "matrix product, GFLOP/s", "share"],
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from extras import keep
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,17 +46,14 @@ def main() -> None:
             assert sum(1 for _ in target.open()) == times * len(lines), "a line in, a line out"
             rate = times * words / seconds
             rows.append([f"{times * words:,}", f"{seconds:.0f}", f"{rate:,.0f}", f"{usage.ru_maxrss / 1024:.0f}"])
-    kept = {
-        "title": "A large file",
-        "command": "python benchmarks/large_file.py --run RUN --source CONLL/train.txt",
-        "note": "`ner predict --format conll` with the BiLSTM-CRF; the whole command, reading and writing included.",
-        "columns": ["words", "seconds", "words/s", "peak memory, MB"],
-        "rows": rows,
-    }
-    target = ROOT / "results" / "benchmarks" / "large_file.extra.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    print(*rows, sep="\n")
+    keep(
+        "large_file",
+        title="A large file",
+        command="python benchmarks/large_file.py --run RUN --source CONLL/train.txt",
+        note="`ner predict --format conll` with the BiLSTM-CRF; the whole command, reading and writing included.",
+        columns=["words", "seconds", "words/s", "peak memory, MB"],
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from extras import keep
+
 ROOT = Path(__file__).parents[1]
 TITLES = {
     "bilstm_crf": "this project, BiLSTM-CRF",
@@ -30,17 +32,14 @@ def main() -> None:
             score = json.loads((folder / "score.json").read_bytes())
             f1, seconds = score["test_f1"], score["seconds"]
         rows.append([title, f"{100 * f1:.2f}", f"{seconds / 60:.0f}"])
-    kept = {
-        "title": "The models that tag above",
-        "command": "python benchmarks/trained.py",
-        "note": "Entity F1 on CoNLL-2003 test; minutes with one thread each, two trainings at a time on two cores.",
-        "columns": ["system", "test F1", "minutes of training"],
-        "rows": rows,
-    }
-    target = ROOT / "results" / "benchmarks" / "models.extra.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    print(*rows, sep="\n")
+    keep(
+        "models",
+        title="The models that tag above",
+        command="python benchmarks/trained.py",
+        note="Entity F1 on CoNLL-2003 test; minutes with one thread each, two trainings at a time on two cores.",
+        columns=["system", "test F1", "minutes of training"],
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

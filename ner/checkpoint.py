@@ -199,9 +199,8 @@ def save(state: State, run: Path, about: Mapping[str, Any], world: World) -> Pat
             files.write_tensors(directory / TENSORS, tensors)
             files.write_bytes(directory / STATE, json.dumps(values, ensure_ascii=False, indent=1).encode())
             names = [TENSORS, STATE]
-            if (
-                state.best_epoch and (run / WEIGHTS).exists()
-            ):  # the kept model as it is now; a later epoch that is given up may replace it
+            # the kept model as it is now; a later epoch that is given up may replace it
+            if state.best_epoch and (run / WEIGHTS).exists():
                 _link(run / WEIGHTS, directory / KEPT)
                 names.append(KEPT)
             files.write_manifest(directory, names)

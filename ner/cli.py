@@ -16,8 +16,6 @@ USAGE = 2
 """Exit code of bad input; argparse uses it too."""
 NON_FINITE = 3
 """Exit code of a training that met a NaN."""
-LOST = 75
-"""Exit code of a process whose fellow is gone or silent."""
 
 
 def run(
@@ -43,7 +41,7 @@ def run(
         return 1
     except Lost as error:
         print(f"error: {error}", file=sys.stderr)
-        return LOST
+        return error.code
     except NonFiniteLoss as error:
         print(f"error: {error}", file=sys.stderr)
         return NON_FINITE

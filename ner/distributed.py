@@ -24,9 +24,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ner.types import Lost
 
-SILENT = 75
-"""Exit code of a process that gave up because another one was silent."""
-
 
 class World:
     """The processes of a training.
@@ -229,7 +226,7 @@ def gathered(tensor: Tensor) -> Tensor:
 def spread(tensor: Tensor, like: Tensor) -> Tensor:
     """A whole tensor on the device of another one, and spread over processes as that is."""
     tensor = tensor.to(like.device)
-    if not hasattr(like, "device_mesh"):
+    if not is_spread(like):
         return tensor
     from torch.distributed.tensor import distribute_tensor  # half a second, for nothing where weights are whole
 
@@ -345,7 +342,7 @@ class _Pulse:
                 f"{self.host} gives up at step {self.step}. Start again with --resume\n"
             )
             sys.stderr.flush()
-            os._exit(SILENT)
+            os._exit(Lost.code)
 
 
 def _describe(rank: int, sign: str) -> str:

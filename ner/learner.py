@@ -134,6 +134,7 @@ class Learner:
         self.frozen: frozenset[str] | None = None
         self.settings: TrainingConfig | None = None
         self.failure: NonFiniteLoss | None = None
+        self.tables: list[nn.Parameter] = []
         self.wrapped: nn.Module = state.model
         self.guard = Guard(state.model) if world.size > 1 and world.deals else None
 
@@ -171,6 +172,7 @@ class Learner:
                 parameter.requires_grad_(name in self.trained and not any(is_below(name, path) for path in frozen))
                 parameter.grad = None
             self.frozen = frozen
+            self.tables = regularize.embeddings(state.model.encoder)
             self.wrapped = self.world.wrap(self.guard) if self.guard else state.model
 
     def rates(self, sentences: int) -> dict[str, float]:
@@ -190,14 +192,14 @@ class Learner:
         state.step += 1
         state.optimizer.zero_grad(set_to_none=True)
         self._even(made)
-        names = sorted(made.counts())
-        counts = dict(zip(names, self.world.add([made.counts()[name] for name in names]), strict=True))
+        own = made.counts()
+        names = sorted(own)
+        counts = dict(zip(names, self.world.add([own[name] for name in names]), strict=True))
         try:
             sums, decoded = self._sweep(made, counts, clock)
             if training.adversarial is not None:
-                tables = regularize.embeddings(state.model.encoder)
                 again = partial(self._sweep, made, counts, None)
-                regularize.adversarial(list(state.model.parameters()), tables, training.adversarial, again)
+                regularize.adversarial(list(state.model.parameters()), self.tables, training.adversarial, again)
         except torch.OutOfMemoryError as error:
             raise _out_of_memory(made, state.batch) from error
         except NonFiniteLoss as error:
@@ -271,13 +273,15 @@ class Learner:
 
     def _total(self, losses: Loss, scores: Scores, batch: Batch, counts: dict[str, float]) -> Tensor:
         """The loss of a pass, as a share of that of the step."""
-        total = torch.stack([loss / max(1, counts[name]) for name, loss in losses.items()]).sum()
+
+        def share(parts: Loss) -> Tensor:
+            return torch.stack([loss / max(1, counts[name]) for name, loss in parts.items()]).sum()
+
         if not self.state.training.rdrop:
-            return total
+            return share(losses)
         others, other_scores = self.wrapped(batch)
-        second = torch.stack([loss / max(1, counts[name]) for name, loss in others.items()]).sum()
         apart = regularize.disagreement(scores, other_scores, batch.inputs["mask"])
-        return (total + second) / 2 + self.state.training.rdrop * apart / max(1, *counts.values())
+        return (share(losses) + share(others)) / 2 + self.state.training.rdrop * apart / max(1, *counts.values())
 
     def _even(self, made: Made) -> None:
         """As many passes in each process, where each pass needs all of them."""

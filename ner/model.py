@@ -229,6 +229,11 @@ def find_runs(root: Path) -> list[Path]:
     return sorted(found, key=lambda path: ((path / files.MANIFEST).stat().st_mtime_ns, str(path)), reverse=True)
 
 
+def chosen_run(name: str | None) -> Path:
+    """The run directory that somebody names, or the newest."""
+    return Path(name) if name else newest_run()
+
+
 def newest_run(root: Path = Path("runs")) -> Path:
     """The newest run that holds a verified model.
 

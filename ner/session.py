@@ -163,8 +163,8 @@ class Session:
         size = batch_size.find_size(batch_size.trial(made, self.corpus.train, self.config, self.device))
         return int(self.world.tell(size)) * self.world.size
 
-    def resume(self) -> bool:
-        """Go on from the newest whole checkpoint; gives whether there is one.
+    def resume(self) -> None:
+        """Go on from the newest whole checkpoint, or from the beginning if there is none.
 
         Raises:
             InputError: If data have changed.
@@ -182,7 +182,7 @@ class Session:
             self.say(f"{self.directory}: no checkpoint to go on from, starting from the beginning")
             self.ahead = _again(steering.later(recorded, self.state))
             self._meet_again()
-            return False
+            return
         differences = checkpoint.load(path, self.state, self.about, self.config.metrics, self.world)
         state = self.state
         known = set(state.events)
@@ -202,7 +202,6 @@ class Session:
         self._meet_again()
         if self.ahead:
             self.say(f"{len(self.ahead)} changes after that point will be made again at their steps")
-        return True
 
     def _recorded(self) -> list[dict[str, Any]]:
         """The events of the run so far; the first process reads them for all."""
@@ -236,11 +235,8 @@ class Session:
 
     def change(self, changes: Sequence[str]) -> None:
         """Make changes now, as ``ner control`` would; what was asked for of the same settings before is dropped."""
-        keys = [change.partition("=")[0] for change in changes]
         self.ahead = [
-            event
-            for event in self.ahead
-            if not any(steering.overlap(event.change.partition("=")[0], key) for key in keys)
+            event for event in self.ahead if not any(steering.same_setting(event.change, change) for change in changes)
         ]
         times = sum(event.kind == "resume" for event in self.state.events)
         for change in changes:
@@ -486,7 +482,9 @@ def _paths(value: Any, path: str = "") -> dict[str, Any]:
 def beginning(directory: Path, world: World) -> Path | None:
     """The run whose weights a run began with, if it has no checkpoint of its own yet."""
     began = None
-    if world.first and checkpoint.find(directory)[0] is None:
+    if world.first:
         began = next((event.change for event in events.read(directory) if event.kind == "init"), None)
+        if began is not None and checkpoint.find(directory)[0] is not None:
+            began = None
     began = world.tell(began)
     return None if began is None else named_init(began)

@@ -54,11 +54,6 @@ class Request:
         """Before the equals sign."""
         return self.change.partition("=")[0]
 
-    @property
-    def value(self) -> str:
-        """Behind it."""
-        return self.change.partition("=")[2]
-
 
 def check(config: RunConfig, change: str) -> RunConfig:
     """The configuration after a change; for an action, the same.
@@ -87,8 +82,9 @@ def check(config: RunConfig, change: str) -> RunConfig:
     return found
 
 
-def overlap(key: str, other: str) -> bool:
-    """Whether two keys speak of one setting: they are equal, or one lies below the other."""
+def same_setting(change: str, another: str) -> bool:
+    """Whether two changes speak of one setting: their keys are equal, or one lies below the other."""
+    key, other = (text.partition("=")[0] for text in (change, another))
     return key == other or key.startswith(f"{other}.") or other.startswith(f"{key}.")
 
 

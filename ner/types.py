@@ -200,7 +200,7 @@ class NonFiniteLoss(Exception):
         self.examples = list(examples)
         places = ", ".join(example.place for example in self.examples[:5])
         more = f" and {len(self.examples) - 5} more" if len(self.examples) > 5 else ""
-        when = "" if step is None else f" at step {step}, before which it was noticed"
+        when = "" if step is None else f" at step {step}, which was not made"
         words = " ".join(self.examples[0].words)[:60] if self.examples else ""
         first = f' ("{words}...")' if words else ""
         super().__init__(
@@ -210,7 +210,9 @@ class NonFiniteLoss(Exception):
 
 
 class Lost(Exception):
-    """Another process of a training is gone or silent; the sentence names it."""
+    """Another process of a training is gone or silent; the sentence names it. ``code`` is the exit code then."""
+
+    code = 75
 
 
 @dataclass(slots=True)

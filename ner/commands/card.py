@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ner import cli
 
@@ -21,9 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _card(arguments: argparse.Namespace) -> None:
     from ner.card import write_card
-    from ner.model import newest_run
+    from ner.model import chosen_run
 
-    directory = Path(arguments.run) if arguments.run else newest_run()
+    directory = chosen_run(arguments.run)
     sys.stdout.write(f"{write_card(directory, arguments.language, arguments.license)}\n")
 
 

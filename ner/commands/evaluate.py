@@ -41,13 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from ner import distributed, runtime
-    from ner.model import newest_run, read_config
+    from ner.model import chosen_run, read_config
     from ner.predict import Tagger
 
     world = distributed.world()
     answers = arguments.json == "-" or arguments.predictions == "-"
     runtime.set_up_log(sys.stderr if answers else sys.stdout, speaks=world.first)
-    directory = Path(arguments.run) if arguments.run else newest_run()
+    directory = chosen_run(arguments.run)
     device = runtime.choose_device("auto", world.local_rank)
     if world.size > 1:
         world.start(device, read_config(directory).processes.timeout)

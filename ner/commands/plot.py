@@ -21,10 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _plot(arguments: argparse.Namespace) -> None:
     from ner import events
-    from ner.model import newest_run
+    from ner.model import chosen_run
     from ner.report import plot_history, read_history
 
-    directory = Path(arguments.run) if arguments.run else newest_run()
+    directory = chosen_run(arguments.run)
     output = Path(arguments.output or directory / "history.png")
     history, happened = read_history(directory / "history.csv"), events.read(directory)
     plot_history(history, output, arguments.title or str(directory), events=happened)

@@ -35,12 +35,12 @@ def _predict(arguments: argparse.Namespace) -> None:
     with cli.loading():
         from ner import runtime
         from ner.config import component
-        from ner.model import newest_run
+        from ner.model import chosen_run
         from ner.predict import Tagger
         from ner.types import InputError
 
         runtime.set_up_log(sys.stderr)
-        tagger = Tagger.load(Path(arguments.run) if arguments.run else newest_run(), precision=arguments.precision)
+        tagger = Tagger.load(chosen_run(arguments.run), precision=arguments.precision)
     data = tagger.config.data
     name = arguments.format or data.format.name
     form = component("formats", name)

@@ -102,8 +102,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
         saved = model.read_config(directory)
         changes, refused = session.differences(saved, config)
         typed = [change for change in arguments.overrides if change.startswith(steering.KEYS)]
-        keys = tuple(change.partition("=")[0] for change in typed)
-        changes = [*(change for change in changes if not change.startswith(keys)), *typed]
+        changes = [old for old in changes if not any(steering.same_setting(old, new) for new in typed)] + typed
         if refused:
             raise InputError(f"{directory}: cannot be resumed with another configuration: {'; '.join(refused)}")
         config = config.model_copy(update={"training": saved.training, "batch": saved.batch})
