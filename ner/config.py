@@ -138,7 +138,8 @@ class DataConfig(Section):
     """Folder in which the training file is kept as memory-mapped arrays, so that it may outgrow the memory. auto does
     so for files above 200 MB, in the user's cache; null for never."""
     words: WordRule = "space"
-    """How raw text is split into words: at white space, also at punctuation, or into characters."""
+    """How raw text is split into words: at white space, also at punctuation, into characters, or into Chinese
+    characters and runs of other letters."""
 
 
 class UnitConfig(Section):
@@ -163,6 +164,8 @@ class WindowsConfig(Section):
     """One sentence a row, or as many neighbouring sentences of a document as fit."""
     max_length: int | None = Field(None, ge=8)
     """Pieces of a row, special ones included; by default what the model can read."""
+    max_query_length: int = Field(64, ge=1)
+    """Pieces of a question, earlier turns included, that each row repeats; of a longer one the last are read."""
     overlap: int | None = Field(None, ge=0)
     """Pieces that a row repeats of the one before it, in examples that are cut; by default a quarter of a row."""
     stride: int | None = Field(None, ge=1)
@@ -213,6 +216,8 @@ class RunConfig(Section):
     """Training in several processes, started by torchrun."""
     metrics: tuple[str, ...] = ("tag", "entity")
     """What is scored: files of ner/metrics."""
+    by: tuple[str, ...] = ()
+    """Fields of the examples (domain, say) for whose values the final scores are also given."""
     seed: int = Field(1, ge=0)
     """All randomness of the run."""
     device: str = "auto"

@@ -5,9 +5,11 @@
 ``context/``    ``Config``, ``build(config, width) -> Context``
 ``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``
 ``formats/``    ``Config``, ``read(path, config, words, keep=False) -> Iterator[Document]``,
-                ``write(path, documents, config)``, ``extension``; the path ``-`` is a pipe
+                ``write(path, documents, config)``, ``extension``; the path ``-`` is a pipe, and a format of
+                several files may read and write a directory
 ``metrics/``    ``count(gold, predicted) -> Counter[str]``, ``scores(counts) -> nested dict of floats``,
-                ``lines(scores) -> list[str]`` for the log
+                ``lines(scores) -> list[str]`` for the log, the last line being the most telling one,
+                ``COLUMNS``, figures of ``history.csv`` by their common names
 ==============  =================================================================================================
 
 ``tests/test_contracts.py`` walks the folders and checks every file, so a new part is tested before it has a test.
@@ -139,6 +141,9 @@ class Format(Protocol):
 
 class Metric(Protocol):
     """A module of ``metrics/``: integers that add up; division comes last."""
+
+    COLUMNS: dict[str, str]
+    """accuracy, precision, recall, f1 or weighted_f1 -> path of the figure below the metric that the notes call so."""
 
     @staticmethod
     def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:

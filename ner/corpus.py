@@ -69,7 +69,7 @@ class Corpus:
         return {split: files.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
 
     def statistics(self, split: str, made: Model) -> dict[str, Any]:
-        """How much there is of what in a split: sentences, words, labels, tags, and what a model reads unusually."""
+        """How much there is of what in a split: sentences, words, labels, tags, classes, and what is unusual."""
         found = self.documents[split]
         if not isinstance(found, store.Store):
             return _count(made, found)
@@ -125,12 +125,15 @@ class Corpus:
 
 def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
     """See :meth:`Corpus.statistics`; one document after the other."""
-    labels, tags, coverage = Counter[str](), Counter[str](), Counter[str]()
+    labels, tags, classes, coverage = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    remarks: Counter[str] = Counter()
     sentences = words = overlapping = 0
     for document in documents:
         for example in document.examples:
             sentences += 1
             words += len(example.words)
+            classes.update(example.labels)
+            remarks.update(example.remarks)
             if example.spans:
                 labels.update(span.label for span in example.spans)
                 overlapping += len(example.spans) - len(flatten(example.spans))
@@ -138,7 +141,7 @@ def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
                 tags.update(example.tags or ())
         coverage += made.encoder.coverage(made.split(document))
     found = {"sentences": sentences, "words": words, "overlapping": overlapping}
-    return {**found, "labels": labels, "tags": tags, "coverage": coverage}
+    return {**found, "labels": labels, "tags": tags, "classes": classes, "remarks": remarks, "coverage": coverage}
 
 
 def _check_kinds(documents: Mapping[str, Sequence[Document]]) -> None:

@@ -196,7 +196,10 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, in hexadecimal."""
+    """Of a file's content, in hexadecimal; of a directory, that of the names and sums of the files in it."""
+    if path.is_dir():
+        sums = "".join(f"{sha256(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file())
+        return hashlib.sha256(sums.encode()).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

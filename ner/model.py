@@ -101,7 +101,9 @@ def build(config: RunConfig, documents: Sequence[Document]) -> Model:
         InputError: If the documents have nothing to learn from, or something pretrained is not found.
     """
     if not any(e.tags or e.labels or e.answers for document in documents for e in document.examples):
-        raise InputError(f"{config.data.train}: expected sentences with tags to learn from, found none")
+        raise InputError(
+            f"{config.data.train}: expected examples with tags, labels or answers to learn from, found none"
+        )
     scheme = documents[0].scheme
     parts = units.build(config.unit.name, config.unit.tokenizer, scheme)
     if isinstance(documents, Store) and config.unit.name == "word":

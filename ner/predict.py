@@ -163,7 +163,13 @@ class _Answers:
     @classmethod
     def from_json(cls, value: list[Any]) -> _Answers:
         annotations = [
-            Annotation(**{**annotation, "spans": [Span(**span) for span in annotation["spans"]]})
+            Annotation(
+                **{
+                    **annotation,
+                    "spans": [Span(**span) for span in annotation["spans"]],
+                    "answers": [Span(**item) if isinstance(item, dict) else item for item in annotation["answers"]],
+                }
+            )
             for annotation in value[0]
         ]
         return cls(annotations, value[1], value[2])
@@ -173,24 +179,38 @@ class _Answers:
 class Evaluation:
     """Scores of a split.
 
-    ``scores`` holds each metric's result under its name; ``loss`` is the mean over what was counted, parts added.
+    ``scores`` holds each metric's result under its name; ``loss`` is the mean over what was counted, parts added;
+    ``by`` has scores for the values of fields, where they were asked for.
     """
 
     loss: float
     sentences: int
     words: int
     scores: dict[str, Any]
+    by: dict[str, dict[str, Evaluation]] = field(default_factory=dict)
 
     def to_json(self, split: str) -> dict[str, Any]:
         """Plain values, for people and programs that read them."""
-        counts = {"sentences": self.sentences, "words": self.words}
-        return {"split": split, **counts, "loss": self.loss, **self.scores}
+        found = {"split": split, **self._counts(), "loss": self.loss, **self.scores}
+        if self.by:
+            found["by"] = {
+                name: {value: {**part._counts(), **part.scores} for value, part in parts.items()}
+                for name, parts in self.by.items()
+            }
+        return found
+
+    def _counts(self) -> dict[str, int]:
+        return {"sentences": self.sentences, "words": self.words}
 
     def lines(self, split: str) -> list[str]:
         """What the log says: one line per figure."""
         found = [f"{split} loss: {self.loss:.4f}"]
         for name, scores in self.scores.items():
             found += [f"{split} {line}" for line in component("metrics", name).lines(scores)]
+        for name, parts in self.by.items():
+            for value, part in parts.items():
+                shown = [component("metrics", metric).lines(scores)[-1] for metric, scores in part.scores.items()]
+                found.append(f"{split} {name} {value} ({part.sentences}): {'; '.join(shown)}")
         return found
 
 
@@ -199,10 +219,12 @@ class Scorer:
 
     Args:
         metrics: Names of files in ``ner/metrics``.
+        by: Names of fields; examples are counted for each value of such a field, too. Of a list every item counts.
     """
 
-    def __init__(self, metrics: Sequence[str]) -> None:
+    def __init__(self, metrics: Sequence[str], by: Sequence[str] = ()) -> None:
         self.metrics = {name: component("metrics", name) for name in metrics}
+        self.by: dict[str, dict[str, Scorer]] = {name: {} for name in by}
         self.totals: dict[str, Counter[str]] = {name: Counter() for name in metrics}
         self.losses: dict[str, float] = {}
         self.counts: Counter[str] = Counter()
@@ -214,6 +236,10 @@ class Scorer:
             self.totals[name].update(metric.count(gold, predicted))
         self.sentences += len(gold)
         self.words += sum(len(example.words) for example in gold)
+        for name, scorers in self.by.items():
+            for left, right in zip(gold, predicted, strict=True):
+                for value in _values(left, name):
+                    scorers.setdefault(value, Scorer(list(self.metrics))).add([left], [right])
 
     def add_loss(self, losses: Mapping[str, float], counts: Mapping[str, int]) -> None:
         """Add sums of the loss, and what they are summed over."""
@@ -261,7 +287,17 @@ class Scorer:
         """Scores of everything so far."""
         loss = sum(total / max(1, self.counts[part]) for part, total in self.losses.items())
         scores = {name: metric.scores(self.totals[name]) for name, metric in self.metrics.items()}
-        return Evaluation(float(loss), self.sentences, self.words, scores)
+        by = {
+            name: {value: scorer.result() for value, scorer in sorted(scorers.items())}
+            for name, scorers in self.by.items()
+        }
+        return Evaluation(float(loss), self.sentences, self.words, scores, by)
+
+
+def _values(example: Example, name: str) -> list[str]:
+    """What the field of an example says; nothing where it has no such field."""
+    value = example.fields.get(name, [])
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
 Precision = Literal["run", "auto", "float32", "bf16", "fp16", "int8"]

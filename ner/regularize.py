@@ -82,18 +82,23 @@ def _move(tables: Sequence[nn.Parameter], origin: Sequence[Tensor], length: floa
 
 
 def disagreement(first: Scores, second: Scores, mask: Tensor) -> Tensor:
-    """Symmetric Kullback-Leibler divergence of the tag distributions of two passes, summed over the words.
+    """Symmetric Kullback-Leibler divergence of the distributions of two passes, summed.
 
     Args:
-        first: Scores of a pass; tensors ``(S, W, K)`` of them take part.
+        first: Scores of a pass; the last dimension of each tensor of floats is a
+            distribution. Those of ``emissions (S, W, K)``
+            are summed over the words, those of other tensors over all that comes before the last dimension.
         second: Of the other pass.
         mask: ``(S, W)``.
     """
     total = mask.new_zeros((), dtype=torch.float)
     for name, left in first.items():
-        if left.shape[:2] == mask.shape and left.ndim == 3:
-            ours, theirs = (F.log_softmax(scores.float(), dim=-1)[mask] for scores in (left, second[name]))
-            total = total + _divergence(ours, theirs) + _divergence(theirs, ours)
+        if not left.is_floating_point():
+            continue
+        ours, theirs = (F.log_softmax(scores.float(), dim=-1) for scores in (left, second[name]))
+        if name == "emissions":
+            ours, theirs = ours[mask], theirs[mask]
+        total = total + _divergence(ours, theirs) + _divergence(theirs, ours)
     return total / 2
 
 

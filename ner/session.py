@@ -47,7 +47,7 @@ from ner.predict import Evaluation, Scorer, Tagger
 from ner.training_config import BatchConfig, PlateauConfig
 from ner.types import Document, InputError
 
-FREE = ("data.train", "data.valid", "data.test", "data.store", "device", "processes.")
+FREE = ("data.train", "data.valid", "data.test", "data.store", "device", "by", "processes.")
 """Settings that may differ when a run is resumed: they change no result, or checksums watch over them."""
 
 
@@ -380,7 +380,7 @@ class Session:
             if known:
                 self.warn(f"test: {known} of {total} sentences were among those trained on")
             tagger = Tagger.load(self.directory, str(self.device))
-            scorer = Scorer(self.config.metrics)
+            scorer = Scorer(self.config.metrics, self.config.by)
             predicted: list[Document] = []
             for chunk in tagger.annotate(test, loss=True, world=self.world):
                 scorer.add_chunk(chunk)
@@ -420,15 +420,12 @@ def history_row(row: checkpoint.Row, config: RunConfig) -> dict[str, Any]:
     found: dict[str, Any] = {"epoch": row.epoch, "avg_train_loss": row.evaluations["train"].loss}
     if "valid" in row.evaluations:
         found["avg_val_loss"] = row.evaluations["valid"].loss
-    for name, path in {
-        "accuracy": "tag.accuracy",
-        "precision": "entity.micro.precision",
-        "recall": "entity.micro.recall",
-        "f1": "entity.micro.f1",
-        "weighted_f1": "tag.weighted_f1",
-    }.items():
-        if path.split(".")[0] in config.metrics:
-            found[name] = training.monitored(shown, path)
+    for column in ("accuracy", "precision", "recall", "f1", "weighted_f1"):
+        for metric in config.metrics:
+            path = component("metrics", metric).COLUMNS.get(column)
+            if path is not None:
+                found[column] = training.monitored(shown, f"{metric}.{path}")
+                break
     found |= {"batch_size": row.batch_size, "step": row.step, "sentences": row.sentences, "best": int(row.best)}
     found |= {f"learning_rate.{name}": rate for name, rate in row.learning_rates.items()}
     for split, evaluation in row.evaluations.items():

@@ -59,7 +59,7 @@ ABANDONED = 3600
 """Seconds after which a directory that nobody writes to is left from a process that was killed."""
 
 # The parts of a record that may be missing, in the order in which they stand.
-TAGS, SPANS, LABELS, ANSWERS, TEXT, OFFSETS, FIELDS, QUERY, PIECES, SOURCE = (1 << bit for bit in range(10))
+TAGS, SPANS, LABELS, ANSWERS, TEXT, OFFSETS, FIELDS, QUERY, PIECES, SOURCE, REMARKS = (1 << bit for bit in range(11))
 
 
 def _pack(
@@ -113,6 +113,10 @@ def _pack(
     if example.source != source:
         parts |= SOURCE
         cells.append(string(example.source))
+    if example.remarks:
+        parts |= REMARKS
+        cells.append(len(example.remarks))
+        cells.extend(map(string, example.remarks))
     cells[0] = parts
     return cells
 
@@ -144,6 +148,8 @@ def _unpack(
         example.pieces = list(islice(rest, width))
     if parts & SOURCE:
         example.source = strings[next(rest)]
+    if parts & REMARKS:
+        example.remarks = [strings[next(rest)] for _ in range(next(rest))]
     return example
 
 
@@ -294,8 +300,8 @@ def _writing(path: Path) -> Iterator[None]:
 def write(documents: Iterable[Document], directory: Path) -> None:
     """A store of documents, whole or absent; an older one in its place is removed first.
 
-    Memory grows with the table of distinct strings alone. ``Document.lines``, ``Example.rows`` and the scores of
-    spans are dropped: they are for writing predictions back.
+    Memory grows with the table of distinct strings alone. ``Document.lines``, ``Example.rows`` and all scores
+    are dropped: they are for writing predictions back.
 
     Raises:
         InputError: If the directory cannot be written, or is there and is not a store.

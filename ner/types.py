@@ -57,7 +57,10 @@ class Example:
         labels: Classes of the whole example.
         answers: Answers to the question, if the example is one.
         text: The raw text, when there is one; ``offsets`` are then the ``(start, end)`` characters of each word.
-        fields: What else the source says of the example, kept for reports and for writing back.
+        scores: Probability of labels and answers by their names, where a decoder was asked for them.
+        fields: What else the source says of the example, for scores by field, reports and writing back.
+        remarks: What was unusual about it when it was read, a phrase each (``answers that do not occur in their
+            passage``); counted and reported.
         query_length: How many of the words are the question.
         pieces: Piece id of each word when the words are already pieces of a tokenizer, else None.
         source, line: Where the example stands: a path and a line counted from 1.
@@ -77,6 +80,8 @@ class Example:
     source: str = ""
     line: int = 0
     rows: list[int] | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def place(self) -> str:
@@ -85,12 +90,19 @@ class Example:
 
     def answered(self, annotation: Annotation) -> Example:
         """The same example with the answers of a decoder in place of its own."""
+        scores = annotation.scores
+        answers: list[str] = []
+        for answer in annotation.answers:
+            text = answer if isinstance(answer, str) else self.surface(answer)
+            if isinstance(answer, Span) and answer.score is not None:
+                scores = {text: answer.score, **scores}
+            answers.append(text)
         return Example(  # several times as fast as dataclasses.replace
             self.words,
             annotation.spans,
             annotation.tags,
             annotation.labels,
-            annotation.answers,
+            list(dict.fromkeys(answers)) if answers else answers,
             self.text,
             self.offsets,
             self.fields,
@@ -99,7 +111,14 @@ class Example:
             self.source,
             self.line,
             self.rows,
+            scores,
         )
+
+    def surface(self, span: Span) -> str:
+        """The text of a span: as it stands where there is a text, otherwise its words with spaces between them."""
+        if self.text is not None and self.offsets is not None:
+            return self.text[self.offsets[span.start][0] : self.offsets[span.end - 1][1]]
+        return " ".join(self.words[span.start : span.end])
 
     def entities(self) -> list[dict[str, Any]]:
         """The spans as plain dictionaries: characters when the example has a text, otherwise words."""
@@ -107,14 +126,27 @@ class Example:
         for span in self.spans:
             if self.text is not None and self.offsets is not None:
                 start, end = self.offsets[span.start][0], self.offsets[span.end - 1][1]
-                surface = self.text[start:end]
             else:
                 start, end = span.start, span.end
-                surface = " ".join(self.words[start:end])
-            entity: dict[str, Any] = {"start": start, "end": end, "label": span.label, "text": surface}
+            entity: dict[str, Any] = {"start": start, "end": end, "label": span.label, "text": self.surface(span)}
             if span.score is not None:
                 entity["score"] = span.score
             found.append(entity)
+        return found
+
+    def findings(self) -> dict[str, list[dict[str, Any]]]:
+        """What a model said, as plain values: ``entities`` of a tagger, ``labels`` of a classifier, ``answers``."""
+
+        def scored(kind: str, names: list[str]) -> list[dict[str, Any]]:
+            return [{kind: name, **({"score": self.scores[name]} if name in self.scores else {})} for name in names]
+
+        found: dict[str, list[dict[str, Any]]] = {}
+        if self.tags is not None or not (self.labels or self.answers):
+            found["entities"] = self.entities()
+        if self.labels:
+            found["labels"] = scored("label", self.labels)
+        if self.answers:
+            found["answers"] = scored("text", self.answers)
         return found
 
 
@@ -217,9 +249,16 @@ class Lost(Exception):
 
 @dataclass(slots=True)
 class Annotation:
-    """What a decoder says of one example."""
+    """What a decoder says of one example, best first.
+
+    Attributes:
+        tags, spans, labels: As in :class:`Example`.
+        answers: Texts, or spans of the example whose text is meant.
+        scores: Probability of labels and answers by their names; that of a span is its own.
+    """
 
     tags: list[str] | None = None
     spans: list[Span] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
+    answers: list[str | Span] = field(default_factory=list)
+    scores: dict[str, float] = field(default_factory=dict)

@@ -6,13 +6,15 @@ first piece of an entity becomes ``I-`` on those that follow, and afterwards a w
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Protocol
 
 from ner.pretrained import WordTokenizer
 from ner.tags import PLAIN, decode
-from ner.types import Example, Span
+from ner.types import Annotation, Example, Span
 
 
 class Units(Protocol):
@@ -75,6 +77,9 @@ class PieceUnits:
                     for position in range(len(word))
                 ]
             query_length = starts[example.query_length]
+            text, offsets = _located(example)
+            if offsets is not None:
+                offsets = [place for place, word in zip(offsets, pieces, strict=True) for _ in word]
             found.append(
                 replace(
                     example,
@@ -83,8 +88,8 @@ class PieceUnits:
                     spans=spans,
                     tags=tags,
                     query_length=query_length,
-                    text=None,
-                    offsets=None,
+                    text=text,
+                    offsets=offsets,
                     rows=None,
                 )
             )
@@ -96,12 +101,14 @@ class PieceUnits:
         for example, unit in zip(examples, units, strict=True):
             starts = _starts([ids or [self.tokenizer.unknown] for ids in self.tokenizer.pieces(example.words)])
             tags = None if unit.tags is None else [unit.tags[start] for start in starts[:-1]]
-            spans: list[Span] = [] if tags is None or self.scheme == PLAIN else decode(tags)
-            scores = {(span.start, span.end, span.label): span.score for span in unit.spans}
-            spans = [
-                replace(span, score=scores.get((starts[span.start], starts[span.end], span.label))) for span in spans
-            ]
-            found.append(replace(example, tags=tags, spans=spans, labels=unit.labels, answers=unit.answers))
+            if tags is None:  # spans that do not come from tags reach over the words that they touch
+                spans = [_over_words(span, starts) for span in unit.spans]
+            else:
+                spans = [] if self.scheme == PLAIN else decode(tags)
+                scores = {(span.start, span.end, span.label): span.score for span in unit.spans}
+                spans = [replace(s, score=scores.get((starts[s.start], starts[s.end], s.label))) for s in spans]
+            said = Annotation(tags, spans, unit.labels, list(unit.answers), unit.scores)
+            found.append(example.answered(said))
         return found
 
     def files(self) -> dict[str, bytes]:
@@ -114,6 +121,21 @@ def _starts(pieces: Sequence[Sequence[int]]) -> list[int]:
     for word in pieces:
         starts.append(starts[-1] + len(word))
     return starts
+
+
+def _located(example: Example) -> tuple[str | None, list[tuple[int, int]] | None]:
+    """The text of an example and where its words stand in it; pieces stand where their words do."""
+    if example.text is not None or not example.query_length:
+        return example.text, example.offsets
+    starts = [0, *accumulate(len(word) + 1 for word in example.words)]
+    places = [(start, start + len(word)) for start, word in zip(starts, example.words, strict=False)]
+    return " ".join(example.words), places
+
+
+def _over_words(span: Span, starts: Sequence[int]) -> Span:
+    """A span of pieces as one of the words that they belong to; ``starts`` has the first piece of each word."""
+    first = bisect_right(starts, span.start) - 1
+    return replace(span, start=first, end=bisect_left(starts, span.end))
 
 
 def _inside(tag: str) -> str:

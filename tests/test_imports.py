@@ -22,7 +22,7 @@ LADDER = [
     ["ner.runtime", "ner.files", "ner.pretrained", "ner.cli", "ner.distributed"],
     ["ner.events", "ner.store"],
     ["ner.tags", "ner.text", "ner.windows", "ner.vectors", "ner.report", "ner.tensorboard"],
-    ["ner.vocab", "ner.units"],
+    ["ner.vocab", "ner.units", "ner.questions"],
     ["ner.contracts", "ner.tagging"],
     ["ner.training_config"],
     ["ner.config"],

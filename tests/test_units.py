@@ -53,8 +53,8 @@ def test_the_first_piece_keeps_the_beginning_and_the_others_are_inside(tokenizer
     assert found.tags == ["B-PER", "I-PER", "O", "O", "B-LOC", "I-LOC", "I-LOC"]
     assert found.spans == [Span(0, 2, "PER"), Span(4, 7, "LOC")]
     assert found.query_length == 4
-    assert found.text is None
-    assert found.offsets is None
+    assert found.text == example.text
+    assert found.offsets == [(0, 2), (0, 2), (3, 8), (9, 11), (12, 22), (12, 22), (12, 22)]  # where their words stand
     assert found.rows is None
 
 

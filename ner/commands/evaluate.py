@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     source.add_argument("--data", metavar="FILE", help="another file of the same format")
     parser.add_argument("--predictions", metavar="FILE", help="default <run>/predictions/<split>.<extension>")
     parser.add_argument("--json", metavar="FILE", help="write the scores there; - for standard output")
+    parser.add_argument("--by", action="append", metavar="FIELD", help="scores for each value of a field too")
     parser.add_argument("--fast", action="store_true", help="leave out the second opinion of seqeval")
     parser.add_argument(
         "--precision",
@@ -80,7 +81,8 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     target = arguments.predictions or str(directory / "predictions" / f"{name}{changed}.{form.extension}")
     logger.info("run directory: {}", directory)
     started = time.monotonic()
-    scorer = Scorer(config.metrics)
+    fields = tuple(arguments.by or config.by)
+    scorer = Scorer(config.metrics, fields)
     trained_on = overlap.read(directory)
     known = sentences = 0
     opinion = None if arguments.fast or "entity" not in config.metrics else SecondOpinion()
@@ -107,6 +109,9 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     if known and (arguments.data or split != "train"):
         logger.warning("{}: {} of {} sentences are among those that the model was trained on", name, known, sentences)
     result = scorer.result()
+    for field in fields:
+        if not result.by[field]:
+            raise InputError(f"--by {field}: no example of {path} has a field of that name")
     for line in result.lines(name):
         logger.info(line)
     if opinion is not None:

@@ -1,4 +1,4 @@
-"""Tag a file or a pipe of text, columns or JSON Lines."""
+"""Answer a file or a pipe: text, columns, JSON Lines, or any other format of ner/formats."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """``ner predict``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
-    parser.add_argument("--format", choices=["text", "conll", "jsonl"], help="of the input; default that of training")
+    parser.add_argument(
+        "--format", metavar="NAME", help="of the input: text, conll, jsonl ...; default that of training"
+    )
     parser.add_argument("--input", metavar="FILE", default="-", help="default standard input")
     parser.add_argument("--output", metavar="FILE", default="-", help="default standard output")
     parser.add_argument("--scores", action="store_true", help="give every entity its probability")

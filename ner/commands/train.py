@@ -277,12 +277,21 @@ def _describe(one: Session, model: Model) -> None:
             counts["words"],
             f", {sum(labels.values())} entities ({entities})" if labels else "",
         )
+        classes = counts["classes"]
+        if classes:
+            most = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
+            listed = ", ".join(f"{label} {count}" for label, count in most[:12])
+            more = f", {len(most) - 12} more" if len(most) > 12 else ""
+            logger.info("{}: labels of sentences: {}{}", split, listed, more)
         unseen = {label: count for label, count in sorted(tags.items()) if label not in known}
+        unseen |= {label: count for label, count in sorted(classes.items()) if label not in model.vocabs.classes}
         if unseen:
             listed = ", ".join(f"{label} {count}" for label, count in unseen.items())
             logger.warning("{}: labels that training never had, each counts as a miss: {}", split, listed)
         if counts["overlapping"]:
             logger.warning("{}: {} entities overlap a longer one and cannot be tagged", split, counts["overlapping"])
+        for reason, count in sorted(counts["remarks"].items()):
+            logger.info("{}: {} {}", split, count, reason)
         for reason, count in sorted(counts["coverage"].items()):
             logger.info("{}: {} {}", split, count, reason)
     for module in model.modules():

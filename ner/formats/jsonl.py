@@ -1,7 +1,9 @@
-"""JSON Lines: an object a line with ``words`` or ``text`` and spans; CLUENER is read as it is.
+"""JSON Lines: an object a line with ``words`` or ``text``, and spans, labels or a question; CLUENER is read as it is.
 
 Spans are a list of ``{"start", "end", "label"}`` or ``[start, end, label]``, or CLUENER's
-``{label: {string: [[start, end], ...]}}``. Positions count characters where there is a text, otherwise words.
+``{label: {string: [[start, end], ...]}}``. Positions count characters where there is a text, otherwise words. Labels of
+the whole text are a string or a list of strings. A question, or a list of earlier questions and answers that ends with
+it, is asked about the text; its gold answers are strings.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any, Literal
 
 from ner import files
 from ner.contracts import Part
+from ner.questions import MISSING, NO, SPAN, UNKNOWN, YES, ask, mark
 from ner.tags import encode
 from ner.text import WordRule, split_words
 from ner.types import Document, Example, InputError, Span
@@ -31,6 +34,12 @@ class Config(Part):
     """Key of the list of words, where the text is already split."""
     spans: str = "spans"
     """Key of the spans; CLUENER calls it label."""
+    labels: str = "labels"
+    """Key of the labels of the whole text."""
+    question: str = "question"
+    """Key of a question about the text."""
+    answers: str = "answers"
+    """Key of the answers to the question."""
     end: Literal["exclusive", "inclusive"] = "exclusive"
     """Whether the end of a span is the position behind it or its last position."""
     misaligned: Literal["error", "expand", "drop"] = "error"
@@ -74,7 +83,16 @@ def _reason(error: Exception) -> str:
 def _example(value: dict[str, Any], config: Config, rule: WordRule, place: str) -> Example:
     given = value.get(config.words)
     text = value.get(config.text)
+    question = value.get(config.question)
     offsets = None
+    if question is not None:
+        turns = _strings(question, config.question, place)
+        if not isinstance(text, str):
+            raise InputError(f"{place}: expected '{config.text}' (a string) that '{config.question}' is about")
+        example = ask(turns, text, rule)
+        example.answers = _strings(value.get(config.answers, []), config.answers, place)
+        _mark_answer(example, text)
+        return example
     if isinstance(given, list) and all(isinstance(word, str) for word in given):
         example = Example(list(given))
     elif isinstance(text, str):
@@ -90,7 +108,33 @@ def _example(value: dict[str, Any], config: Config, rule: WordRule, place: str) 
                 example.spans.append(span)
         example.spans.sort()
         example.tags = encode(example.spans, len(example.words))
+    if config.labels in value and config.labels != config.spans:
+        example.labels = _strings(value[config.labels], config.labels, place)
     return example
+
+
+def _strings(value: Any, key: str, place: str) -> list[str]:
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise InputError(f"{place}: expected a string or a list of strings in '{key}', found {json.dumps(value)[:60]}")
+    return list(found)
+
+
+def _mark_answer(example: Example, passage: str) -> None:
+    """The kind of the first answer, and where it first stands in the passage."""
+    if not example.answers:
+        return
+    first = example.answers[0]
+    start = passage.find(first) if first else -1
+    if start >= 0:
+        span = mark(example, start, start + len(first))
+        example.spans = [span] if span is not None else []
+    if example.spans:
+        example.labels = [SPAN]
+    elif first in (YES, NO, UNKNOWN):
+        example.labels = [first]
+    else:
+        example.remarks.append(MISSING)
 
 
 def _spans(value: Any, place: str, key: str) -> Iterator[tuple[int, int, str]]:
@@ -138,16 +182,17 @@ def _aligned(
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """Objects as they were read with the predicted spans under ``predicted``, or new ones.
 
-    Positions count as in the input: characters where there is a text, and the end in- or exclusive.
+    Labels and answers stand under ``predicted_labels`` and ``predicted_answers``, each with its score where that was
+    asked for. Positions count as in the input: characters where there is a text, and the end in- or exclusive.
     """
     with files.open_text(path) as file:
         for document in documents:
             for example in document.examples:
-                entities = example.entities()
-                for entity in entities:
+                found = example.findings()
+                for entity in found.get("entities", []):
                     entity["end"] -= config.end == "inclusive"
                 value = dict(example.fields) or (
                     {config.text: example.text} if example.text is not None else {config.words: example.words}
                 )
-                value["predicted"] = entities
+                value |= {"predicted" if key == "entities" else f"predicted_{key}": f for key, f in found.items()}
                 file.write(json.dumps(value, ensure_ascii=False) + "\n")

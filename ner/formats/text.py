@@ -37,9 +37,11 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
-    """One JSON object a text: ``text``, and ``entities`` with the characters ``start`` and ``end`` (exclusive)."""
+    """One JSON object a text: ``text``, and ``entities`` with the characters ``start`` and ``end`` (exclusive), or
+    ``labels``, or ``answers``, as the model gives them.
+    """
     with files.open_text(path) as file:
         for document in documents:
             for example in document.examples:
-                value = {"text": example.text, "entities": example.entities()}
+                value = {"text": example.text, **example.findings()}
                 file.write(json.dumps(value, ensure_ascii=False) + "\n")

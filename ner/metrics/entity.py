@@ -17,6 +17,7 @@ import numpy as np
 from ner import tags
 from ner.types import Example, Span
 
+COLUMNS = {"precision": "micro.precision", "recall": "micro.recall", "f1": "micro.f1"}
 _KINDS = ("gold", "predicted", "correct")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from ner.types import Example
 
+COLUMNS = {"accuracy": "accuracy", "weighted_f1": "weighted_f1"}
+
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
     """``gold <tag>``, ``predicted <tag>``, ``correct <tag>``; words without a gold tag do not count."""
