@@ -40,6 +40,8 @@ class Config(Part):
     """How tags are written; none for plain tags such as parts of speech; auto looks at the whole file."""
     docstart: Literal["document", "sentence"] = "document"
     """Whether a line -DOCSTART- begins a document or is a sentence of one word."""
+    positions: bool = False
+    """Whether each word ends in a digit that is its place in a longer one and not text, as in the Weibo files."""
     encoding: str = "utf-8"
     """Of the file."""
 
@@ -99,6 +101,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
 
 
 _BYTE_ORDER_MARK = "\ufeff"
+_POSITION = re.compile(r".+[0-9]", re.DOTALL)
 
 
 def _blocks(path: str, encoding: str) -> Callable[[], Iterator[list[str]]]:
@@ -183,6 +186,11 @@ class _Columns:
             self.count = len(cells)
         if not cells[self.config.word]:
             raise InputError(f"{self.path}:{line}: expected a word in column {self.config.word}, found nothing")
+        if self.config.positions and not _POSITION.fullmatch(cells[self.config.word]):
+            raise InputError(
+                f"{self.path}:{line}: expected a word and a digit behind it, found '{cells[self.config.word][:40]}'; "
+                "set data.format.positions=false"
+            )
         if self.config.tag is not None and cells[self.config.tag] not in self.fine:
             self._check_tag(line, cells[self.config.tag])
 
@@ -198,7 +206,10 @@ class _Columns:
     def example(self, sentence: Sequence[list[str]], line: int, rows: list[int]) -> Example:
         """A sentence of checked lines, the first of which has the number ``line``."""
         word, tag = self.config.word, self.config.tag
-        example = Example([cells[word] for cells in sentence], source=self.path, line=line, rows=rows or None)
+        words = [cells[word] for cells in sentence]
+        if self.config.positions:
+            words = [text[:-1] for text in words]
+        example = Example(words, source=self.path, line=line, rows=rows or None)
         if tag is not None:
             found = [cells[tag] for cells in sentence]
             if self.scheme != tags.PLAIN:

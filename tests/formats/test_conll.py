@@ -430,3 +430,21 @@ def test_without_a_tag_column_lines_may_have_any_columns(tmp_path: Path) -> None
     path.write_text("Colby x y\nwins\nhere z\n", encoding="utf-8")
     (document,) = conll.read(str(path), conll.Config(tag=None), "space")
     assert document.examples[0].words == ["Colby", "wins", "here"]
+
+
+def test_a_digit_behind_a_word_can_be_its_place_in_a_longer_word(tmp_path: Path) -> None:
+    data = "科0\tB-ORG.NAM\n技1\tI-ORG.NAM\n10\tO\n\ufffd\ufffd0\tO\n"
+    (document,) = read(tmp_path, data, keep=True, positions=True)
+    assert words([document]) == [[["科", "技", "1", "\ufffd\ufffd"]]]
+    target = tmp_path / "out.conll"
+    conll.write(str(target), [document], Config(positions=True))
+    assert target.read_text(encoding="utf-8").split("\n")[:2] == [
+        "科0\tB-ORG.NAM\tB-ORG.NAM",
+        "技1\tI-ORG.NAM\tI-ORG.NAM",
+    ]
+
+
+@pytest.mark.parametrize("word", ["科", "1", "科٣"])
+def test_a_word_without_its_place_is_refused(tmp_path: Path, word: str) -> None:
+    message = error(tmp_path, f"科0 O\n{word} O\n", positions=True)
+    assert message == f"FILE:2: expected a word and a digit behind it, found '{word}'; set data.format.positions=false"
