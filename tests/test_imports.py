@@ -23,7 +23,7 @@ LADDER = [
     ["ner.events", "ner.store"],
     ["ner.tags", "ner.text", "ner.windows", "ner.vectors", "ner.report", "ner.tensorboard"],
     ["ner.vocab", "ner.units", "ner.questions"],
-    ["ner.contracts", "ner.tagging"],
+    ["ner.contracts", "ner.tagging", "ner.answers"],
     ["ner.training_config"],
     ["ner.config"],
     ["ner.config_file"],
