@@ -646,7 +646,7 @@ MARKET = Domain(
             earned {v}
             took in {v}
             made {v} that day
-            went home with {v}
+            counted {v} in the evening
             """,
             """
             How much did {s} earn?
@@ -666,7 +666,10 @@ MARKET = Domain(
             Who took in {v}?
             Who went home with {v}?
             """,
-            {"goods": "For how much money?; For how much in all?"},
+            {
+                "goods": "For how much money?; For how much in all?",
+                "leaving": "With how much money?; And how much did {she} earn?",
+            },
         ),
         _relation(
             "helper",
@@ -696,6 +699,7 @@ MARKET = Domain(
             Who had {v} as a helper?
             To whom did {v} give a hand?
             """,
+            {"goods": "With whose help?; And who was {p} helper?"},
         ),
         _relation(
             "late",
@@ -817,6 +821,7 @@ SCHOOL = Domain(
             Who had packed {v}?
             Which child ate {v}?
             """,
+            {"seat": "And what did {she} eat?"},
         ),
         _relation(
             "seat",
@@ -1399,6 +1404,7 @@ MUSEUM = Domain(
             Which {noun} did {v} make?
             Which {noun} came from the workshop of {v}?
             """,
+            {"year": "By whom?; Whose work was {she}?", "material": "By whom?"},
         ),
         _relation(
             "year",
@@ -1456,7 +1462,7 @@ MUSEUM = Domain(
             Which {noun} was a work in {v}?
             Which {noun} was of {v}?
             """,
-            {"maker": "Of what material?; What was {she} made of?", "year": "Of what?; Of what material?"},
+            {"maker": "Of what material?; What was {she} made of?", "year": "And of what material?; Of what material?"},
         ),
         _relation(
             "found",
@@ -1541,6 +1547,7 @@ MUSEUM = Domain(
             Which {noun} had a price of {v}?
             For which {noun} did the museum pay {v}?
             """,
+            {"material": "And how much did {she} cost?", "room": "And how much did {she} cost?"},
         ),
         _relation(
             "damaged",
@@ -1660,6 +1667,7 @@ VOYAGE = Domain(
             Which ship had {v} as its captain?
             On which ship was {v} the captain?
             """,
+            {"goal": "Under whom?; Under which captain?"},
         ),
         _relation(
             "cargo",
@@ -1688,6 +1696,7 @@ VOYAGE = Domain(
             Which ship was loaded with {v}?
             What ship was carrying {v}?
             """,
+            {"goal": "With what cargo?; And what did {she} carry?"},
         ),
         _relation(
             "goal",
@@ -2334,7 +2343,10 @@ class Dialogue:
         turns = [turn for turn in self.possible(kind) if turn.kind == kind and self.fits(turn)]
         if not turns:
             return False
-        shares = {"full": 0.3, "pronoun": 0.3, "same": 0.26, "short": 0.22, "then": 0.3}
+        told = [turn for turn in turns if turn.relation.key in self.told]
+        if kind == "unknown" and told and self.rng.random() < 0.65:
+            turns = told  # the story tells this of the others, so that only the name shows that it is missing
+        shares = {"full": 0.3, "pronoun": 0.3, "same": 0.26, "short": 0.9, "then": 0.3}
         styles = sorted({turn.style for turn in turns})
         style = self.rng.choices(styles, [shares[style] for style in styles])[0]
         turns = [turn for turn in turns if turn.style == style]
@@ -2343,7 +2355,8 @@ class Dialogue:
             (forms := sorted({turn.form for turn in turns})), [1.0 if form == "who" else 1.7 for form in forms]
         )[0]
         turns = [turn for turn in turns if turn.form == form]
-        key = self.rng.choice(sorted({turn.relation.key for turn in turns}))
+        keys = sorted({turn.relation.key for turn in turns})
+        key = self.rng.choice(keys)
         self.take(self.rng.choice([turn for turn in turns if turn.relation.key == key]))
         return True
 
@@ -2473,7 +2486,9 @@ class Dialogue:
         others = [number for number in range(len(self.story.subjects)) if number != last.subject]
         if last.back + 1 <= REACH:
             turns += self._shorts(last)
-            for number in others:
+            # After "For how much money?" without an answer, "And Tove?" could mean the money or what was sold.
+            clear = last.style != "short" or last.kind != "unknown"
+            for number in others if clear else []:
                 if (number, relation.key) not in self.asked:
                     turns += self._same(last, number)
             if relation.other_says and last.form == "check" and last.kind in ("yes", "no"):
