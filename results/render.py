@@ -76,19 +76,20 @@ TABLES = {
 INTRODUCTION = """\
 # Results
 
-Made by `make results` from `results/*.json`; `make figures` trains all of them again. The epoch is chosen on the
-validation file, the test file is scored once; where there is no validation file, and in the notes' runs on tagging, it is
-the last epoch. All scores are in percent. Entity scores are micro averages, read as the CoNLL evaluation script reads
-tags. Minutes are those of the whole command, one thread on a machine of two cores that was busy with other work."""
+Made by `make results` from `results/*.json`; `make figures` trains all of them again. The epoch is chosen on
+the validation file, the test file is scored once; where there is no validation file, and in the notes' runs on
+tagging, it is the last epoch. All scores are in percent. Entity scores are micro averages, read as the CoNLL
+evaluation script reads tags. Minutes are those of the whole command, one thread on a machine of two cores that
+was busy with other work."""
 
 PUBLISHED = {
     "Entities": """\
-Published for LSTM-CRF taggers without a pretrained encoder: Weibo 52.8 with characters (Zhang and Yang, 2018; 50.2 in the
-re-run of eznlp), CLUENER 70.0 (macro average on the test file whose labels only its server knows; ours is the dev
-file). CLUENER's dev file plays no part in training: the number of epochs is fixed.""",
+Published for LSTM-CRF taggers without a pretrained encoder: Weibo 52.8 with characters (Zhang and Yang, 2018;
+50.2 in the re-run of eznlp), CLUENER 70.0 (macro average on the test file whose labels only its server knows;
+ours is the dev file). CLUENER's dev file plays no part in training: the number of epochs is fixed.""",
     "Intent and slots": """\
-Published for ATIS: JointBERT 96.1 slots, 97.5 intent, 88.2 both (Chen et al., 2019). An intent or slot that training never
-had counts as a miss; `a#b` is a class of its own.""",
+Published for ATIS: JointBERT 96.1 slots, 97.5 intent, 88.2 both (Chen et al., 2019). An intent or slot that
+training never had counts as a miss; `a#b` is a class of its own.""",
 }
 """Heading -> what others report, and how far it compares."""
 
