@@ -174,6 +174,17 @@ def test_the_nearest_words_are_those_of_the_highest_f1(evidence: list[str], said
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("evidence", "surface"),
+    [("x the y w x y", "x y"), ("x y w x the y", "x y"), ("y x w x y", "y x"), ("x w w y", "x")],
+)
+def test_of_equally_near_words_the_shortest_and_first_are_learned(evidence: str, surface: str) -> None:
+    example = ask(["q"], evidence, "space")
+    found = coqa._nearest(example, Span(1, len(example.words), ANSWER), "x y", "space")
+    assert found is not None
+    assert example.surface(found) == surface
+
+
 def test_long_evidence_takes_no_time() -> None:
     example = ask(["q"], "x " * 20_000 + "y", "space")
     found = coqa._nearest(example, Span(1, 20_002, ANSWER), "x y x", "space")
