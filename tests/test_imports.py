@@ -19,7 +19,7 @@ LADDER = [
     ["ner.kernels.crf_plain"],
     ["ner.kernels.crf_cpu", "ner.kernels.crf_cuda"],
     ["ner.kernels.crf"],
-    ["ner.runtime", "ner.files", "ner.pretrained", "ner.cli", "ner.distributed"],
+    ["ner.runtime", "ner.files", "ner.pretrained", "ner.cli", "ner.distributed", "ner.fonts"],
     ["ner.events", "ner.store"],
     ["ner.tags", "ner.text", "ner.windows", "ner.vectors", "ner.report", "ner.tensorboard"],
     ["ner.vocab", "ner.units", "ner.questions"],
