@@ -205,11 +205,11 @@ class Evaluation:
 
     def lines(self, split: str) -> list[str]:
         """What the log says: a line for each value of a field, as a table, then one line per figure."""
-        parts = {f"{name} {value}": part for name, values in self.by.items() for value, part in values.items()}
-        width = max(map(len, parts), default=0)
-        digits = max((len(str(part.sentences)) for part in parts.values()), default=0)
+        parts = [(f"{name} {value}", part) for name, values in self.by.items() for value, part in values.items()]
+        width = max((len(name) for name, _ in parts), default=0)
+        digits = max((len(str(part.sentences)) for _, part in parts), default=0)
         found = [f"{split} loss: {self.loss:.4f}"]
-        for name, part in parts.items():
+        for name, part in parts:
             shown = [component("metrics", metric).lines(scores)[-1] for metric, scores in part.scores.items()]
             found.append(f"{split} {name:<{width}} ({part.sentences:>{digits}}): {'; '.join(shown)}")
         for name, scores in self.scores.items():
