@@ -101,9 +101,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
             example.labels = _labels(cells[table.label], config, keep, place)
         used = (table.text, table.label)
         example.fields = {
-            name: cell
-            for column, (name, cell) in enumerate(zip(table.names, cells, strict=True))
-            if column not in used
+            name: cell for column, (name, cell) in enumerate(zip(table.names, cells, strict=True)) if column not in used
         }
         yield Document([example], str(rows), path, lines=[*header, raw] if keep else None)
         header = []
