@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner import files
+from ner import files, fonts
 from ner.events import Event
 from ner.types import InputError
 
@@ -197,7 +197,23 @@ def plot_history(
     _draw_kept(tags, history)
     _draw_legend(tags, lines, "beside")
     figure.suptitle(title, fontsize=11, parse_math=False)
+    _make_readable(figure)
     _save(figure, path)
+
+
+def _make_readable(figure: Figure) -> None:
+    """Fonts that have the characters of all texts; where there are none, code points and a line that says so."""
+    from matplotlib.text import Text
+
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
+    names, missing = fonts.covering("".join(text.get_text() for text in texts))
+    for text in texts:
+        text.set_fontfamily(names)
+        if missing:
+            text.set_text(fonts.spelled(text.get_text(), missing))
+    if missing:
+        note = f"No font here has {len(missing)} of the characters; their code points stand for them."
+        figure.supxlabel(note, fontsize=8, color=GRAY)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner import cli
+from ner.questions import ANSWER
 from ner.types import InputError
 
 if TYPE_CHECKING:
@@ -269,13 +270,16 @@ def _describe(one: Session, model: Model) -> None:
         counts = one.corpus.statistics(split, model)
         labels, tags = counts["labels"], counts["tags"] if model.vocabs.plain else counts["labels"]
         entities = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
+        spans = f"{sum(labels.values())} entities ({entities})"
+        if labels.keys() == {ANSWER}:
+            spans = f"{labels[ANSWER]} questions whose answer stands in the passage"
         logger.info(
             "{}: {} documents, {} sentences, {} words{}",
             split,
             len(found),
             counts["sentences"],
             counts["words"],
-            f", {sum(labels.values())} entities ({entities})" if labels else "",
+            f", {spans}" if labels else "",
         )
         classes = counts["classes"]
         if classes:

@@ -97,7 +97,7 @@ def test_a_text_without_words_is_answered_from_nothing(pooling: str, several: bo
     nobody = Encoding(torch.zeros(0, 0, WIDTH), torch.zeros(0, 0, dtype=torch.bool))
     assert model.decode(model(nobody), nobody.mask) == []
     targets, counts = model.targets([])
-    assert float(model.loss(model(nobody), targets, nobody.mask)["classes"]) == counts["classes"] == 0
+    assert model.loss(model(nobody), targets, nobody.mask)["classes"].item() == counts["classes"] == 0
 
 
 def test_classes_are_sorted_and_unknown_or_missing_ones_take_no_part() -> None:
