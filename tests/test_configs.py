@@ -51,7 +51,11 @@ def _questions(path: Path) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
-MADE: dict[str, Callable[[Path], None]] = {"jsonl": _lines, "squad": _questions}
+def _table(path: Path) -> None:
+    path.write_text("label\ttext_a\n1\t北京的人\n0\t中国\n", encoding="utf-8")
+
+
+MADE: dict[str, Callable[[Path], None]] = {"jsonl": _lines, "squad": _questions, "tsv": _table}
 """Format -> writes a file of it, for configurations whose data are not bundled."""
 
 

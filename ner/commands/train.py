@@ -311,12 +311,12 @@ def _command(arguments: argparse.Namespace) -> str:
 
 
 def _some_text(documents: Mapping[str, Sequence[Document]]) -> str:
-    """The first sentence with an entity of the data, for the command to try next."""
+    """The first sentence of the data with an entity or a label, for the command to try next."""
     for found in (documents["test"], documents["valid"], documents["train"]):
         for document in found:
             for example in document.examples:
-                if example.spans and all("'" not in word for word in example.words):
-                    return (example.text or " ".join(example.words))[:80]
+                if (example.spans or example.labels) and all("'" not in word for word in example.words):
+                    return (example.text or " ".join(example.words)).strip()[:80]
     return "..."
 
 
