@@ -64,7 +64,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     """Score, and write predictions; of several processes the first one writes."""
     from loguru import logger
 
-    from ner import files, overlap, runtime
+    from ner import corpus, files, overlap, runtime
     from ner.config import component
     from ner.predict import Scorer
 
@@ -79,11 +79,14 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
         name = Path(path).name.removesuffix(".txt").removesuffix(f".{form.extension}")
     changed = "" if arguments.precision == "run" else f".{arguments.precision}"
     target = arguments.predictions or str(directory / "predictions" / f"{name}{changed}.{form.extension}")
+    if Path(path).exists() and Path(target).exists() and Path(target).samefile(path):
+        raise InputError(f"--predictions {target}: is what is scored; name another")
     logger.info("run directory: {}", directory)
     started = time.monotonic()
     fields = tuple(arguments.by or config.by)
     scorer = Scorer(config.metrics, fields)
     trained_on = overlap.read(directory)
+    tally = corpus.Tally()
     known = sentences = 0
     opinion = None if arguments.fast or "entity" not in config.metrics else SecondOpinion()
 
@@ -97,6 +100,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
                     counted = overlap.count(chunk.gold, trained_on)
                     known, sentences = known + counted[0], sentences + counted[1]
                 for gold, found in zip(chunk.gold, chunk.predicted, strict=True):
+                    tally.add(gold)
                     if opinion is not None:
                         opinion.add(gold.examples, found.examples)
                     bar.update(sum(len(example.words) for example in found.examples))
@@ -114,12 +118,17 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
             raise InputError(f"--by {field}: no example of {path} has a field of that name")
     for line in result.lines(name):
         logger.info(line)
+    unusual = corpus.unusual(vars(tally), tagger.model.vocabs)
+    if "unseen" in unusual:
+        logger.warning("{}: {}", name, corpus.unseen_line(unusual["unseen"]))
+    for remark, count in unusual.get("remarks", {}).items():
+        logger.info("{}: {} {}", name, count, remark)
     if opinion is not None:
         logger.info(opinion.compare(result.scores["entity"]))
     if target != "-":
         logger.info("predictions: {}", target)
     if arguments.json and world.first:
-        report = {**result.to_json(name), "seconds": time.monotonic() - started}
+        report = {**result.to_json(name), **unusual, "seconds": time.monotonic() - started}
         with files.open_text(arguments.json) as file:
             file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 

@@ -78,7 +78,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
 
 def _refuse_pipe(path: str) -> None:
     if path == "-":
-        raise InputError("-: parallel files are a directory and cannot be a pipe; choose --format text or jsonl")
+        raise InputError("-: parallel files are a directory and cannot be a pipe; name one, or choose --format text or jsonl")
 
 
 def _lines(path: str, name: str, encoding: str) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _label(example: Example, intents: str, config: Config) -> None:
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """A directory with the same files: words as they were read, predicted tags in the scheme read, and intents.
 
-    A file of which the model says nothing is left out. An older directory of the same files is replaced.
+    A file for which the model says nothing is left out. An older directory of the same files is replaced.
 
     Raises:
         InputError: If it is a pipe, if there are other files in the directory, or if it cannot be written.
@@ -147,16 +147,14 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
         with ExitStack() as stack:
             opened = {name: stack.enter_context(files.open_text(f"{folder}/{name}", config.encoding)) for name in names}
             for document in documents:
-                lines = document.lines or [" ".join(example.words) + "\n" for example in document.examples]
-                opened[config.words].writelines(lines)
                 for example in document.examples:
-                    if config.tags:
-                        opened[config.tags].write(" ".join(tags.written(example, document.scheme)) + "\n")
-                    if config.labels:
-                        opened[config.labels].write(SEPARATOR.join(example.labels) + "\n")
-                    said |= {
-                        name for name, found in ((config.tags, example.tags), (config.labels, example.labels)) if found
-                    }
+                    found = example.tags is not None and tags.written(example, document.scheme)
+                    cells = {config.tags: " ".join(found or ()), config.labels: SEPARATOR.join(example.labels)}
+                    cells[config.words] = document.lines[0] if document.lines else " ".join(example.words)
+                    for name, file in opened.items():
+                        file.write(cells[name].rstrip("\r\n") + "\n")
+                        if cells[name]:
+                            said.add(name)
         for name in set(names) - said:
             (folder / name).unlink()
         shutil.rmtree(path, ignore_errors=True)
