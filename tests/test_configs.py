@@ -35,7 +35,7 @@ def test_a_shipped_configuration_trains_a_step(path: Path, tiny_bert: str) -> No
     assert not notes
     form = component("formats", config.data.format.name)
     language = "zh" if config.data.words == "characters" else "en"
-    source = str(SAMPLE / language / "valid.conll")
+    source = str(SAMPLE / ("intent/valid" if config.data.format.name == "parallel" else f"{language}/valid.conll"))
     documents = list(form.read(source, config.data.format, config.data.words))
     documents = documents[: 30 if len(documents) > 30 else 3]  # sentences or whole documents
     model = build(config, documents)

@@ -78,7 +78,9 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
 
 def _refuse_pipe(path: str) -> None:
     if path == "-":
-        raise InputError("-: parallel files are a directory and cannot be a pipe; name one, or choose --format text or jsonl")
+        raise InputError(
+            "-: parallel files are a directory and cannot be a pipe; name one, or choose --format text or jsonl"
+        )
 
 
 def _lines(path: str, name: str, encoding: str) -> Iterator[str]:

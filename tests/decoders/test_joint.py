@@ -123,7 +123,10 @@ def test_the_kernel_of_the_tags_is_that_of_the_model() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tags": "classifier"}, r"config\.decoder\.tags: expected a decoder that labels words \(crf, softmax\), found"),
+        (
+            {"tags": "classifier"},
+            r"config\.decoder\.tags: expected a decoder that labels words \(crf, softmax\), found",
+        ),
         ({"classes": "crf"}, r"config\.decoder\.classes: expected a decoder that labels whole examples \(classifier\)"),
         ({"tags": "joint"}, r"config\.decoder\.tags: expected .* found 'joint'"),
         ({"tags": {"scheme": "boi"}}, r"config\.decoder\.tags\.scheme: "),

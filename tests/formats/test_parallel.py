@@ -63,7 +63,11 @@ def test_several_intents_are_one_class_or_several_and_it_is_said(
 
 @pytest.mark.parametrize(
     ("missing", "options"),
-    [(["label"], {"labels": None}), (["seq.out"], {"tags": None}), (["label", "seq.out"], {"tags": None, "labels": None})],
+    [
+        (["label"], {"labels": None}),
+        (["seq.out"], {"tags": None}),
+        (["label", "seq.out"], {"tags": None, "labels": None}),
+    ],
 )
 def test_tags_and_intents_may_be_absent_when_that_is_said(
     missing: list[str], options: dict[str, Any], tmp_path: Path
@@ -89,8 +93,14 @@ def test_files_may_have_other_names_and_encodings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"seq.out": b"O B-city I-city\n"}, r"seq\.out:2: expected a line for that of seq\.in, found the end of the file"),
-        ({"label": b"flight\nfare\nfare\n"}, r"seq\.in:3: expected a line for that of label, found the end of the file"),
+        (
+            {"seq.out": b"O B-city I-city\n"},
+            r"seq\.out:2: expected a line for that of seq\.in, found the end of the file",
+        ),
+        (
+            {"label": b"flight\nfare\nfare\n"},
+            r"seq\.in:3: expected a line for that of label, found the end of the file",
+        ),
         ({"seq.in": b"to new york\nfares\nx\n"}, r"seq\.out:3: expected a line for that of seq\.in, found the end"),
         ({"seq.out": b"O B-city I-city\nO O\n"}, r"seq\.out:2: expected a tag for each of 1 words, found 2 tags"),
         ({"seq.out": b"O B-city\nO\n"}, r"seq\.out:1: expected a tag for each of 3 words, found 2 tags"),

@@ -19,12 +19,15 @@ SIZES = {"valid": 39, "train": 153}
 
 VALUES = {
     "artist": "nora vale, the paper kites club, miles arden, velvet harbor, juno reyes | oskar lind, blue lantern trio",
-    "song": "paper boats, slow train home, september rain, golden hour, city of glass | winter garden, the long way round",
+    "song": "paper boats, slow train home, september rain, golden hour, city of glass "
+    "| winter garden, the long way round",
     "room": "kitchen, bedroom, living room, bathroom, hallway, garage | study, guest room",
     "device": "lights, lamp, fan, heating, radio, television, coffee machine | ceiling light, air conditioning",
-    "level": "ten percent, half, maximum, thirty percent, twenty degrees, the lowest setting | seventy percent, eighteen degrees",
+    "level": "ten percent, half, maximum, thirty percent, twenty degrees, the lowest setting "
+    "| seventy percent, eighteen degrees",
     "date": "today, tomorrow, on friday, next monday, this weekend, on the third of may | on sunday, next week",
-    "time": "at seven, at half past six, at noon, at eight thirty in the morning, at ten pm | at a quarter to nine, at midnight",
+    "time": "at seven, at half past six, at noon, at eight thirty in the morning, at ten pm "
+    "| at a quarter to nine, at midnight",
     "city": "lisbon, new york, oslo, vienna, cape town, san diego | porto, mexico city",
     "person": "anna, my brother, doctor weiss, grandma, peter novak, the office | aunt clara, tom",
     "event": "dentist, team meeting, lunch with sarah, yoga class, parent evening | piano lesson, job interview",
