@@ -147,13 +147,13 @@ class Tally:
 
 
 def unusual(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str, dict[str, int]]:
-    """What a reader of scores must know: ``unseen`` labels, which training never had, and ``remarks``, where any are.
+    """What a reader of scores must know: ``unseen_labels``, which training never had, and ``remarks``, if any.
 
     Args:
         counts: As in :class:`Tally`, by name.
         vocabs: Of the training data.
     """
-    found = {"unseen": vocabs.unseen(counts), "remarks": dict(sorted(counts["remarks"].items()))}
+    found = {"unseen_labels": vocabs.unseen(counts), "remarks": dict(sorted(counts["remarks"].items()))}
     return {kind: names for kind, names in found.items() if names}
 
 

@@ -11,7 +11,7 @@ import torch
 
 from ner.config import RunConfig, WindowsConfig, component, names, part, validate
 from ner.model import build
-from ner.types import Document, Encoding, Example, Span
+from ner.types import Annotation, Document, Encoding, Example, Span
 from ner.vocab import Vocabs
 from tests.small import settings_of
 
@@ -205,9 +205,9 @@ def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
         (found,) = form.read(str(path), config, "space", keep=True)
         assert found.examples[0].words == example.words
         assert found.source == str(path)
-        source, _, line = found.examples[0].place.rpartition(":")
-        assert Path(source) in written
-        assert "Berlin" in Path(source).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+        source = Path(found.examples[0].source)
+        assert source in written
+        assert "Berlin" in source.read_text(encoding="utf-8").splitlines()[found.examples[0].line - 1]
 
 
 @pytest.mark.parametrize("name", names("metrics"))
@@ -243,19 +243,33 @@ def test_a_whole_model_answers_alike_alone_in_batches_and_shuffled(
     model = build(validate(RunConfig, raw), [source]).eval()
     groups = [source.examples[start:stop] for start, stop, _ in model.encoder.plan(source, None)]
 
-    def answers(batches: list[list[list[Example]]]) -> dict[int, tuple[list[str], torch.Tensor]]:
+    def answers(batches: list[list[list[Example]]]) -> dict[int, tuple[Annotation, dict[str, torch.Tensor]]]:
         found = {}
         for batch in batches:
             tensors = model.batch(batch)
             _, scores = model(tensors)
-            annotations = model.decoder.decode(scores, tensors.inputs["mask"])
+            mask = tensors.inputs["mask"]
+            assert scores
+            assert all(len(tensor) == len(mask) for tensor in scores.values())
+            annotations = model.decoder.decode(scores, mask)
             for row, (example, annotation) in enumerate(zip(tensors.examples, annotations, strict=True)):
-                found[id(example)] = annotation.tags, scores["emissions"][row, : len(example.words)]
+                beyond = mask.shape[1] - len(example.words)  # of the places for words, those of padding come last
+                own = {
+                    name: tensor[row, : tensor.shape[1] - (beyond if name in per_word else 0)]
+                    for name, tensor in scores.items()
+                }
+                found[id(example)] = annotation, own
         return found
 
     with torch.inference_mode():
+        wide, narrow = (model(model.batch(batch, targets=False))[1] for batch in (groups, [[Example([])]]))
+        growth = {name: wide[name].shape[1] - narrow[name].shape[1] for name in wide}
+        assert set(growth.values()) <= {0, 70}
+        per_word = {name for name, words in growth.items() if words}
         together = answers([groups])
         for others in ([[group] for group in groups], [groups[::-1]], [groups[::2], groups[1::2]]):
-            for key, (tags, scores) in answers(others).items():
-                torch.testing.assert_close(scores, together[key][1], rtol=1e-5, atol=1e-5)
-                assert tags == together[key][0]
+            for key, (annotation, scores) in answers(others).items():
+                assert scores.keys() == together[key][1].keys()
+                for name, tensor in scores.items():
+                    torch.testing.assert_close(tensor, together[key][1][name], rtol=1e-5, atol=1e-5)
+                assert annotation == together[key][0]

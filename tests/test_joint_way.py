@@ -70,13 +70,13 @@ def test_requests_are_learned_by_heart_and_what_is_new_is_missed(run: Path) -> N
 def test_it_is_said_what_was_new_and_how_several_intents_were_read(run: Path) -> None:
     metrics = json.loads((run / "metrics.json").read_bytes())
     remark = "utterances with several intents, read as one class"
-    assert metrics["test"]["unseen"] == {"food": 1, "order_food": 1, "play_music#order_food": 1}
+    assert metrics["test"]["unseen_labels"] == {"food": 1, "order_food": 1, "play_music#order_food": 1}
     assert [metrics[split]["remarks"] for split in ("train", "valid", "test")] == [
         {remark: 2},
         {remark: 2},
         {remark: 3},
     ]
-    assert "unseen" not in metrics["valid"]
+    assert "unseen_labels" not in metrics["valid"]
     log = (run / "train.log").read_text(encoding="utf-8")
     assert f"test: 3 {remark}\n" in log
     assert "test: labels that training never had, each counts as a miss: food 1, order_food 1, play_music#or" in log
@@ -88,7 +88,7 @@ def test_evaluation_says_the_same_and_writes_a_directory(run: Path, capsys: pyte
     assert sorted(first) == ["label", "seq.in", "seq.out"]
     assert evaluate.main(["--run", str(run), "--json", str(run / "scores.json")]) == 0
     found = json.loads((run / "scores.json").read_bytes())
-    for key in ("entity", "accuracy", "sentence", "unseen", "remarks"):
+    for key in ("entity", "accuracy", "sentence", "unseen_labels", "remarks"):
         assert found[key] == trained_scores[key]
     said = capsys.readouterr().out
     assert "test: labels that training never had, each counts as a miss: food 1, order_food 1" in said
@@ -101,7 +101,7 @@ def test_another_directory_is_scored_and_its_predictions_are_its_words(run: Path
     assert evaluate.main(["--run", str(run), "--data", str(VALID), "--json", str(run / "valid.json")]) == 0
     found = json.loads((run / "valid.json").read_bytes())
     assert found["split"] == "valid"
-    assert "unseen" not in found
+    assert "unseen_labels" not in found
     written = run / "predictions" / "valid.parallel"
     assert (written / "seq.in").read_bytes() == (VALID / "seq.in").read_bytes()
     gold, predicted = (list(parallel.read(str(p), parallel.Config(), "space")) for p in (VALID, written))

@@ -119,8 +119,8 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     for line in result.lines(name):
         logger.info(line)
     unusual = corpus.unusual(vars(tally), tagger.model.vocabs)
-    if "unseen" in unusual:
-        logger.warning("{}: {}", name, corpus.unseen_line(unusual["unseen"]))
+    if "unseen_labels" in unusual:
+        logger.warning("{}: {}", name, corpus.unseen_line(unusual["unseen_labels"]))
     for remark, count in unusual.get("remarks", {}).items():
         logger.info("{}: {} {}", name, count, remark)
     if opinion is not None:

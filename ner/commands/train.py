@@ -288,8 +288,8 @@ def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
             more = f", {len(most) - 12} more" if len(most) > 12 else ""
             logger.info("{}: labels of sentences: {}{}", split, listed, more)
         unusual[split] = corpus.unusual(counts, model.vocabs)
-        if "unseen" in unusual[split]:
-            logger.warning("{}: {}", split, corpus.unseen_line(unusual[split]["unseen"]))
+        if "unseen_labels" in unusual[split]:
+            logger.warning("{}: {}", split, corpus.unseen_line(unusual[split]["unseen_labels"]))
         if counts["overlapping"]:
             logger.warning("{}: {} entities overlap a longer one and cannot be tagged", split, counts["overlapping"])
         for remark, count in unusual[split].get("remarks", {}).items():
