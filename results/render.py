@@ -31,7 +31,7 @@ def load() -> dict[str, dict[str, Any]]:
 def title_of(result: dict[str, Any]) -> str:
     """The configuration with what was overridden besides data and seed."""
     words = shlex.split(result["command"])
-    changed = [word for word in words if "=" in word and not word.startswith(("data.", "seed="))]
+    changed = [word for word in words if "=" in word and not word.startswith(("data.", "seed=", "encoder.vectors="))]
     return " ".join([result["config"], *changed])
 
 
