@@ -219,7 +219,9 @@ def test_any_cells_are_read_as_they_stand(tmp_path: Path, rows: list[tuple[str, 
     assert written(tmp_path, found).decode().replace("\t\n", "\n").replace("\tpredicted\n", "\n", 1) == table
 
 
-@pytest.mark.parametrize(("split", "rows", "positive"), [("train", 9600, 4799), ("dev", 1200, 593), ("test", 1200, 608)])
+@pytest.mark.parametrize(
+    ("split", "rows", "positive"), [("train", 9600, 4799), ("dev", 1200, 593), ("test", 1200, 608)]
+)
 def test_chnsenticorp_has_all_its_rows(split: str, rows: int, positive: int) -> None:
     path = CHNSENTICORP / f"{split}.tsv"
     if not path.exists():
