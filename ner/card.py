@@ -394,9 +394,8 @@ def _limits(run: Run) -> str:
 
 def _statements(run: Run) -> Iterator[str]:
     sentences = run.metrics.get("train", {}).get("sentences")
-    learned = (
-        f"It has learned from {sentences:,} sentences of one file" if sentences else "It has learned from one file"
-    )
+    what = "texts" if run.task == "text-classification" else "sentences"
+    learned = f"It has learned from {sentences:,} {what} of one file" if sentences else "It has learned from one file"
     yield f"{learned}; of text of another kind, time or language the scores above say nothing."
     if run.labels.get("labels"):
         yield f"It knows {_count(run.labels['labels'], 'entity type')}; anything else is missed or called one of them."

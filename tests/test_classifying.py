@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ import ner
 from ner import overlap
 from ner.card import model_card
 from ner.commands import evaluate, plot, predict, train
+from ner.config_file import read_yaml
 from ner.formats import tsv
 from ner.metrics import accuracy
 from ner.report import read_history
@@ -35,6 +38,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         return directory, sys.stdout.getvalue()
     finally:
         sys.stdout = out
+
+
+def test_the_sample_is_what_its_program_writes() -> None:
+    made = runpy.run_path(str(REVIEWS / "generate.py"))["tables"]()
+    assert made == {path.stem: path.read_text(encoding="utf-8") for path in REVIEWS.glob("*.tsv")}
+    texts = [row.split("\t")[2] for table in made.values() for row in table.splitlines()[1:]]
+    assert len(texts) == len(set(texts)) == 420
 
 
 def scores(run: Path, *options: str) -> dict[str, Any]:
@@ -128,8 +138,6 @@ def test_seen_is_what_has_all_words_of_a_sentence_trained_on() -> None:
 def test_unseen_needs_a_run_that_says_what_it_has_seen(
     run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     copy = shutil.copytree(run[0], tmp_path / "copy")
     manifest = json.loads((copy / "manifest.json").read_bytes())
     (copy / "manifest.json").write_text(json.dumps({k: v for k, v in manifest.items() if k != overlap.FILE}))
@@ -212,8 +220,6 @@ def test_several_classes_are_learned_and_none_is_an_answer(tmp_path: Path, capsy
 
 
 def test_the_card_is_that_of_a_classifier(run: tuple[Path, str]) -> None:
-    from ner.config_file import read_yaml
-
     card = model_card(run[0], ["zh"], "mit")
     matter = read_yaml(card.split("---\n")[1], "card")
     assert matter["pipeline_tag"] == "text-classification"
