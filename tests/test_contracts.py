@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -192,17 +193,21 @@ def test_what_a_decoder_loses_and_answers_adds_up_over_examples(name: str, tiny_
 def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
     form, path = component("formats", name), tmp_path / "file"
     config = form.Config()
-    example = Example(["Berlin", "wins"], spans=[Span(0, 1, "LOC")], tags=["B-LOC", "O"], text="Berlin wins")
+    spans, tags = [Span(0, 1, "LOC")], ["B-LOC", "O"]
+    example = Example(["Berlin", "wins"], spans=spans, tags=tags, labels=["claim"], text="Berlin wins")
     example.offsets = [(0, 6), (7, 11)]
     form.write(str(path), [Document([example])], config)
-    assert path.read_text(encoding="utf-8").endswith("\n")
+    written = list(path.iterdir()) if path.is_dir() else [path]
+    assert written
+    assert all(file.read_text(encoding="utf-8").endswith("\n") for file in written)
     assert isinstance(form.extension, str)
     if name not in ("text", "squad", "coqa"):  # predictions have another form there: JSON Lines, answers by question
         (found,) = form.read(str(path), config, "space", keep=True)
         assert found.examples[0].words == example.words
-        assert found.examples[0].source == str(path)
-        line = path.read_text(encoding="utf-8").splitlines()[found.examples[0].line - 1]
-        assert "Berlin" in line
+        assert found.source == str(path)
+        source = Path(found.examples[0].source)
+        assert source in written
+        assert "Berlin" in source.read_text(encoding="utf-8").splitlines()[found.examples[0].line - 1]
 
 
 @pytest.mark.parametrize("name", names("metrics"))

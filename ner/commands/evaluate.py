@@ -69,7 +69,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     """Score, and write predictions; of several processes the first one writes."""
     from loguru import logger
 
-    from ner import files, overlap, runtime
+    from ner import corpus, files, overlap, runtime
     from ner.config import component
     from ner.predict import Scorer
 
@@ -84,6 +84,8 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
         name = Path(path).name.removesuffix(".txt").removesuffix(f".{form.extension}")
     changed = "" if arguments.precision == "run" else f".{arguments.precision}"
     target = arguments.predictions or str(directory / "predictions" / f"{name}{changed}.{form.extension}")
+    if Path(path).exists() and Path(target).exists() and Path(target).samefile(path):
+        raise InputError(f"--predictions {target}: is what is scored; name another")
     logger.info("run directory: {}", directory)
     started = time.monotonic()
     fields = tuple(arguments.by or config.by)
@@ -93,6 +95,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
         raise InputError(f"--unseen: {directory} does not say on which sentences it was trained")
     unseen = Unseen(config.metrics if arguments.unseen else (), trained_on)
     answered = False
+    tally = corpus.Tally()
     opinion = None if arguments.fast or "entity" not in config.metrics else SecondOpinion()
 
     def predicted() -> Iterator[Document]:
@@ -104,6 +107,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
                 for gold, found in zip(chunk.gold, chunk.predicted, strict=True):
                     unseen.add(gold.examples, found.examples)
                     answered = answered or any(e.tags or e.labels or e.answers for e in gold.examples)
+                    tally.add(gold)
                     if opinion is not None:
                         opinion.add(gold.examples, found.examples)
                     bar.update(sum(len(example.words) for example in found.examples))
@@ -129,12 +133,17 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
         logger.info("{}: {} of {} sentences are unseen", name, alone.sentences, result.sentences)
         for line in alone.lines(f"{name} unseen")[1:]:  # the loss is not known of single sentences
             logger.info(line)
+    unusual = corpus.unusual(vars(tally), tagger.model.vocabs)
+    if "unseen_labels" in unusual:
+        logger.warning("{}: {}", name, corpus.unseen_line(unusual["unseen_labels"]))
+    for remark, count in unusual.get("remarks", {}).items():
+        logger.info("{}: {} {}", name, count, remark)
     if opinion is not None:
         logger.info(opinion.compare(result.scores["entity"]))
     if target != "-":
         logger.info("predictions: {}", target)
     if arguments.json and world.first:
-        report = {**result.to_json(name), "seconds": time.monotonic() - started}
+        report = {**result.to_json(name), **unusual, "seconds": time.monotonic() - started}
         if arguments.unseen:
             report["unseen"] = {"sentences": alone.sentences, "words": alone.words, **alone.scores}
         with files.open_text(arguments.json) as file:

@@ -109,7 +109,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
         config = config.model_copy(update={"training": saved.training, "batch": saved.batch})
     one = session.Session(config, directory, device, world, logger.info, logger.warning)
     init = Path(arguments.init) if arguments.init else None
-    prepare(one, session.beginning(directory, world) if resumed else init)
+    unusual = prepare(one, session.beginning(directory, world) if resumed else init)
     if resumed:
         one.resume()
         one.change(changes)
@@ -120,6 +120,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     if one.stopped:
         return code
     scores = one.finish()
+    scores |= {split: {**scores[split], **found} for split, found in unusual.items() if split in scores}
     seconds = time.monotonic() - started
     about = {"seconds": seconds, "command": _command(arguments), "seed": config.seed, "data": one.about["data"]}
     machine = {key: one.about[key] for key in ("versions", "device", "threads", "processes")}
@@ -134,8 +135,8 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     return 0
 
 
-def prepare(one: Session, init: Path | None = None) -> None:
-    """Read the data, build the model, and say what there is."""
+def prepare(one: Session, init: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Read the data, build the model, and say what there is; gives what is unusual about the splits."""
     from loguru import logger
 
     from ner import runtime
@@ -144,9 +145,10 @@ def prepare(one: Session, init: Path | None = None) -> None:
     with cli.loading(), one.world.busy():
         one.read()
         model = one.build(init)
-    _describe(one, model)
+    unusual = _describe(one, model)
     if one.kernel:
         logger.info("kernel of the decoder: {}", one.kernel)
+    return unusual
 
 
 class Display:
@@ -259,16 +261,18 @@ def _new_directory(config: str) -> Path:
     return directory
 
 
-def _describe(one: Session, model: Model) -> None:
-    """What there is to learn, what is unusual about it, and the size of the model."""
+def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
+    """What there is to learn, what is unusual about it, and the size of the model; gives what is unusual by split."""
     from loguru import logger
 
-    known = model.vocabs.tags if model.vocabs.plain else model.vocabs.labels
+    from ner import corpus
+
+    unusual: dict[str, dict[str, Any]] = {}
     for split, found in one.documents.items():
         if not found:
             continue
         counts = one.corpus.statistics(split, model)
-        labels, tags = counts["labels"], counts["tags"] if model.vocabs.plain else counts["labels"]
+        labels = counts["labels"]
         entities = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
         spans = f"{sum(labels.values())} entities ({entities})"
         if labels.keys() == {ANSWER}:
@@ -287,21 +291,20 @@ def _describe(one: Session, model: Model) -> None:
             listed = ", ".join(f"{label} {count}" for label, count in most[:12])
             more = f", {len(most) - 12} more" if len(most) > 12 else ""
             logger.info("{}: labels of sentences: {}{}", split, listed, more)
-        unseen = {label: count for label, count in sorted(tags.items()) if label not in known}
-        unseen |= {label: count for label, count in sorted(classes.items()) if label not in model.vocabs.classes}
-        if unseen:
-            listed = ", ".join(f"{label} {count}" for label, count in unseen.items())
-            logger.warning("{}: labels that training never had, each counts as a miss: {}", split, listed)
+        unusual[split] = corpus.unusual(counts, model.vocabs)
+        if "unseen_labels" in unusual[split]:
+            logger.warning("{}: {}", split, corpus.unseen_line(unusual[split]["unseen_labels"]))
         if counts["overlapping"]:
             logger.warning("{}: {} entities overlap a longer one and cannot be tagged", split, counts["overlapping"])
-        for reason, count in sorted(counts["remarks"].items()):
-            logger.info("{}: {} {}", split, count, reason)
+        for remark, count in unusual[split].get("remarks", {}).items():
+            logger.info("{}: {} {}", split, count, remark)
         for reason, count in sorted(counts["coverage"].items()):
             logger.info("{}: {} {}", split, count, reason)
     for module in model.modules():
         for name, value in getattr(module, "report", {}).items():
             logger.info("{}: {}", name, f"{value:.1%}" if isinstance(value, float) else value)
     logger.info("{:,} parameters are trained", model.num_parameters)
+    return unusual
 
 
 def _command(arguments: argparse.Namespace) -> str:
