@@ -424,7 +424,7 @@ def _limits(run: Run) -> str:
 def _statements(run: Run) -> Iterator[str]:
     sentences = run.metrics.get("train", {}).get("sentences")
     asks = run.task == "question-answering"
-    kind = "questions" if asks else "sentences"
+    kind = {"question-answering": "questions", "text-classification": "texts"}.get(run.task, "sentences")
     learned = f"It has learned from {sentences:,} {kind} of one file" if sentences else "It has learned from one file"
     yield f"{learned}; of text of another kind, time or language the scores above say nothing."
     if asks:
