@@ -17,8 +17,8 @@ from ner.report import MARK, history_table, markdown_table, read_history
 from ner.types import InputError
 
 CARD = "README.md"
-TASK = "token-classification"
-"""As the Hub calls it."""
+TASKS = {"token-classification": "Token classification", "text-classification": "Text classification"}
+"""What models do as the Hub calls it, and for people."""
 LIBRARY = "ner-crf"
 METRICS = {
     "entity.micro.precision": ("precision", "Precision of entities"),
@@ -27,6 +27,11 @@ METRICS = {
     "entity.macro.f1": ("f1", "F1 of entities, mean of the types"),
     "tag.weighted_f1": ("f1", "F1 of tags, weighted"),
     "tag.accuracy": ("accuracy", "Accuracy of tags"),
+    "accuracy.accuracy": ("accuracy", "Accuracy of texts"),
+    "accuracy.macro.precision": ("precision", "Precision of classes, mean"),
+    "accuracy.macro.recall": ("recall", "Recall of classes, mean"),
+    "accuracy.macro.f1": ("f1", "F1 of classes, mean"),
+    "accuracy.weighted.f1": ("f1", "F1 of classes, weighted"),
 }
 """Scores that the Hub shows: its type of each, and a name."""
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d-]+")
@@ -36,6 +41,7 @@ WORDS = {
     "space": "Raw text is split into words at white space alone: punctuation must stand apart as in the data.",
     "punctuation": "Raw text is split into words at white space and at every punctuation mark.",
     "characters": "Every character that is not white space is a word of its own.",
+    "chinese": "Every Chinese character and every punctuation mark is a word of its own; other letters form runs.",
 }
 
 
@@ -63,6 +69,12 @@ class Run:
         """A section of the configuration, empty if it is not there."""
         found = self.config.get(name)
         return found if isinstance(found, Mapping) else {}
+
+    @property
+    def task(self) -> str:
+        """One of :data:`TASKS`."""
+        words = self.labels.get("labels") or self.labels.get("tags")
+        return "text-classification" if self.labels.get("classes") and not words else "token-classification"
 
     @property
     def scored(self) -> str | None:
@@ -173,7 +185,7 @@ def _front_matter(run: Run, language: Sequence[str], license: str | None) -> str
         language=list(language) or None,
         license=license,
         library_name=LIBRARY,
-        pipeline_tag=TASK,
+        pipeline_tag=run.task,
         tags=[LIBRARY, *(["named-entity-recognition"] if run.labels.get("labels") else []), *_parts(run)],
         model_name=run.name,
         eval_results=_eval_results(run) or None,
@@ -199,8 +211,8 @@ def _eval_results(run: Run) -> list[Any]:
     checksum = run.metrics.get("data", {}).get(run.scored)
     return [
         EvalResult(
-            task_type=TASK,
-            task_name="Token classification",
+            task_type=run.task,
+            task_name=TASKS[run.task],
             dataset_type="local-file",  # the run knows a file and its checksum, not whether the Hub has it too
             dataset_name="/".join(file.parts[-2:]),
             dataset_split=run.scored,
@@ -231,7 +243,8 @@ def _purpose(run: Run) -> str:
     if kinds["tags"]:
         does.append(f"gives each word one of {_count(kinds['tags'], 'tag')}")
     if kinds["classes"]:
-        does.append(f"gives each text one of {_count(kinds['classes'], 'class', 'classes')}")
+        which = "those that apply" if run.section("decoder").get("several") else "one"
+        does.append(f"gives each text {which} of {_count(kinds['classes'], 'class', 'classes')}")
     return f"This model {' and '.join(does) or 'labels text'}."
 
 
@@ -325,7 +338,7 @@ def _labels(run: Run) -> str:
 
 
 def _scores(run: Run) -> str:
-    """All splits side by side, then each type, then each tag of the split that speaks for the model."""
+    """All splits side by side, then each type, class and tag of the split that speaks for the model."""
     splits = [split for split in SPLITS if isinstance(run.metrics.get(split), Mapping)]
     if run.scored is None:
         return "This run has not been scored on held-out data.\n"
@@ -336,14 +349,17 @@ def _scores(run: Run) -> str:
             rows.append({"": name, **{split: _share(value) for split, value in values.items()}})
     text = markdown_table(["", *splits], rows)
     scores = run.metrics[run.scored]
-    types = scores.get("entity", {}).get("by_type", {})
-    if types:
-        columns = list(dict.fromkeys(key for found in types.values() for key in found))
-        by_type = [
-            {"type": _code(name), **{key: _share(value) for key, value in found.items()}}
-            for name, found in types.items()
-        ]
-        text += f"\nEach type on {run.scored}:\n\n{markdown_table(['type', *columns], by_type)}"
+    for kind, figures in (
+        ("type", scores.get("entity", {}).get("by_type", {})),
+        ("class", scores.get("accuracy", {}).get("by_label", {})),
+    ):
+        if figures:
+            columns = list(dict.fromkeys(key for found in figures.values() for key in found))
+            table = [
+                {kind: _code(name), **{key: _share(value) for key, value in found.items()}}
+                for name, found in figures.items()
+            ]
+            text += f"\nEach {kind} on {run.scored}:\n\n{markdown_table([kind, *columns], table)}"
     tags = scores.get("tag", {}).get("f1", {})
     if tags:
         by_tag = [{"tag": _code(tag), "f1": _share(value)} for tag, value in tags.items()]
@@ -388,6 +404,10 @@ def _statements(run: Run) -> Iterator[str]:
             yield "A word belongs to one entity at most: nested and overlapping entities cannot be found."
     elif run.labels.get("tags"):
         yield f"It knows {_count(run.labels['tags'], 'tag')}, those of the training data, and no others."
+    if run.labels.get("classes"):
+        other = "may get any or none" if run.section("decoder").get("several") else "gets one"
+        known = _count(run.labels["classes"], "class", "classes")
+        yield f"It knows {known}; a text that belongs to none of them {other} of them all the same."
     rule = WORDS.get(str(run.section("data").get("words")))
     if rule:
         yield rule
@@ -420,7 +440,8 @@ def _statements_on_scores(run: Run) -> Iterator[str]:
         yield f"The scores are those of one training (seed {run.metrics['seed']}); how much they vary is not known."
     if run.scored == "valid":
         yield "There was no test file; the validation scores may have chosen the epoch and are then too high."
-    types = run.metrics[run.scored].get("entity", {}).get("by_type", {})
+    scores = run.metrics[run.scored]
+    types = scores.get("entity", {}).get("by_type") or scores.get("accuracy", {}).get("by_label") or {}
     found = {name: value for name, scores in types.items() if (value := _at(scores, "f1")) is not None}
     if len(found) > 1:
         worst = min(found, key=lambda name: found[name])
@@ -449,7 +470,9 @@ def _reproduce(run: Run) -> str:
 
 
 def _use(run: Run) -> str:
-    return """\
+    tags = "example.words, example.tags, example.entities()"
+    shown = "example.text, example.labels" if run.task == "text-classification" else tags
+    return f"""\
 `DIR` is the directory of this card, which holds the whole model.
 
 ```sh
@@ -463,6 +486,6 @@ import ner
 tagger = ner.load("DIR")
 document = tagger.tag("Some text .")
 for example in document.examples:
-    print(example.words, example.tags, example.entities())
+    print({shown})
 ```
 """

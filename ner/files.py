@@ -11,9 +11,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, TypeVar
 
 from ner.types import InputError
+
+T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 
@@ -87,6 +89,42 @@ def decode_lines(lines: Iterable[bytes], path: str, encoding: str, start: int = 
                 f"{path}:{number}: expected {encoding}, found byte 0x{byte:02x} at byte {error.start + 1} of the line; "
                 "convert the file, or name its encoding in data.format.encoding"
             ) from None
+
+
+def read_json(path: str, encoding: str = "utf-8") -> Any:
+    """What a whole file of JSON holds; ``-`` is standard input.
+
+    Raises:
+        InputError: If it cannot be read or is no JSON.
+    """
+    text = "".join(line for _, line in decoded_lines(path, encoding)).removeprefix("\ufeff")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        found = f"{error.msg} at line {error.lineno}, character {error.colno}" if text.strip() else "an empty file"
+    except (ValueError, RecursionError) as error:
+        found = str(error)
+    raise InputError(f"{path}: expected JSON, found {found}")
+
+
+_KINDS: dict[type, str] = {str: "a string", int: "a whole number", bool: "true or false", list: "a list"}
+
+
+def member(value: Any, key: str, kind: type[T], place: str, default: T | None = None) -> T:
+    """The value of a key of a JSON object; ``default``, if there is one, where the key is absent or null.
+
+    Raises:
+        InputError: With ``place``, if it is no object, lacks the key, or holds another kind of value there.
+    """
+    if not isinstance(value, dict):
+        raise InputError(f"{place}: expected an object with '{key}', found {json.dumps(value)[:60]}")
+    found = value.get(key)
+    if found is None and default is not None:
+        return default
+    if type(found) is not kind:  # true is no number
+        shown = json.dumps(found)[:60] if key in value else f"only {', '.join(sorted(value)[:8]) or 'an empty object'}"
+        raise InputError(f"{place}: expected '{key}' ({_KINDS[kind]}), found {shown}")
+    return found
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from ner.config import RunConfig, component
 from ner.distributed import World
 from ner.kernels.chain import BadExample
 from ner.model import Model, load
+from ner.questions import ask
 from ner.text import split_words
 from ner.training_config import BatchConfig
 from ner.types import Annotation, Batch, Document, Example, InputError, NonFiniteLoss, Span
@@ -203,14 +204,16 @@ class Evaluation:
         return {"sentences": self.sentences, "words": self.words}
 
     def lines(self, split: str) -> list[str]:
-        """What the log says: one line per figure."""
+        """What the log says: a line for each value of a field, as a table, then one line per figure."""
+        parts = [(f"{name} {value}", part) for name, values in self.by.items() for value, part in values.items()]
+        width = max((len(name) for name, _ in parts), default=0)
+        digits = max((len(str(part.sentences)) for _, part in parts), default=0)
         found = [f"{split} loss: {self.loss:.4f}"]
+        for name, part in parts:
+            shown = [component("metrics", metric).lines(scores)[-1] for metric, scores in part.scores.items()]
+            found.append(f"{split} {name:<{width}} ({part.sentences:>{digits}}): {'; '.join(shown)}")
         for name, scores in self.scores.items():
             found += [f"{split} {line}" for line in component("metrics", name).lines(scores)]
-        for name, parts in self.by.items():
-            for value, part in parts.items():
-                shown = [component("metrics", metric).lines(scores)[-1] for metric, scores in part.scores.items()]
-                found.append(f"{split} {name} {value} ({part.sentences}): {'; '.join(shown)}")
         return found
 
 
@@ -404,6 +407,21 @@ class Tagger:
             document for chunk in self.annotate(documents, probabilities=probabilities) for document in chunk.predicted
         ]
         return found[0] if single else found
+
+    def answer(self, question: str, passage: str, history: Sequence[str] = ()) -> Example:
+        """What the model answers to a question about a passage.
+
+        Args:
+            question: Raw text, split as the model's ``data.words`` says; so are the others.
+            passage: What is asked about.
+            history: Earlier questions and answers, oldest first, as they stood before the questions it has learned.
+
+        Returns:
+            ``answers``, best first; ``labels`` says of what kind the first is (``span``, ``yes``, ``no``,
+            ``unknown``); ``scores`` has the probabilities, and ``spans`` the words of an answer in the passage.
+        """
+        example = ask([*history, question], passage, self.config.data.words)
+        return self.tag(Document([example], scheme=self.model.vocabs.scheme), probabilities=True).examples[0]
 
     def _document(self, item: Any) -> Document:
         if isinstance(item, Document):

@@ -107,6 +107,7 @@ class WordTokenizer:
     """
 
     cache_size = 1_000_000
+    """Words whose pieces are remembered."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
@@ -116,6 +117,7 @@ class WordTokenizer:
         start = next((i for i in range(len(with_marks)) if with_marks[i : i + len(without)] == without), 0)
         self.prefix = with_marks[:start]
         self.suffix = with_marks[start + len(without) :]
+        self.middle = self._between(without)
         self.padding: int = tokenizer.pad_token_id or 0
         unknown = tokenizer.unk_token_id
         self.unknown: int = unknown if unknown is not None else self.padding
@@ -160,6 +162,14 @@ class WordTokenizer:
     def strings(self, ids: Iterable[int]) -> list[str]:
         """The pieces as the vocabulary writes them."""
         return self.tokenizer.convert_ids_to_tokens(list(ids))
+
+    def _between(self, word: list[int]) -> list[int]:
+        """The pieces between a question and its passage, as the tokenizer joins two texts."""
+        pair = list(self.tokenizer(["a"], ["a"], is_split_into_words=True, verbose=False)["input_ids"])
+        before, after = [*self.prefix, *word], [*word, *self.suffix]
+        if pair[: len(before)] != before or pair[len(pair) - len(after) :] != after:
+            return self.suffix  # a tokenizer that does not know pairs
+        return pair[len(before) : len(pair) - len(after)]
 
     def _call(self, words: Sequence[str], marks: bool) -> list[list[int]]:
         clean = [[word if word.isascii() else word.encode("utf-8", "replace").decode()] for word in words]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ner.text import WordRule, split_words
 from ner.types import Example, Span
@@ -32,7 +33,7 @@ def ask(turns: Sequence[str], passage: str, rule: WordRule) -> Example:
     Returns:
         ``text`` holds the passage, then the turns, one a line; ``offsets`` are those of the words in it.
     """
-    passage_words, passage_offsets = split_words(passage, rule)
+    passage_words, passage_offsets = _split_passage(passage, rule)
     words: list[str] = []
     offsets: list[tuple[int, int]] = []
     start = len(passage) + 1
@@ -47,6 +48,12 @@ def ask(turns: Sequence[str], passage: str, rule: WordRule) -> Example:
         offsets=offsets + passage_offsets,
         query_length=len(words),
     )
+
+
+@lru_cache(maxsize=1)
+def _split_passage(passage: str, rule: WordRule) -> tuple[list[str], list[tuple[int, int]]]:
+    """Many questions are about one passage; nobody changes these lists."""
+    return split_words(passage, rule)
 
 
 def mark(example: Example, start: int, end: int) -> Span | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner import files
+from ner import files, fonts
 from ner.events import Event
 from ner.types import InputError
 
@@ -40,6 +40,12 @@ FEW = 30
 STYLES = ("-", "--", ":", "-.")
 COLOURS = (*(f"C{number}" for number in range(10)), "black", "gold")
 GRAY = "0.55"
+KINDS = (
+    ("tag.f1.", "", "tag"),
+    ("entity.by_type.", ".f1", "type"),
+    ("accuracy.by_label.", ".f1", "class"),
+)
+"""Where the F1 of single labels stands in history.csv, before and behind the label, and what such a label is."""
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
@@ -191,7 +197,23 @@ def plot_history(
     _draw_kept(tags, history)
     _draw_legend(tags, lines, "beside")
     figure.suptitle(title, fontsize=11, parse_math=False)
+    _make_readable(figure)
     _save(figure, path)
+
+
+def _make_readable(figure: Figure) -> None:
+    """Fonts that have the characters of all texts; where there are none, code points and a line that says so."""
+    from matplotlib.text import Text
+
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
+    names, missing = fonts.covering("".join(text.get_text() for text in texts))
+    for text in texts:
+        text.set_fontfamily(names)
+        if missing:
+            text.set_text(fonts.spelled(text.get_text(), missing))
+    if missing:
+        note = f"No font here has {len(missing)} of the characters; their code points stand for them."
+        figure.supxlabel(note, fontsize=8, color=GRAY)
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -230,7 +252,8 @@ def _draw_losses(axes: Axes, history: Sequence[Mapping[str, float]]) -> dict[str
 
 
 def _draw_scores(axes: Axes, history: Sequence[Mapping[str, float]], score: str) -> dict[str, Line2D]:
-    path = next((name for name in (score, "entity.micro.f1", "tag.weighted_f1") if _has(history, name)), None)
+    known = (score, "entity.micro.f1", "tag.weighted_f1", "accuracy.accuracy")
+    path = next((name for name in known if _has(history, name)), None)
     lines = {}
     drawn = []
     for split, colour in (("train", GRAY), ("valid", "tab:blue")):
@@ -315,7 +338,7 @@ def _draw_batch_sizes(axes: Axes, history: Sequence[Mapping[str, float]]) -> Non
 
 
 def _draw_tags(axes: Axes, history: Sequence[Mapping[str, float]]) -> dict[str, Line2D]:
-    """F1 of each tag, of the lowest ones if there are many; of each type where a run counts no tags."""
+    """F1 of each tag, of the lowest ones if there are many; where a run counts no tags, of each type or class."""
     found, what = _tag_columns(history)
     curves = {tag: _curve(history, column) for tag, column in found.items()}
     curves = {tag: curve for tag, curve in curves.items() if curve[1]}
@@ -336,7 +359,7 @@ def _tag_columns(history: Sequence[Mapping[str, float]]) -> tuple[dict[str, str]
     """Columns by tag, and what they are."""
     columns = dict.fromkeys(key for row in history for key in row)
     for split in ("valid", "train"):
-        for prefix, suffix, name in (("tag.f1.", "", "tag"), ("entity.by_type.", ".f1", "type")):
+        for prefix, suffix, name in KINDS:
             start = f"{split}.{prefix}"
             found = [column for column in columns if column.startswith(start) and column.endswith(suffix)]
             if found:

@@ -10,9 +10,9 @@ from typing import Literal
 
 WordRule = Literal["space", "punctuation", "characters", "chinese"]
 
-
-_CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
-"""Blocks of Chinese characters (Unicode 16, CJK Unified Ideographs and its extensions A to F, Compatibility)."""
+CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+"""Blocks of Chinese characters (Unicode 16, CJK Unified Ideographs and its extensions A to F, Compatibility), to stand
+between brackets in a regular expression."""
 
 
 @cache
@@ -23,7 +23,7 @@ def _pattern(rule: WordRule) -> re.Pattern[str]:
     if rule == "characters":
         return re.compile(r"\S")
     if rule == "chinese":
-        return re.compile(rf"[{_CHINESE}]|(?:(?![{_CHINESE}])[^\W_])+|[^\s]")
+        return re.compile(rf"[{CHINESE}]|(?:(?![{CHINESE}])[^\W_])+|[^\s]")
     # \w lacks combining marks and joiners, without which words of Hindi and many other languages would be cut.
     marks = (c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c).startswith("M"))
     inner = "\u200c\u200d" + "".join(marks)

@@ -149,7 +149,7 @@ def test_the_same_part_keeps_its_fields(tmp_path: Path) -> None:
         ("encoder.characters.kindd=1", "config.encoder.characters.kindd: unknown key; did you mean 'kind'?"),
         ("encoder.name=bertt", "config.encoder: no file named 'bertt' in ner/encoders; there are: concat, embedding, "),
         ("encoder=3", "config.encoder: expected the name of a part (concat, embedding, transformer) or a mapping"),
-        ("data.format.name=xml", "config.data.format: no file named 'xml' in ner/formats; there are: conll, jsonl, "),
+        ("data.format.name=xml", "config.data.format: no file named 'xml' in ner/formats; there are: conll, coqa, "),
         ("data.format={name: conll, words: 1}", "config.data.format.words: unknown key; did you mean 'word'?"),
         ("data.format={name: conll, word: x}", "config.data.format.word: input should be a valid integer"),
         ("metrics=[f1]", "config.metrics: no file named 'f1' in ner/metrics; there are: accuracy, "),

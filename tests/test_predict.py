@@ -8,9 +8,9 @@ import torch
 import ner
 from ner import predict
 from ner.config import BatchConfig, RunConfig, component, validate
-from ner.model import build
+from ner.model import Model, build
 from ner.predict import Scorer, Tagger, annotate
-from ner.types import Document, Example, NonFiniteLoss
+from ner.types import Annotation, Document, Encoding, Example, NonFiniteLoss, Span
 from tests.conftest import SAMPLE
 
 CPU = torch.device("cpu")
@@ -158,3 +158,84 @@ def test_a_spoiled_model_is_named_instead_of_answering(tiny_run: Path) -> None:
     next(spoiled.model.decoder.emissions.parameters()).data.fill_(float("nan"))
     with pytest.raises(NonFiniteLoss, match="is not finite. Sentences: "):
         spoiled.tag(["Paris"])
+
+
+def tagged(gold: str, predicted: str, **fields: object) -> tuple[Example, Example]:
+    spans = {"B-X": [Span(0, 1, "X")]}
+    left = Example(["w"], spans.get(gold, []), [gold], fields=fields)
+    return left, Example(["w"], spans.get(predicted, []), [predicted])
+
+
+def test_scores_by_field_are_those_of_its_examples_alone() -> None:
+    pairs = [
+        tagged("B-X", "B-X", domain="news", year=1999),
+        tagged("B-X", "O", domain="news"),
+        tagged("O", "O", domain=["mail", "news"], year=2000),
+        tagged("B-X", "O"),
+        tagged("B-X", "B-X", domain=[]),
+        tagged("B-X", "O", domain=None),
+    ]
+    scorer = Scorer(["tag"], ["domain", "year", "none"])
+    for left, right in pairs[:3]:
+        scorer.add([left], [right])
+    scorer.add([left for left, _ in pairs[3:]], [right for _, right in pairs[3:]])
+    result = scorer.result()
+    found = {
+        name: {value: (part.sentences, part.words, part.scores["tag"]["accuracy"]) for value, part in parts.items()}
+        for name, parts in result.by.items()
+    }
+    assert found == {
+        "domain": {"None": (1, 1, 0), "mail": (1, 1, 1), "news": (3, 3, 2 / 3)},
+        "year": {"1999": (1, 1, 1), "2000": (1, 1, 1)},
+        "none": {},
+    }
+    assert list(found["domain"]) == ["None", "mail", "news"]
+    assert (result.sentences, result.scores["tag"]["accuracy"]) == (6, 3 / 6)
+    assert Scorer(["tag"]).result().by == {}
+
+
+def test_scores_by_field_are_a_table_before_all_others() -> None:
+    scorer = Scorer(["tag", "entity"], ["domain"])
+    for _ in range(10):
+        scorer.add(*([example] for example in tagged("O", "O", domain="magazine")))
+    scorer.add(*([example] for example in tagged("B-X", "B-X", domain="web")))
+    none, one = (f"entity micro precision: {f}, recall: {f}, f1: {f}" for f in ("0.0000", "1.0000"))
+    assert scorer.result().lines("test") == [
+        "test loss: 0.0000",
+        f"test domain magazine (10): f1-weighted: 1.0000; {none}",
+        f"test domain web      ( 1): f1-weighted: 1.0000; {one}",
+        "test f1 B-X: 1.0000",
+        "test f1 O: 1.0000",
+        "test f1-weighted: 1.0000",
+        f"test {one}",
+    ]
+    plain = scorer.result().to_json("test")
+    assert list(plain["by"]["domain"]["web"]) == ["sentences", "words", "tag", "entity"]
+
+
+class Oracle(torch.nn.Module):
+    """A decoder that answers every question with the last word of its passage."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.inner = model.decoder
+
+    def forward(self, encoding: Encoding) -> dict[str, torch.Tensor]:
+        found: dict[str, torch.Tensor] = self.inner(encoding)
+        return found
+
+    def decode(self, scores: object, mask: torch.Tensor, probabilities: bool = False) -> list[Annotation]:
+        ends = mask.sum(1).tolist()
+        spans = [Span(end - 1, end, "answer", 0.25 if probabilities else None) for end in ends]
+        return [Annotation(spans=[span], labels=["span"], answers=[span]) for span in spans]
+
+
+def test_a_question_is_answered_from_its_passage(tiny_run: Path) -> None:
+    tagger = ner.load(str(tiny_run))
+    tagger.model.decoder = Oracle(tagger.model)
+    example = tagger.answer("Who lives  here?", " In Paris Colby", ["Where?", "in Paris"])
+    assert example.words == ["Where?", "in", "Paris", "Who", "lives", "here?", "In", "Paris", "Colby"]
+    assert example.query_length == 6
+    assert (example.answers, example.labels, example.scores) == (["Colby"], ["span"], {"Colby": 0.25})
+    assert [example.surface(span) for span in example.spans] == ["Colby"]
+    assert tagger.answer("Who?", "Ada").words == ["Who?", "Ada"]

@@ -54,6 +54,7 @@ def examples(draw: st.DrawFn) -> Example:
         pieces=of_each_word(NUMBERS),
         source=draw(st.sampled_from(["", "a.conll", "\ud800"])),
         line=draw(NUMBERS),
+        remarks=draw(st.lists(STRINGS, max_size=3)),
     )
 
 
@@ -531,3 +532,13 @@ def test_counts_are_those_of_a_second_pass(tmp_path: Path) -> None:
     assert opened.word_counts() == learned.words
     assert opened.label_counts() == learned.labels
     assert opened.class_counts() == learned.classes == Counter()
+
+
+def test_what_was_unusual_comes_back_with_its_example(tmp_path: Path) -> None:
+    documents = sentences()
+    documents[1].examples[2].remarks = ["answers that are not there", "answers that are not there", "é\ud800"]
+    documents[1].examples[3].remarks = [""]
+    write(documents, tmp_path / "store")
+    opened = open_store(tmp_path / "store")
+    assert [len(example.remarks) for document in opened for example in document.examples] == [0] * 7 + [3, 1, 0]
+    assert list(opened) == documents

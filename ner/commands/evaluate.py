@@ -15,6 +15,8 @@ from ner import cli
 from ner.types import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ner.distributed import World
     from ner.predict import Tagger
     from ner.types import Document, Example
@@ -30,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--predictions", metavar="FILE", help="default <run>/predictions/<split>.<extension>")
     parser.add_argument("--json", metavar="FILE", help="write the scores there; - for standard output")
     parser.add_argument("--by", action="append", metavar="FIELD", help="scores for each value of a field too")
+    parser.add_argument(
+        "--unseen", action="store_true", help="also score alone what is not among the sentences trained on"
+    )
     parser.add_argument("--fast", action="store_true", help="leave out the second opinion of seqeval")
     parser.add_argument(
         "--precision",
@@ -86,20 +91,22 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     fields = tuple(arguments.by or config.by)
     scorer = Scorer(config.metrics, fields)
     trained_on = overlap.read(directory)
+    if arguments.unseen and trained_on is None:
+        raise InputError(f"--unseen: {directory} does not say on which sentences it was trained")
+    unseen = Unseen(config.metrics if arguments.unseen else (), trained_on)
+    answered = False
     tally = corpus.Tally()
-    known = sentences = 0
     opinion = None if arguments.fast or "entity" not in config.metrics else SecondOpinion()
 
     def predicted() -> Iterator[Document]:
-        nonlocal known, sentences
+        nonlocal answered
         documents = form.read(path, config.data.format, config.data.words, keep=True)
         with runtime.progress(unit="word") as bar:
             for chunk in tagger.annotate(documents, loss=True, world=world):
                 scorer.add_chunk(chunk)
-                if trained_on is not None:
-                    counted = overlap.count(chunk.gold, trained_on)
-                    known, sentences = known + counted[0], sentences + counted[1]
                 for gold, found in zip(chunk.gold, chunk.predicted, strict=True):
+                    unseen.add(gold.examples, found.examples)
+                    answered = answered or any(e.tags or e.labels or e.answers for e in gold.examples)
                     tally.add(gold)
                     if opinion is not None:
                         opinion.add(gold.examples, found.examples)
@@ -110,14 +117,22 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
         form.write(target, predicted(), config.data.format)
     else:
         deque(predicted(), maxlen=0)
-    if known and (arguments.data or split != "train"):
-        logger.warning("{}: {} of {} sentences are among those that the model was trained on", name, known, sentences)
     result = scorer.result()
+    if not answered:
+        raise InputError(f"{path}: expected gold tags, labels or answers to score, found none; see ner predict")
+    if unseen.known and (arguments.data or split != "train"):
+        counts = name, unseen.known, result.sentences
+        logger.warning("{}: {} of {} sentences are among those that the model was trained on", *counts)
     for field in fields:
         if not result.by[field]:
             raise InputError(f"--by {field}: no example of {path} has a field of that name")
     for line in result.lines(name):
         logger.info(line)
+    alone = unseen.scorer.result()
+    if arguments.unseen:
+        logger.info("{}: {} of {} sentences are unseen", name, alone.sentences, result.sentences)
+        for line in alone.lines(f"{name} unseen")[1:]:  # the loss is not known of single sentences
+            logger.info(line)
     unusual = corpus.unusual(vars(tally), tagger.model.vocabs)
     if "unseen_labels" in unusual:
         logger.warning("{}: {}", name, corpus.unseen_line(unusual["unseen_labels"]))
@@ -129,8 +144,38 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
         logger.info("predictions: {}", target)
     if arguments.json and world.first:
         report = {**result.to_json(name), **unusual, "seconds": time.monotonic() - started}
+        if arguments.unseen:
+            report["unseen"] = {"sentences": alone.sentences, "words": alone.words, **alone.scores}
         with files.open_text(arguments.json) as file:
             file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+
+
+class Unseen:
+    """What was not trained on, scored alone.
+
+    Args:
+        metrics: Names of files in ``ner/metrics``; none if scores are not asked for.
+        trained_on: Hashes of the sentences that were, see :mod:`ner.overlap`; None if nobody knows.
+    """
+
+    def __init__(self, metrics: Sequence[str], trained_on: np.ndarray | None) -> None:
+        from ner.predict import Scorer
+
+        self.trained_on = trained_on
+        self.scorer = Scorer(metrics)
+        self.known = 0
+
+    def add(self, gold: Sequence[Example], predicted: Sequence[Example]) -> None:
+        """Count what is known, score the rest."""
+        from ner import overlap
+
+        if self.trained_on is None:
+            return
+        for left, right, seen in zip(gold, predicted, overlap.seen(gold, self.trained_on), strict=True):
+            if seen:
+                self.known += 1
+            else:
+                self.scorer.add([left], [right])
 
 
 class SecondOpinion:

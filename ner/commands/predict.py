@@ -18,9 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """``ner predict``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
-    parser.add_argument(
-        "--format", metavar="NAME", help="of the input: text, conll, jsonl ...; default that of training"
-    )
+    formats = sorted(path.stem for path in Path(__file__).parents[1].glob("formats/[a-z]*.py"))
+    parser.add_argument("--format", choices=formats, help="of the input; default that of training")
     parser.add_argument("--input", metavar="FILE", default="-", help="default standard input")
     parser.add_argument("--output", metavar="FILE", default="-", help="default standard output")
     parser.add_argument("--scores", action="store_true", help="give every entity and label its probability")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner import cli
+from ner.questions import ANSWER
 from ner.types import InputError
 
 if TYPE_CHECKING:
@@ -273,13 +274,16 @@ def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
         counts = one.corpus.statistics(split, model)
         labels = counts["labels"]
         entities = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
+        spans = f"{sum(labels.values())} entities ({entities})"
+        if labels.keys() == {ANSWER}:
+            spans = f"{labels[ANSWER]} questions whose answer stands in the passage"
         logger.info(
             "{}: {} documents, {} sentences, {} words{}",
             split,
             len(found),
             counts["sentences"],
             counts["words"],
-            f", {sum(labels.values())} entities ({entities})" if labels else "",
+            f", {spans}" if labels else "",
         )
         classes = counts["classes"]
         if classes:
@@ -310,12 +314,12 @@ def _command(arguments: argparse.Namespace) -> str:
 
 
 def _some_text(documents: Mapping[str, Sequence[Document]]) -> str:
-    """The first sentence with an entity of the data, for the command to try next."""
+    """The first sentence of the data with an entity or a label, for the command to try next."""
     for found in (documents["test"], documents["valid"], documents["train"]):
         for document in found:
             for example in document.examples:
-                if example.spans and all("'" not in word for word in example.words):
-                    return (example.text or " ".join(example.words))[:80]
+                if (example.spans or example.labels) and all("'" not in word for word in example.words):
+                    return (example.text or " ".join(example.words)).strip()[:80]
     return "..."
 
 

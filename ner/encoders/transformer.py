@@ -3,16 +3,18 @@
 Alignment is label-aware: each word is read at its first piece, its last, or as the mean of all, so the decoder sees
 words only. A word that the tokenizer swallows is given the unknown piece, so it has a vector and gets a label. Long
 examples are cut into overlapping rows and each word is read where it has most context; short ones may share a row.
+The words of a question stand in every row of its passage and are read as their mean over the rows.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -72,10 +74,46 @@ def build(
     return TransformerEncoder(config, model, tokenizer, windows)
 
 
+@dataclass(slots=True)
+class _Reads:
+    """Where the words of a batch are read, one entry a word.
+
+    Attributes:
+        size: Pieces of the word.
+        row: The row in which it is read.
+        anchor: The first of the words that stand there up to this one without a gap.
+        shift: Where the pieces of the anchor begin in the row.
+        times: Rows in which the word is read, this one and those after it.
+    """
+
+    size: list[int] = field(default_factory=list)
+    row: list[int] = field(default_factory=list)
+    anchor: list[int] = field(default_factory=list)
+    shift: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+
+
+class _Rows(NamedTuple):
+    """A question with its passage in rows.
+
+    Attributes:
+        skipped: Words of the question that no row has room for, the first ones.
+        sizes: Pieces of each word of the passage, as many as a row has room for.
+        cuts: Words of the passage in each row.
+        cost: Pieces of all rows.
+    """
+
+    skipped: int
+    sizes: list[int]
+    cuts: list[tuple[int, int]]
+    cost: int
+
+
 class TransformerEncoder(nn.Module):
     """See the file.
 
-    ``inputs`` holds ``pieces (B, T)`` and ``piece_mask (B, T)``; ``word_pieces (M,)``, positions in the flattened
+    ``inputs`` holds ``pieces (B, T)`` and ``piece_mask (B, T)``, with questions ``segments (B, T)``, 0 on the question
+    and 1 on the passage; ``word_pieces (M,)``, positions in the flattened
     pieces, with ``word_starts (S * W,)``, where each word's list begins; ``rows (R,)`` with ``row_starts (S,)``, the
     same for the rows of each example; ``mask (S, W)``.
     """
@@ -93,7 +131,8 @@ class TransformerEncoder(nn.Module):
                 f"config.windows.max_length: {windows.max_length}, but {config.model} reads {positions} pieces at most"
             )
         self.capacity = (windows.max_length or usual) - len(tokenizer.prefix) - len(tokenizer.suffix)
-        self.overlap = windows.step_back(self.capacity)
+        self.max_query = max(0, min(windows.max_query_length, (self.capacity - len(tokenizer.middle)) // 2))
+        self.segments = (getattr(model.config, "type_vocab_size", None) or 0) > 1
         layers = self.layers()
         for layer in layers if config.freeze == "all" else layers[: config.freeze]:
             layer.requires_grad_(False)
@@ -127,15 +166,20 @@ class TransformerEncoder(nn.Module):
                 for ids in self.tokenizer.pieces(example.words):
                     found["words without a piece, read as unknown"] += not ids
                     found["words longer than a window, read from their first pieces"] += len(ids) > self.capacity
+            if example.query_length:
+                found["words of a question beyond windows.max_query_length, not read"] += self._rows(example).skipped
         return +found
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
         """Sentences one by one or packed into rows; the cost counts pieces, special ones and overlaps included."""
         if len(document.examples) > 1:  # new words of a document go through the tokenizer together
             self.tokenizer.pieces([w for e in document.examples if e.pieces is None for w in e.words])
+        if any(example.query_length for example in document.examples):
+            costs = [self._rows(example).cost for example in document.examples]
+            return [(position, position + 1, cost) for position, cost in enumerate(costs)]
         lengths = [self._pieces(example)[1] for example in document.examples]
         sums = [sum(words) for words in lengths]
-        if self.windows.unit == "document" and not any(example.query_length for example in document.examples):
+        if self.windows.unit == "document":
             groups = pack(sums, self.capacity, limit)
         else:
             groups = [(position, position + 1) for position in range(len(sums))]
@@ -145,7 +189,7 @@ class TransformerEncoder(nn.Module):
             cost = sum(sums[start:stop])
             rows = 1
             if cost > self.capacity:
-                cuts = cut(lengths[start], self.capacity, self.overlap)
+                cuts = cut(lengths[start], self.capacity, self.windows.step_back(self.capacity))
                 rows, cost = len(cuts), sum(sum(lengths[start][begin:end]) for begin, end in cuts)
             planned.append((start, stop, cost + rows * marks))
         return planned
@@ -158,10 +202,9 @@ class TransformerEncoder(nn.Module):
         randomness = iter(generators or ())
         rows: list[list[int]] = []
         example_rows: list[list[int]] = []
-        sizes: list[int] = []  # pieces of each word of the batch,
-        owner: list[int] = []  # the row in which it is read,
-        anchor: list[int] = []  # and the word with which that row begins
-        for group in groups:
+        passages: list[int] = []  # where the passage begins in each row, 0 in rows without a question
+        reads = _Reads()
+        for group in self._apart(groups):
             words: list[list[int]] = []
             own: list[int] = []
             for example in group:
@@ -170,16 +213,12 @@ class TransformerEncoder(nn.Module):
                     pieces_of_words = self._drop(pieces_of_words, next(randomness))
                 words += pieces_of_words
                 own += counted
-            cuts = cut(own, self.capacity, self.overlap) if sum(own) > self.capacity else [(0, len(words))]
-            reads = owners(own, cuts)
+            if len(group) == 1 and group[0].query_length:
+                used = self._add_question(group[0], words, rows, passages, reads)
+            else:
+                used = self._add_rows(words, own, rows, passages, reads)
             if len(group) == 1:
-                example_rows.append(sorted({len(rows) + read for read in reads}) or [len(rows)])
-            owner += [len(rows) + read for read in reads]
-            anchor += [len(sizes) + cuts[read][0] for read in reads]
-            for start, stop in cuts:
-                row = [*self.tokenizer.prefix, *chain.from_iterable(words[start:stop]), *self.tokenizer.suffix]
-                rows.append(row or [self.tokenizer.unknown])  # no model reads an empty row
-            sizes += own
+                example_rows.append(used)
         longest = max((len(row) for row in rows), default=0)
         pieces = np.full((len(rows), longest), self.tokenizer.padding, dtype=np.int64)
         for number, ids in enumerate(rows):
@@ -187,29 +226,102 @@ class TransformerEncoder(nn.Module):
         piece_mask = np.arange(longest) < np.array([len(row) for row in rows], dtype=np.int64)[:, None]
         lengths = np.array([len(example.words) for example in examples], dtype=np.int64)
         mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-        begin, count = self._read_pieces(np.array(sizes, dtype=np.int64), np.array(anchor, dtype=np.int64))
+        word_pieces, count = self._read_pieces(reads, longest)
         counts = np.zeros(mask.size, dtype=np.int64)  # pieces that each word is read from, none for padding
         counts[mask.ravel()] = count
-        first = np.repeat(np.array(owner, dtype=np.int64) * longest + begin, count)
-        offsets = np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count)
         tensors = {
             "pieces": torch.from_numpy(pieces),
             "piece_mask": torch.from_numpy(piece_mask),
-            "word_pieces": torch.from_numpy(first + offsets),
+            "word_pieces": torch.from_numpy(word_pieces),
             "word_starts": torch.from_numpy(np.cumsum(counts) - counts),
             "mask": torch.from_numpy(mask),
             "query_lengths": torch.tensor([example.query_length for example in examples], dtype=torch.long),
         }
-        if example_rows and len(example_rows) == len(groups):
+        if example_rows and len(example_rows) == len(examples):
             starts = np.cumsum([0, *(len(used) for used in example_rows)])[:-1]
             tensors["rows"] = torch.tensor([row for used in example_rows for row in used], dtype=torch.long)
             tensors["row_starts"] = torch.tensor(starts, dtype=torch.long)
+        if self.segments and any(passages):
+            begin = np.array(passages, dtype=np.int64)[:, None]
+            tensors["segments"] = torch.from_numpy(piece_mask & (np.arange(longest) >= begin) & (begin > 0))
         return tensors
+
+    def _apart(self, groups: Sequence[Sequence[Example]]) -> Iterator[Sequence[Example]]:
+        """The groups; a question shares its rows with nothing, whoever has planned them."""
+        for group in groups:
+            if any(example.query_length for example in group):
+                yield from ([example] for example in group)
+            else:
+                yield group
+
+    def _add_rows(
+        self, words: list[list[int]], own: list[int], rows: list[list[int]], passages: list[int], reads: _Reads
+    ) -> list[int]:
+        """Rows of words without a question; gives those in which a word is read."""
+        cuts = [(0, len(words))]
+        if sum(own) > self.capacity:
+            cuts = cut(own, self.capacity, self.windows.step_back(self.capacity))
+        owner = owners(own, cuts)
+        reads.row += [len(rows) + row for row in owner]
+        reads.anchor += [len(reads.size) + cuts[row][0] for row in owner]
+        reads.shift += [len(self.tokenizer.prefix)] * len(own)
+        reads.times += [1] * len(own)
+        reads.size += own
+        used = sorted({len(rows) + row for row in owner}) or [len(rows)]
+        for start, stop in cuts:
+            row = [*self.tokenizer.prefix, *chain.from_iterable(words[start:stop]), *self.tokenizer.suffix]
+            rows.append(row or [self.tokenizer.unknown])  # no model reads an empty row
+            passages.append(0)
+        return used
+
+    def _add_question(
+        self, example: Example, words: list[list[int]], rows: list[list[int]], passages: list[int], reads: _Reads
+    ) -> list[int]:
+        """Rows of a passage, each behind the question; gives all of them."""
+        layout, query = self._rows(example), example.query_length
+        prefix, skipped = self.tokenizer.prefix, layout.skipped
+        question = list(chain.from_iterable(words[skipped:query]))
+        begin = [*prefix, *question, *self.tokenizer.middle]
+        first, number = len(reads.size), len(rows)
+        # words that are not read get the vector of the row's first piece, those that are their mean over all rows
+        reads.row += [number] * query
+        reads.anchor += [*range(first, first + skipped), *[first + skipped] * (query - skipped)]
+        reads.shift += [0] * skipped + [len(prefix)] * (query - skipped)
+        reads.times += [len(layout.cuts)] * query
+        reads.size += [1] * skipped + [len(ids) for ids in words[skipped:query]]
+        owner = owners(layout.sizes, layout.cuts)
+        reads.row += [number + row for row in owner]
+        reads.anchor += [first + query + layout.cuts[row][0] for row in owner]
+        reads.shift += [len(begin)] * len(owner)
+        reads.times += [1] * len(owner)
+        reads.size += layout.sizes
+        passage = [ids[:size] for ids, size in zip(words[query:], layout.sizes, strict=True)]
+        for start, stop in layout.cuts:
+            rows.append([*begin, *chain.from_iterable(passage[start:stop]), *self.tokenizer.suffix])
+            passages.append(len(begin))
+        return list(range(number, len(rows)))
+
+    def _rows(self, example: Example) -> _Rows:
+        """How a question and its passage are laid out."""
+        _, sizes = self._pieces(example)
+        query = sizes[: example.query_length]
+        skipped, room = 0, self.max_query
+        while sum(query[skipped:]) > room:  # the last words are those of the question itself
+            skipped += 1
+        kept = sum(query[skipped:])
+        capacity = self.capacity - kept - len(self.tokenizer.middle)
+        own = [min(size, capacity) for size in sizes[example.query_length :]]
+        cuts = [(0, len(own))]
+        if sum(own) > capacity:
+            cuts = cut(own, capacity, self.windows.step_back(capacity))
+        marks = len(self.tokenizer.prefix) + len(self.tokenizer.middle) + len(self.tokenizer.suffix) + kept
+        cost = sum(sum(own[start:stop]) + marks for start, stop in cuts)
+        return _Rows(skipped, own, cuts, cost)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """``(S, W, width)``; ``summary`` is the vector of the first special piece, averaged over an example's rows."""
         mask = inputs["mask"]
-        hidden = self._encode(inputs["pieces"], inputs["piece_mask"])  # (B, T, H)
+        hidden = self._encode(inputs["pieces"], inputs["piece_mask"], inputs.get("segments"))  # (B, T, H)
         flat = hidden.reshape(-1, hidden.shape[-1])
         words = F.embedding_bag(inputs["word_pieces"], flat, inputs["word_starts"], mode="mean")
         words = self.dropout(words.view(*mask.shape, self.width))
@@ -219,13 +331,15 @@ class TransformerEncoder(nn.Module):
         query = torch.arange(mask.shape[1], device=mask.device) < inputs["query_lengths"].unsqueeze(1)
         return Encoding(words, mask, summary, query)
 
-    def _encode(self, pieces: Tensor, mask: Tensor) -> Tensor:
+    def _encode(self, pieces: Tensor, mask: Tensor, segments: Tensor | None) -> Tensor:
         step = len(pieces) if self.training else ROWS_AT_ONCE
         found = []
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             for start in range(0, len(pieces), max(1, step)):
                 part = slice(start, start + step)
-                found.append(self.model(input_ids=pieces[part], attention_mask=mask[part].long()).last_hidden_state)
+                more = {} if segments is None else {"token_type_ids": segments[part].long()}
+                result = self.model(input_ids=pieces[part], attention_mask=mask[part].long(), **more)
+                found.append(result.last_hidden_state)
         if not found:
             return torch.zeros((0, 0, self.width), device=pieces.device)
         return found[0] if len(found) == 1 else torch.cat(found)
@@ -246,15 +360,23 @@ class TransformerEncoder(nn.Module):
         dropped = (generator.random(len(words)) < self.config.word_dropout).tolist()
         return [[self.tokenizer.unknown] * len(ids) if drop else ids for ids, drop in zip(words, dropped, strict=True)]
 
-    def _read_pieces(self, sizes: np.ndarray, anchor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of each word, the first piece to read in its row, and how many."""
-        before = np.cumsum(sizes) - sizes
-        begin = len(self.tokenizer.prefix) + before - before[anchor]
-        if self.config.pooling == "mean":
-            return begin, sizes
+    def _read_pieces(self, reads: _Reads, longest: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions in the flattened pieces that the words are read from, and how many of them each word has."""
+        kept = (reads.size, reads.row, reads.anchor, reads.shift, reads.times)
+        size, row, anchor, shift, times = (np.array(values, dtype=np.int64) for values in kept)
+        before = np.cumsum(size) - size
+        begin = shift + before - before[anchor]
+        count = size
         if self.config.pooling == "last":
-            begin = begin + sizes - 1
-        return begin, np.ones_like(sizes)
+            begin = begin + size - 1
+        if self.config.pooling != "mean":
+            count = np.ones_like(size)
+        total = count * times
+        if (times > 1).any():  # words of a question, in one row after the other
+            row = np.repeat(row, times) + np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+            begin, count = np.repeat(begin, times), np.repeat(count, times)
+        first = np.repeat(row * longest + begin, count)
+        return first + np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count), total
 
 
 def _positions(model: Any, tokenizer: WordTokenizer) -> int:

@@ -260,7 +260,7 @@ def slow_reference(part: TransformerEncoder, words: list[str]) -> torch.Tensor:
         return torch.zeros(0, part.width)
     pieces = [(ids or [part.tokenizer.unknown])[: part.capacity] for ids in part.tokenizer.pieces(words)]
     lengths = [len(ids) for ids in pieces]
-    rows = cut(lengths, part.capacity, part.overlap)
+    rows = cut(lengths, part.capacity, part.windows.step_back(part.capacity))
     vectors = []
     for word, row in enumerate(owners(lengths, rows)):
         start, stop = rows[row]
@@ -422,3 +422,87 @@ def test_word_dropout_reads_whole_words_as_unknown_and_is_a_function_of_the_gene
     assert 10 < int(changed.sum()) < 50
     words = part.inputs([group])["word_starts"]
     assert len(words) == 40
+
+
+def slow_question(part: TransformerEncoder, words: list[str], query: int) -> torch.Tensor:
+    """``(W, H)``: every row by itself; words of the question at their mean over all rows."""
+    tokens = part.tokenizer
+    pieces = [(ids or [tokens.unknown])[: part.capacity] for ids in tokens.pieces(words)]
+    skipped = 0
+    while sum(map(len, pieces[skipped:query])) > part.max_query:
+        skipped += 1
+    question = [piece for ids in pieces[skipped:query] for piece in ids]
+    capacity = part.capacity - len(question) - len(tokens.middle)
+    passage = [ids[:capacity] for ids in pieces[query:]]
+    rows = cut([len(ids) for ids in passage], capacity, part.windows.step_back(capacity)) or [(0, 0)]
+    hidden = []
+    for start, stop in rows:
+        begin = [*tokens.prefix, *question, *tokens.middle]
+        ids = [*begin, *(piece for own in passage[start:stop] for piece in own), *tokens.suffix]
+        segments = [0] * len(begin) + [1] * (len(ids) - len(begin))
+        types = torch.tensor([segments if part.model.config.type_vocab_size > 1 else [0] * len(ids)])
+        hidden.append(part.model(input_ids=torch.tensor([ids]), token_type_ids=types).last_hidden_state[0])
+    vectors = []
+    for word in range(query):
+        place = 0 if word < skipped else len(tokens.prefix) + sum(map(len, pieces[skipped:word]))
+        vectors.append(torch.stack([row[place] for row in hidden]).mean(0))
+    begin_length = len(tokens.prefix) + len(question) + len(tokens.middle)
+    for word, row in enumerate(owners([len(ids) for ids in passage], rows)):
+        vectors.append(hidden[row][begin_length + sum(map(len, passage[rows[row][0] : word]))])
+    return torch.stack(vectors)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(sentences, sentences), min_size=1, max_size=4), st.booleans())
+@torch.inference_mode()
+def test_a_question_is_repeated_in_every_row_of_its_passage(
+    any_kind: TransformerEncoder, questions: list[tuple[list[str], list[str]]], together: bool
+) -> None:
+    examples = [Example(query + passage, query_length=len(query)) for query, passage in questions]
+    encoding = any_kind(any_kind.inputs([examples] if together else [[example] for example in examples]))
+    for row, example in enumerate(examples):
+        if example.query_length:
+            expected = slow_question(any_kind, example.words, example.query_length)
+            torch.testing.assert_close(encoding.words[row, : len(expected)], expected, rtol=1e-4, atol=1e-4)
+            assert encoding.query is not None
+            assert encoding.query[row].sum() == example.query_length
+        elif not together:
+            expected = slow_reference(any_kind, example.words)
+            torch.testing.assert_close(encoding.words[row, : len(expected)], expected, rtol=1e-4, atol=1e-4)
+    document = Document(examples)
+    assert [(start, stop) for start, stop, _ in any_kind.plan(document, None)] == [
+        (position, position + 1) for position in range(len(examples))
+    ] or not any(example.query_length for example in examples)
+
+
+def test_the_cost_of_a_question_counts_the_pieces_of_all_its_rows(any_kind: TransformerEncoder) -> None:
+    example = Example(["a"] * 2 + ["b"] * 40, query_length=2)
+    ((_, _, cost),) = any_kind.plan(Document([example]), None)
+    assert cost == int(any_kind.inputs([[example]])["piece_mask"].sum())
+
+
+def test_the_first_words_of_a_long_question_are_left_out_and_counted(tiny_bert: str) -> None:
+    part = encoder(tiny_bert, WindowsConfig(max_length=24, max_query_length=3))
+    example = Example(["x"] * 4 + ["a", "b", "c"] + ["."] * 5, query_length=7)
+    row = part.inputs([[example]])["pieces"][0].tolist()
+    assert part.tokenizer.strings(row)[:5] == ["[CLS]", "a", "b", "c", "[SEP]"]
+    assert part.coverage(Document([example])) == {"words of a question beyond windows.max_query_length, not read": 4}
+    assert part(part.inputs([[example]])).words.shape[1] == 12
+
+
+def test_segments_tell_the_question_from_the_passage(tiny_bert: str) -> None:
+    part = encoder(tiny_bert)
+    tensors = part.inputs([[Example(["a", "b", "c"], query_length=1)], [Example(["a"])]])
+    assert tensors["segments"].tolist() == [[False, False, False, True, True, True], [False] * 6]
+    assert "segments" not in part.inputs([[Example(["a"])]])
+
+
+def test_a_pair_of_texts_is_joined_as_the_tokenizer_joins_it(any_kind: TransformerEncoder) -> None:
+    tokenizer = any_kind.tokenizer
+    whole = tokenizer.tokenizer(["Berlin"], ["lives", "in"], is_split_into_words=True)["input_ids"]
+    pieces = [piece for ids in tokenizer.pieces(["lives", "in"]) for piece in ids]
+    joined = [*tokenizer.prefix, *tokenizer.pieces(["Berlin"])[0], *tokenizer.middle, *pieces, *tokenizer.suffix]
+    if whole[: len(tokenizer.prefix)] == tokenizer.prefix:
+        assert joined == whole
+    else:  # this one has marks for a single text only
+        assert tokenizer.middle == tokenizer.suffix

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from ner.formats import jsonl
 from ner.formats.jsonl import Config
+from ner.questions import MISSING
 from ner.tags import encode, flatten
 from ner.text import WordRule
-from ner.types import Document, Example, InputError, Span
+from ner.types import Annotation, Document, Example, InputError, Span
 from tests.conftest import ROOT
 
 CLUENER = ROOT.parent / "shared" / "data" / "cluener"
@@ -216,8 +217,104 @@ def test_predictions_stand_beside_what_was_read(tmp_path: Path) -> None:
 
 
 def test_new_examples_are_written_with_what_they_have(tmp_path: Path) -> None:
-    documents = [Document([Example(["a"]), Example(["a"], text=" a", offsets=[(1, 2)])])]
-    assert written(tmp_path, documents) == [{"words": ["a"], "predicted": []}, {"text": " a", "predicted": []}]
+    tagged = Example(["a"], tags=["O"]), Example(["a"], tags=["O"], text=" a", offsets=[(1, 2)])
+    found = written(tmp_path, [Document([*tagged, Example(["a"])])])
+    assert found[:2] == [{"words": ["a"], "predicted": []}, {"text": " a", "predicted": []}]
+    assert found[2] == {"words": ["a"], "predicted_labels": []}  # the answer of a classifier to which no class applies
+
+
+@pytest.mark.parametrize(("labels", "found"), [("good", ["good"]), (["a", "b"], ["a", "b"]), ([], []), ("", [""])])
+def test_labels_are_of_the_whole_text(tmp_path: Path, labels: Any, found: list[str]) -> None:
+    for value in ({"text": "a b"}, {"words": ["a", "b"]}):
+        (example,) = read(tmp_path, {**value, "labels": labels})
+        assert (example.labels, example.spans, example.tags) == (found, [], None)
+        (example,) = read(tmp_path, {**value, "class": labels}, labels="class")
+        assert example.labels == found
+
+
+@pytest.mark.parametrize("labels", [None, 3, {"a": 1}, ["a", 3], [["a"]]])
+def test_labels_of_another_form_are_named(tmp_path: Path, labels: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, {"text": "a"}, {"text": "a", "labels": labels})
+    expected = f"in.jsonl:2: expected a string or a list of strings in 'labels', found {json.dumps(labels)}"
+    assert str(caught.value).endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("answers", "labels", "surface", "remarks"),
+    [
+        (None, [], None, []),
+        ([], [], None, []),
+        ("Ada", ["span"], (0, 3), []),
+        (["won", "Ada"], ["span"], (4, 7), []),
+        ("da w", ["span"], (0, 7), []),
+        ("yes", ["yes"], None, []),
+        ("no", ["no"], None, []),
+        (["unknown"], ["unknown"], None, []),
+        ("Bo", [], None, [MISSING]),
+        (["Bo", "Ada"], [], None, [MISSING]),
+        ("", [], None, [MISSING]),
+    ],
+)
+def test_a_question_is_asked_about_the_text(
+    tmp_path: Path, answers: Any, labels: list[str], surface: tuple[int, int] | None, remarks: list[str]
+) -> None:
+    value = {"text": "Ada won", "question": "Who won?", **({} if answers is None else {"answers": answers})}
+    (example,) = read(tmp_path, value)
+    assert example.words == ["Who", "won?", "Ada", "won"]
+    assert example.query_length == 2
+    assert example.answers == ([answers] if isinstance(answers, str) else answers or [])
+    assert (example.labels, example.remarks, example.tags) == (labels, remarks, None)
+    assert example.offsets is not None
+    places = [(example.offsets[span.start][0], example.offsets[span.end - 1][1]) for span in example.spans]
+    assert places == ([surface] if surface else [])
+
+
+def test_the_word_no_in_the_text_is_an_answer_of_the_text(tmp_path: Path) -> None:
+    (example,) = read(tmp_path, {"text": "she said no", "question": "What?", "answers": "no"})
+    assert (example.labels, example.spans) == (["span"], [Span(3, 4, "answer")])
+
+
+def test_earlier_turns_stand_before_the_question(tmp_path: Path) -> None:
+    options = {"text": "story", "question": "turns", "answers": "gold"}
+    value = {"story": "Ada won", "turns": ["Who?", "Ada", "Did what?"], "gold": ["won"]}
+    (example,) = read(tmp_path, value, **options)
+    assert example.words == ["Who?", "Ada", "Did", "what?", "Ada", "won"]
+    assert (example.query_length, example.spans) == (4, [Span(5, 6, "answer")])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"question": "Who?"}, "expected 'text' (a string) that 'question' is about"),
+        ({"question": "Who?", "words": ["a"]}, "expected 'text' (a string) that 'question' is about"),
+        ({"question": 3, "text": "a"}, "expected a string or a list of strings in 'question', found 3"),
+        (
+            {"question": "", "text": "a", "answers": [3]},
+            "expected a string or a list of strings in 'answers', found [3]",
+        ),
+    ],
+)
+def test_questions_of_another_form_are_named(tmp_path: Path, value: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, value)
+    assert str(caught.value).endswith(f"in.jsonl:1: {message}")
+
+
+def test_predicted_labels_and_answers_stand_beside_what_was_read(tmp_path: Path) -> None:
+    values = [{"text": "Ada won", "question": "Who?", "id": 1}, {"text": "good", "labels": "x"}]
+    asked, classed = read_bytes(tmp_path, "\n".join(json.dumps(value) for value in values).encode(), keep=True)
+    said = Annotation(labels=["span"], answers=[Span(1, 2, "answer", 0.5), "no"], scores={"span": 0.9, "no": 0.1})
+    asked.examples[0] = asked.examples[0].answered(said)
+    classed.examples[0] = classed.examples[0].answered(Annotation(labels=["y"]))
+    assert written(tmp_path, [asked, classed]) == [
+        {
+            **values[0],
+            "predicted_labels": [{"label": "span", "score": 0.9}],
+            "predicted_answers": [{"text": "Ada", "score": 0.5}, {"text": "no", "score": 0.1}],
+        },
+        {**values[1], "predicted_labels": [{"label": "y"}]},
+    ]
 
 
 @st.composite

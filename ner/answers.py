@@ -1,0 +1,75 @@
+"""Answers as texts: where they stand in a passage, and how two of them are compared."""
+
+from __future__ import annotations
+
+import bisect
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate
+
+from ner.questions import SPAN, UNKNOWN
+from ner.text import CHINESE
+from ner.types import Example
+
+_ARTICLE = re.compile(r"\b(a|an|the)\b")
+_CHINESE_CHARACTER = re.compile(rf"([{CHINESE}])")
+
+
+def best(example: Example) -> str:
+    """What a model answers first, the empty string where it has no answer; ``unknown`` is a text in a span alone."""
+    if not example.answers or example.labels[:1] == [UNKNOWN]:
+        return ""
+    first = example.answers[0]
+    return "" if first == UNKNOWN and example.labels[:1] != [SPAN] else first
+
+
+def locate(passage: str, text: str, start: int) -> int | None:
+    """The first character of an answer in its passage; None where it does not occur.
+
+    Args:
+        passage: What the question is about.
+        text: The answer, not empty.
+        start: Where the answer is said to stand: characters, or units of UTF-16, in which a character above U+FFFF
+            counts twice (CMRC2018). Where it stands at neither, the occurrence that begins nearest counts, the earlier
+            of two; with a negative number that is the first one.
+    """
+    if start >= 0 and passage.startswith(text, start):
+        return start
+    if start >= 0 and max(passage, default="") > "\uffff":
+        units = list(accumulate((1 + (character > "\uffff") for character in passage), initial=0))
+        converted = bisect.bisect_left(units, start)
+        if passage.startswith(text, converted):
+            return converted
+    start = max(0, start)
+    found = {passage.rfind(text, 0, start + len(text)), passage.find(text, start)} - {-1}
+    return min(found, key=lambda position: (abs(position - start), position), default=None)
+
+
+@cache
+def _is_punctuation(character: str) -> bool:
+    return character in string.punctuation or unicodedata.category(character).startswith("P")
+
+
+def normalized(text: str) -> list[str]:
+    """The tokens by which answers are compared, as for SQuAD (Rajpurkar et al., 2016): lower case, no punctuation, no
+    articles.
+
+    White space separates tokens, and every Chinese character is one, as for CMRC2018 (Cui et al., 2019). Punctuation is
+    that of Unicode and all marks of ASCII; the scripts of SQuAD and CoQA know those of ASCII alone.
+    """
+    kept = "".join(character for character in text.lower() if not _is_punctuation(character))
+    return _CHINESE_CHARACTER.sub(r" \1 ", _ARTICLE.sub(" ", kept)).split()
+
+
+def f1(left: Sequence[str], right: Sequence[str]) -> float:
+    """Harmonic mean of precision and recall of tokens, each counted as often as it occurs.
+
+    Without tokens on one side it is 1 if there are none on the other, else 0.
+    """
+    if not left or not right:
+        return float(not left and not right)
+    return 2 * (Counter(left) & Counter(right)).total() / (len(left) + len(right))

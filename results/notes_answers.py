@@ -1,0 +1,76 @@
+"""The three middle layers of the notes on question answering, side by side: ``python results/notes_answers.py``.
+
+Trains ``configs/notes/answers.yaml`` with nothing, a BiLSTM and an R-Transformer between encoder and heads, and counts
+the parameters of the same networks around a BERT-base. Writes ``results/answers/notes.json``; runs that are there are
+taken as they are. ``results/render.py`` makes the table of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from ner.commands import train  # noqa: E402
+from ner.config import component, part  # noqa: E402
+from ner.vocab import Vocabs  # noqa: E402
+
+CONFIG = "configs/notes/answers.yaml"
+RUNS = ROOT / "runs" / "notes-answers"
+TARGET = ROOT / "results" / "answers" / "notes.json"
+CONTEXTS: dict[str, dict[str, Any] | None] = {
+    "none": None,
+    "bilstm": {"name": "bilstm", "hidden": 192, "dropout": 0.1},
+    "rtransformer": {"name": "rtransformer", "layers": 2},
+}
+PIECES = 21_128
+"""Of the vocabulary of a Chinese BERT-base."""
+
+
+def run(name: str) -> dict[str, Any]:
+    """Train with a middle layer, and sum the run up."""
+    directory = RUNS / name
+    context = json.dumps(CONTEXTS[name])
+    if not (directory / "metrics.json").exists():
+        assert train.main(["--config", CONFIG, "--run", str(directory), f"context={context}"]) == 0
+    metrics = json.loads((directory / "metrics.json").read_bytes())
+    keep = ("command", "seed", "versions", "device", "threads", "seconds", "epoch", "data", "valid", "test")
+    return {**{key: metrics[key] for key in keep}, "base_parameters": base_parameters(name)}
+
+
+def base_parameters(name: str) -> int:
+    """Numbers in the weights around a BERT-base with a Chinese vocabulary, its pooler included; nothing is computed."""
+    import transformers
+
+    width = 768
+    with torch.device("meta"):
+        shape = transformers.BertConfig(vocab_size=PIECES, hidden_size=width)
+        modules: list[Any] = [transformers.BertModel(shape)]
+        context = CONTEXTS[name]
+        if context is not None:
+            wide = {**context, "hidden": width // 2} if "hidden" in context else context
+            config = part("context", wide)
+            modules.append(component("context", config.name).build(config, width))
+            width = modules[-1].width
+        config = part("decoders", "span")
+        modules.append(component("decoders", "span").build(config, width, Vocabs()))
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
+def main() -> None:
+    """All three."""
+    os.chdir(ROOT)
+    found = {name: run(name) for name in CONTEXTS}
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
