@@ -55,7 +55,18 @@ def _table(path: Path) -> None:
     path.write_text("label\ttext_a\n1\t北京的人\n0\t中国\n", encoding="utf-8")
 
 
-MADE: dict[str, Callable[[Path], None]] = {"jsonl": _lines, "squad": _questions, "tsv": _table}
+def _requests(path: Path) -> None:
+    path.mkdir()
+    for name, text in {"seq.in": "to boston\nfares", "seq.out": "O B-city\nO", "label": "flight\nfare"}.items():
+        (path / name).write_text(f"{text}\n", encoding="utf-8")
+
+
+MADE: dict[str, Callable[[Path], None]] = {
+    "jsonl": _lines,
+    "parallel": _requests,
+    "squad": _questions,
+    "tsv": _table,
+}
 """Format -> writes a file of it, for configurations whose data are not bundled."""
 
 
