@@ -111,7 +111,8 @@ class Corpus:
         wanted = self.config.data.store
         if wanted != "auto" or path == "-":
             return Path(wanted) if wanted and path != "-" else None
-        large = Path(path).is_file() and Path(path).stat().st_size >= LARGE
+        source = Path(path)
+        large = source.exists() and sum(file.stat().st_size for file in files.members(source)) >= LARGE
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return Path(cache, "ner-crf") if large else None
 

@@ -32,8 +32,6 @@ def some_documents(config: RunConfig, folder: Path) -> list[Document]:
     elif options.name == "conll":
         source = str(SAMPLE / ("zh" if config.data.words == "characters" else "en") / "valid.conll")
         options = options.model_copy(update={"positions": False})
-    elif options.name in OTHERS:
-        source = str(SAMPLE / OTHERS[options.name])
     else:
         source = str(folder / "made")
         MADE[options.name](Path(source))
@@ -57,9 +55,18 @@ def _table(path: Path) -> None:
     path.write_text("label\ttext_a\n1\t北京的人\n0\t中国\n", encoding="utf-8")
 
 
-OTHERS = {"parallel": "intent/valid", "tsv": "reviews/valid.tsv"}
-"""Format -> a bundled file of it."""
-MADE: dict[str, Callable[[Path], None]] = {"jsonl": _lines, "squad": _questions, "tsv": _table}
+def _requests(path: Path) -> None:
+    path.mkdir()
+    for name, text in {"seq.in": "to boston\nfares", "seq.out": "O B-city\nO", "label": "flight\nfare"}.items():
+        (path / name).write_text(f"{text}\n", encoding="utf-8")
+
+
+MADE: dict[str, Callable[[Path], None]] = {
+    "jsonl": _lines,
+    "parallel": _requests,
+    "squad": _questions,
+    "tsv": _table,
+}
 """Format -> writes a file of it, for configurations whose data are not bundled."""
 
 
