@@ -53,6 +53,6 @@ def count(documents: Iterable[Document], trained_on: np.ndarray) -> tuple[int, i
 
 
 def seen(examples: Sequence[Example], trained_on: np.ndarray) -> list[bool]:
-    """Whether each sentence is among those of a training; one without words never is."""
+    """Whether each sentence is among those of a training; one without words never is, for those are left out there."""
     found: list[bool] = np.isin(_hashes(examples), trained_on).tolist()
-    return [known and bool(example.words) for known, example in zip(found, examples, strict=True)]
+    return found

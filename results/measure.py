@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ner.commands import train  # noqa: E402  # the checkout that this file stands in
+from ner.commands import evaluate, train  # noqa: E402  # the checkout that this file stands in
 
 
 def main() -> int:
@@ -24,6 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True)
     parser.add_argument("--name", help="of the result; default the path of the configuration, and the seed if changed")
+    parser.add_argument("--unseen", action="store_true", help="also score the test texts that are not in train alone")
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_intermixed_args()
     seeds = [
@@ -34,6 +35,11 @@ def main() -> int:
     code = train.main(["--config", arguments.config, "--run", str(run), *arguments.overrides])
     if code == 0:
         kept = {"config": arguments.config, **json.loads((run / "metrics.json").read_bytes())}
+        if arguments.unseen:
+            scores = run / "unseen.json"
+            code = evaluate.main(["--run", str(run), "--unseen", "--json", str(scores)])
+            found = json.loads(scores.read_bytes())["unseen"]
+            kept["unseen"] = {"command": "python evaluate.py --run DIR --unseen", **found}
         target = ROOT / "results" / f"{name}.json"
         target.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         shutil.copy(run / "history.csv", target.with_suffix(".csv"))

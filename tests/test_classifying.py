@@ -240,6 +240,16 @@ def test_the_card_is_that_of_a_classifier(run: tuple[Path, str]) -> None:
     assert "Every Chinese character and every punctuation mark is a word of its own" in card
 
 
+def test_the_card_of_a_model_that_tags_words_too_is_that_of_a_tagger(run: tuple[Path, str], tmp_path: Path) -> None:
+    for name in ("config.yaml", "labels.json"):
+        shutil.copy(run[0] / name, tmp_path / name)
+    labels = json.loads((tmp_path / "labels.json").read_bytes())
+    (tmp_path / "labels.json").write_text(json.dumps({**labels, "labels": {"PER": 3}}))
+    assert "pipeline_tag: token-classification" in model_card(tmp_path)
+    (tmp_path / "labels.json").write_text(json.dumps({**labels, "tags": {"NN": 3}}))
+    assert "pipeline_tag: token-classification" in model_card(tmp_path)
+
+
 def test_the_picture_has_the_classes(run: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra plot")
     from ner import report

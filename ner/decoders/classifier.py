@@ -136,8 +136,7 @@ class ClassifierDecoder(nn.Module):
         if self.config.pooling == "mean":
             return words.sum(1) / mask.sum(1, keepdim=True).clamp(min=1).to(words.dtype)  # padding is zero
         scores = self.attention(words).squeeze(-1).float()  # (S, W)
-        weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1)
-        weights = torch.where(mask, weights, 0.0).to(words.dtype)  # without words there is nothing to look at
+        weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1).to(words.dtype)
         return (weights.unsqueeze(1) @ words).squeeze(1)
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
