@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options += ["data.format.out_domain=[sea]", "training.epochs=60", "training.learning_rate=1e-2", "batch.size=12"]
     options += ["encoder={name: embedding, dimension: 32, unknown_rate: 0}", "context={name: bilstm, hidden: 32}"]
     options += ["context.dropout=0", "training.warmup=0"]
-    config = str(ROOT / "configs" / "notes" / "answers.yaml")
+    config = str(ROOT / "configs" / "convqa" / "minilm.yaml")
     assert train.main(["--config", config, "--run", str(directory), *options]) == 0
     return directory
 
@@ -133,7 +133,7 @@ def test_a_transformer_answers_with_words_or_pieces_as_units(unit: str, tiny_ber
     options += ["training.epochs=60", "training.learning_rate={encoder: 3e-3, decoder: 1e-2}", "batch.size=6"]
     options += ["encoder.dropout=0", "decoder.dropout=0", "training.select=last"]
     options += ["unit=piece", f"unit.tokenizer={tiny_bert}"] if unit == "piece" else []
-    config = str(ROOT / "configs" / "notes" / "answers.yaml")
+    config = str(ROOT / "configs" / "convqa" / "minilm.yaml")
     assert train.main(["--config", config, "--run", str(tmp_path / "run"), *options]) == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_bytes())
     assert metrics["test"]["answer"]["exact"] >= 0.5

@@ -29,7 +29,7 @@ def some_documents(config: RunConfig, folder: Path) -> list[Document]:
         bundled = ROOT / config.data.valid
     if bundled.exists():
         source = str(bundled)
-    elif form is component("formats", "conll"):
+    elif options.name == "conll":
         source = str(SAMPLE / ("zh" if config.data.words == "characters" else "en") / "valid.conll")
         options = options.model_copy(update={"positions": False})
     else:

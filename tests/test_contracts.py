@@ -201,6 +201,7 @@ def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
     assert written
     assert all(file.read_text(encoding="utf-8").endswith("\n") for file in written)
     assert isinstance(form.extension, str)
+    assert isinstance(form.probabilities, bool)
     if name not in ("text", "squad", "coqa"):  # predictions have another form there: JSON Lines, answers by question
         (found,) = form.read(str(path), config, "space", keep=True)
         assert found.examples[0].words == example.words

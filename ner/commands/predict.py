@@ -45,9 +45,8 @@ def _predict(arguments: argparse.Namespace) -> None:
     data = tagger.config.data
     name = arguments.format or data.format.name
     form = component("formats", name)
-    if arguments.scores and name in ("conll", "parallel"):
-        kind = {"conll": "columns", "parallel": "parallel files"}[name]
-        raise InputError(f"--scores: {kind} have no place for probabilities; choose --format text or jsonl")
+    if arguments.scores and not form.probabilities:
+        raise InputError(f"--scores: {name} files have no place for probabilities; choose --format text or jsonl")
     if arguments.input != "-" and Path(arguments.output).exists() and Path(arguments.output).samefile(arguments.input):
         raise InputError(f"--output {arguments.output}: is the file that is read; name another")
     config = data.format if name == data.format.name else form.Config()

@@ -131,7 +131,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     run = shlex.quote(str(directory))
     logger.info("next:")
     logger.info("  python evaluate.py --run {} --split test", run)
-    logger.info("  echo '{}' | ner predict --run {} --format text", _some_text(one.documents), run)
+    logger.info("  echo '{}' | ner predict --run {} --format {}", *_some_input(one.documents, run))
     return 0
 
 
@@ -313,14 +313,16 @@ def _command(arguments: argparse.Namespace) -> str:
     return shlex.join(["python", "train.py", "--config", arguments.config, *how, *arguments.overrides])
 
 
-def _some_text(documents: Mapping[str, Sequence[Document]]) -> str:
-    """The first sentence of the data with an entity or a label, for the command to try next."""
+def _some_input(documents: Mapping[str, Sequence[Document]], run: str) -> tuple[str, str, str]:
+    """What the command to try next reads, the run, and the format: the first sentence with an entity or a label."""
     for found in (documents["test"], documents["valid"], documents["train"]):
         for document in found:
             for example in document.examples:
+                if example.query_length and example.text:
+                    return '{"question": "...", "text": "..."}', run, "jsonl"
                 if (example.spans or example.labels) and all("'" not in word for word in example.words):
-                    return (example.text or " ".join(example.words)).strip()[:80]
-    return "..."
+                    return (example.text or " ".join(example.words)).strip()[:80], run, "text"
+    return "...", run, "text"
 
 
 if __name__ == "__main__":

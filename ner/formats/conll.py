@@ -23,6 +23,7 @@ MOST_KEPT = 200_000
 """Different lines whose columns are remembered."""
 
 extension = "conll"
+probabilities = False
 
 
 class Config(Part):

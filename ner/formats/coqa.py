@@ -31,6 +31,7 @@ from ner.types import Document, Example, InputError, Span
 NEAREST = "answers that are not in the story word by word, the nearest words are learned instead"
 
 extension = "json"
+probabilities = False
 
 
 class Config(Part):

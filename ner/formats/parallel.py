@@ -23,6 +23,7 @@ SEPARATOR = "#"
 """Stands between the intents of an utterance."""
 
 extension = "parallel"
+probabilities = False
 
 
 class Config(Part):

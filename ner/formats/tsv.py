@@ -19,6 +19,7 @@ from ner.text import WordRule, split_words
 from ner.types import Document, Example, InputError
 
 extension = "tsv"
+probabilities = True
 ADDED = ("predicted", "probability")
 """Columns that predictions add; the second one where probabilities are asked for."""
 Column = str | Annotated[int, Field(ge=0)]

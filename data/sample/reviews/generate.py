@@ -107,14 +107,13 @@ def reviews(rng: random.Random, split: str, taken: set[str]) -> list[str]:
     return rows
 
 
-def main() -> None:
-    """Write all splits."""
+def tables() -> dict[str, str]:
+    """The files by split."""
     rng = random.Random(SEED)
     taken: set[str] = set()
-    for split in SIZES:
-        text = "\n".join([HEADER, *reviews(rng, split, taken)]) + "\n"
-        (Path(__file__).parent / f"{split}.tsv").write_text(text, encoding="utf-8", newline="")
+    return {split: "\n".join([HEADER, *reviews(rng, split, taken)]) + "\n" for split in SIZES}
 
 
 if __name__ == "__main__":
-    main()
+    for split, table in tables().items():
+        (Path(__file__).parent / f"{split}.tsv").write_text(table, encoding="utf-8", newline="")
