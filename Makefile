@@ -32,6 +32,7 @@ documents:
 sample: ## write the bundled corpora again
 	python data/sample/generate.py
 	python data/sample/convqa/generate.py
+	python data/sample/intent/generate.py
 	python data/sample/reviews/generate.py
 
 # The figures of docs/results.md: CONLL is where the two-column files lie. One thread each; about an hour in all.

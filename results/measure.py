@@ -7,8 +7,8 @@ seed, versions, SHA-256 of the data, seconds, scores) to ``results/<config>.json
 from __future__ import annotations
 
 import argparse
+import csv
 import json
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -42,8 +42,19 @@ def main() -> int:
             kept["unseen"] = {"command": "python evaluate.py --run DIR --unseen", **found}
         target = ROOT / "results" / f"{name}.json"
         target.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        shutil.copy(run / "history.csv", target.with_suffix(".csv"))
+        shorten(run / "history.csv", target.with_suffix(".csv"))
     return code
+
+
+def shorten(history: Path, target: Path) -> None:
+    """The history without the figures of single types, which fill a thousand columns where there are eighty types."""
+    with open(history, newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = [name for name in rows[0] if ".by_type." not in name and ".by_label." not in name]
+    with open(target, "w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

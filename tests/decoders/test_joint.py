@@ -11,6 +11,7 @@ from ner.model import build
 from ner.regularize import disagreement
 from ner.types import Document, Encoding, Example, Span
 from ner.vocab import Vocabs
+from ner.warm import take_over
 
 WIDTH = 6
 EXAMPLES = [
@@ -118,6 +119,23 @@ def test_the_kernel_of_the_tags_is_that_of_the_model() -> None:
         else:
             with pytest.raises(Exception, match=r"config\.decoder\.tags\.kernel: "):
                 model.kernel(torch.device("cpu"))
+
+
+def test_a_model_with_other_labels_takes_over_the_rows_of_both_parts() -> None:
+    raw = {
+        "data": {"train": "a", "valid": "a"},
+        "encoder": {"name": "embedding", "dimension": WIDTH},
+        "decoder": {"name": "joint", "classes": {"dropout": 0}},
+    }
+    config = validate(RunConfig, raw)
+    trained, new = (build(config, [Document(some)]) for some in (EXAMPLES[:2], EXAMPLES[:3]))
+    taken = take_over(new, trained)
+    assert (taken.labels, taken.new_labels) == (["city", "fare", "flight"], ["meal"])
+    assert taken.rows["decoder.classes.output.weight"] == (2, 3)
+    old, copied = trained.decoder.state_dict(), new.decoder.state_dict()
+    assert torch.equal(copied["classes.output.weight"][:2], old["classes.output.weight"])
+    assert not torch.equal(copied["classes.output.weight"][2], old["classes.output.weight"][1])
+    assert torch.equal(copied["tags.crf.transitions"], old["tags.crf.transitions"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +229,14 @@ def test_the_sample_has_the_size_that_the_notes_name() -> None:
         assert asked <= known
     assert len({label for e in sizes["train"] for label in e.labels if "#" not in label}) == 8
     assert len({span.label for e in sizes["train"] for span in e.spans}) == 10
+
+
+def test_the_sample_is_written_again_byte_for_byte(tmp_path: Path) -> None:
+    shutil.copy(SAMPLE / "intent" / "generate.py", tmp_path)
+    subprocess.run([sys.executable, str(tmp_path / "generate.py")], check=True)
+    written = sorted(path.relative_to(tmp_path) for path in tmp_path.glob("*/*"))
+    assert len(written) == 6
+    assert all((tmp_path / path).read_bytes() == (SAMPLE / "intent" / path).read_bytes() for path in written)
 
 
 @pytest.mark.skipif(not ATIS.exists(), reason="ATIS is not part of the project")
