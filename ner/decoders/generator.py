@@ -47,6 +47,9 @@ class Config(Part):
     mask_rate: float | None = Field(None, gt=0, le=1)
     """Share of an answer's pieces that training hides and predicts, as UniLM does (0.7 there); by default every piece
     is predicted, each from all true pieces before it, as when answers are written."""
+    copy_pieces: bool = False
+    """Predict a piece as a mixture of the vocabulary and of the source's pieces, which a further attention chooses
+    (See et al., 2017): names that training never had are then learned from few examples."""
     beam_size: int = Field(4, ge=1)
     """Beginnings of an answer that the search keeps; as many answers are given where probabilities are asked for."""
     length_penalty: float = Field(0.0, ge=0)
@@ -110,6 +113,7 @@ class GeneratorDecoder(nn.Module):
         self.dense, self.norm = nn.Linear(width, width), nn.LayerNorm(width)
         nn.init.normal_(self.dense.weight, std=0.02)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
+        self.choice, self.share = (nn.Linear(width, size) if config.copy_pieces else None for size in (width, 1))
         tokens = encoder.tokenizer
         self.hidden_piece: int = tokens.tokenizer.mask_token_id
         self.closing: int = tokens.suffix[-1]
@@ -195,7 +199,8 @@ class GeneratorDecoder(nn.Module):
             hidden, predicted, weights = self._masked(scores, gold, self.config.mask_rate)
         else:
             hidden, predicted, weights = self._every(scores, gold), known, known.float()
-        losses = F.cross_entropy(self._logits(hidden[predicted]), gold[predicted], reduction="none")
+        logs = self._logs(hidden, scores)[predicted]  # (N, V)
+        losses = -logs.gather(1, gold[predicted][:, None]).squeeze(1)
         return {"pieces": (losses * weights[predicted]).sum()}
 
     def _every(self, scores: Scores, gold: Tensor) -> Tensor:
@@ -240,10 +245,20 @@ class GeneratorDecoder(nn.Module):
         kept = [(scores[f"keys.{n}"], scores[f"values.{n}"]) for n in range(len(self.encoder.model.encoder.layer))]
         return memory.write(self.encoder.model, pieces, positions, visible, kept, source, past)
 
-    def _logits(self, hidden: Tensor) -> Tensor:
-        """``(..., V)`` of each piece of the vocabulary, whose embeddings are the weights."""
+    def _logs(self, hidden: Tensor, scores: Scores) -> Tensor:
+        """``(S, N, V)`` log-probabilities of each piece of the vocabulary, whose embeddings are the weights."""
         table = self.encoder.model.get_input_embeddings().weight
-        return F.linear(self.norm(F.gelu(self.dense(hidden))), table, self.bias).float()
+        logits = F.linear(self.norm(F.gelu(self.dense(hidden))), table, self.bias)
+        logs = F.log_softmax(logits.float(), dim=-1)
+        if self.choice is None or self.share is None:
+            return logs
+        keys = scores[f"keys.{len(self.encoder.model.encoder.layer) - 1}"].transpose(1, 2).flatten(2)  # (S, T, H)
+        weights = (self.choice(hidden) @ keys.transpose(1, 2)).float() / keys.shape[-1] ** 0.5  # (S, N, T)
+        weights = weights.masked_fill(~scores["source"][:, None], torch.finfo(weights.dtype).min).softmax(-1)
+        copied = torch.zeros_like(logs).scatter_add(2, scores["pieces"][:, None].expand_as(weights), weights)
+        copied = copied.clamp(min=torch.finfo(copied.dtype).tiny).log()
+        share = self.share(hidden).float()  # (S, N, 1)
+        return torch.logaddexp(logs + F.logsigmoid(-share), copied + F.logsigmoid(share))
 
     def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
         """The best answer that a beam search finds, or as many as it keeps with their probabilities.
@@ -324,8 +339,9 @@ class GeneratorDecoder(nn.Module):
         visible = torch.ones((new, size + 1), dtype=torch.bool, device=pieces.device).tril(size + 1 - new)
         places = torch.arange(size + 1 - new, size + 1, device=pieces.device)
         hidden, whole = self._write(scores, added, places, visible, past)
-        logs = F.log_softmax(self._logits(hidden[:, :, -1]), dim=-1)
-        return logs, [(keys[..., :-1, :], values[..., :-1, :]) for keys, values in whole]
+        return self._logs(hidden[:, :, -1], scores), [
+            (keys[..., :-1, :], values[..., :-1, :]) for keys, values in whole
+        ]
 
     def _best(self, found: _Found, pieces: Tensor, logs: Tensor) -> _Found:
         """The best of what was found before and of beginnings that end here."""
