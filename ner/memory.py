@@ -104,14 +104,14 @@ def _attend(
 ) -> Tensor:
     """``(S, G, A, R, D)``: one softmax over the source, which all continuations share, and what each has of its own."""
     together = query.transpose(1, 2).flatten(2, 3)  # (S, A, G * R, D)
-    shape = (query.shape[0], query.shape[2], query.shape[1], query.shape[3], -1)
-    over_source = (together @ source[0].transpose(-1, -2)).view(shape).transpose(1, 2)  # (S, G, A, R, T)
+    shape = (query.shape[1], query.shape[3])
+    over_source = (together @ source[0].transpose(-1, -2)).unflatten(2, shape).transpose(1, 2)  # (S, G, A, R, T)
     scores = torch.cat([over_source, query @ own[0].transpose(-1, -2)], dim=-1).float() / query.shape[-1] ** 0.5
     scores = scores.masked_fill(~seen.unsqueeze(2), torch.finfo(scores.dtype).min)
     weights: Tensor = attention.dropout(scores.softmax(-1)).to(query.dtype)
     size = source[0].shape[-2]
     of_source = weights[..., :size].transpose(1, 2).flatten(2, 3) @ source[1]  # (S, A, G * R, D)
-    return of_source.view(shape).transpose(1, 2) + weights[..., size:] @ own[1]
+    return of_source.unflatten(2, shape).transpose(1, 2) + weights[..., size:] @ own[1]
 
 
 def _embedded(model: Any, pieces: Tensor, positions: Tensor, segment: int) -> Tensor:
@@ -122,7 +122,7 @@ def _embedded(model: Any, pieces: Tensor, positions: Tensor, segment: int) -> Te
     segments = torch.full_like(pieces, min(segment, embeddings.token_type_embeddings.num_embeddings - 1))
     flat = (tensor.reshape(-1, pieces.shape[-1]) for tensor in (pieces, segments, positions + first))
     found: Tensor = embeddings(**dict(zip(("input_ids", "token_type_ids", "position_ids"), flat, strict=True)))
-    return found.view(*pieces.shape, -1)
+    return found.view(*pieces.shape, found.shape[-1])
 
 
 def _heads(projected: Tensor, attention: Any) -> Tensor:

@@ -391,8 +391,8 @@ def _take(tensor: Tensor, chosen: Tensor) -> Tensor:
 
 
 def _padded(rows: Sequence[Sequence[int]], padding: int) -> Tensor:
-    """``(S, T)``."""
-    found = np.full((len(rows), max(map(len, rows), default=0)), padding, dtype=np.int64)
+    """``(S, T)``, T at least 1."""
+    found = np.full((len(rows), max([1, *map(len, rows)])), padding, dtype=np.int64)
     for number, row in enumerate(rows):
         found[number, : len(row)] = row
     return torch.from_numpy(found)
