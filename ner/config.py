@@ -239,6 +239,15 @@ class RunConfig(Section):
                 raise ValueError(f"training.{'select=best' if key == 'monitor' else key} needs data.valid{hint}")
             if path.split(".")[0] not in (*self.metrics, "loss"):
                 raise ValueError(f"training.{key} is '{path}' but metrics has no '{path.split('.')[0]}'")
+        if hasattr(component("decoders", self.decoder.name), "attach"):
+            reasons = {
+                "context": (self.context, "nothing can stand between them; leave it out"),
+                "processes.shard": (self.processes.shard, "its weights must be whole; use DDP (shard: false)"),
+                "training.rdrop": (self.training.rdrop, "two passes have no scores to compare; leave it out"),
+            }
+            for key, (given, reason) in reasons.items():
+                if given:
+                    raise ValueError(f"decoder {self.decoder.name} runs the encoder itself, so with {key} {reason}")
         members: Mapping[str, Part] = getattr(self.encoder, "members", {})
         for path, encoder in {
             "encoder": self.encoder,

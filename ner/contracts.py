@@ -3,7 +3,7 @@
 ==============  =================================================================================================
 ``encoders/``   ``Config``, ``build(config, vocabs, windows, files=None) -> Encoder``
 ``context/``    ``Config``, ``build(config, width) -> Context``
-``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``
+``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``, or ``attach(config, encoder) -> Writer``
 ``formats/``    ``Config``, ``read(path, config, words, keep=False) -> Iterator[Document]``,
                 ``write(path, documents, config)``, ``extension``, ``probabilities``; the path ``-`` is a pipe, and a
                 format of several files may read and write a directory
@@ -119,6 +119,26 @@ class Decoder(Protocol):
 
     def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
         """One answer per example; ``probabilities`` gives each part of it a score between 0 and 1."""
+        ...
+
+
+class Writer(Protocol):
+    """A decoder that runs the encoder itself, as it also reads what it has said so far. A module.
+
+    It plans and reads examples in place of the encoder (``plan``, ``inputs``, ``coverage``, see :class:`Encoder`), and
+    its ``axes``, ``targets`` and ``loss`` are those of a :class:`Decoder`. No context can stand before it.
+    """
+
+    def use(self, encoder: Any) -> None:
+        """Run this encoder from now on; it stays a module of the model alone, so its weights are saved once."""
+        ...
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Scores:
+        """Named tensors, a row for each example; enough for ``loss`` and ``decode``."""
+        ...
+
+    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
+        """One answer per example; none at all while it is trained, as it would have to search for them."""
         ...
 
 

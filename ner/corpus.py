@@ -102,9 +102,10 @@ class Corpus:
         return batching.Plan(table)
 
     def _encoder_key(self, made: Model) -> dict[str, Any]:
-        """What decides how an encoder reads documents."""
+        """What decides how documents are read."""
         saved = hashlib.sha256(b"".join(made.encoder.files().values())).hexdigest()
-        return {**self.config.model_dump(mode="json", include={"unit", "encoder", "windows"}), "files": saved}
+        sections = {"unit", "encoder", "windows"} | ({"decoder"} if made.reader is made.decoder else set())
+        return {**self.config.model_dump(mode="json", include=sections), "files": saved}
 
     def _store_folder(self, path: str) -> Path | None:
         """Where a training file is kept in another form, if it is."""
@@ -175,7 +176,7 @@ def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
             words += len(example.words)
             if example.spans:
                 overlapping += len(example.spans) - len(flatten(example.spans))
-        coverage += made.encoder.coverage(made.split(document))
+        coverage += made.reader.coverage(made.split(document))
     found = {"sentences": sentences, "words": words, "overlapping": overlapping}
     return {**found, **vars(tally), "coverage": coverage}
 

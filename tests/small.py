@@ -55,6 +55,7 @@ def settings_of(folder: str, name: str, bert: str) -> dict[str, Any]:
             "letters": {"name": "embedding", "dimension": 0, "characters": {"kind": "lstm", "width": 4}},
         },
         ("context", "bilstm"): {"hidden": 4},
+        ("decoders", "generator"): {"max_target_seq_length": 6, "beam_size": 2},
         ("context", "rtransformer"): {"layers": 1, "heads": 2, "window": 3},
     }.get((folder, name), {})
 

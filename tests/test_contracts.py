@@ -16,6 +16,8 @@ from ner.vocab import Vocabs
 from tests.small import settings_of
 
 WIDTH = 8
+WRITERS = [name for name in names("decoders") if hasattr(component("decoders", name), "attach")]
+DECODERS = [name for name in names("decoders") if name not in WRITERS]
 SENTENCES = [
     ["Berlin"],
     ["Washington", "lives", "in", "Berlin", "."],
@@ -150,7 +152,7 @@ def test_a_context_keeps_words_apart_from_padding_and_examples_apart(name: str, 
     assert all(parameter.grad is not None for parameter in layer.parameters())
 
 
-@pytest.mark.parametrize("name", names("decoders"))
+@pytest.mark.parametrize("name", DECODERS)
 def test_a_decoder_learns_counts_and_answers_every_example(name: str, tiny_bert: str) -> None:
     decoder = component("decoders", name).build(configured("decoders", name, tiny_bert), WIDTH, vocabs())
     examples = document().examples[:4]
@@ -170,7 +172,7 @@ def test_a_decoder_learns_counts_and_answers_every_example(name: str, tiny_bert:
         assert all(0 <= span.start < span.end <= len(example.words) for span in annotation.spans)
 
 
-@pytest.mark.parametrize("name", names("decoders"))
+@pytest.mark.parametrize("name", DECODERS)
 def test_what_a_decoder_loses_and_answers_adds_up_over_examples(name: str, tiny_bert: str) -> None:
     decoder = component("decoders", name).build(configured("decoders", name, tiny_bert), WIDTH, vocabs()).eval()
     examples = document().examples[:3]
@@ -187,6 +189,50 @@ def test_what_a_decoder_loses_and_answers_adds_up_over_examples(name: str, tiny_
             parts[key] = parts.get(key, 0.0) + float(total.detach())
     for key, total in whole.items():
         assert float(total.detach()) == pytest.approx(parts[key], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_decoder_that_runs_the_encoder_reads_plans_and_learns_as_the_two_together(name: str, tiny_bert: str) -> None:
+    source = document()
+    for number, example in enumerate(source.examples):
+        example.answers = ["in Berlin"] if number else []
+    raw = {
+        "data": {"train": "a", "valid": "a"},
+        "encoder": configured("encoders", "transformer", tiny_bert),
+        "decoder": configured("decoders", name, tiny_bert),
+        "windows": {"max_length": 24},
+    }
+    model = build(validate(RunConfig, raw), [source])
+    assert model.reader is model.decoder
+    assert not [key for key in model.state_dict() if key.startswith("decoder.") and "encoder" in key]
+    groups = model.reader.plan(source, None)
+    assert [p for start, stop, _ in groups for p in range(start, stop)] == list(range(len(SENTENCES)))
+    assert all(isinstance(number, int) for group in groups for number in group)
+    assert all(count > 0 for count in model.reader.coverage(source).values())
+    batch = model.batch([source.examples[start:stop] for start, stop, _ in groups])
+    assert batch.inputs["mask"].sum(1).tolist() == [len(words) for words in SENTENCES]
+    losses, scores = model.train()(batch)
+    assert losses.keys() == batch.counts.keys()
+    assert all(isinstance(count, int) for count in batch.counts.values())
+    assert all(len(tensor) == len(SENTENCES) for tensor in scores.values())
+    sum(losses.values()).backward()
+    assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+    detached = {key: tensor.detach() for key, tensor in scores.items()}
+    assert model.decoder.decode(detached, batch.inputs["mask"]) == []
+    with torch.inference_mode():
+        whole, scores = model.eval()(batch)
+        together = model.decoder.decode(scores, batch.inputs["mask"])
+        parts = dict.fromkeys(whole, 0.0)
+        for example, annotation in zip(source.examples, together, strict=True):
+            alone = model.batch([[example]])
+            own, scores = model(alone)
+            assert model.decoder.decode(scores, alone.inputs["mask"]) == [annotation]
+            assert annotation.answers
+            parts = {key: parts[key] + float(own[key]) for key in parts}
+        for key, total in whole.items():
+            assert float(total) == pytest.approx(parts[key], rel=1e-4)
+        empty = model.batch([])
+        assert model.decoder.decode(model(empty)[1], empty.inputs["mask"]) == []
 
 
 @pytest.mark.parametrize("name", names("formats"))
@@ -227,7 +273,7 @@ def test_a_metric_is_integers_that_divide_last(name: str) -> None:
 
 
 @pytest.mark.parametrize("unit", ["sentence", "document"])
-@pytest.mark.parametrize("decoder", names("decoders"))
+@pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("context", [None, *names("context")])
 @pytest.mark.parametrize("encoder", names("encoders"))
 def test_a_whole_model_answers_alike_alone_in_batches_and_shuffled(

@@ -109,6 +109,20 @@ class _Rows(NamedTuple):
     cost: int
 
 
+class Source(NamedTuple):
+    """An example in a single row, for a decoder that goes on behind it.
+
+    Attributes:
+        pieces: Of the row, special ones included.
+        words: For each piece the word of the text, or of the passage behind a question; -1 for others.
+        unread: Words that the row has no room for, the last ones.
+    """
+
+    pieces: list[int]
+    words: list[int]
+    unread: int
+
+
 class TransformerEncoder(nn.Module):
     """See the file.
 
@@ -130,7 +144,8 @@ class TransformerEncoder(nn.Module):
             raise InputError(
                 f"config.windows.max_length: {windows.max_length}, but {config.model} reads {positions} pieces at most"
             )
-        self.capacity = (windows.max_length or usual) - len(tokenizer.prefix) - len(tokenizer.suffix)
+        self.positions, self.row_length = positions, windows.max_length or usual
+        self.capacity = self.row_length - len(tokenizer.prefix) - len(tokenizer.suffix)
         self.max_query = max(0, min(windows.max_query_length, (self.capacity - len(tokenizer.middle)) // 2))
         self.segments = (getattr(model.config, "type_vocab_size", None) or 0) > 1
         layers = self.layers()
@@ -304,11 +319,8 @@ class TransformerEncoder(nn.Module):
     def _rows(self, example: Example) -> _Rows:
         """How a question and its passage are laid out."""
         _, sizes = self._pieces(example)
-        query = sizes[: example.query_length]
-        skipped, room = 0, self.max_query
-        while sum(query[skipped:]) > room:  # the last words are those of the question itself
-            skipped += 1
-        kept = sum(query[skipped:])
+        skipped = _skipped(sizes[: example.query_length], self.max_query)
+        kept = sum(sizes[skipped : example.query_length])
         capacity = self.capacity - kept - len(self.tokenizer.middle)
         own = [min(size, capacity) for size in sizes[example.query_length :]]
         cuts = [(0, len(own))]
@@ -317,6 +329,33 @@ class TransformerEncoder(nn.Module):
         marks = len(self.tokenizer.prefix) + len(self.tokenizer.middle) + len(self.tokenizer.suffix) + kept
         cost = sum(sum(own[start:stop]) + marks for start, stop in cuts)
         return _Rows(skipped, own, cuts, cost)
+
+    def source(self, example: Example, limit: int, generator: Generator | None = None) -> Source:
+        """An example in a row of at most ``limit`` pieces: the question, if it is one, and words that fit behind it.
+
+        Args:
+            example: Its question is read as in :meth:`inputs`.
+            limit: Special pieces included.
+            generator: The randomness of augmentation; None when not training.
+        """
+        words, sizes = self._pieces(example)
+        if generator is not None and self.config.word_dropout:
+            words = self._drop(words, generator)
+        tokens, query = self.tokenizer, example.query_length
+        row = [*tokens.prefix]
+        room = limit - len(tokens.prefix) - len(tokens.suffix)
+        if query:
+            skipped = _skipped(sizes[:query], min(self.max_query, (room - len(tokens.middle)) // 2))
+            row += [*chain.from_iterable(words[skipped:query]), *tokens.middle]
+            room = limit - len(row) - len(tokens.suffix)
+        ends = np.cumsum(sizes[query:])
+        read = int(np.searchsorted(ends, room, side="right"))
+        places = [-1] * len(row)
+        for word in range(query, query + read):
+            row += words[word]
+            places += [word] * sizes[word]
+        row += tokens.suffix
+        return Source(row, [*places, *[-1] * len(tokens.suffix)], len(ends) - read)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """``(S, W, width)``; ``summary`` is the vector of the first special piece, averaged over an example's rows."""
@@ -377,6 +416,14 @@ class TransformerEncoder(nn.Module):
             begin, count = np.repeat(begin, times), np.repeat(count, times)
         first = np.repeat(row * longest + begin, count)
         return first + np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count), total
+
+
+def _skipped(sizes: Sequence[int], room: int) -> int:
+    """Words of a question that there is no room for: the first ones, as the last are those of the question itself."""
+    skipped = 0
+    while sum(sizes[skipped:]) > room:
+        skipped += 1
+    return skipped
 
 
 def _positions(model: Any, tokenizer: WordTokenizer) -> int:

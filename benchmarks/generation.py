@@ -1,0 +1,98 @@
+"""What it is worth to keep what is written: words per second of a trained generator with and without its memory.
+
+Both searches run in turns over the same questions in the same batches and must give the same answers. The one without a
+memory reads question, passage and everything written so far again for each piece.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from extras import keep
+from torch import Tensor
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from ner.config import component  # noqa: E402
+from ner.decoders.generator import GeneratorDecoder  # noqa: E402
+from ner.memory import Memory  # noqa: E402
+from ner.model import load  # noqa: E402
+from ner.predict import annotate  # noqa: E402
+from ner.types import Document, Scores  # noqa: E402
+
+
+class Forgetful(GeneratorDecoder):
+    """Keeps nothing from one piece to the next."""
+
+    def step(self, scores: Scores, pieces: Tensor, past: Memory) -> tuple[Tensor, Memory]:
+        """See the generator; beginnings are rows of their own, each with its source."""
+        size, beams = pieces.shape[:2]
+        each = torch.arange(size, device=pieces.device).repeat_interleave(beams)
+        inputs = {"pieces": scores["pieces"], "piece_mask": scores["source"], "words": scores["words"]}
+        anew = self({name: tensor[each] for name, tensor in inputs.items()})
+        written = pieces.flatten(0, 1)[:, None]  # (S * G, 1, P)
+        added = torch.cat([written, written.new_full((len(each), 1, 1), self.hidden_piece)], dim=2)
+        place = torch.arange(added.shape[2], device=pieces.device)
+        hidden, _ = self._write(anew, added, place, place[:, None] >= place, [])
+        logs = self._logs(hidden[:, :, -1], anew)
+        return logs.view(size, beams, -1), []
+
+
+def run(model: Any, config: Any, documents: list[Document]) -> tuple[float, list[list[str]]]:
+    """Seconds and answers."""
+    started = time.perf_counter()
+    chunks = list(annotate(model, documents, config.batch, torch.device("cpu"), loss=False))
+    seconds = time.perf_counter() - started
+    return seconds, [e.answers for chunk in chunks for document in chunk.predicted for e in document.examples]
+
+
+def main() -> None:
+    """Three rounds of both in turns after one of each that does not count."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", required=True, help="of a configuration with the decoder generator")
+    parser.add_argument("--limit", type=int, default=12, help="documents of its test file")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    kept, config = load(arguments.run)
+    forgetful, _ = load(arguments.run)
+    decoder = Forgetful(config.decoder, forgetful.encoder)
+    decoder.load_state_dict(forgetful.decoder.state_dict())
+    forgetful.decoder = decoder.eval()
+    form = component("formats", config.data.format.name)
+    documents = list(form.read(config.data.test, config.data.format, config.data.words))[: arguments.limit]
+    times: dict[str, list[float]] = {"kept": [], "read again": []}
+    answers: dict[str, list[list[str]]] = {}
+    for _ in range(arguments.rounds + 1):
+        for name, model in (("kept", kept), ("read again", forgetful)):
+            seconds, answers[name] = run(model, config, documents)
+            times[name].append(seconds)
+    assert answers["kept"] == answers["read again"], "both give the same answers"
+    questions = sum(len(document.examples) for document in documents)
+    words = sum(len(answer.split()) for found in answers["kept"] for answer in found)
+    typical = {name: median(seconds[1:]) for name, seconds in times.items()}
+    rows = [
+        [name, f"{questions / seconds:.1f}", f"{words / seconds:.1f}", f"{typical['read again'] / seconds:.2f}"]
+        for name, seconds in typical.items()
+    ]
+    keep(
+        "generation",
+        title="Written answers",
+        command="python benchmarks/generation.py --run RUN",
+        note=f"{questions} questions of the bundled conversations, {config.decoder.beam_size} beams, one thread; the "
+        "source is read once and each further piece costs two positions, or everything is read again for each piece. "
+        "Both give the same answers.",
+        columns=["what is written", "questions/s", "words/s", "ratio"],
+        rows=rows,
+    )
+
+
+if __name__ == "__main__":
+    main()
