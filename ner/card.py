@@ -13,7 +13,7 @@ from typing import Any
 from ner import events, files
 from ner.config_file import read_yaml
 from ner.events import Event
-from ner.questions import ANSWER, KINDS
+from ner.questions import ANSWER, EVIDENCE, KINDS
 from ner.report import MARK, history_table, markdown_table, read_history
 from ner.types import InputError
 
@@ -82,7 +82,7 @@ class Run:
     def task(self) -> str:
         """One of :data:`TASKS`."""
         words, classes = self.labels.get("labels") or self.labels.get("tags"), self.labels.get("classes")
-        if classes and {*classes} <= {*KINDS} and {*(words or [])} <= {ANSWER}:
+        if classes and {*classes} <= {*KINDS} and {*(words or [])} <= {ANSWER, EVIDENCE}:
             return "question-answering"
         return "text-classification" if classes and not words else "token-classification"
 

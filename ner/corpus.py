@@ -174,7 +174,7 @@ def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
         for example in document.examples:
             sentences += 1
             words += len(example.words)
-            if example.spans:
+            if example.spans and not example.query_length:  # evidence may hold the answer
                 overlapping += len(example.spans) - len(flatten(example.spans))
         coverage += made.reader.coverage(made.split(document))
     found = {"sentences": sentences, "words": words, "overlapping": overlapping}

@@ -16,6 +16,8 @@ from ner.types import Example, Span
 
 ANSWER = "answer"
 """Label of the span that answers a question."""
+EVIDENCE = "evidence"
+"""Label of the span that the answer follows from, behind that of the answer if there is one."""
 SPAN, YES, NO, UNKNOWN = KINDS = ("span", "yes", "no", "unknown")
 """Kinds of answers: the labels of an example that is a question."""
 MISSING = "questions whose answer does not occur in the passage"

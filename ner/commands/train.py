@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner import cli
-from ner.questions import ANSWER
+from ner.questions import ANSWER, EVIDENCE
 from ner.types import InputError
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
         labels = counts["labels"]
         entities = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
         spans = f"{sum(labels.values())} entities ({entities})"
-        if labels.keys() == {ANSWER}:
+        if labels and labels.keys() <= {ANSWER, EVIDENCE}:
             spans = f"{labels[ANSWER]} questions whose answer stands in the passage"
         logger.info(
             "{}: {} documents, {} sentences, {} words{}",
