@@ -131,7 +131,7 @@ def test_a_transformer_answers_with_words_or_pieces_as_units(unit: str, tiny_ber
         "windows.stride=9",
     ]
     options += ["training.epochs=60", "training.learning_rate={encoder: 3e-3, decoder: 1e-2}", "batch.size=6"]
-    options += ["encoder.dropout=0", "decoder.dropout=0", "training.select=last"]
+    options += ["encoder.dropout=0", "decoder.dropout=0", "decoder.evidence=0", "training.select=last"]
     options += ["unit=piece", f"unit.tokenizer={tiny_bert}"] if unit == "piece" else []
     config = str(ROOT / "configs" / "convqa" / "minilm.yaml")
     assert train.main(["--config", config, "--run", str(tmp_path / "run"), *options]) == 0
