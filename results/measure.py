@@ -28,7 +28,9 @@ def main() -> int:
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_intermixed_args()
     seeds = [
-        f"seed{override.removeprefix('seed=')}" for override in arguments.overrides if override.startswith("seed=")
+        override.replace("=", "")
+        for override in arguments.overrides
+        if override.startswith("seed=") and override != "seed=1"  # that of the configurations
     ]
     name = arguments.name or "-".join([*Path(arguments.config).with_suffix("").parts[1:], *seeds])
     run = Path("runs", "measure", name, time.strftime("%Y-%m-%dT%H-%M-%S"))
