@@ -1,6 +1,6 @@
 # `make check` does what CI does, in the environment that is active.
 .PHONY: check format lint types test schema documents sample results figures
-.PHONY: crashes experiments
+.PHONY: figures-tasks crashes experiments
 .PHONY: bench bench-short bench-environments bench-models bench-extra
 
 check: lint types schema test
@@ -32,6 +32,8 @@ documents:
 sample: ## write the bundled corpora again
 	python data/sample/generate.py
 	python data/sample/convqa/generate.py
+	python data/sample/intent/generate.py
+	python data/sample/reviews/generate.py
 
 # The figures of docs/results.md: CONLL is where the two-column files lie. One thread each; about an hour in all.
 CONLL ?= data/conll2003
@@ -48,7 +50,36 @@ figures:
 		encoder.deviation=null encoder.unknown_rate=0.5 context.initial=orthogonal
 	$(MAKE) results
 
-# The evidence of docs/training.md. WEIBO holds train.conll, valid.conll and test.conll; two hours in all.
+# The figures of the other corpora and tasks. DATA holds weibo, cluener, atis, chnsenticorp, cmrc2018 and vectors as
+# data/README.md has them. One thread each; about four hours in all.
+DATA ?= data
+CHARACTERS = encoder.vectors=$(DATA)/vectors/tencent_char.200d.npz
+MEASURE = python results/measure.py --config configs
+
+figures-tasks:
+	for seed in 1 2 3; do \
+		$(MEASURE)/weibo/bilstm_crf.yaml data.train=$(DATA)/weibo/weiboNER_2nd_conll.train \
+			data.valid=$(DATA)/weibo/weiboNER_2nd_conll.dev data.test=$(DATA)/weibo/weiboNER_2nd_conll.test \
+			$(CHARACTERS) seed=$$seed && \
+		$(MEASURE)/cluener/bilstm_crf.yaml data.train=$(DATA)/cluener/train.json data.test=$(DATA)/cluener/dev.json \
+			$(CHARACTERS) seed=$$seed && \
+		for model in bilstm minilm; do \
+			$(MEASURE)/atis/$${model}_joint.yaml data.train=$(DATA)/atis/train data.valid=$(DATA)/atis/dev \
+				data.test=$(DATA)/atis/test seed=$$seed || exit 1; \
+		done || exit 1; \
+	done
+	$(MEASURE)/chnsenticorp/bilstm.yaml --unseen data.train=$(DATA)/chnsenticorp/train.tsv \
+		data.valid=$(DATA)/chnsenticorp/dev.tsv data.test=$(DATA)/chnsenticorp/test.tsv $(CHARACTERS)
+	$(MEASURE)/cmrc2018/minilm.yaml data.train=$(DATA)/cmrc2018/cmrc2018_trial.json \
+		data.test=$(DATA)/cmrc2018/cmrc2018_dev.json
+	for config in convqa/minilm convqa/generator notes/intent notes/intent_rates; do \
+		$(MEASURE)/$$config.yaml || exit 1; \
+	done
+	python results/notes_answers.py
+	$(MAKE) results
+
+# The evidence of docs/training.md. WEIBO holds train.conll, valid.conll and test.conll without
+# the digits of positions; two hours in all.
 WEIBO ?= data/weibo
 
 crashes:

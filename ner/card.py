@@ -13,12 +13,17 @@ from typing import Any
 from ner import events, files
 from ner.config_file import read_yaml
 from ner.events import Event
+from ner.questions import ANSWER, EVIDENCE, KINDS
 from ner.report import MARK, history_table, markdown_table, read_history
 from ner.types import InputError
 
 CARD = "README.md"
-TASK = "token-classification"
-"""As the Hub calls it."""
+TASKS = {
+    "token-classification": "Token classification",
+    "text-classification": "Text classification",
+    "question-answering": "Question answering",
+}
+"""What models do as the Hub calls it, and for people."""
 LIBRARY = "ner-crf"
 METRICS = {
     "entity.micro.precision": ("precision", "Precision of entities"),
@@ -27,6 +32,14 @@ METRICS = {
     "entity.macro.f1": ("f1", "F1 of entities, mean of the types"),
     "tag.weighted_f1": ("f1", "F1 of tags, weighted"),
     "tag.accuracy": ("accuracy", "Accuracy of tags"),
+    "accuracy.accuracy": ("accuracy", "Accuracy of texts"),
+    "accuracy.macro.precision": ("precision", "Precision of classes, mean"),
+    "accuracy.macro.recall": ("recall", "Recall of classes, mean"),
+    "accuracy.macro.f1": ("f1", "F1 of classes, mean"),
+    "accuracy.weighted.f1": ("f1", "F1 of classes, weighted"),
+    "sentence.accuracy": ("accuracy", "Sentences with everything right"),
+    "answer.exact": ("exact_match", "Exact match of answers"),
+    "answer.f1": ("f1", "F1 of answers"),
 }
 """Scores that the Hub shows: its type of each, and a name."""
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d-]+")
@@ -36,6 +49,7 @@ WORDS = {
     "space": "Raw text is split into words at white space alone: punctuation must stand apart as in the data.",
     "punctuation": "Raw text is split into words at white space and at every punctuation mark.",
     "characters": "Every character that is not white space is a word of its own.",
+    "chinese": "Every Chinese character and every punctuation mark is a word of its own; other letters form runs.",
 }
 
 
@@ -63,6 +77,14 @@ class Run:
         """A section of the configuration, empty if it is not there."""
         found = self.config.get(name)
         return found if isinstance(found, Mapping) else {}
+
+    @property
+    def task(self) -> str:
+        """One of :data:`TASKS`."""
+        words, classes = self.labels.get("labels") or self.labels.get("tags"), self.labels.get("classes")
+        if classes and {*classes} <= {*KINDS} and {*(words or [])} <= {ANSWER, EVIDENCE}:
+            return "question-answering"
+        return "text-classification" if classes and not words else "token-classification"
 
     @property
     def scored(self) -> str | None:
@@ -173,14 +195,18 @@ def _front_matter(run: Run, language: Sequence[str], license: str | None) -> str
         language=list(language) or None,
         license=license,
         library_name=LIBRARY,
-        pipeline_tag=TASK,
-        tags=[LIBRARY, *(["named-entity-recognition"] if run.labels.get("labels") else []), *_parts(run)],
+        pipeline_tag=run.task,
+        tags=[LIBRARY, *(["named-entity-recognition"] if _finds_entities(run) else []), *_parts(run)],
         model_name=run.name,
         eval_results=_eval_results(run) or None,
     )
     if data.eval_results is None:
         data.model_name = None  # belongs to the results; the Hub has no such key
     return data.to_yaml()
+
+
+def _finds_entities(run: Run) -> bool:
+    return bool(run.labels.get("labels")) and run.task == "token-classification"
 
 
 def _parts(run: Run) -> list[str]:
@@ -199,8 +225,8 @@ def _eval_results(run: Run) -> list[Any]:
     checksum = run.metrics.get("data", {}).get(run.scored)
     return [
         EvalResult(
-            task_type=TASK,
-            task_name="Token classification",
+            task_type=run.task,
+            task_name=TASKS[run.task],
             dataset_type="local-file",  # the run knows a file and its checksum, not whether the Hub has it too
             dataset_name="/".join(file.parts[-2:]),
             dataset_split=run.scored,
@@ -224,6 +250,9 @@ def _at(scores: Mapping[str, Any], path: str) -> float | None:
 
 def _purpose(run: Run) -> str:
     """One sentence for those who read no further."""
+    if run.task == "question-answering":
+        own = "in words of its own" if run.section("decoder").get("name") == "generator" else "with a stretch of it"
+        return f"This model answers questions about a passage, {own}, or with yes, no or unknown."
     kinds = {key: run.labels.get(key) or {} for key in ("labels", "tags", "classes")}
     does = []
     if kinds["labels"]:
@@ -231,7 +260,8 @@ def _purpose(run: Run) -> str:
     if kinds["tags"]:
         does.append(f"gives each word one of {_count(kinds['tags'], 'tag')}")
     if kinds["classes"]:
-        does.append(f"gives each text one of {_count(kinds['classes'], 'class', 'classes')}")
+        which = "those that apply" if run.section("decoder").get("several") else "one"
+        does.append(f"gives each text {which} of {_count(kinds['classes'], 'class', 'classes')}")
     return f"This model {' and '.join(does) or 'labels text'}."
 
 
@@ -315,7 +345,10 @@ def _number(value: Any) -> str:
 
 def _labels(run: Run) -> str:
     tables = []
-    for key, column in (("labels", "entity type"), ("tags", "tag"), ("classes", "class")):
+    columns = {"labels": "entity type", "tags": "tag", "classes": "class"}
+    if run.task == "question-answering":
+        columns = {"classes": "kind of answer"}
+    for key, column in columns.items():
         counts = run.labels.get(key) or {}
         if counts:
             header = [column, "in the training data"]
@@ -325,7 +358,7 @@ def _labels(run: Run) -> str:
 
 
 def _scores(run: Run) -> str:
-    """All splits side by side, then each type, then each tag of the split that speaks for the model."""
+    """All splits side by side, then each type, class and tag of the split that speaks for the model."""
     splits = [split for split in SPLITS if isinstance(run.metrics.get(split), Mapping)]
     if run.scored is None:
         return "This run has not been scored on held-out data.\n"
@@ -336,18 +369,30 @@ def _scores(run: Run) -> str:
             rows.append({"": name, **{split: _share(value) for split, value in values.items()}})
     text = markdown_table(["", *splits], rows)
     scores = run.metrics[run.scored]
-    types = scores.get("entity", {}).get("by_type", {})
-    if types:
-        columns = list(dict.fromkeys(key for found in types.values() for key in found))
-        by_type = [
-            {"type": _code(name), **{key: _share(value) for key, value in found.items()}}
-            for name, found in types.items()
-        ]
-        text += f"\nEach type on {run.scored}:\n\n{markdown_table(['type', *columns], by_type)}"
+    for kind, figures in (
+        ("type", scores.get("entity", {}).get("by_type", {})),
+        ("class", scores.get("accuracy", {}).get("by_label", {})),
+    ):
+        if figures:
+            columns = list(dict.fromkeys(key for found in figures.values() for key in found))
+            table = [
+                {kind: _code(name), **{key: _share(value) for key, value in found.items()}}
+                for name, found in figures.items()
+            ]
+            text += f"\nEach {kind} on {run.scored}:\n\n{markdown_table([kind, *columns], table)}"
     tags = scores.get("tag", {}).get("f1", {})
     if tags:
         by_tag = [{"tag": _code(tag), "f1": _share(value)} for tag, value in tags.items()]
         text += f"\nEach tag on {run.scored}:\n\n{markdown_table(['tag', 'f1'], by_tag)}"
+    for field, values in scores.get("by", {}).items():
+        paths = [path for path in METRICS if any(_at(found, path) is not None for found in values.values())]
+        by_value = [
+            {field: _code(value), "count": _number(found.get("sentences"))}
+            | {METRICS[path][1]: _share(_at(found, path)) for path in paths}
+            for value, found in values.items()
+        ]
+        header = [field, "count", *(METRICS[path][1] for path in paths)]
+        text += f"\nEach {field} on {run.scored}:\n\n{markdown_table(header, by_value)}"
     return text
 
 
@@ -378,16 +423,22 @@ def _limits(run: Run) -> str:
 
 def _statements(run: Run) -> Iterator[str]:
     sentences = run.metrics.get("train", {}).get("sentences")
-    learned = (
-        f"It has learned from {sentences:,} sentences of one file" if sentences else "It has learned from one file"
-    )
+    asks = run.task == "question-answering"
+    kind = {"question-answering": "questions", "text-classification": "texts"}.get(run.task, "sentences")
+    learned = f"It has learned from {sentences:,} {kind} of one file" if sentences else "It has learned from one file"
     yield f"{learned}; of text of another kind, time or language the scores above say nothing."
-    if run.labels.get("labels"):
+    if asks:
+        yield from _statements_on_answers(run)
+    elif run.labels.get("labels"):
         yield f"It knows {_count(run.labels['labels'], 'entity type')}; anything else is missed or called one of them."
         if run.section("decoder").get("name") in ("crf", "softmax"):
             yield "A word belongs to one entity at most: nested and overlapping entities cannot be found."
     elif run.labels.get("tags"):
         yield f"It knows {_count(run.labels['tags'], 'tag')}, those of the training data, and no others."
+    if run.labels.get("classes") and not asks:
+        other = "may get any or none" if run.section("decoder").get("several") else "gets one"
+        known = _count(run.labels["classes"], "class", "classes")
+        yield f"It knows {known}; a text that belongs to none of them {other} of them all the same."
     rule = WORDS.get(str(run.section("data").get("words")))
     if rule:
         yield rule
@@ -397,6 +448,18 @@ def _statements(run: Run) -> Iterator[str]:
         yield "Its table of words does not tell one digit from another."
     yield from _statements_on_windows(run)
     yield from _statements_on_scores(run)
+
+
+def _statements_on_answers(run: Run) -> Iterator[str]:
+    decoder, windows = run.section("decoder"), run.section("windows")
+    if decoder.get("max_answer_length"):
+        longest = decoder["max_answer_length"]
+        yield f"An answer from the passage has {longest} words at most, and is taken from it as it stands."
+    if windows.get("max_query_length") and any(part.get("model") for _, part in _members(run.section("encoder"))):
+        yield f"Of a question with the turns before it, the last {windows['max_query_length']} word pieces are read."
+    missing = [kind for kind in KINDS if kind not in (run.labels.get("classes") or {})]
+    if missing:
+        yield f"It has never been shown an answer of the kind {' or '.join(map(_code, missing))}."
 
 
 def _statements_on_windows(run: Run) -> Iterator[str]:
@@ -420,7 +483,8 @@ def _statements_on_scores(run: Run) -> Iterator[str]:
         yield f"The scores are those of one training (seed {run.metrics['seed']}); how much they vary is not known."
     if run.scored == "valid":
         yield "There was no test file; the validation scores may have chosen the epoch and are then too high."
-    types = run.metrics[run.scored].get("entity", {}).get("by_type", {})
+    scores = run.metrics[run.scored]
+    types = scores.get("entity", {}).get("by_type") or scores.get("accuracy", {}).get("by_label") or {}
     found = {name: value for name, scores in types.items() if (value := _at(scores, "f1")) is not None}
     if len(found) > 1:
         worst = min(found, key=lambda name: found[name])
@@ -449,7 +513,11 @@ def _reproduce(run: Run) -> str:
 
 
 def _use(run: Run) -> str:
-    return """\
+    if run.task == "question-answering":
+        return _use_with_questions()
+    tags = "example.words, example.tags, example.entities()"
+    shown = "example.text, example.labels" if run.task == "text-classification" else tags
+    return f"""\
 `DIR` is the directory of this card, which holds the whole model.
 
 ```sh
@@ -463,6 +531,25 @@ import ner
 tagger = ner.load("DIR")
 document = tagger.tag("Some text .")
 for example in document.examples:
-    print(example.words, example.tags, example.entities())
+    print({shown})
+```
+"""
+
+
+def _use_with_questions() -> str:
+    return """\
+`DIR` is the directory of this card, which holds the whole model.
+
+```sh
+python evaluate.py --run DIR
+echo '{"question": "Who came?", "text": "Somebody came."}' | ner predict --run DIR --format jsonl
+```
+
+```python
+import ner
+
+tagger = ner.load("DIR")
+example = tagger.answer("Who came?", "Somebody came.")
+print(example.answers, example.scores)
 ```
 """

@@ -120,6 +120,9 @@ ContextPart = Annotated[SerializeAsAny[Part], _part_of("context"), Field(json_sc
 DecoderPart = Annotated[
     SerializeAsAny[Part], _part_of("decoders", "crf"), Field(json_schema_extra={"part": "decoders"})
 ]
+ClassifierPart = Annotated[
+    SerializeAsAny[Part], _part_of("decoders", "classifier"), Field(json_schema_extra={"part": "decoders"})
+]
 FormatPart = Annotated[SerializeAsAny[Part], _part_of("formats", "conll"), Field(json_schema_extra={"part": "formats"})]
 
 

@@ -5,8 +5,8 @@
 ``context/``    ``Config``, ``build(config, width) -> Context``
 ``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``, or ``attach(config, encoder) -> Writer``
 ``formats/``    ``Config``, ``read(path, config, words, keep=False) -> Iterator[Document]``,
-                ``write(path, documents, config)``, ``extension``; the path ``-`` is a pipe, and a format of
-                several files may read and write a directory
+                ``write(path, documents, config)``, ``extension``, ``probabilities``; the path ``-`` is a pipe, and a
+                format of several files may read and write a directory
 ``metrics/``    ``count(gold, predicted) -> Counter[str]``, ``scores(counts) -> nested dict of floats``,
                 ``lines(scores) -> list[str]`` for the log, the last line being the most telling one,
                 ``COLUMNS``, figures of ``history.csv`` by their common names
@@ -147,6 +147,9 @@ class Format(Protocol):
 
     Config: type[Part]
     extension: str
+    """Of the files that ``write`` makes."""
+    probabilities: bool
+    """Whether ``write`` has a place for them."""
 
     @staticmethod
     def read(path: str, config: Any, words: Any, keep: bool = False) -> Iterator[Document]:

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ner.model import Model
 from ner.tags import PLAIN, flatten
 from ner.training_config import BatchConfig
 from ner.types import Document, InputError
+from ner.vocab import Vocabs
 
 SPLITS = ("train", "valid", "test")
 LARGE = 200_000_000
@@ -110,7 +112,8 @@ class Corpus:
         wanted = self.config.data.store
         if wanted != "auto" or path == "-":
             return Path(wanted) if wanted and path != "-" else None
-        large = Path(path).is_file() and Path(path).stat().st_size >= LARGE
+        source = Path(path)
+        large = source.exists() and sum(file.stat().st_size for file in files.members(source)) >= LARGE
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return Path(cache, "ner-crf") if large else None
 
@@ -124,25 +127,58 @@ class Corpus:
             self.world.tell(True)
 
 
+@dataclass
+class Tally:
+    """How often documents have what: labels of spans, plain tags, classes, and remarks of their reader."""
+
+    labels: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = field(default_factory=Counter)
+    remarks: Counter[str] = field(default_factory=Counter)
+
+    def add(self, document: Document) -> None:
+        """Count a document."""
+        plain = document.scheme == PLAIN
+        for example in document.examples:
+            if example.spans:
+                self.labels.update(span.label for span in example.spans)
+            if plain:
+                self.tags.update(example.tags or ())
+            self.classes.update(example.labels)
+            self.remarks.update(example.remarks)
+
+
+def unusual(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str, dict[str, int]]:
+    """What a reader of scores must know: ``unseen_labels``, which training never had, and ``remarks``, if any.
+
+    Args:
+        counts: As in :class:`Tally`, by name.
+        vocabs: Of the training data.
+    """
+    found = {"unseen_labels": vocabs.unseen(counts), "remarks": dict(sorted(counts["remarks"].items()))}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def unseen_line(unseen: Mapping[str, int]) -> str:
+    """Says so in the log."""
+    listed = ", ".join(f"{label} {count}" for label, count in unseen.items())
+    return f"labels that training never had, each counts as a miss: {listed}"
+
+
 def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
     """See :meth:`Corpus.statistics`; one document after the other."""
-    labels, tags, classes, coverage = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
-    remarks: Counter[str] = Counter()
+    tally, coverage = Tally(), Counter[str]()
     sentences = words = overlapping = 0
     for document in documents:
+        tally.add(document)
         for example in document.examples:
             sentences += 1
             words += len(example.words)
-            classes.update(example.labels)
-            remarks.update(example.remarks)
-            if example.spans:
-                labels.update(span.label for span in example.spans)
+            if example.spans and not example.query_length:  # evidence may hold the answer
                 overlapping += len(example.spans) - len(flatten(example.spans))
-            if made.vocabs.plain:
-                tags.update(example.tags or ())
         coverage += made.reader.coverage(made.split(document))
     found = {"sentences": sentences, "words": words, "overlapping": overlapping}
-    return {**found, "labels": labels, "tags": tags, "classes": classes, "remarks": remarks, "coverage": coverage}
+    return {**found, **vars(tally), "coverage": coverage}
 
 
 def _check_kinds(documents: Mapping[str, Sequence[Document]]) -> None:

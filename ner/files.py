@@ -233,10 +233,15 @@ def new_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def members(path: Path) -> list[Path]:
+    """The files in a directory, by name; a file is alone."""
+    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+
+
 def sha256(path: Path) -> str:
     """Of a file's content, in hexadecimal; of a directory, that of the names and sums of the files in it."""
     if path.is_dir():
-        sums = "".join(f"{sha256(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file())
+        sums = "".join(f"{sha256(file)}  {file.name}\n" for file in members(path))
         return hashlib.sha256(sums.encode()).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

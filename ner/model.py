@@ -88,13 +88,14 @@ class Model(nn.Module):
         Raises:
             InputError: If the configured kernel cannot run there.
         """
-        wanted = getattr(self.decoder, "kernel", None)
-        if wanted is None:
-            return ""
-        try:
-            return choose(wanted, device)
-        except ValueError as error:
-            raise InputError(f"config.decoder.kernel: {error}") from None
+        for path, module in self.decoder.named_modules(prefix="config.decoder"):  # a decoder may hold others
+            wanted = getattr(module, "kernel", None)
+            if wanted is not None:
+                try:
+                    return choose(wanted, device)
+                except ValueError as error:
+                    raise InputError(f"{path}.kernel: {error}") from None
+        return ""
 
     @property
     def num_parameters(self) -> int:

@@ -6,12 +6,12 @@ Their hashes travel with it, so that a score on them is not taken for one on new
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ner.types import Document
+from ner.types import Document, Example
 
 FILE = "trained_on.bin"
 """Sorted 64-bit hashes of the sentences, little-endian."""
@@ -19,12 +19,14 @@ FILE = "trained_on.bin"
 
 def hashes(documents: Iterable[Document]) -> np.ndarray:
     """``(S,)`` of each sentence with a word, equal where all words are equal."""
+    return _hashes(example for document in documents for example in document.examples if example.words)
+
+
+def _hashes(examples: Iterable[Example]) -> np.ndarray:
     found = bytearray()
-    for document in documents:
-        for example in document.examples:
-            if example.words:
-                text = "\x1f".join(example.words).encode(errors="surrogatepass")
-                found += hashlib.blake2b(text, digest_size=8).digest()
+    for example in examples:
+        text = "\x1f".join(example.words).encode(errors="surrogatepass")
+        found += hashlib.blake2b(text, digest_size=8).digest()
     return np.frombuffer(bytes(found), dtype="<u8")
 
 
@@ -48,3 +50,9 @@ def count(documents: Iterable[Document], trained_on: np.ndarray) -> tuple[int, i
     """How many sentences are among those of a training, and how many there are."""
     own = hashes(documents)
     return int(np.isin(own, trained_on).sum()), len(own)
+
+
+def seen(examples: Sequence[Example], trained_on: np.ndarray) -> list[bool]:
+    """Whether each sentence is among those of a training; one without words never is, for those are left out there."""
+    found: list[bool] = np.isin(_hashes(examples), trained_on).tolist()
+    return found

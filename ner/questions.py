@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ner.text import WordRule, split_words
 from ner.types import Example, Span
 
 ANSWER = "answer"
 """Label of the span that answers a question."""
+EVIDENCE = "evidence"
+"""Label of the span that the answer follows from, behind that of the answer if there is one."""
 SPAN, YES, NO, UNKNOWN = KINDS = ("span", "yes", "no", "unknown")
 """Kinds of answers: the labels of an example that is a question."""
 MISSING = "questions whose answer does not occur in the passage"
@@ -32,7 +35,7 @@ def ask(turns: Sequence[str], passage: str, rule: WordRule) -> Example:
     Returns:
         ``text`` holds the passage, then the turns, one a line; ``offsets`` are those of the words in it.
     """
-    passage_words, passage_offsets = split_words(passage, rule)
+    passage_words, passage_offsets = _split_passage(passage, rule)
     words: list[str] = []
     offsets: list[tuple[int, int]] = []
     start = len(passage) + 1
@@ -47,6 +50,12 @@ def ask(turns: Sequence[str], passage: str, rule: WordRule) -> Example:
         offsets=offsets + passage_offsets,
         query_length=len(words),
     )
+
+
+@lru_cache(maxsize=1)
+def _split_passage(passage: str, rule: WordRule) -> tuple[list[str], list[tuple[int, int]]]:
+    """Many questions are about one passage; nobody changes these lists."""
+    return split_words(passage, rule)
 
 
 def mark(example: Example, start: int, end: int) -> Span | None:

@@ -40,6 +40,12 @@ FEW = 30
 STYLES = ("-", "--", ":", "-.")
 COLOURS = (*(f"C{number}" for number in range(10)), "black", "gold")
 GRAY = "0.55"
+KINDS = (
+    ("tag.f1.", "", "tag"),
+    ("entity.by_type.", ".f1", "type"),
+    ("accuracy.by_label.", ".f1", "class"),
+)
+"""Where the F1 of single labels stands in history.csv, before and behind the label, and what such a label is."""
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
@@ -246,7 +252,8 @@ def _draw_losses(axes: Axes, history: Sequence[Mapping[str, float]]) -> dict[str
 
 
 def _draw_scores(axes: Axes, history: Sequence[Mapping[str, float]], score: str) -> dict[str, Line2D]:
-    path = next((name for name in (score, "entity.micro.f1", "tag.weighted_f1") if _has(history, name)), None)
+    known = (score, "entity.micro.f1", "tag.weighted_f1", "accuracy.accuracy")
+    path = next((name for name in known if _has(history, name)), None)
     lines = {}
     drawn = []
     for split, colour in (("train", GRAY), ("valid", "tab:blue")):
@@ -331,7 +338,7 @@ def _draw_batch_sizes(axes: Axes, history: Sequence[Mapping[str, float]]) -> Non
 
 
 def _draw_tags(axes: Axes, history: Sequence[Mapping[str, float]]) -> dict[str, Line2D]:
-    """F1 of each tag, of the lowest ones if there are many; of each type where a run counts no tags."""
+    """F1 of each tag, of the lowest ones if there are many; where a run counts no tags, of each type or class."""
     found, what = _tag_columns(history)
     curves = {tag: _curve(history, column) for tag, column in found.items()}
     curves = {tag: curve for tag, curve in curves.items() if curve[1]}
@@ -352,7 +359,7 @@ def _tag_columns(history: Sequence[Mapping[str, float]]) -> tuple[dict[str, str]
     """Columns by tag, and what they are."""
     columns = dict.fromkeys(key for row in history for key in row)
     for split in ("valid", "train"):
-        for prefix, suffix, name in (("tag.f1.", "", "tag"), ("entity.by_type.", ".f1", "type")):
+        for prefix, suffix, name in KINDS:
             start = f"{split}.{prefix}"
             found = [column for column in columns if column.startswith(start) and column.endswith(suffix)]
             if found:

@@ -43,7 +43,8 @@ from ner.events import Event
 from ner.learner import Progress
 from ner.loader import Data
 from ner.model import Model
-from ner.predict import Evaluation, Scorer, Tagger
+from ner.predict import Evaluation, Tagger
+from ner.scoring import Scoring
 from ner.training_config import BatchConfig, PlateauConfig
 from ner.types import Document, InputError
 
@@ -376,16 +377,13 @@ class Session:
         self.say(f"kept: epoch {kept.epoch}")
         test = self.documents["test"]
         if test:
-            known, total = overlap.count(test, overlap.from_bytes(self.trained_on))
-            if known:
-                self.warn(f"test: {known} of {total} sentences were among those trained on")
             tagger = Tagger.load(self.directory, str(self.device))
-            scorer = Scorer(self.config.metrics, self.config.by)
-            predicted: list[Document] = []
-            for chunk in tagger.annotate(test, loss=True, world=self.world):
-                scorer.add_chunk(chunk)
-                predicted += chunk.predicted
-            evaluations["test"] = scorer.result()
+            trained_on = overlap.from_bytes(self.trained_on)
+            scoring = Scoring(self.config.metrics, tagger.model.vocabs, self.config.by, trained_on)
+            predicted = list(scoring.through(tagger.annotate(test, loss=True, world=self.world)))
+            for line in scoring.warnings("test"):
+                self.warn(line)
+            evaluations["test"] = scoring.result()
             for line in evaluations["test"].lines("test"):
                 self.say(line)
             form = component("formats", self.config.data.format.name)

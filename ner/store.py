@@ -553,17 +553,20 @@ def _name_of(key: Mapping[str, Any]) -> str:
 
 
 def _content_sum(source: Path, root: Path, afresh: bool) -> str:
-    """SHA-256 of a file, noted in ``root`` and computed again when the file's size, times or place on disk change."""
+    """SHA-256 of a file, noted in ``root`` and computed again when the file's size, times or place on disk change.
+
+    Of a directory the same goes for each file in it: an edit of one leaves the times of the directory as they are.
+    """
     note = root / f"{_name_of({'path': str(source.absolute())})}.json"
     try:
-        now, status = time.time_ns(), source.stat()
-        stamp = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+        now, states = time.time_ns(), [file.stat() for file in files.members(source)]
+        stamp = [value for s in states for value in (s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns)]
         known = None if afresh else _noted(note, stamp)
         found = files.sha256(source) if known is None else known
     except OSError as error:
         raise InputError(f"{source}: cannot be read: {error.strerror}") from None
     # right after a change the next one may leave the times as they are (git calls such entries racy)
-    if known is None and now - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED:
+    if known is None and now - max((max(s.st_mtime_ns, s.st_ctime_ns) for s in states), default=now) > SETTLED:
         with suppress(InputError):  # stores that others have made may be read without the right to write
             files.write_bytes(note, json.dumps({"source": str(source), "stamp": stamp, "sha256": found}).encode())
     return found

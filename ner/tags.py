@@ -63,6 +63,11 @@ def is_valid(tag: str) -> bool:
     return tag == OUTSIDE or (prefix in PREFIXES and bool(label))
 
 
+def prefixes(scheme: str) -> frozenset[str]:
+    """Prefixes that a file in a scheme may have; IOB1 has ``B-`` too, and ``mixed`` has all."""
+    return SCHEMES[scheme].prefixes | {"B"} if scheme in SCHEMES else PREFIXES
+
+
 def decode(tags: Sequence[str], strict: bool = False) -> list[Span]:
     """Spans of a sequence of tags in any scheme, read as the CoNLL evaluation script reads them.
 
@@ -112,6 +117,13 @@ def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]
             tags[span.start] = f"B-{span.label}"
         before = span
     return tags
+
+
+def written(example: Example, scheme: str) -> list[str]:
+    """Tags of an example in the scheme of its file; as decoded where that is BIO or plain."""
+    if example.tags is not None and scheme in ("bio", PLAIN):
+        return example.tags
+    return encode(example.spans, len(example.words), scheme)
 
 
 def flatten(spans: Iterable[Span]) -> list[Span]:

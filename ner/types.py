@@ -141,9 +141,9 @@ class Example:
             return [{kind: name, **({"score": self.scores[name]} if name in self.scores else {})} for name in names]
 
         found: dict[str, list[dict[str, Any]]] = {}
-        if self.tags is not None or not (self.labels or self.answers):
+        if self.tags is not None or (self.spans and not self.answers):
             found["entities"] = self.entities()
-        if self.labels:
+        if self.labels or not (found or self.answers):
             found["labels"] = scored("label", self.labels)
         if self.answers:
             found["answers"] = scored("text", self.answers)

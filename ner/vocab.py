@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ner.store import Store
@@ -100,6 +100,14 @@ class Vocabs:
     def plain(self) -> bool:
         """Whether words carry plain tags instead of entities."""
         return self.scheme == PLAIN
+
+    def unseen(self, counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+        """Of counted ``labels`` (or plain ``tags``) and ``classes`` those that the training data never had."""
+        found: Counter[str] = Counter()
+        for kind in ("tags" if self.plain else "labels", "classes"):
+            known = getattr(self, kind)
+            found.update({name: count for name, count in sorted(counts[kind].items()) if name not in known})
+        return dict(found)
 
     def to_bytes(self) -> bytes:
         """What a trained model needs of it: labels, tags and classes. Words belong to the encoders' own tables."""

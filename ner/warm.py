@@ -20,7 +20,7 @@ class Taken:
         whole: Tensors that were copied as they are.
         rows: Of tensors with named rows: how many names both models know, and how many the new one has.
         fresh: Tensors that begin anew.
-        labels: Labels that both know; ``new_labels`` only the new one.
+        labels: Labels and classes that both know; ``new_labels`` only the new one.
     """
 
     whole: list[str] = field(default_factory=list)
@@ -59,7 +59,9 @@ def take_over(model: Model, trained: Model) -> Taken:
                 taken.fresh.append(name)
     if not taken.whole and not any(known for known, _ in taken.rows.values()):
         raise InputError("--init: the two models have nothing in common; train without it")
-    labels, known_labels = (list(m.vocabs.tags if m.vocabs.plain else m.vocabs.labels) for m in (model, trained))
+    labels, known_labels = (
+        [*(m.vocabs.tags if m.vocabs.plain else m.vocabs.labels), *m.vocabs.classes] for m in (model, trained)
+    )
     taken.labels = sorted(set(labels) & set(known_labels))
     taken.new_labels = sorted(set(labels) - set(known_labels))
     return taken

@@ -7,8 +7,8 @@ seed, versions, SHA-256 of the data, seconds, scores) to ``results/<config>.json
 from __future__ import annotations
 
 import argparse
+import csv
 import json
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ner.commands import train  # noqa: E402  # the checkout that this file stands in
+from ner.commands import evaluate, train  # noqa: E402  # the checkout that this file stands in
 
 
 def main() -> int:
@@ -24,20 +24,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True)
     parser.add_argument("--name", help="of the result; default the path of the configuration, and the seed if changed")
+    parser.add_argument("--unseen", action="store_true", help="also score the test texts that are not in train alone")
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_intermixed_args()
     seeds = [
-        f"seed{override.removeprefix('seed=')}" for override in arguments.overrides if override.startswith("seed=")
+        override.replace("=", "")
+        for override in arguments.overrides
+        if override.startswith("seed=") and override != "seed=1"  # that of the configurations
     ]
     name = arguments.name or "-".join([*Path(arguments.config).with_suffix("").parts[1:], *seeds])
     run = Path("runs", "measure", name, time.strftime("%Y-%m-%dT%H-%M-%S"))
     code = train.main(["--config", arguments.config, "--run", str(run), *arguments.overrides])
     if code == 0:
         kept = {"config": arguments.config, **json.loads((run / "metrics.json").read_bytes())}
+        if arguments.unseen:
+            scores = run / "unseen.json"
+            code = evaluate.main(["--run", str(run), "--unseen", "--json", str(scores)])
+            found = json.loads(scores.read_bytes())["unseen"]
+            kept["unseen"] = {"command": "python evaluate.py --run DIR --unseen", **found}
         target = ROOT / "results" / f"{name}.json"
         target.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        shutil.copy(run / "history.csv", target.with_suffix(".csv"))
+        shorten(run / "history.csv", target.with_suffix(".csv"))
     return code
+
+
+def shorten(history: Path, target: Path) -> None:
+    """The history without the figures of single types, which fill a thousand columns where there are eighty types."""
+    with open(history, newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = [name for name in rows[0] if ".by_type." not in name and ".by_label." not in name]
+    with open(target, "w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

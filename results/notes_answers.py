@@ -1,8 +1,8 @@
 """The three middle layers of the notes on question answering, side by side: ``python results/notes_answers.py``.
 
-Trains ``configs/notes/answers.yaml`` with nothing, a BiLSTM and an R-Transformer between encoder and heads, and counts
+Trains ``configs/convqa/minilm.yaml`` with nothing, a BiLSTM and an R-Transformer between encoder and heads, and counts
 the parameters of the same networks around a BERT-base. Writes ``results/answers/notes.json``; runs that are there are
-taken as they are. ``results/render.py`` makes the table of it.
+taken as they are. ``results/render.py`` makes the table of it. Arguments are overrides for all three.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ner.commands import train  # noqa: E402
 from ner.config import component, part  # noqa: E402
 from ner.vocab import Vocabs  # noqa: E402
 
-CONFIG = "configs/notes/answers.yaml"
+CONFIG = "configs/convqa/minilm.yaml"
 RUNS = ROOT / "runs" / "notes-answers"
 TARGET = ROOT / "results" / "answers" / "notes.json"
 CONTEXTS: dict[str, dict[str, Any] | None] = {
@@ -34,12 +35,12 @@ PIECES = 21_128
 """Of the vocabulary of a Chinese BERT-base."""
 
 
-def run(name: str) -> dict[str, Any]:
+def run(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     """Train with a middle layer, and sum the run up."""
     directory = RUNS / name
-    context = json.dumps(CONTEXTS[name])
+    context = [] if CONTEXTS[name] is None else [f"context={json.dumps(CONTEXTS[name])}"]
     if not (directory / "metrics.json").exists():
-        assert train.main(["--config", CONFIG, "--run", str(directory), f"context={context}"]) == 0
+        assert train.main(["--config", CONFIG, "--run", str(directory), *context, *overrides]) == 0
     metrics = json.loads((directory / "metrics.json").read_bytes())
     keep = ("command", "seed", "versions", "device", "threads", "seconds", "epoch", "data", "valid", "test")
     return {**{key: metrics[key] for key in keep}, "base_parameters": base_parameters(name)}
@@ -67,7 +68,7 @@ def base_parameters(name: str) -> int:
 def main() -> None:
     """All three."""
     os.chdir(ROOT)
-    found = {name: run(name) for name in CONTEXTS}
+    found = {name: run(name, sys.argv[1:]) for name in CONTEXTS}
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

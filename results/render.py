@@ -31,7 +31,7 @@ def load() -> dict[str, dict[str, Any]]:
 def title_of(result: dict[str, Any]) -> str:
     """The configuration with what was overridden besides data and seed."""
     words = shlex.split(result["command"])
-    changed = [word for word in words if "=" in word and not word.startswith(("data.", "seed="))]
+    changed = [word for word in words if "=" in word and not word.startswith(("data.", "seed=", "encoder.vectors="))]
     return " ".join([result["config"], *changed])
 
 
@@ -284,6 +284,38 @@ def notes_training(found: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"Largest difference of a validation loss between the two: {apart:.4f}."])
 
 
+def notes_answers(found: dict[str, Any]) -> str:
+    """The three middle layers side by side: the result line of the notes for each, and the sizes."""
+    domains = list(next(iter(found.values()))["test"]["by"]["domain"])
+    groups = ["in_domain", "out_domain"]
+    header = ["middle layer", "exact", "F1", *(f"F1 {name}" for name in [*groups, *domains]), "minutes"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for name, run in found.items():
+        test = run["test"]
+        parts = {**test["by"]["group"], **test["by"]["domain"]}
+        figures = [test["answer"]["exact"], test["answer"]["f1"]]
+        figures += [parts[value]["answer"]["f1"] for value in [*groups, *domains]]
+        cells = [MIDDLE[name][0], *(f"{100 * figure:.1f}" for figure in figures), f"{run['seconds'] / 60:.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    first = next(iter(found.values()))["test"]
+    parts = {**first["by"]["group"], **first["by"]["domain"]}
+    turns = [f"{parts[value]['answer']['turns']}" for value in [*groups, *domains]]
+    lines.append(f"| turns | | {first['answer']['turns']} | {' | '.join(turns)} | |")
+    lines += ["", "| middle layer | numbers around a BERT-base here | in the notes |", "|---|---|---|"]
+    lines += [
+        f"| {title} | {found[name]['base_parameters']:,} | {theirs:,} |" for name, (title, theirs) in MIDDLE.items()
+    ]
+    return "\n".join(lines)
+
+
+MIDDLE = {
+    "none": ("nothing", 104_634_630),
+    "bilstm": ("BiLSTM", 109_299_207),
+    "rtransformer": ("R-Transformer", 125_246_727),
+}
+"""Context -> its name, and how many numbers the notes give for the whole model."""
+
+
 def filled(path: Path, makers: dict[str, Callable[[Any], str]], source: Path) -> str:
     """A document with the tables of ``source`` in it, of those files that are there."""
     text = path.read_text(encoding="utf-8")
@@ -292,6 +324,111 @@ def filled(path: Path, makers: dict[str, Callable[[Any], str]], source: Path) ->
         if kept.is_file():
             text = between(text, name, make(json.loads(kept.read_bytes())))
     return text
+
+
+def glance(results: dict[str, dict[str, Any]], training: dict[str, Any], answers: dict[str, Any]) -> str:
+    """Every table and log of the notes, what does it here, the figure here, and what differs."""
+
+    def mean(config: str, path: str) -> str:
+        figures = [at(run, path) for run in results.values() if title_of(run) == f"configs/{config}.yaml"]
+        known = [figure for figure in figures if figure is not None]
+        return f"{sum(known) / len(known):.3f}" if known else "not measured"
+
+    def answered(name: str) -> str:
+        return f"{answers[name]['test']['answer']['f1']:.3f}" if name in answers else "not measured"
+
+    unseen = at(results.get("chnsenticorp-bilstm", {}), "unseen.accuracy.accuracy")
+    rows = [
+        (
+            "Table: BiLSTM on CoNLL-2003",
+            "embedding, BiLSTM, softmax, ten epochs; F1 0.31 for `B-LOC`, 0.14 for `B-MISC`",
+            "`notes/bilstm`",
+            f"`B-LOC` {mean('notes/bilstm', 'valid.notes.f1.B-LOC')}, `B-MISC` "
+            f"{mean('notes/bilstm', 'valid.notes.f1.B-MISC')} counted as there; entities of the whole split "
+            f"{mean('notes/bilstm', 'valid.entity.micro.f1')}",
+            "nothing but seeds; the low figures are the counting ([Tagging](#tagging))",
+        ),
+        (
+            "Table: the same over BERT's word pieces",
+            "labels on pieces, carried back to words",
+            "`notes/wordpiece_bilstm`",
+            f"entities {mean('notes/wordpiece_bilstm', 'valid.entity.micro.f1')}",
+            "the pieces are those of the bundled tokenizer",
+        ),
+        (
+            "Tables per epoch: chinese-bert-wwm-ext and chinese-roberta-wwm-ext as classifiers",
+            "90 epochs at 2e-5, batches of 64; loss on validation rises from the first epoch",
+            "`notes/classification`, `chnsenticorp/bert_wwm`, `chnsenticorp/roberta_wwm`; without a hub "
+            "`chnsenticorp/bilstm`",
+            f"BiLSTM: accuracy {mean('chnsenticorp/bilstm', 'test.accuracy.accuracy')} on ChnSentiCorp's test file"
+            + (f", {unseen:.3f} on its texts that training does not have" if unseen is not None else ""),
+            "their texts are not public; the two encoders need a hub and were not trained here",
+        ),
+        (
+            "Log: 30 epochs in mixed precision, resumed after ten with the batch doubled",
+            "the tool counted the tenth epoch as the twentieth, ten epochs never ran",
+            "`notes/amp`",
+            f"{training['amp']['doubled']['epochs']} epochs, {training['amp']['doubled']['steps']} steps, first "
+            f"{training['amp']['equal_rows']} rows equal",
+            "our sample and the bundled encoder, as the log is about the loop",
+        ),
+        (
+            "Step log: 2000 steps of warm-up, weight decay 0.01, no clipping, accumulation",
+            "rate and loss each so many steps",
+            "`notes/step_log`",
+            f"{training['step_log']['steps']} steps, best valid F1 {training['step_log']['best_f1']:.3f}",
+            "our sample; a small BiLSTM-CRF",
+        ),
+        (
+            "Logs: last epoch 0.806 where 0.847 was reported; 0.62 that became 0.94 when it was continued",
+            "best checkpoint and last one mixed up; a continued model scored on what it had learned",
+            "`notes/finetuning`, `notes/finetuning_plateau`",
+            f"continued: best valid F1 {training['continued']['best_f1']:.3f}, last "
+            f"{training['continued']['last_f1']:.3f}, both named",
+            "our sample and the bundled encoder",
+        ),
+        (
+            "Intent project: 153 utterances, 39 for evaluation",
+            "15 epochs, batches of 8, 3e-5 with a tenth of warm-up, best epoch reloaded, pushed to the hub",
+            "`notes/intent`, `notes/intent_rates`, `ner push`",
+            f"at the notes' rate slots {mean('notes/intent', 'valid.entity.micro.f1')}, intent "
+            f"{mean('notes/intent', 'valid.accuracy.accuracy')}; with larger rates "
+            f"{mean('notes/intent_rates', 'valid.entity.micro.f1')}, "
+            f"{mean('notes/intent_rates', 'valid.accuracy.accuracy')}",
+            "their utterances are not public: as many of our own; English encoder",
+        ),
+        (
+            "Result lines: conversational question answering with no, a BiLSTM or an R-Transformer layer",
+            "sliding windows, F1 and turns by domain, 104,634,630 / 109,299,207 / 125,246,727 numbers",
+            "`convqa/minilm`, by `results/notes_answers.py`",
+            f"F1 {answered('none')} / {answered('bilstm')} / {answered('rtransformer')}",
+            "their conversations are not public: our own; the bundled encoder; sizes are compared for a BERT-base",
+        ),
+        (
+            "Log: UniLM for generated answers",
+            "source 512, target 42, accumulation 4, 2e-5, warm-up 2236, 15 epochs",
+            "`notes/unilm`, `convqa/generator`",
+            f"F1 {mean('convqa/generator', 'test.answer.f1')}, exact {mean('convqa/generator', 'test.answer.exact')}",
+            "our conversations; other rates, as 2e-5 learns little in so few steps",
+        ),
+    ]
+    lines = [
+        "| in the notes | what they did | configuration here | figure here | what differs |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def notes_page(path: Path, results: dict[str, dict[str, Any]]) -> str:
+    """The notes with all their tables."""
+    text = filled(path, {"notes": notes_training}, ROOT / "results" / "training")
+    kept = ROOT / "results" / "answers" / "notes.json"
+    answers = json.loads(kept.read_bytes()) if kept.is_file() else {}
+    if answers:
+        text = between(text, "answers", notes_answers(answers))
+    training = json.loads((ROOT / "results" / "training" / "notes.json").read_bytes())
+    text = between(text, "glance", glance(results, training, answers))
+    return between(text, "table", notes_tables(results))
 
 
 def between(text: str, name: str, content: str) -> str:
@@ -309,7 +446,7 @@ def main() -> int:
     makers = {"regularisation": regularisation, "crashes": crashes, "large": large}
     pages = {
         docs / "results.md": results_page(results),
-        notes: between(filled(notes, {"notes": notes_training}, training), "table", notes_tables(results)),
+        notes: notes_page(notes, results),
         docs / "training.md": filled(docs / "training.md", makers, training),
     }
     if "--check" in sys.argv:

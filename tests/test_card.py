@@ -268,3 +268,32 @@ def test_without_tensorboard_one_sentence_says_how_to_get_it(tmp_path: Path, mon
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(InputError, match=r"pip install 'ner-crf\[tensorboard\]'"):
         Board(tmp_path)
+
+
+def test_a_model_that_answers_questions_is_called_one(run: Path) -> None:
+    labels = {"scheme": "bio", "labels": {"answer": 30}, "tags": {}, "classes": {"span": 30, "yes": 2, "unknown": 1}}
+    (run / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
+    answer = {"exact": 0.5, "f1": 0.625, "turns": 40}
+    scored = {"sentences": 40, "words": 900, "loss": 0.5, "answer": answer}
+    scored["by"] = {"domain": {"sea": {"sentences": 8, "words": 90, "answer": {**answer, "f1": 0.25}}}}
+    metrics = {**METRICS, "test": scored, "valid": scored, "train": scored}
+    (run / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    config = (run / "config.yaml").read_text(encoding="utf-8")
+    config = config.replace("{name: crf, scheme: bioes}", "{name: span, max_answer_length: 9}")
+    (run / "config.yaml").write_text(config.replace("64}", "64, max_query_length: 16}"), encoding="utf-8")
+    text = model_card(run)
+    matter = front_matter(text)
+    assert matter["pipeline_tag"] == "question-answering"
+    assert "named-entity-recognition" not in matter["tags"]
+    assert [(m["type"], m["value"]) for m in matter["model-index"][0]["results"][0]["metrics"]] == [
+        ("exact_match", 0.5),
+        ("f1", 0.625),
+    ]
+    assert "answers questions about a passage, with a stretch of it" in text
+    assert "entit" not in section(text, "Labels") + section(text, "Limits") + section(text, "Scores")
+    assert ["`sea`", "8", "0.5000", "0.2500"] in table(section(text, "Scores").partition("Each domain")[2])
+    limits = section(text, "Limits")
+    assert "has 9 words at most" in limits
+    assert "the last 16 word pieces" in limits
+    assert "never been shown an answer of the kind `no`" in limits
+    assert "tagger.answer(" in section(text, "Use")

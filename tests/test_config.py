@@ -152,7 +152,7 @@ def test_the_same_part_keeps_its_fields(tmp_path: Path) -> None:
         ("data.format.name=xml", "config.data.format: no file named 'xml' in ner/formats; there are: conll, coqa, "),
         ("data.format={name: conll, words: 1}", "config.data.format.words: unknown key; did you mean 'word'?"),
         ("data.format={name: conll, word: x}", "config.data.format.word: input should be a valid integer"),
-        ("metrics=[f1]", "config.metrics: no file named 'f1' in ner/metrics; there are: answer, entity, "),
+        ("metrics=[f1]", "config.metrics: no file named 'f1' in ner/metrics; there are: accuracy, "),
         ("metrics=entity", "config.metrics: input should be a valid tuple, found 'entity'"),
         ("seed=-1", "config.seed: input should be greater than or equal to 0, found -1"),
         ("seed=1.5", "config.seed: input should be a valid integer, "),

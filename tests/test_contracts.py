@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from ner.config import RunConfig, WindowsConfig, component, names, part, validate
 from ner.model import build
-from ner.types import Document, Encoding, Example, Span
+from ner.types import Annotation, Document, Encoding, Example, Span
 from ner.vocab import Vocabs
 from tests.small import settings_of
 
@@ -238,15 +239,22 @@ def test_a_decoder_that_runs_the_encoder_reads_plans_and_learns_as_the_two_toget
 def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
     form, path = component("formats", name), tmp_path / "file"
     config = form.Config()
-    example = Example(["Berlin", "wins"], spans=[Span(0, 1, "LOC")], tags=["B-LOC", "O"], text="Berlin wins")
+    spans, tags = [Span(0, 1, "LOC")], ["B-LOC", "O"]
+    example = Example(["Berlin", "wins"], spans=spans, tags=tags, labels=["claim"], text="Berlin wins")
     example.offsets = [(0, 6), (7, 11)]
     form.write(str(path), [Document([example])], config)
-    assert path.read_text(encoding="utf-8").endswith("\n")
+    written = list(path.iterdir()) if path.is_dir() else [path]
+    assert written
+    assert all(file.read_text(encoding="utf-8").endswith("\n") for file in written)
     assert isinstance(form.extension, str)
+    assert isinstance(form.probabilities, bool)
     if name not in ("text", "squad", "coqa"):  # predictions have another form there: JSON Lines, answers by question
         (found,) = form.read(str(path), config, "space", keep=True)
         assert found.examples[0].words == example.words
-        assert found.examples[0].place == f"{path}:1"
+        assert found.source == str(path)
+        source = Path(found.examples[0].source)
+        assert source in written
+        assert "Berlin" in source.read_text(encoding="utf-8").splitlines()[found.examples[0].line - 1]
 
 
 @pytest.mark.parametrize("name", names("metrics"))
@@ -282,19 +290,33 @@ def test_a_whole_model_answers_alike_alone_in_batches_and_shuffled(
     model = build(validate(RunConfig, raw), [source]).eval()
     groups = [source.examples[start:stop] for start, stop, _ in model.encoder.plan(source, None)]
 
-    def answers(batches: list[list[list[Example]]]) -> dict[int, tuple[list[str], torch.Tensor]]:
+    def answers(batches: list[list[list[Example]]]) -> dict[int, tuple[Annotation, dict[str, torch.Tensor]]]:
         found = {}
         for batch in batches:
             tensors = model.batch(batch)
             _, scores = model(tensors)
-            annotations = model.decoder.decode(scores, tensors.inputs["mask"])
+            mask = tensors.inputs["mask"]
+            assert scores
+            assert all(len(tensor) == len(mask) for tensor in scores.values())
+            annotations = model.decoder.decode(scores, mask)
             for row, (example, annotation) in enumerate(zip(tensors.examples, annotations, strict=True)):
-                found[id(example)] = annotation.tags, scores["emissions"][row, : len(example.words)]
+                beyond = mask.shape[1] - len(example.words)  # of the places for words, those of padding come last
+                own = {
+                    name: tensor[row, : tensor.shape[1] - (beyond if name in per_word else 0)]
+                    for name, tensor in scores.items()
+                }
+                found[id(example)] = annotation, own
         return found
 
     with torch.inference_mode():
+        wide, narrow = (model(model.batch(batch, targets=False))[1] for batch in (groups, [[Example([])]]))
+        growth = {name: wide[name].shape[1] - narrow[name].shape[1] for name in wide}
+        assert set(growth.values()) <= {0, 70}
+        per_word = {name for name, words in growth.items() if words}
         together = answers([groups])
         for others in ([[group] for group in groups], [groups[::-1]], [groups[::2], groups[1::2]]):
-            for key, (tags, scores) in answers(others).items():
-                torch.testing.assert_close(scores, together[key][1], rtol=1e-5, atol=1e-5)
-                assert tags == together[key][0]
+            for key, (annotation, scores) in answers(others).items():
+                assert scores.keys() == together[key][1].keys()
+                for name, tensor in scores.items():
+                    torch.testing.assert_close(tensor, together[key][1][name], rtol=1e-5, atol=1e-5)
+                assert annotation == together[key][0]

@@ -37,7 +37,7 @@ LADDER = [
     ["ner.loader"],
     ["ner.corpus"],
     ["ner.learner"],
-    ["ner.steering", "ner.training"],
+    ["ner.steering", "ner.training", "ner.scoring"],
     ["ner.batch_size"],
     ["ner.session"],
     ["ner.commands.train"],

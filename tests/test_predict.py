@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import ner
 from ner import predict
 from ner.config import BatchConfig, RunConfig, component, validate
 from ner.model import Model, build
-from ner.predict import Scorer, Tagger, annotate
+from ner.predict import Scorer, Tagger, _Answers, annotate
 from ner.types import Annotation, Document, Encoding, Example, NonFiniteLoss, Span
 from tests.conftest import SAMPLE
 
@@ -239,3 +240,19 @@ def test_a_question_is_answered_from_its_passage(tiny_run: Path) -> None:
     assert (example.answers, example.labels, example.scores) == (["Colby"], ["span"], {"Colby": 0.25})
     assert [example.surface(span) for span in example.spans] == ["Colby"]
     assert tagger.answer("Who?", "Ada").words == ["Who?", "Ada"]
+
+
+def test_what_processes_tell_each_other_arrives_as_it_was() -> None:
+    annotation = Annotation(
+        tags=["O", "B-A"],
+        spans=[Span(1, 2, "A", 0.25)],
+        labels=["yes"],
+        answers=["yes", Span(0, 2, "answer", 0.125)],
+        scores={"yes": 0.1},
+    )
+    told = json.loads(json.dumps(_Answers([annotation, Annotation()], {"tags": 0.1}, {"tags": 2}).to_json()))
+    found = _Answers.from_json(told)
+    assert found.annotations == [annotation, Annotation()]
+    assert [s.score for s in found.annotations[0].spans] == [0.25]
+    assert [a.score for a in found.annotations[0].answers if isinstance(a, Span)] == [0.125]
+    assert (found.losses, found.counts) == ({"tags": 0.1}, {"tags": 2})

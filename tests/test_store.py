@@ -415,6 +415,26 @@ def test_a_store_that_others_made_needs_no_right_to_write(reader: Reader, monkey
     assert reader.times == 1
 
 
+def test_a_directory_is_read_again_when_a_file_in_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SETTLED", -1)
+    source = tmp_path / "parallel"
+    source.mkdir()
+    for name in ("seq.in", "label"):
+        (source / name).write_text("here")
+
+    def read() -> Iterator[Document]:
+        yield Document([Example([(source / "label").read_text()])])
+
+    def found() -> list[str]:
+        return cached(source, {}, read, tmp_path / "cache")[0].examples[0].words
+
+    before = source.stat().st_mtime_ns
+    assert (found(), found()) == (["here"], ["here"])
+    (source / "label").write_text("other")
+    assert source.stat().st_mtime_ns == before  # the directory says nothing of it
+    assert found() == ["other"]
+
+
 def test_a_missing_source_is_an_input_error(reader: Reader) -> None:
     reader.source.unlink()
     with pytest.raises(InputError, match=r"train\.txt: cannot be read: No such file or directory"):

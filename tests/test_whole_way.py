@@ -150,7 +150,7 @@ def test_entities_have_probabilities_when_asked_for(
     assert predict.main([*options, "--format", "text"]) == 0
     assert json.loads(target.read_bytes())["entities"] == scored
     assert predict.main([*options, "--format", "conll", "--scores"]) == 2
-    assert "columns have no place for probabilities" in capsys.readouterr().err
+    assert "conll files have no place for probabilities" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])

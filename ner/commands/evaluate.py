@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ner import cli
 from ner.types import InputError
@@ -17,7 +17,7 @@ from ner.types import InputError
 if TYPE_CHECKING:
     from ner.distributed import World
     from ner.predict import Tagger
-    from ner.types import Document, Example
+    from ner.types import Document
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--predictions", metavar="FILE", help="default <run>/predictions/<split>.<extension>")
     parser.add_argument("--json", metavar="FILE", help="write the scores there; - for standard output")
     parser.add_argument("--by", action="append", metavar="FIELD", help="scores for each value of a field too")
+    parser.add_argument(
+        "--unseen", action="store_true", help="also score alone what is not among the sentences trained on"
+    )
     parser.add_argument("--fast", action="store_true", help="leave out the second opinion of seqeval")
     parser.add_argument(
         "--precision",
@@ -66,7 +69,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
 
     from ner import files, overlap, runtime
     from ner.config import component
-    from ner.predict import Scorer
+    from ner.scoring import Scoring
 
     config = tagger.config
     split = arguments.split or "test"
@@ -79,94 +82,40 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
         name = Path(path).name.removesuffix(".txt").removesuffix(f".{form.extension}")
     changed = "" if arguments.precision == "run" else f".{arguments.precision}"
     target = arguments.predictions or str(directory / "predictions" / f"{name}{changed}.{form.extension}")
+    if Path(path).exists() and Path(target).exists() and Path(target).samefile(path):
+        raise InputError(f"--predictions {target}: is what is scored; name another")
+    trained_on = overlap.read(directory)
+    if arguments.unseen and trained_on is None:
+        raise InputError(f"--unseen: {directory} does not say on which sentences it was trained")
+    if split == "train" and not arguments.data and not arguments.unseen:
+        trained_on = None  # of course it was trained on them
     logger.info("run directory: {}", directory)
     started = time.monotonic()
-    fields = tuple(arguments.by or config.by)
-    scorer = Scorer(config.metrics, fields)
-    trained_on = overlap.read(directory)
-    known = sentences = 0
-    opinion = None if arguments.fast or "entity" not in config.metrics else SecondOpinion()
+    by, opinion = tuple(arguments.by or config.by), not arguments.fast and "entity" in config.metrics
+    scoring = Scoring(config.metrics, tagger.model.vocabs, by, trained_on, arguments.unseen, opinion)
 
     def predicted() -> Iterator[Document]:
-        nonlocal known, sentences
         documents = form.read(path, config.data.format, config.data.words, keep=True)
         with runtime.progress(unit="word") as bar:
-            for chunk in tagger.annotate(documents, loss=True, world=world):
-                scorer.add_chunk(chunk)
-                if trained_on is not None:
-                    counted = overlap.count(chunk.gold, trained_on)
-                    known, sentences = known + counted[0], sentences + counted[1]
-                for gold, found in zip(chunk.gold, chunk.predicted, strict=True):
-                    if opinion is not None:
-                        opinion.add(gold.examples, found.examples)
-                    bar.update(sum(len(example.words) for example in found.examples))
-                    yield found
+            for document in scoring.through(tagger.annotate(documents, loss=True, world=world)):
+                bar.update(sum(len(example.words) for example in document.examples))
+                yield document
 
     if world.first:
         form.write(target, predicted(), config.data.format)
     else:
         deque(predicted(), maxlen=0)
-    if known and (arguments.data or split != "train"):
-        logger.warning("{}: {} of {} sentences are among those that the model was trained on", name, known, sentences)
-    result = scorer.result()
-    for field in fields:
-        if not result.by[field]:
-            raise InputError(f"--by {field}: no example of {path} has a field of that name")
-    for line in result.lines(name):
+    scoring.check(path)
+    for line in scoring.warnings(name):
+        logger.warning(line)
+    for line in scoring.lines(name):
         logger.info(line)
-    if opinion is not None:
-        logger.info(opinion.compare(result.scores["entity"]))
     if target != "-":
         logger.info("predictions: {}", target)
     if arguments.json and world.first:
-        report = {**result.to_json(name), "seconds": time.monotonic() - started}
+        report = {**scoring.to_json(name), "seconds": time.monotonic() - started}
         with files.open_text(arguments.json) as file:
             file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-
-
-class SecondOpinion:
-    """The same tags scored by seqeval; two programs must agree before a score is believed."""
-
-    def __init__(self) -> None:
-        self.gold: list[list[str]] = []
-        self.predicted: list[list[str]] = []
-        self.without = 0
-
-    def add(self, gold: Sequence[Example], predicted: Sequence[Example]) -> None:
-        """Keep the tags; spans that tags cannot hold are counted instead."""
-        from ner import tags
-
-        for left, right in zip(gold, predicted, strict=True):
-            if left.tags is None or right.tags is None or not all(map(tags.is_valid, left.tags)):
-                self.without += 1
-                continue
-            self.without += left.spans != tags.decode(left.tags)
-            self.gold.append(left.tags)
-            self.predicted.append(right.tags)
-
-    def compare(self, ours: dict[str, Any]) -> str:
-        """A line that says what was compared.
-
-        Raises:
-            InputError: If the two programs disagree.
-        """
-        if self.without:
-            return f"seqeval: not asked, {self.without} sentences have entities that overlap, or plain or no tags"
-        import warnings
-
-        from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
-
-        if not any(tag != "O" for side in (self.gold, self.predicted) for tags in side for tag in tags):
-            return "seqeval: not asked, there is no entity on either side"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            theirs = precision_recall_fscore_support(self.gold, self.predicted, average="micro", zero_division=0)
-        micro = ours["micro"]
-        pairs = zip(("precision", "recall", "f1"), theirs, strict=False)
-        wrong = [f"{key}: {micro[key]} and {value}" for key, value in pairs if abs(micro[key] - value) > 1e-9]
-        if wrong:
-            raise InputError(f"our entity scores and seqeval's disagree ({'; '.join(wrong)}); please report this file")
-        return "seqeval: the same entity precision, recall and f1"
 
 
 if __name__ == "__main__":

@@ -18,12 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """``ner predict``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
-    parser.add_argument(
-        "--format", metavar="NAME", help="of the input: text, conll, jsonl ...; default that of training"
-    )
+    formats = sorted(path.stem for path in Path(__file__).parents[1].glob("formats/[a-z]*.py"))
+    parser.add_argument("--format", choices=formats, help="of the input; default that of training")
     parser.add_argument("--input", metavar="FILE", default="-", help="default standard input")
     parser.add_argument("--output", metavar="FILE", default="-", help="default standard output")
-    parser.add_argument("--scores", action="store_true", help="give every entity its probability")
+    parser.add_argument("--scores", action="store_true", help="give every entity and label its probability")
     parser.add_argument(
         "--precision",
         choices=["run", "float32", "bf16", "int8"],
@@ -46,17 +45,20 @@ def _predict(arguments: argparse.Namespace) -> None:
     data = tagger.config.data
     name = arguments.format or data.format.name
     form = component("formats", name)
-    if arguments.scores and name == "conll":
-        raise InputError("--scores: columns have no place for probabilities; choose --format text or jsonl")
+    if arguments.scores and not form.probabilities:
+        raise InputError(f"--scores: {name} files have no place for probabilities; choose --format text or jsonl")
     if arguments.input != "-" and Path(arguments.output).exists() and Path(arguments.output).samefile(arguments.input):
         raise InputError(f"--output {arguments.output}: is the file that is read; name another")
     config = data.format if name == data.format.name else form.Config()
-    if name == "conll":  # every column stays as it is; tags in the input are no business of ours
-        config = config.model_copy(update={"tag": None, "scheme": tagger.model.vocabs.scheme})
+    # what is there besides the words stays as it is; tags and labels in the input are no business of ours
+    besides = {"conll": ("tag",), "parallel": ("tags", "labels")}.get(name)
+    source = config
+    if besides:
+        source = config.model_copy(update={**dict.fromkeys(besides), "scheme": tagger.model.vocabs.scheme})
 
     def predicted() -> Iterator[Document]:
         with runtime.progress(unit="word") as bar:
-            documents = form.read(arguments.input, config, data.words, keep=True)
+            documents = form.read(arguments.input, source, data.words, keep=True)
             for chunk in tagger.annotate(documents, probabilities=arguments.scores):
                 for document in chunk.predicted:
                     bar.update(sum(len(example.words) for example in document.examples))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner import cli
-from ner.questions import ANSWER
+from ner.questions import ANSWER, EVIDENCE
 from ner.types import InputError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
         config = config.model_copy(update={"training": saved.training, "batch": saved.batch})
     one = session.Session(config, directory, device, world, logger.info, logger.warning)
     init = Path(arguments.init) if arguments.init else None
-    prepare(one, session.beginning(directory, world) if resumed else init)
+    unusual = prepare(one, session.beginning(directory, world) if resumed else init)
     if resumed:
         one.resume()
         one.change(changes)
@@ -120,6 +120,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     if one.stopped:
         return code
     scores = one.finish()
+    scores |= {split: {**scores[split], **found} for split, found in unusual.items() if split in scores}
     seconds = time.monotonic() - started
     about = {"seconds": seconds, "command": _command(arguments), "seed": config.seed, "data": one.about["data"]}
     machine = {key: one.about[key] for key in ("versions", "device", "threads", "processes")}
@@ -130,12 +131,12 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     run = shlex.quote(str(directory))
     logger.info("next:")
     logger.info("  python evaluate.py --run {} --split test", run)
-    logger.info("  echo '{}' | ner predict --run {} --format text", _some_text(one.documents), run)
+    logger.info("  echo '{}' | ner predict --run {} --format {}", *_some_input(one.documents, run))
     return 0
 
 
-def prepare(one: Session, init: Path | None = None) -> None:
-    """Read the data, build the model, and say what there is."""
+def prepare(one: Session, init: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Read the data, build the model, and say what there is; gives what is unusual about the splits."""
     from loguru import logger
 
     from ner import runtime
@@ -144,9 +145,10 @@ def prepare(one: Session, init: Path | None = None) -> None:
     with cli.loading(), one.world.busy():
         one.read()
         model = one.build(init)
-    _describe(one, model)
+    unusual = _describe(one, model)
     if one.kernel:
         logger.info("kernel of the decoder: {}", one.kernel)
+    return unusual
 
 
 class Display:
@@ -259,19 +261,21 @@ def _new_directory(config: str) -> Path:
     return directory
 
 
-def _describe(one: Session, model: Model) -> None:
-    """What there is to learn, what is unusual about it, and the size of the model."""
+def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
+    """What there is to learn, what is unusual about it, and the size of the model; gives what is unusual by split."""
     from loguru import logger
 
-    known = model.vocabs.tags if model.vocabs.plain else model.vocabs.labels
+    from ner import corpus
+
+    unusual: dict[str, dict[str, Any]] = {}
     for split, found in one.documents.items():
         if not found:
             continue
         counts = one.corpus.statistics(split, model)
-        labels, tags = counts["labels"], counts["tags"] if model.vocabs.plain else counts["labels"]
+        labels = counts["labels"]
         entities = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
         spans = f"{sum(labels.values())} entities ({entities})"
-        if labels.keys() == {ANSWER}:
+        if labels and labels.keys() <= {ANSWER, EVIDENCE}:
             spans = f"{labels[ANSWER]} questions whose answer stands in the passage"
         logger.info(
             "{}: {} documents, {} sentences, {} words{}",
@@ -287,21 +291,20 @@ def _describe(one: Session, model: Model) -> None:
             listed = ", ".join(f"{label} {count}" for label, count in most[:12])
             more = f", {len(most) - 12} more" if len(most) > 12 else ""
             logger.info("{}: labels of sentences: {}{}", split, listed, more)
-        unseen = {label: count for label, count in sorted(tags.items()) if label not in known}
-        unseen |= {label: count for label, count in sorted(classes.items()) if label not in model.vocabs.classes}
-        if unseen:
-            listed = ", ".join(f"{label} {count}" for label, count in unseen.items())
-            logger.warning("{}: labels that training never had, each counts as a miss: {}", split, listed)
+        unusual[split] = corpus.unusual(counts, model.vocabs)
+        if "unseen_labels" in unusual[split]:
+            logger.warning("{}: {}", split, corpus.unseen_line(unusual[split]["unseen_labels"]))
         if counts["overlapping"]:
             logger.warning("{}: {} entities overlap a longer one and cannot be tagged", split, counts["overlapping"])
-        for reason, count in sorted(counts["remarks"].items()):
-            logger.info("{}: {} {}", split, count, reason)
+        for remark, count in unusual[split].get("remarks", {}).items():
+            logger.info("{}: {} {}", split, count, remark)
         for reason, count in sorted(counts["coverage"].items()):
             logger.info("{}: {} {}", split, count, reason)
     for module in model.modules():
         for name, value in getattr(module, "report", {}).items():
             logger.info("{}: {}", name, f"{value:.1%}" if isinstance(value, float) else value)
     logger.info("{:,} parameters are trained", model.num_parameters)
+    return unusual
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -310,14 +313,16 @@ def _command(arguments: argparse.Namespace) -> str:
     return shlex.join(["python", "train.py", "--config", arguments.config, *how, *arguments.overrides])
 
 
-def _some_text(documents: Mapping[str, Sequence[Document]]) -> str:
-    """The first sentence with an entity of the data, for the command to try next."""
+def _some_input(documents: Mapping[str, Sequence[Document]], run: str) -> tuple[str, str, str]:
+    """What the command to try next reads, the run, and the format: the first sentence with an entity or a label."""
     for found in (documents["test"], documents["valid"], documents["train"]):
         for document in found:
             for example in document.examples:
-                if example.spans and all("'" not in word for word in example.words):
-                    return (example.text or " ".join(example.words))[:80]
-    return "..."
+                if example.query_length and example.text:
+                    return '{"question": "...", "text": "..."}', run, "jsonl"
+                if (example.spans or example.labels) and all("'" not in word for word in example.words):
+                    return (example.text or " ".join(example.words)).strip()[:80], run, "text"
+    return "...", run, "text"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Where an answer begins is one distribution over the words of the passage and the three other kinds, where it ends is
 another (Devlin et al., 2019, with the kinds of Ju et al., 2019). The kinds are read from an attention over all words,
-those of the question among them. Four heads of two layers each.
+those of the question among them; where the data name the evidence of an answer, the attention learns to look there, yes
+and no being hard to learn otherwise. Four heads of two layers each.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 
 from ner.contracts import Part
 from ner.kernels import crf_plain
-from ner.questions import ANSWER, KINDS, SPAN, UNKNOWN
+from ner.questions import ANSWER, EVIDENCE, KINDS, SPAN, UNKNOWN
 from ner.types import Annotation, Axes, Encoding, Example, Loss, Scores, Span
 from ner.vocab import Vocabs
 
@@ -42,6 +43,8 @@ class Config(Part):
     """Answers that are given where probabilities are asked for."""
     unknown_threshold: float = 0.0
     """The answer is unknown if its log-probability is by more than this above that of the best other answer."""
+    evidence: float = Field(1.0, ge=0)
+    """Weight of the loss of an attention that does not look at the evidence."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Of the vectors that come in."""
 
@@ -52,7 +55,11 @@ def build(config: Config, width: int, vocabs: Vocabs) -> SpanDecoder:
 
 
 class SpanDecoder(nn.Module):
-    """See the file. ``Scores``: ``starts`` and ``ends (S, 3 + W)``: yes, no, unknown, then the words."""
+    """See the file.
+
+    ``Scores``: ``starts`` and ``ends (S, 3 + W)``: yes, no, unknown, then the words; ``attention (S, W)``, logarithms
+    of the weights.
+    """
 
     def __init__(self, config: Config, width: int) -> None:
         super().__init__()
@@ -68,11 +75,21 @@ class SpanDecoder(nn.Module):
         return {}
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """``starts`` and ``ends (S,)`` as positions in the scores; summed over the examples with a known answer."""
+        """``starts`` and ``ends (S,)`` as positions in the scores, ``evidence (S, W)``.
+
+        The loss of the answers is summed over the examples whose answer is known, that of the attention over those
+        with evidence.
+        """
         pairs = [_target(example) for example in examples]
         known = sum(start != IGNORED for start, _ in pairs)
         table = torch.tensor(pairs, dtype=torch.long).view(len(pairs), 2)
-        return {"starts": table[:, 0].contiguous(), "ends": table[:, 1].contiguous()}, {"answers": known}
+        evidence = torch.zeros(len(examples), max((len(e.words) for e in examples), default=0), dtype=torch.bool)
+        for row, example in enumerate(examples):
+            for span in example.spans:
+                if span.label == EVIDENCE:
+                    evidence[row, span.start : span.end] = True
+        targets = {"starts": table[:, 0].contiguous(), "ends": table[:, 1].contiguous(), "evidence": evidence}
+        return targets, {"answers": known, "evidence": int(evidence.any(1).sum()) if evidence.numel() else 0}
 
     def forward(self, encoding: Encoding) -> Scores:
         """See the class; the words of the question, and padding, cannot begin or end an answer."""
@@ -81,20 +98,23 @@ class SpanDecoder(nn.Module):
         passage = (mask & ~query).unsqueeze(1)  # (S, 1, W)
         boundaries = self.boundaries(words).transpose(1, 2).float()  # (S, 2, W)
         lowest = torch.finfo(boundaries.dtype).min
-        weights = self.attention(words).squeeze(-1).float()  # (S, W)
-        weights = torch.where(mask, weights.masked_fill(~mask, lowest).softmax(-1), 0.0).to(words.dtype)
+        attention = self.attention(words).squeeze(-1).float().masked_fill(~mask, lowest).log_softmax(-1)  # (S, W)
+        weights = torch.where(mask, attention.exp(), 0.0).to(words.dtype)
         summary = (weights.unsqueeze(1) @ words).squeeze(1)  # (S, H), zeros where there are no words
         others = torch.cat([self.truth(summary), self.unknown(summary)], dim=1).float()  # (S, 3)
         scores = torch.cat([others.unsqueeze(1).expand(-1, 2, -1), boundaries.masked_fill(~passage, lowest)], dim=2)
-        return {"starts": scores[:, 0], "ends": scores[:, 1]}
+        return {"starts": scores[:, 0], "ends": scores[:, 1], "attention": attention}
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
-        """Mean of the cross-entropies of beginning and end, summed over the examples."""
+        """Mean of the cross-entropies of beginning and end; -log of the weight that lies on the evidence."""
         parts = [
             F.cross_entropy(scores[name].float(), targets[name], ignore_index=IGNORED, reduction="sum")
             for name in ("starts", "ends")
         ]
-        return {"answers": (parts[0] + parts[1]) / 2}
+        evidence = targets["evidence"]
+        rows = evidence.any(1)
+        on_evidence = scores["attention"].float()[rows].masked_fill(~evidence[rows], -torch.inf).logsumexp(1)
+        return {"answers": (parts[0] + parts[1]) / 2, "evidence": -self.config.evidence * on_evidence.sum()}
 
     def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
         """The best answer over the whole passage, or the ``n_best_size`` best with their probabilities.
@@ -157,8 +177,9 @@ class SpanDecoder(nn.Module):
 
 def _target(example: Example) -> tuple[int, int]:
     """Where the answer begins and ends in the scores."""
-    if example.spans and (not example.labels or example.labels[0] == SPAN):
-        return len(OTHERS) + example.spans[0].start, len(OTHERS) + example.spans[0].end - 1
+    spans = [span for span in example.spans if span.label == ANSWER]
+    if spans and (not example.labels or example.labels[0] == SPAN):
+        return len(OTHERS) + spans[0].start, len(OTHERS) + spans[0].end - 1
     if example.labels and example.labels[0] in OTHERS:
         position = OTHERS.index(example.labels[0])
         return position, position

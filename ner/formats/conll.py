@@ -23,6 +23,7 @@ MOST_KEPT = 200_000
 """Different lines whose columns are remembered."""
 
 extension = "conll"
+probabilities = False
 
 
 class Config(Part):
@@ -172,7 +173,7 @@ class _Columns:
         self.count: int | None = None
         needed = [column + 1 if column >= 0 else -column for column in (config.word, config.tag) if column is not None]
         self.needed = max(2 if config.tag is not None else 1, *needed)
-        self.prefixes = tags.SCHEMES[scheme].prefixes | {"B"} if scheme in tags.SCHEMES else tags.PREFIXES
+        self.prefixes = tags.prefixes(scheme)
         self.fine = {tags.OUTSIDE}  # tags that were checked
 
     def check(self, line: int, raw: str, cells: list[str]) -> None:
@@ -232,7 +233,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                 file.writelines(_kept_lines(document, config))
                 continue
             for example in document.examples:
-                for word, tag in zip(example.words, _written_tags(example, document.scheme), strict=True):
+                for word, tag in zip(example.words, tags.written(example, document.scheme), strict=True):
                     file.write(f"{word} {tag}\n")
                 file.write("\n")
 
@@ -242,16 +243,9 @@ def _kept_lines(document: Document, config: Config) -> list[str]:
     lines = list(document.lines)
     for example in document.examples:
         assert example.rows is not None, "the format keeps rows with lines"
-        for row, tag in zip(example.rows, _written_tags(example, document.scheme), strict=True):
+        for row, tag in zip(example.rows, tags.written(example, document.scheme), strict=True):
             body = lines[row].rstrip("\r\n")
             end = lines[row][len(body) :]
             separator = "\t" if config.separator == "tab" or "\t" in body else " "
             lines[row] = f"{body}{separator}{tag}{end}"
     return lines
-
-
-def _written_tags(example: Example, scheme: str) -> list[str]:
-    """Tags in the scheme of the file; as decoded where that is BIO or plain."""
-    if example.tags is not None and scheme in ("bio", tags.PLAIN):
-        return example.tags
-    return tags.encode(example.spans, len(example.words), scheme)

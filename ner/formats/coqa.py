@@ -5,7 +5,7 @@ each. These earlier answers are those of the file, in evaluation too: a model ne
 
 People answered freely and marked the evidence. Answers that are no more than ``yes``, ``no`` or ``unknown`` are kinds
 of their own. Of the others a stretch of the evidence is learned: where the answer stands there word by word, that, else
-the words that share most with it.
+the words that share most with it. The evidence itself is a second span of the example.
 
 Predictions are written as the evaluation script of CoQA reads them: a list of ``{"id", "turn_id", "answer"}``.
 """
@@ -16,6 +16,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -24,13 +25,14 @@ from pydantic import Field
 from ner import files
 from ner.answers import best, locate, normalized
 from ner.contracts import Part
-from ner.questions import ANSWER, MISSING, NO, SPAN, UNKNOWN, YES, ask, mark
+from ner.questions import ANSWER, EVIDENCE, MISSING, NO, SPAN, UNKNOWN, YES, ask, mark
 from ner.text import WordRule, split_words
 from ner.types import Document, Example, InputError, Span
 
 NEAREST = "answers that are not in the story word by word, the nearest words are learned instead"
 
 extension = "json"
+probabilities = False
 
 
 class Config(Part):
@@ -132,6 +134,7 @@ def _answer(example: Example, gold: list[_Gold], story: str, rule: WordRule) -> 
     """Give an example its answers and the kind and the words of the first."""
     example.answers = list(dict.fromkeys(said for said, _, _ in gold))
     said, evidence, start = gold[0]
+    place = _evidence(example, evidence.strip(), start, story)
     words = normalized(said)
     if words in ([YES], [NO], [UNKNOWN]):
         example.labels = words
@@ -145,6 +148,15 @@ def _answer(example: Example, gold: list[_Gold], story: str, rule: WordRule) -> 
         example.spans, example.labels = [span], [SPAN]
         if normalized(example.surface(span)) != words:
             example.remarks.append(NEAREST)
+    if place is not None:
+        example.spans.append(place)
+
+
+def _evidence(example: Example, evidence: str, start: int, story: str) -> Span | None:
+    """The words that the answer follows from; None where the file names none, or some that do not occur."""
+    begin = locate(story, evidence, start) if evidence and normalized(evidence) != [UNKNOWN] else None
+    span = None if begin is None else mark(example, begin, begin + len(evidence))
+    return None if span is None else replace(span, label=EVIDENCE)
 
 
 def _stretch(example: Example, said: str, evidence: str, start: int, story: str, rule: WordRule) -> Span | None:

@@ -21,6 +21,7 @@ from ner.text import WordRule, split_words
 from ner.types import Document, Example, InputError, Span
 
 extension = "jsonl"
+probabilities = True
 
 
 class Config(Part):

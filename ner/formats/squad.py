@@ -24,6 +24,7 @@ ABSENT = "answers that do not occur in their passage"
 REPAIRED = "answers whose offset was repaired"
 
 extension = "json"
+probabilities = False
 
 
 class Config(Part):

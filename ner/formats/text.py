@@ -12,6 +12,7 @@ from ner.text import WordRule, split_words
 from ner.types import Document, Example
 
 extension = "jsonl"
+probabilities = True
 
 
 class Config(Part):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ner.decoders.span import IGNORED, Config, SpanDecoder
 from ner.kernels.chain import BadExample
-from ner.questions import ANSWER
+from ner.questions import ANSWER, EVIDENCE
 from ner.types import Encoding, Example, Span
 
 WIDTH = 6
@@ -97,7 +97,7 @@ def test_padding_changes_nothing() -> None:
 def test_what_is_learned(example: Example, expected: tuple[int, int]) -> None:
     targets, counts = decoder().targets([example])
     assert (targets["starts"].item(), targets["ends"].item()) == expected
-    assert counts == {"answers": int(expected[0] != IGNORED)}
+    assert counts == {"answers": int(expected[0] != IGNORED), "evidence": 0}
 
 
 def test_the_loss_is_the_mean_of_both_cross_entropies_and_leaves_out_what_is_not_known() -> None:
@@ -109,6 +109,27 @@ def test_the_loss_is_the_mean_of_both_cross_entropies_and_leaves_out_what_is_not
     found = part.loss(scores, targets, given_.mask)["answers"]
     starts, ends = (scores[name][0].log_softmax(0) for name in ("starts", "ends"))
     assert found.item() == pytest.approx(-(starts[6] + ends[7]).item() / 2)
+
+
+def test_the_attention_learns_to_look_at_the_evidence() -> None:
+    part = decoder()
+    given_ = encoding([6, 6, 4], [2, 2, 1])
+    found = Span(3, 5, EVIDENCE)
+    examples = [
+        Example(["w"] * 6, spans=[Span(4, 5, ANSWER), found], labels=["span"], query_length=2),
+        Example(["w"] * 6, spans=[found], labels=["yes"], query_length=2),
+        Example(["w"] * 4, labels=["unknown"], query_length=1),
+    ]
+    targets, counts = part.targets(examples)
+    assert counts == {"answers": 3, "evidence": 2}
+    assert (targets["starts"].tolist(), targets["ends"].tolist()) == ([7, 0, 2], [7, 0, 2])
+    scores = part(given_)
+    weights = scores["attention"].exp()
+    assert weights.masked_fill(~given_.mask, 0).sum(1).tolist() == pytest.approx([1, 1, 1])
+    expected = -sum(weights[row, 3:5].sum().log().item() for row in (0, 1))
+    assert part.loss(scores, targets, given_.mask)["evidence"].item() == pytest.approx(expected, rel=1e-5)
+    half = decoder(evidence=0.5).loss(scores, targets, given_.mask)["evidence"].item()
+    assert half == pytest.approx(expected / 2, rel=1e-5)
 
 
 def test_a_threshold_decides_when_the_answer_is_unknown() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ner.answers import f1, normalized
 from ner.formats import coqa
 from ner.formats.coqa import NEAREST, Config
-from ner.questions import ANSWER, MISSING, ask
+from ner.questions import ANSWER, EVIDENCE, MISSING, ask
 from ner.text import WordRule
 from ner.types import Document, Example, InputError, Span
 
@@ -132,15 +132,17 @@ def test_kinds_and_words_of_answers(
     (example,) = answered(tmp_path, answer)
     assert example.answers == [answer["input_text"]]
     assert example.labels == ([kind] if kind else [])
-    assert [example.surface(span) for span in example.spans] == ([surface] if surface else [])
-    assert all(span.label == ANSWER for span in example.spans)
+    found = [span for span in example.spans if span.label == ANSWER]
+    assert [example.surface(span) for span in found] == ([surface] if surface else [])
+    assert {span.label for span in example.spans[len(found) :]} <= {EVIDENCE}  # behind the answer
     assert example.remarks == remarks
 
 
 def test_the_answer_is_looked_for_in_its_evidence_alone(tmp_path: Path) -> None:
     evidence = "Ada had 3 cats"
     (example,) = answered(tmp_path, turn("Ada", evidence))
-    (span,) = example.spans
+    span, place = example.spans
+    assert (place.label, example.surface(place)) == (EVIDENCE, evidence)
     assert example.offsets is not None
     assert example.offsets[span.start][0] == STORY.index(evidence)
     second = {"input_text": "Ada", "span_text": "Ada", "span_start": STORY.index("Ada was")}
@@ -152,8 +154,26 @@ def test_the_answer_is_looked_for_in_its_evidence_alone(tmp_path: Path) -> None:
 def test_chinese_answers_need_no_spaces_around_them(tmp_path: Path) -> None:
     text = "\U0002b6ad北京是中国的首都。"
     (example,) = answered(tmp_path, turn("首都", "北京是中国的首都", text), text=text, rule="chinese")
-    assert [example.surface(span) for span in example.spans] == ["首都"]
+    assert [example.surface(span) for span in example.spans] == ["首都", "北京是中国的首都"]
     assert example.remarks == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "evidence"),
+    [
+        ({"input_text": "yes", "span_text": " Ada had 3 cats ", "span_start": 0}, ["Ada had 3 cats"]),
+        ({"input_text": "no", "span_text": "3 ca"}, ["3 cats"]),  # whole words
+        ({"input_text": "no", "span_text": "is not there"}, []),
+        ({"input_text": "no"}, []),
+        ({"input_text": "unknown", "span_text": "unknown", "span_start": -1}, []),
+    ],
+)
+def test_the_evidence_of_an_answer_is_a_span_of_its_own(
+    tmp_path: Path, answer: dict[str, Any], evidence: list[str]
+) -> None:
+    (example,) = answered(tmp_path, answer)
+    assert [example.surface(span) for span in example.spans] == evidence
+    assert all(span.label == EVIDENCE for span in example.spans)
 
 
 @given(

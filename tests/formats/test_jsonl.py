@@ -217,8 +217,10 @@ def test_predictions_stand_beside_what_was_read(tmp_path: Path) -> None:
 
 
 def test_new_examples_are_written_with_what_they_have(tmp_path: Path) -> None:
-    documents = [Document([Example(["a"]), Example(["a"], text=" a", offsets=[(1, 2)])])]
-    assert written(tmp_path, documents) == [{"words": ["a"], "predicted": []}, {"text": " a", "predicted": []}]
+    tagged = Example(["a"], tags=["O"]), Example(["a"], tags=["O"], text=" a", offsets=[(1, 2)])
+    found = written(tmp_path, [Document([*tagged, Example(["a"])])])
+    assert found[:2] == [{"words": ["a"], "predicted": []}, {"text": " a", "predicted": []}]
+    assert found[2] == {"words": ["a"], "predicted_labels": []}  # the answer of a classifier to which no class applies
 
 
 @pytest.mark.parametrize(("labels", "found"), [("good", ["good"]), (["a", "b"], ["a", "b"]), ([], []), ("", [""])])

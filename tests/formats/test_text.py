@@ -59,7 +59,7 @@ def test_other_encodings_are_read_and_wrong_ones_named(tmp_path: Path) -> None:
 def test_answers_are_json_with_characters(tmp_path: Path) -> None:
     example = Example(["Ada", "King"], text=" Ada  King", offsets=[(1, 4), (6, 10)], spans=[Span(0, 2, "PER", 0.5)])
     path = tmp_path / "out.jsonl"
-    text.write(str(path), [Document([example]), Document([Example([], text="", offsets=[])])], Config())
+    text.write(str(path), [Document([example]), Document([Example([], tags=[], text="", offsets=[])])], Config())
     first, second = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     entity = {"start": 1, "end": 10, "label": "PER", "text": "Ada  King", "score": 0.5}
     assert first == {"text": " Ada  King", "entities": [entity]}
