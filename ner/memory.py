@@ -60,8 +60,7 @@ def read(model: Any, pieces: Tensor, mask: Tensor) -> Memory:
         memory.append((keys, values))
         if number + 1 < len(layers):
             query = _heads(attention.query(hidden), attention)
-            rate = attention.dropout.p if attention.training else 0.0
-            mixed = F.scaled_dot_product_attention(query, keys, values, mask[:, None, None], rate)  # (S, A, T, D)
+            mixed = _attend_itself(query, keys, values, mask[:, None, None], attention)  # (S, A, T, D)
             hidden = _finish(layer, mixed.transpose(1, 2).flatten(2), hidden)
     return memory
 
@@ -97,6 +96,17 @@ def write(
         mixed = _attend(query, memory[number], (keys, values), seen, attention)
         hidden = _finish(layer, mixed.transpose(2, 3).flatten(3), hidden)
     return hidden, whole
+
+
+def _attend_itself(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, attention: Any) -> Tensor:
+    """Attention within the source; the fused kernel is slow backwards where CPUs compute in bf16."""
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
+        scores = (query @ keys.transpose(-1, -2)).float() / query.shape[-1] ** 0.5
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+        weights: Tensor = attention.dropout(scores.softmax(-1)).to(values.dtype)
+        return weights @ values
+    rate = attention.dropout.p if attention.training else 0.0
+    return F.scaled_dot_product_attention(query, keys, values, mask, rate)
 
 
 def _attend(
