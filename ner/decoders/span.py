@@ -74,6 +74,10 @@ class SpanDecoder(nn.Module):
         """Nothing depends on the labels of the data."""
         return {}
 
+    def distributions(self) -> dict[str, tuple[str, float]]:
+        """See :class:`~ner.contracts.Decoder`."""
+        return {"starts": ("answers", 0.5), "ends": ("answers", 0.5)}
+
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """``starts`` and ``ends (S,)`` as positions in the scores, ``evidence (S, W)``.
 

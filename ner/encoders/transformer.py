@@ -31,6 +31,9 @@ from ner.types import Axes, Document, Encoding, Example, InputError
 from ner.vocab import Vocabs
 from ner.windows import cut, owners, pack
 
+WITHOUT = "words without a piece, read as unknown"
+SHORTENED = "words longer than a window, read from their first pieces"
+SKIPPED = "words of a question beyond windows.max_query_length, not read"
 ROWS_AT_ONCE = 32
 """Rows of one forward pass outside training, so that a text of any length fits."""
 
@@ -101,12 +104,14 @@ class _Rows(NamedTuple):
         sizes: Pieces of each word of the passage, as many as a row has room for.
         cuts: Words of the passage in each row.
         cost: Pieces of all rows.
+        shortened: Words of the passage of which a row has no room for all pieces.
     """
 
     skipped: int
     sizes: list[int]
     cuts: list[tuple[int, int]]
     cost: int
+    shortened: int
 
 
 class Source(NamedTuple):
@@ -115,21 +120,23 @@ class Source(NamedTuple):
     Attributes:
         pieces: Of the row, special ones included.
         words: For each piece the word of the text, or of the passage behind a question; -1 for others.
-        unread: Words that the row has no room for, the last ones.
+        unread: Words of the passage that the row has no room for, the last ones.
+        skipped: Words of the question that it has no room for, the first ones.
     """
 
     pieces: list[int]
     words: list[int]
     unread: int
+    skipped: int
 
 
 class TransformerEncoder(nn.Module):
     """See the file.
 
     ``inputs`` holds ``pieces (B, T)`` and ``piece_mask (B, T)``, with questions ``segments (B, T)``, 0 on the question
-    and 1 on the passage; ``word_pieces (M,)``, positions in the flattened
-    pieces, with ``word_starts (S * W,)``, where each word's list begins; ``rows (R,)`` with ``row_starts (S,)``, the
-    same for the rows of each example; ``mask (S, W)``.
+    and 1 on the passage; ``word_pieces (M,)``, positions in the flattened pieces, with ``word_starts (S * W,)``, where
+    each word's list begins; ``rows (R,)`` with ``row_starts (S,)``, the same for the rows of each example;
+    ``mask (S, W)``.
     """
 
     def __init__(self, config: Config, model: Any, tokenizer: WordTokenizer, windows: WindowsConfig) -> None:
@@ -177,12 +184,14 @@ class TransformerEncoder(nn.Module):
         """Words without a piece of their own, and words longer than a window."""
         found: Counter[str] = Counter()
         for example in document.examples:
-            if example.pieces is None:
-                for ids in self.tokenizer.pieces(example.words):
-                    found["words without a piece, read as unknown"] += not ids
-                    found["words longer than a window, read from their first pieces"] += len(ids) > self.capacity
+            pieces = [] if example.pieces is not None else self.tokenizer.pieces(example.words)
+            found[WITHOUT] += sum(not ids for ids in pieces)
             if example.query_length:
-                found["words of a question beyond windows.max_query_length, not read"] += self._rows(example).skipped
+                rows = self._rows(example)
+                found[SKIPPED] += rows.skipped
+                found[SHORTENED] += rows.shortened
+            else:
+                found[SHORTENED] += sum(len(ids) > self.capacity for ids in pieces)
         return +found
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
@@ -328,7 +337,7 @@ class TransformerEncoder(nn.Module):
             cuts = cut(own, capacity, self.windows.step_back(capacity))
         marks = len(self.tokenizer.prefix) + len(self.tokenizer.middle) + len(self.tokenizer.suffix) + kept
         cost = sum(sum(own[start:stop]) + marks for start, stop in cuts)
-        return _Rows(skipped, own, cuts, cost)
+        return _Rows(skipped, own, cuts, cost, sum(size > capacity for size in sizes[example.query_length :]))
 
     def source(self, example: Example, limit: int, generator: Generator | None = None) -> Source:
         """An example in a row of at most ``limit`` pieces: the question, if it is one, and words that fit behind it.
@@ -344,6 +353,7 @@ class TransformerEncoder(nn.Module):
         tokens, query = self.tokenizer, example.query_length
         row = [*tokens.prefix]
         room = limit - len(tokens.prefix) - len(tokens.suffix)
+        skipped = 0
         if query:
             skipped = _skipped(sizes[:query], min(self.max_query, (room - len(tokens.middle)) // 2))
             row += [*chain.from_iterable(words[skipped:query]), *tokens.middle]
@@ -355,7 +365,7 @@ class TransformerEncoder(nn.Module):
             row += words[word]
             places += [word] * sizes[word]
         row += tokens.suffix
-        return Source(row, [*places, *[-1] * len(tokens.suffix)], len(ends) - read)
+        return Source(row, [*places, *[-1] * len(tokens.suffix)], len(ends) - read, skipped)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """``(S, W, width)``; ``summary`` is the vector of the first special piece, averaged over an example's rows."""
@@ -420,10 +430,12 @@ class TransformerEncoder(nn.Module):
 
 def _skipped(sizes: Sequence[int], room: int) -> int:
     """Words of a question that there is no room for: the first ones, as the last are those of the question itself."""
-    skipped = 0
-    while sum(sizes[skipped:]) > room:
-        skipped += 1
-    return skipped
+    read = 0
+    for count, size in enumerate(reversed(sizes)):
+        read += size
+        if read > room:
+            return len(sizes) - count
+    return 0
 
 
 def _positions(model: Any, tokenizer: WordTokenizer) -> int:

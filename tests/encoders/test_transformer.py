@@ -490,6 +490,14 @@ def test_the_first_words_of_a_long_question_are_left_out_and_counted(tiny_bert: 
     assert part(part.inputs([[example]])).words.shape[1] == 12
 
 
+def test_a_word_of_a_passage_that_is_longer_than_the_room_beside_the_question_is_counted(tiny_bert: str) -> None:
+    part = encoder(tiny_bert, WindowsConfig(max_length=24, max_query_length=9))
+    example = Example(["a"] * 9 + ["b" * 20], query_length=9)
+    assert part.coverage(Document([example])) == {"words longer than a window, read from their first pieces": 1}
+    alone = Example(["b" * 20])
+    assert part.coverage(Document([alone])) == {}
+
+
 def test_segments_tell_the_question_from_the_passage(tiny_bert: str) -> None:
     part = encoder(tiny_bert)
     tensors = part.inputs([[Example(["a", "b", "c"], query_length=1)], [Example(["a"])]])
