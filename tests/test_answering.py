@@ -114,6 +114,8 @@ def test_a_loaded_model_answers_in_a_conversation(run: Path) -> None:
     assert first.labels == ["span"]
     assert first.scores["Lund"] == max(first.scores[answer] for answer in first.answers) > 0.1
     assert STORY[slice(*first.offsets[first.spans[0].start])] == "Lund"  # type: ignore[index]
+    with pytest.raises(TypeError, match="expected a list of earlier questions and answers"):
+        tagger.answer("And Idris ?", STORY, history="Lund")
     second = tagger.answer("And Idris ?", STORY, history=["Where did Maren come from ?", "Lund"])
     assert second.answers[0] == "Cork"
     assert sum(second.scores[kind] for kind in ("span", "yes", "no", "unknown")) == pytest.approx(1)
