@@ -429,7 +429,7 @@ def slow_question(part: TransformerEncoder, words: list[str], query: int) -> tor
     tokens = part.tokenizer
     pieces = [(ids or [tokens.unknown])[: part.capacity] for ids in tokens.pieces(words)]
     skipped = 0
-    while sum(map(len, pieces[skipped:query])) > part.max_query:
+    while sum(map(len, pieces[skipped:query])) > part.room.max_query:
         skipped += 1
     question = [piece for ids in pieces[skipped:query] for piece in ids]
     capacity = part.capacity - len(question) - len(tokens.middle)
