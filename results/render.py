@@ -31,7 +31,11 @@ def load() -> dict[str, dict[str, Any]]:
 def title_of(result: dict[str, Any]) -> str:
     """The configuration with what was overridden besides data and seed."""
     words = shlex.split(result["command"])
-    changed = [word for word in words if "=" in word and not word.startswith(("data.", "seed=", "encoder.vectors="))]
+    changed = [
+        word
+        for word in words
+        if "=" in word and not word.startswith(("data.", "seed=", "encoder.vectors=", "training.log_every="))
+    ]
     return " ".join([result["config"], *changed])
 
 
