@@ -105,6 +105,10 @@ class Decoder(Protocol):
         """Tensors by name whose rows stand for tags: what a model with other labels takes over from this one."""
         ...
 
+    def distributions(self) -> dict[str, tuple[str, float]]:
+        """Tensors of ``Scores`` whose last dimension is a distribution -> part of the loss, weight: for R-Drop."""
+        ...
+
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Gold tensors of a batch, and for each part of the loss over how many words or examples it is summed."""
         ...

@@ -176,7 +176,7 @@ def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
             words += len(example.words)
             if example.spans and not example.query_length:  # evidence may hold the answer
                 overlapping += len(example.spans) - len(flatten(example.spans))
-        coverage += made.reader.coverage(made.split(document))
+        coverage += made.coverage(document)
     found = {"sentences": sentences, "words": words, "overlapping": overlapping}
     return {**found, **vars(tally), "coverage": coverage}
 

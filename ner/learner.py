@@ -282,8 +282,9 @@ class Learner:
         if not self.state.training.rdrop:
             return share(losses)
         others, other_scores = self.wrapped(batch)
-        apart = regularize.disagreement(scores, other_scores, batch.inputs["mask"])
-        return (share(losses) + share(others)) / 2 + self.state.training.rdrop * apart / max(1, *counts.values())
+        distributions = self.state.model.decoder.distributions()
+        apart = regularize.disagreement(scores, other_scores, batch.inputs["mask"], distributions)
+        return (share(losses) + share(others)) / 2 + self.state.training.rdrop * share(apart)
 
     def _even(self, made: Made) -> None:
         """As many passes in each process, where each pass needs all of them."""

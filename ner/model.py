@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,11 @@ class Model(nn.Module):
     def split(self, document: Document) -> Document:
         """The document in units."""
         return replace(document, examples=self.units.split(document.examples), lines=None)
+
+    def coverage(self, document: Document) -> Counter[str]:
+        """How many words of a document are read in an unusual way or not at all, by reason."""
+        found: Counter[str] = self.reader.coverage(self.split(document))
+        return found
 
     def answer(self, examples: Sequence[Example], annotations: Sequence[Annotation]) -> list[Example]:
         """Examples in units with the decoder's answers in place of the gold ones."""

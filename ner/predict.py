@@ -431,7 +431,12 @@ class Tagger:
         Returns:
             ``answers``, best first; ``labels`` says of what kind the first is (``span``, ``yes``, ``no``,
             ``unknown``); ``scores`` has the probabilities, and ``spans`` the words of an answer in the passage.
+
+        Raises:
+            TypeError: If the history is a single text.
         """
+        if isinstance(history, str):
+            raise TypeError("expected a list of earlier questions and answers as history, found a single text")
         example = ask([*history, question], passage, self.config.data.words)
         return self.tag(Document([example], scheme=self.model.vocabs.scheme), probabilities=True).examples[0]
 

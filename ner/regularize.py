@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ner.training_config import AdversarialConfig
-from ner.types import Scores
+from ner.types import Loss, Scores
 
 
 def embeddings(encoder: nn.Module) -> list[nn.Parameter]:
@@ -81,25 +81,24 @@ def _move(tables: Sequence[nn.Parameter], origin: Sequence[Tensor], length: floa
             table.copy_(start + away * (radius / away.norm()))
 
 
-def disagreement(first: Scores, second: Scores, mask: Tensor) -> Tensor:
-    """Symmetric Kullback-Leibler divergence of the distributions of two passes, summed.
+def disagreement(first: Scores, second: Scores, mask: Tensor, shares: Mapping[str, tuple[str, float]]) -> Loss:
+    """Symmetric Kullback-Leibler divergence of the distributions of two passes, summed by part of the loss.
 
     Args:
-        first: Scores of a pass; the last dimension of each tensor of floats is a
-            distribution. Those of ``emissions (S, W, K)``
-            are summed over the words, those of other tensors over all that comes before the last dimension.
+        first: Scores of a pass.
         second: Of the other pass.
-        mask: ``(S, W)``.
+        mask: ``(S, W)``; ``emissions (S, W, K)`` are summed over it, other tensors over all that comes before the last
+            dimension.
+        shares: A decoder's ``distributions``.
     """
-    total = mask.new_zeros((), dtype=torch.float)
-    for name, left in first.items():
-        if not left.is_floating_point():
-            continue
-        ours, theirs = (F.log_softmax(scores.float(), dim=-1) for scores in (left, second[name]))
+    found: Loss = {}
+    for name, (part, weight) in shares.items():
+        ours, theirs = (F.log_softmax(scores[name].float(), dim=-1) for scores in (first, second))
         if name == "emissions":
             ours, theirs = ours[mask], theirs[mask]
-        total = total + _divergence(ours, theirs) + _divergence(theirs, ours)
-    return total / 2
+        apart = (_divergence(ours, theirs) + _divergence(theirs, ours)) / 2
+        found[part] = found.get(part, 0) + weight * apart
+    return found
 
 
 def _divergence(ours: Tensor, theirs: Tensor) -> Tensor:

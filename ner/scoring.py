@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ner import corpus, overlap, tags
+from ner.model import Model
 from ner.predict import Chunk, Evaluation, Scorer
 from ner.types import Document, Example, InputError
-from ner.vocab import Vocabs
 
 
 class Scoring:
@@ -19,7 +20,7 @@ class Scoring:
 
     Args:
         metrics: Names of files in ``ner/metrics``.
-        vocabs: Of the model.
+        model: That answers.
         by: Fields whose values have scores of their own.
         trained_on: Hashes of the sentences that the model was trained on, see :mod:`ner.overlap`; None if nobody knows.
         unseen: Score what was not trained on alone, too.
@@ -29,16 +30,17 @@ class Scoring:
     def __init__(
         self,
         metrics: Sequence[str],
-        vocabs: Vocabs,
+        model: Model,
         by: Sequence[str] = (),
         trained_on: np.ndarray | None = None,
         unseen: bool = False,
         opinion: bool = False,
     ) -> None:
-        self.scorer, self.vocabs, self.trained_on = Scorer(metrics, by), vocabs, trained_on
+        self.scorer, self.model, self.trained_on = Scorer(metrics, by), model, trained_on
         self.unseen = Scorer(metrics) if unseen else None
         self.opinion = SecondOpinion() if opinion else None
         self.tally = corpus.Tally()
+        self.coverage: Counter[str] = Counter()
         self.known = 0
         self.answered = False
 
@@ -52,6 +54,7 @@ class Scoring:
 
     def _add(self, gold: Document, predicted: Document) -> None:
         self.tally.add(gold)
+        self.coverage += self.model.coverage(gold)
         self.answered = self.answered or any(e.tags or e.labels or e.answers for e in gold.examples)
         if self.opinion is not None:
             self.opinion.add(gold.examples, predicted.examples)
@@ -102,7 +105,9 @@ class Scoring:
             alone = self.unseen.result()
             found.append(f"{name}: {alone.sentences} of {result.sentences} sentences are unseen")
             found += alone.lines(f"{name} unseen")[1:]  # the loss is not known of single sentences
-        found += [f"{name}: {count} {remark}" for remark, count in self._unusual().get("remarks", {}).items()]
+        unusual = self._unusual()
+        for kind in ("remarks", "coverage"):
+            found += [f"{name}: {count} {what}" for what, count in unusual.get(kind, {}).items()]
         if self.opinion is not None:
             found.append(self.opinion.compare(result.scores["entity"]))
         return found
@@ -116,7 +121,8 @@ class Scoring:
         return found
 
     def _unusual(self) -> dict[str, dict[str, int]]:
-        return corpus.unusual(vars(self.tally), self.vocabs)
+        coverage = {"coverage": dict(sorted(self.coverage.items()))} if self.coverage else {}
+        return {**corpus.unusual(vars(self.tally), self.model.vocabs), **coverage}
 
 
 class SecondOpinion:

@@ -379,7 +379,7 @@ class Session:
         if test:
             tagger = Tagger.load(self.directory, str(self.device))
             trained_on = overlap.from_bytes(self.trained_on)
-            scoring = Scoring(self.config.metrics, tagger.model.vocabs, self.config.by, trained_on)
+            scoring = Scoring(self.config.metrics, tagger.model, self.config.by, trained_on)
             predicted = list(scoring.through(tagger.annotate(test, loss=True, world=self.world)))
             for line in scoring.warnings("test"):
                 self.warn(line)

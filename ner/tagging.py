@@ -56,6 +56,10 @@ class TagDecoder(nn.Module):
         """See :class:`~ner.contracts.Decoder`."""
         return {"emissions.weight": (self.tags.names, None), "emissions.bias": (self.tags.names,)}
 
+    def distributions(self) -> dict[str, tuple[str, float]]:
+        """See :class:`~ner.contracts.Decoder`."""
+        return {"emissions": ("tags", 1.0)}
+
     def target(self, example: Example) -> list[int]:
         """Tag id of each word of an example."""
         return self.tags.targets(example, IGNORED)

@@ -114,6 +114,8 @@ def test_a_loaded_model_answers_in_a_conversation(run: Path) -> None:
     assert first.labels == ["span"]
     assert first.scores["Lund"] == max(first.scores[answer] for answer in first.answers) > 0.1
     assert STORY[slice(*first.offsets[first.spans[0].start])] == "Lund"  # type: ignore[index]
+    with pytest.raises(TypeError, match="expected a list of earlier questions and answers"):
+        tagger.answer("And Idris ?", STORY, history="Lund")
     second = tagger.answer("And Idris ?", STORY, history=["Where did Maren come from ?", "Lund"])
     assert second.answers[0] == "Cork"
     assert sum(second.scores[kind] for kind in ("span", "yes", "no", "unknown")) == pytest.approx(1)
@@ -137,3 +139,23 @@ def test_a_transformer_answers_with_words_or_pieces_as_units(unit: str, tiny_ber
     assert train.main(["--config", config, "--run", str(tmp_path / "run"), *options]) == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_bytes())
     assert metrics["test"]["answer"]["exact"] >= 0.5
+
+
+def test_what_is_not_read_is_said_by_training_evaluation_and_prediction(
+    tiny_bert: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps({"data": [conversations()]}), encoding="utf-8")
+    options = [f"data.{split}={data}" for split in ("train", "valid", "test")]
+    options += [f"encoder.model={tiny_bert}", "windows={max_length: 40, max_query_length: 8}", "training.epochs=1"]
+    config = str(ROOT / "configs" / "convqa" / "minilm.yaml")
+    assert train.main(["--config", config, "--run", str(tmp_path / "run"), *options]) == 0
+    line = "words of a question beyond windows.max_query_length, not read"
+    (said,) = {words for words in capsys.readouterr().out.splitlines() if words.startswith("test: ") and line in words}
+    scores = tmp_path / "scores.json"
+    assert evaluate.main(["--run", str(tmp_path / "run"), "--json", str(scores)]) == 0
+    assert said in capsys.readouterr().out
+    assert json.loads(scores.read_bytes())["coverage"] == {line: int(said.split()[1])}
+    target = str(tmp_path / "out.json")
+    assert predict.main(["--run", str(tmp_path / "run"), "--input", str(data), "--output", target]) == 0
+    assert f"{said.removeprefix('test: ')}" in capsys.readouterr().err

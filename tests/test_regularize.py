@@ -64,9 +64,16 @@ def test_the_gradient_at_moved_embeddings_is_added(kind: str) -> None:
 def test_two_passes_that_agree_cost_nothing_and_two_that_do_not_cost_their_divergence() -> None:
     scores, other = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
     mask = torch.tensor([[True, True, False], [True, False, False]])
-    same = regularize.disagreement({"emissions": scores}, {"emissions": scores.clone()}, mask)
-    assert float(same) == pytest.approx(0, abs=1e-6)
-    found = regularize.disagreement({"emissions": scores, "more": mask}, {"emissions": other, "more": mask}, mask)
+    shares = {"emissions": ("tags", 1.0)}
+    same = regularize.disagreement({"emissions": scores}, {"emissions": scores.clone()}, mask, shares)
+    assert float(same["tags"]) == pytest.approx(0, abs=1e-6)
+    sides = [{"emissions": tensor, "more": mask} for tensor in (scores, other)]
+    found = regularize.disagreement(*sides, mask, shares)["tags"]
     ours, theirs = scores.softmax(-1)[mask], other.softmax(-1)[mask]
     expected = ((ours * (ours / theirs).log()).sum() + (theirs * (theirs / ours).log()).sum()) / 2
     torch.testing.assert_close(found, expected)
+    halves = {"emissions": ("tags", 0.5), "ends": ("tags", 2.0)}
+    sides = [{"emissions": tensor, "ends": tensor[:, 0]} for tensor in (scores, other)]
+    (ours, theirs) = (side["ends"].softmax(-1) for side in sides)
+    ends = ((ours - theirs) * (ours / theirs).log()).sum() / 2
+    torch.testing.assert_close(regularize.disagreement(*sides, mask, halves)["tags"], expected / 2 + 2 * ends)

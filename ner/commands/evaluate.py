@@ -92,7 +92,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     logger.info("run directory: {}", directory)
     started = time.monotonic()
     by, opinion = tuple(arguments.by or config.by), not arguments.fast and "entity" in config.metrics
-    scoring = Scoring(config.metrics, tagger.model.vocabs, by, trained_on, arguments.unseen, opinion)
+    scoring = Scoring(config.metrics, tagger.model, by, trained_on, arguments.unseen, opinion)
 
     def predicted() -> Iterator[Document]:
         documents = form.read(path, config.data.format, config.data.words, keep=True)

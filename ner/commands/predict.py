@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _predict(arguments: argparse.Namespace) -> None:
     with cli.loading():
+        from loguru import logger
+
         from ner import runtime
         from ner.config import component
         from ner.model import chosen_run
@@ -56,15 +59,21 @@ def _predict(arguments: argparse.Namespace) -> None:
     if besides:
         source = config.model_copy(update={**dict.fromkeys(besides), "scheme": tagger.model.vocabs.scheme})
 
+    coverage: Counter[str] = Counter()
+
     def predicted() -> Iterator[Document]:
         with runtime.progress(unit="word") as bar:
             documents = form.read(arguments.input, source, data.words, keep=True)
             for chunk in tagger.annotate(documents, probabilities=arguments.scores):
+                for document in chunk.gold:
+                    coverage.update(tagger.model.coverage(document))
                 for document in chunk.predicted:
                     bar.update(sum(len(example.words) for example in document.examples))
                     yield document
 
     form.write(arguments.output, predicted(), config)
+    for reason, count in sorted(coverage.items()):
+        logger.warning("{} {}", count, reason)
 
 
 if __name__ == "__main__":

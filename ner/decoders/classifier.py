@@ -92,6 +92,10 @@ class ClassifierDecoder(nn.Module):
         """See :class:`~ner.contracts.Decoder`."""
         return {"output.weight": (self.classes, None), "output.bias": (self.classes,)}
 
+    def distributions(self) -> dict[str, tuple[str, float]]:
+        """See :class:`~ner.contracts.Decoder`."""
+        return {"classes": ("classes", 1.0)}
+
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """``classes (S,)``, or with several ``(S, N)`` of 0 and 1; the loss is summed over the texts known.
 

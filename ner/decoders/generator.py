@@ -25,11 +25,13 @@ from ner import memory
 from ner.contracts import Part
 from ner.kernels import crf_plain
 from ner.memory import Memory
-from ner.questions import ANSWER, KINDS, SPAN
+from ner.questions import ANSWER, KINDS, SPAN, UNKNOWN
 from ner.types import Annotation, Axes, Document, Example, InputError, Loss, Scores, Span
 
 IGNORED = -100
 """Target behind the end of an answer."""
+SKIPPED = "words of a question beyond the source's pieces or windows.max_query_length, not read"
+WITHOUT = "words without a piece, read as unknown"
 UNREAD = "words of a passage beyond the source's pieces (max_source_seq_length), not read"
 UNLEARNED = "answers longer than max_target_seq_length, of which the beginning is learned"
 
@@ -138,10 +140,14 @@ class GeneratorDecoder(nn.Module):
         return {}
 
     def coverage(self, document: Document) -> Counter[str]:
-        """As the encoder's; and what is not read of passages, not learned of answers."""
-        found: Counter[str] = self.encoder.coverage(document)
+        """What is not read of questions and passages, and not learned of answers."""
+        found: Counter[str] = Counter()
         for example in document.examples:
-            found[UNREAD] += self.encoder.source(example, self.max_source).unread
+            source = self.encoder.source(example, self.max_source)
+            found[UNREAD] += source.unread
+            found[SKIPPED] += source.skipped
+            if example.pieces is None:
+                found[WITHOUT] += sum(not ids for ids in self.encoder.tokenizer.pieces(example.words))
             found[UNLEARNED] += len(self._answer(example)) >= self.config.max_target_seq_length
         return +found
 
@@ -176,8 +182,10 @@ class GeneratorDecoder(nn.Module):
         return {"answers": _padded(rows, IGNORED)}, {"pieces": sum(map(len, rows))}
 
     def _answer(self, example: Example) -> list[int]:
-        """Pieces of the first gold answer; none where it is not known."""
+        """Pieces of the first gold answer, or of ``unknown`` where that is known; none where nothing is."""
         words = example.answers[0].split() if example.answers else []
+        if not words and example.labels[:1] == [UNKNOWN]:
+            words = [UNKNOWN]
         return [piece for ids in self.encoder.tokenizer.pieces(words) for piece in ids]
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Scores:
@@ -279,7 +287,7 @@ class GeneratorDecoder(nn.Module):
             for ids, size, log in zip(*(part[row].tolist() for part in found), strict=True):
                 if log > -math.inf:
                     answer = self._answered(ids[: size - 1], pieces, words)
-                    answers[answer] = answers.get(answer, 0.0) + math.exp(log)
+                    answers.setdefault(answer, math.exp(log))  # of the likeliest pieces that make it
             annotations.append(_annotation(answers, probabilities))
         return annotations
 

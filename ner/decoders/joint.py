@@ -80,6 +80,11 @@ class JointDecoder(nn.Module):
             for name, axes in part.axes().items()
         }
 
+    def distributions(self) -> dict[str, tuple[str, float]]:
+        """Of both parts, weighted as their losses are."""
+        found = {**self.tags.distributions(), **self.classes.distributions()}
+        return {name: (part, self.weights[part] * weight) for name, (part, weight) in found.items()}
+
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Of both parts: words are counted for ``tags``, examples for ``classes``."""
         (tags, words), (classes, wholes) = self.tags.targets(examples), self.classes.targets(examples)

@@ -40,7 +40,7 @@ class Config(Part):
     max_answer_length: int = Field(30, ge=1)
     """Words of the longest answer that is given."""
     n_best_size: int = Field(5, ge=1)
-    """Answers that are given where probabilities are asked for."""
+    """Most answers that are given where probabilities are asked for; those that read the same are given once."""
     unknown_threshold: float = 0.0
     """The answer is unknown if its log-probability is by more than this above that of the best other answer."""
     evidence: float = Field(1.0, ge=0)
@@ -73,6 +73,10 @@ class SpanDecoder(nn.Module):
     def axes(self) -> dict[str, Axes]:
         """Nothing depends on the labels of the data."""
         return {}
+
+    def distributions(self) -> dict[str, tuple[str, float]]:
+        """See :class:`~ner.contracts.Decoder`."""
+        return {"starts": ("answers", 0.5), "ends": ("answers", 0.5)}
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """``starts`` and ``ends (S,)`` as positions in the scores, ``evidence (S, W)``.

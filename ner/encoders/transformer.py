@@ -11,7 +11,6 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -27,10 +26,14 @@ from ner import pretrained
 from ner.config import WindowsConfig
 from ner.contracts import Part
 from ner.pretrained import WordTokenizer
+from ner.rows import Layout, Room, Rows, skipped_words
 from ner.types import Axes, Document, Encoding, Example, InputError
 from ner.vocab import Vocabs
-from ner.windows import cut, owners, pack
+from ner.windows import pack
 
+WITHOUT = "words without a piece, read as unknown"
+SHORTENED = "words longer than a window, read from their first pieces"
+SKIPPED = "words of a question beyond windows.max_query_length, not read"
 ROWS_AT_ONCE = 32
 """Rows of one forward pass outside training, so that a text of any length fits."""
 
@@ -74,62 +77,29 @@ def build(
     return TransformerEncoder(config, model, tokenizer, windows)
 
 
-@dataclass(slots=True)
-class _Reads:
-    """Where the words of a batch are read, one entry a word.
-
-    Attributes:
-        size: Pieces of the word.
-        row: The row in which it is read.
-        anchor: The first of the words that stand there up to this one without a gap.
-        shift: Where the pieces of the anchor begin in the row.
-        times: Rows in which the word is read, this one and those after it.
-    """
-
-    size: list[int] = field(default_factory=list)
-    row: list[int] = field(default_factory=list)
-    anchor: list[int] = field(default_factory=list)
-    shift: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-
-
-class _Rows(NamedTuple):
-    """A question with its passage in rows.
-
-    Attributes:
-        skipped: Words of the question that no row has room for, the first ones.
-        sizes: Pieces of each word of the passage, as many as a row has room for.
-        cuts: Words of the passage in each row.
-        cost: Pieces of all rows.
-    """
-
-    skipped: int
-    sizes: list[int]
-    cuts: list[tuple[int, int]]
-    cost: int
-
-
 class Source(NamedTuple):
     """An example in a single row, for a decoder that goes on behind it.
 
     Attributes:
         pieces: Of the row, special ones included.
         words: For each piece the word of the text, or of the passage behind a question; -1 for others.
-        unread: Words that the row has no room for, the last ones.
+        unread: Words of the passage that the row has no room for, the last ones.
+        skipped: Words of the question that it has no room for, the first ones.
     """
 
     pieces: list[int]
     words: list[int]
     unread: int
+    skipped: int
 
 
 class TransformerEncoder(nn.Module):
     """See the file.
 
     ``inputs`` holds ``pieces (B, T)`` and ``piece_mask (B, T)``, with questions ``segments (B, T)``, 0 on the question
-    and 1 on the passage; ``word_pieces (M,)``, positions in the flattened
-    pieces, with ``word_starts (S * W,)``, where each word's list begins; ``rows (R,)`` with ``row_starts (S,)``, the
-    same for the rows of each example; ``mask (S, W)``.
+    and 1 on the passage; ``word_pieces (M,)``, positions in the flattened pieces, with ``word_starts (S * W,)``, where
+    each word's list begins; ``rows (R,)`` with ``row_starts (S,)``, the same for the rows of each example;
+    ``mask (S, W)``.
     """
 
     def __init__(self, config: Config, model: Any, tokenizer: WordTokenizer, windows: WindowsConfig) -> None:
@@ -146,7 +116,8 @@ class TransformerEncoder(nn.Module):
             )
         self.positions, self.row_length = positions, windows.max_length or usual
         self.capacity = self.row_length - len(tokenizer.prefix) - len(tokenizer.suffix)
-        self.max_query = max(0, min(windows.max_query_length, (self.capacity - len(tokenizer.middle)) // 2))
+        max_query = max(0, min(windows.max_query_length, (self.capacity - len(tokenizer.middle)) // 2))
+        self.room = Room(tokenizer, self.capacity, max_query, windows.step_back)
         self.segments = (getattr(model.config, "type_vocab_size", None) or 0) > 1
         layers = self.layers()
         for layer in layers if config.freeze == "all" else layers[: config.freeze]:
@@ -177,12 +148,14 @@ class TransformerEncoder(nn.Module):
         """Words without a piece of their own, and words longer than a window."""
         found: Counter[str] = Counter()
         for example in document.examples:
-            if example.pieces is None:
-                for ids in self.tokenizer.pieces(example.words):
-                    found["words without a piece, read as unknown"] += not ids
-                    found["words longer than a window, read from their first pieces"] += len(ids) > self.capacity
+            pieces = [] if example.pieces is not None else self.tokenizer.pieces(example.words)
+            found[WITHOUT] += sum(not ids for ids in pieces)
             if example.query_length:
-                found["words of a question beyond windows.max_query_length, not read"] += self._rows(example).skipped
+                layout = self._layout(example)
+                found[SKIPPED] += layout.skipped
+                found[SHORTENED] += layout.shortened
+            else:
+                found[SHORTENED] += sum(len(ids) > self.capacity for ids in pieces)
         return +found
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
@@ -190,7 +163,7 @@ class TransformerEncoder(nn.Module):
         if len(document.examples) > 1:  # new words of a document go through the tokenizer together
             self.tokenizer.pieces([w for e in document.examples if e.pieces is None for w in e.words])
         if any(example.query_length for example in document.examples):
-            costs = [self._rows(example).cost for example in document.examples]
+            costs = [self._layout(example).cost for example in document.examples]
             return [(position, position + 1, cost) for position, cost in enumerate(costs)]
         lengths = [self._pieces(example)[1] for example in document.examples]
         sums = [sum(words) for words in lengths]
@@ -204,7 +177,7 @@ class TransformerEncoder(nn.Module):
             cost = sum(sums[start:stop])
             rows = 1
             if cost > self.capacity:
-                cuts = cut(lengths[start], self.capacity, self.windows.step_back(self.capacity))
+                cuts = self.room.cut(lengths[start])
                 rows, cost = len(cuts), sum(sum(lengths[start][begin:end]) for begin, end in cuts)
             planned.append((start, stop, cost + rows * marks))
         return planned
@@ -215,33 +188,24 @@ class TransformerEncoder(nn.Module):
         """See the class."""
         examples = [example for group in groups for example in group]
         randomness = iter(generators or ())
-        rows: list[list[int]] = []
         example_rows: list[list[int]] = []
-        passages: list[int] = []  # where the passage begins in each row, 0 in rows without a question
-        reads = _Reads()
+        rows = Rows(self.room)
         for group in self._apart(groups):
             words: list[list[int]] = []
-            own: list[int] = []
             for example in group:
-                pieces_of_words, counted = self._pieces(example)
+                pieces_of_words, _ = self._pieces(example)
                 if generators is not None and self.config.word_dropout:
                     pieces_of_words = self._drop(pieces_of_words, next(randomness))
                 words += pieces_of_words
-                own += counted
-            if len(group) == 1 and group[0].query_length:
-                used = self._add_question(group[0], words, rows, passages, reads)
-            else:
-                used = self._add_rows(words, own, rows, passages, reads)
+            query_length = group[0].query_length if len(group) == 1 else 0
+            used = rows.add_question(words, query_length) if query_length else rows.add(words)
             if len(group) == 1:
                 example_rows.append(used)
-        longest = max((len(row) for row in rows), default=0)
-        pieces = np.full((len(rows), longest), self.tokenizer.padding, dtype=np.int64)
-        for number, ids in enumerate(rows):
-            pieces[number, : len(ids)] = ids
-        piece_mask = np.arange(longest) < np.array([len(row) for row in rows], dtype=np.int64)[:, None]
+        pieces, piece_mask = rows.padded()
+        longest = pieces.shape[1]
         lengths = np.array([len(example.words) for example in examples], dtype=np.int64)
         mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-        word_pieces, count = self._read_pieces(reads, longest)
+        word_pieces, count = rows.reads(self.config.pooling, longest)
         counts = np.zeros(mask.size, dtype=np.int64)  # pieces that each word is read from, none for padding
         counts[mask.ravel()] = count
         tensors = {
@@ -256,8 +220,8 @@ class TransformerEncoder(nn.Module):
             starts = np.cumsum([0, *(len(used) for used in example_rows)])[:-1]
             tensors["rows"] = torch.tensor([row for used in example_rows for row in used], dtype=torch.long)
             tensors["row_starts"] = torch.tensor(starts, dtype=torch.long)
-        if self.segments and any(passages):
-            begin = np.array(passages, dtype=np.int64)[:, None]
+        if self.segments and any(rows.passages):
+            begin = np.array(rows.passages, dtype=np.int64)[:, None]
             tensors["segments"] = torch.from_numpy(piece_mask & (np.arange(longest) >= begin) & (begin > 0))
         return tensors
 
@@ -269,66 +233,8 @@ class TransformerEncoder(nn.Module):
             else:
                 yield group
 
-    def _add_rows(
-        self, words: list[list[int]], own: list[int], rows: list[list[int]], passages: list[int], reads: _Reads
-    ) -> list[int]:
-        """Rows of words without a question; gives those in which a word is read."""
-        cuts = [(0, len(words))]
-        if sum(own) > self.capacity:
-            cuts = cut(own, self.capacity, self.windows.step_back(self.capacity))
-        owner = owners(own, cuts)
-        reads.row += [len(rows) + row for row in owner]
-        reads.anchor += [len(reads.size) + cuts[row][0] for row in owner]
-        reads.shift += [len(self.tokenizer.prefix)] * len(own)
-        reads.times += [1] * len(own)
-        reads.size += own
-        used = sorted({len(rows) + row for row in owner}) or [len(rows)]
-        for start, stop in cuts:
-            row = [*self.tokenizer.prefix, *chain.from_iterable(words[start:stop]), *self.tokenizer.suffix]
-            rows.append(row or [self.tokenizer.unknown])  # no model reads an empty row
-            passages.append(0)
-        return used
-
-    def _add_question(
-        self, example: Example, words: list[list[int]], rows: list[list[int]], passages: list[int], reads: _Reads
-    ) -> list[int]:
-        """Rows of a passage, each behind the question; gives all of them."""
-        layout, query = self._rows(example), example.query_length
-        prefix, skipped = self.tokenizer.prefix, layout.skipped
-        question = list(chain.from_iterable(words[skipped:query]))
-        begin = [*prefix, *question, *self.tokenizer.middle]
-        first, number = len(reads.size), len(rows)
-        # words that are not read get the vector of the row's first piece, those that are their mean over all rows
-        reads.row += [number] * query
-        reads.anchor += [*range(first, first + skipped), *[first + skipped] * (query - skipped)]
-        reads.shift += [0] * skipped + [len(prefix)] * (query - skipped)
-        reads.times += [len(layout.cuts)] * query
-        reads.size += [1] * skipped + [len(ids) for ids in words[skipped:query]]
-        owner = owners(layout.sizes, layout.cuts)
-        reads.row += [number + row for row in owner]
-        reads.anchor += [first + query + layout.cuts[row][0] for row in owner]
-        reads.shift += [len(begin)] * len(owner)
-        reads.times += [1] * len(owner)
-        reads.size += layout.sizes
-        passage = [ids[:size] for ids, size in zip(words[query:], layout.sizes, strict=True)]
-        for start, stop in layout.cuts:
-            rows.append([*begin, *chain.from_iterable(passage[start:stop]), *self.tokenizer.suffix])
-            passages.append(len(begin))
-        return list(range(number, len(rows)))
-
-    def _rows(self, example: Example) -> _Rows:
-        """How a question and its passage are laid out."""
-        _, sizes = self._pieces(example)
-        skipped = _skipped(sizes[: example.query_length], self.max_query)
-        kept = sum(sizes[skipped : example.query_length])
-        capacity = self.capacity - kept - len(self.tokenizer.middle)
-        own = [min(size, capacity) for size in sizes[example.query_length :]]
-        cuts = [(0, len(own))]
-        if sum(own) > capacity:
-            cuts = cut(own, capacity, self.windows.step_back(capacity))
-        marks = len(self.tokenizer.prefix) + len(self.tokenizer.middle) + len(self.tokenizer.suffix) + kept
-        cost = sum(sum(own[start:stop]) + marks for start, stop in cuts)
-        return _Rows(skipped, own, cuts, cost)
+    def _layout(self, example: Example) -> Layout:
+        return self.room.lay_out(self._pieces(example)[1], example.query_length)
 
     def source(self, example: Example, limit: int, generator: Generator | None = None) -> Source:
         """An example in a row of at most ``limit`` pieces: the question, if it is one, and words that fit behind it.
@@ -344,8 +250,9 @@ class TransformerEncoder(nn.Module):
         tokens, query = self.tokenizer, example.query_length
         row = [*tokens.prefix]
         room = limit - len(tokens.prefix) - len(tokens.suffix)
+        skipped = 0
         if query:
-            skipped = _skipped(sizes[:query], min(self.max_query, (room - len(tokens.middle)) // 2))
+            skipped = skipped_words(sizes[:query], min(self.room.max_query, (room - len(tokens.middle)) // 2))
             row += [*chain.from_iterable(words[skipped:query]), *tokens.middle]
             room = limit - len(row) - len(tokens.suffix)
         ends = np.cumsum(sizes[query:])
@@ -355,7 +262,7 @@ class TransformerEncoder(nn.Module):
             row += words[word]
             places += [word] * sizes[word]
         row += tokens.suffix
-        return Source(row, [*places, *[-1] * len(tokens.suffix)], len(ends) - read)
+        return Source(row, [*places, *[-1] * len(tokens.suffix)], len(ends) - read, skipped)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """``(S, W, width)``; ``summary`` is the vector of the first special piece, averaged over an example's rows."""
@@ -398,32 +305,6 @@ class TransformerEncoder(nn.Module):
         """Some words with unknown pieces in place of their own, as many as they have."""
         dropped = (generator.random(len(words)) < self.config.word_dropout).tolist()
         return [[self.tokenizer.unknown] * len(ids) if drop else ids for ids, drop in zip(words, dropped, strict=True)]
-
-    def _read_pieces(self, reads: _Reads, longest: int) -> tuple[np.ndarray, np.ndarray]:
-        """Positions in the flattened pieces that the words are read from, and how many of them each word has."""
-        kept = (reads.size, reads.row, reads.anchor, reads.shift, reads.times)
-        size, row, anchor, shift, times = (np.array(values, dtype=np.int64) for values in kept)
-        before = np.cumsum(size) - size
-        begin = shift + before - before[anchor]
-        count = size
-        if self.config.pooling == "last":
-            begin = begin + size - 1
-        if self.config.pooling != "mean":
-            count = np.ones_like(size)
-        total = count * times
-        if (times > 1).any():  # words of a question, in one row after the other
-            row = np.repeat(row, times) + np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
-            begin, count = np.repeat(begin, times), np.repeat(count, times)
-        first = np.repeat(row * longest + begin, count)
-        return first + np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count), total
-
-
-def _skipped(sizes: Sequence[int], room: int) -> int:
-    """Words of a question that there is no room for: the first ones, as the last are those of the question itself."""
-    skipped = 0
-    while sum(sizes[skipped:]) > room:
-        skipped += 1
-    return skipped
 
 
 def _positions(model: Any, tokenizer: WordTokenizer) -> int:

@@ -229,7 +229,9 @@ def test_half_precision_is_no_matter_to_the_loss() -> None:
 def test_two_passes_differ_by_the_divergence_of_their_classes() -> None:
     first, second = torch.randn(2, 3), torch.randn(2, 3)
     pairs = [torch.stack([torch.zeros_like(x), x], -1) for x in (first, second)]
-    found = disagreement({"classes": pairs[0]}, {"classes": pairs[1]}, torch.ones(2, 1, dtype=torch.bool))
+    shares = decoder(several=True).distributions()
+    sides = [{"classes": pair} for pair in pairs]
+    found = disagreement(*sides, torch.ones(2, 1, dtype=torch.bool), shares)["classes"]
     p, q = first.sigmoid(), second.sigmoid()
     wanted = sum(((a - b) * (a.log() - b.log())).sum() / 2 for a, b in ((p, q), (1 - p, 1 - q)))
     assert float(found) == pytest.approx(float(wanted), rel=1e-4)

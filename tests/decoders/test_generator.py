@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ner import checkpoint, loader, model, runtime, training
 from ner.config import ConfigError, RunConfig, WindowsConfig, component, part, validate
-from ner.decoders.generator import UNLEARNED, UNREAD, Config, GeneratorDecoder, attach
+from ner.decoders.generator import SKIPPED, UNLEARNED, UNREAD, Config, GeneratorDecoder, attach
 from ner.distributed import World
 from ner.encoders import transformer
 from ner.kernels.chain import BadExample
@@ -388,7 +388,7 @@ def test_of_a_long_passage_the_beginning_is_read_and_the_rest_is_counted(bert: s
     assert inputs["words"][0].tolist() == [-1] * 6 + [7, 8, 9, 10, 11] + [-1]
     assert inputs["mask"].sum() == 22
     found = made.coverage(Document([long, question("a", "b", "Berlin")]))
-    assert {key: found[key] for key in (UNREAD, UNLEARNED)} == {UNREAD: 10, UNLEARNED: 1}
+    assert found == {UNREAD: 10, UNLEARNED: 1, SKIPPED: 3}
     targets, _ = made.targets([long])
     assert made.encoder.tokenizer.strings(targets["answers"][0].tolist()) == ["Berlin", "in", "the", "[SEP]"]
 
@@ -541,3 +541,13 @@ def test_a_batch_changes_no_answer_of_a_document(tmp_path: Path) -> None:
     ]
     assert found[0][0].predicted == found[1][0].predicted
     assert found[0][0].counts == found[1][0].counts
+
+
+def test_that_nothing_is_known_is_learned_where_it_is_known(bert: str) -> None:
+    made = generator(bert)
+    unknown = question(answer="")
+    unknown.answers, unknown.labels = [], ["unknown"]
+    targets, counts = made.targets([unknown])
+    written = "".join(made.encoder.tokenizer.strings(targets["answers"][0].tolist()))
+    assert written.replace("##", "") == "unknown[SEP]"
+    assert counts["pieces"] == targets["answers"].shape[1]

@@ -96,8 +96,15 @@ def test_two_passes_differ_by_words_and_by_examples() -> None:
         scores = both(read)
         other = {**scores, "emissions": scores["emissions"] + 5 * (~read.mask)[..., None] * torch.randn(3)}
         moved = {**scores, "classes": scores["classes"] + torch.randn(scores["classes"].shape[1:])}
-    assert float(disagreement(scores, other, read.mask)) == pytest.approx(0, abs=1e-5)  # padding is no word
-    assert float(disagreement(scores, moved, read.mask)) > 1e-3
+    shares = both.distributions()
+    assert shares.keys() <= scores.keys()
+    assert {part for part, _ in shares.values()} == {"tags", "classes"}  # each is divided by its own count
+    padded = disagreement(scores, other, read.mask, shares)
+    assert [float(padded[part]) for part in ("tags", "classes")] == pytest.approx([0, 0], abs=1e-5)  # no words there
+    apart = disagreement(scores, moved, read.mask, shares)
+    assert float(apart["classes"]) > 1e-3 > float(apart["tags"])
+    heavier = decoder(weights={"tags": 1.0, "classes": 3.0}).distributions()
+    assert heavier["classes"] == ("classes", 3 * shares["classes"][1])
 
 
 def test_rows_of_both_parts_have_names() -> None:

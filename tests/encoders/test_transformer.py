@@ -429,7 +429,7 @@ def slow_question(part: TransformerEncoder, words: list[str], query: int) -> tor
     tokens = part.tokenizer
     pieces = [(ids or [tokens.unknown])[: part.capacity] for ids in tokens.pieces(words)]
     skipped = 0
-    while sum(map(len, pieces[skipped:query])) > part.max_query:
+    while sum(map(len, pieces[skipped:query])) > part.room.max_query:
         skipped += 1
     question = [piece for ids in pieces[skipped:query] for piece in ids]
     capacity = part.capacity - len(question) - len(tokens.middle)
@@ -488,6 +488,14 @@ def test_the_first_words_of_a_long_question_are_left_out_and_counted(tiny_bert: 
     assert part.tokenizer.strings(row)[:5] == ["[CLS]", "a", "b", "c", "[SEP]"]
     assert part.coverage(Document([example])) == {"words of a question beyond windows.max_query_length, not read": 4}
     assert part(part.inputs([[example]])).words.shape[1] == 12
+
+
+def test_a_word_of_a_passage_that_is_longer_than_the_room_beside_the_question_is_counted(tiny_bert: str) -> None:
+    part = encoder(tiny_bert, WindowsConfig(max_length=24, max_query_length=9))
+    example = Example(["a"] * 9 + ["b" * 20], query_length=9)
+    assert part.coverage(Document([example])) == {"words longer than a window, read from their first pieces": 1}
+    alone = Example(["b" * 20])
+    assert part.coverage(Document([alone])) == {}
 
 
 def test_segments_tell_the_question_from_the_passage(tiny_bert: str) -> None:
