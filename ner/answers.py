@@ -35,7 +35,8 @@ def locate(passage: str, text: str, start: int) -> int | None:
         text: The answer, not empty.
         start: Where the answer is said to stand: characters, or units of UTF-16, in which a character above U+FFFF
             counts twice (CMRC2018). Where it stands at neither, the occurrence that begins nearest counts, the earlier
-            of two; with a negative number that is the first one.
+            of two; with a negative number that is the first one. Occurrences inside of longer words (``art`` in
+            ``party``) count only where there are no others; scripts without spaces have no such words.
     """
     if start >= 0 and passage.startswith(text, start):
         return start
@@ -45,8 +46,38 @@ def locate(passage: str, text: str, start: int) -> int | None:
         if passage.startswith(text, converted):
             return converted
     start = max(0, start)
-    found = {passage.rfind(text, 0, start + len(text)), passage.find(text, start)} - {-1}
-    return min(found, key=lambda position: (abs(position - start), position), default=None)
+    whole = _nearest(passage, text, start, whole=True)
+    return whole if whole is not None else _nearest(passage, text, start, whole=False)
+
+
+def _nearest(passage: str, text: str, start: int, whole: bool) -> int | None:
+    """Where the occurrence begins that is nearest to a place, the earlier of two; ``whole``: not inside of a word."""
+    before = passage.rfind(text, 0, start + len(text))
+    after = passage.find(text, start)
+    while whole and before >= 0 and not is_whole(passage, before, before + len(text)):
+        before = passage.rfind(text, 0, before + len(text) - 1)
+    while whole and after >= 0 and not is_whole(passage, after, after + len(text)):
+        after = passage.find(text, after + 1)
+    return min({before, after} - {-1}, key=lambda position: (abs(position - start), position), default=None)
+
+
+def is_whole(passage: str, start: int, end: int) -> bool:
+    """Whether a stretch of characters, not empty, neither begins nor ends inside of a word between spaces or marks."""
+    return not any(
+        _is_spaced(passage[place - 1]) and _is_spaced(passage[place])
+        for place in (start, end)
+        if 0 < place < len(passage)
+    )
+
+
+def _is_spaced(character: str) -> bool:
+    """Whether it is part of a word between spaces; from U+2E80 on are the scripts of East Asia, which have none."""
+    return character < "\u2e80" and (character.isalnum() or unicodedata.category(character).startswith("M"))
+
+
+def stripped(text: str, start: int) -> tuple[str, int]:
+    """A text without white space around it, and where that begins if the text is said to begin at ``start``."""
+    return text.strip(), start + len(text) - len(text.lstrip()) if start >= 0 else start
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -291,10 +292,19 @@ class Scorer:
         loss = sum(total / max(1, self.counts[part]) for part, total in self.losses.items())
         scores = {name: metric.scores(self.totals[name]) for name, metric in self.metrics.items()}
         by = {
-            name: {value: scorer.result() for value, scorer in sorted(scorers.items())}
+            name: {value: scorers[value].result() for value in sorted(scorers, key=_natural)}
             for name, scorers in self.by.items()
         }
         return Evaluation(float(loss), self.sentences, self.words, scores, by)
+
+
+def _natural(value: str) -> tuple[Any, ...]:
+    """Sorts numbers as numbers, before everything else; in other values, runs of digits by their number."""
+    if re.fullmatch("[+-]?[0-9]+([.][0-9]+)?", value):
+        return (0, float(value), value)
+    parts = re.split("([0-9]+)", value)  # text and digits in turn
+    parts[1::2] = [digits.lstrip("0") for digits in parts[1::2]]
+    return (1, [(len(part) if odd % 2 else 0, part) for odd, part in enumerate(parts)], value)
 
 
 def _values(example: Example, name: str) -> list[str]:

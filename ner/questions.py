@@ -22,6 +22,10 @@ SPAN, YES, NO, UNKNOWN = KINDS = ("span", "yes", "no", "unknown")
 """Kinds of answers: the labels of an example that is a question."""
 MISSING = "questions whose answer does not occur in the passage"
 """What a reader remarks of them."""
+NEAREST = "answers that are not in the passage word by word, the nearest words are learned instead"
+"""The same of answers whose words had to be guessed, or of which only parts of words stand there."""
+REPAIRED = "answers whose offset was repaired"
+"""The same of answers, or their evidence, that do not stand where the file says."""
 
 
 def ask(turns: Sequence[str], passage: str, rule: WordRule) -> Example:

@@ -20,6 +20,26 @@ from tests.conftest import ROOT, SAMPLE
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT / "configs")))
+def test_the_files_of_a_configuration_are_bundled_or_explained(path: Path) -> None:
+    """The page on data names folder and file of each corpus, and every format."""
+    page = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    config, _ = load_config(path)
+    assert f"`data.format.name: {config.data.format.name}`" in page
+    for name in filter(
+        None, (config.data.train, config.data.valid, config.data.test, getattr(config.encoder, "vectors", None))
+    ):
+        source = Path(name)
+        if (ROOT / source).exists():
+            continue
+        assert source.parts[0] == "data"
+        if source.parts[1] == "vectors":
+            assert f"`{name}`" in page
+        else:
+            assert f"| `{source.parts[1]}/` |" in page
+            assert f"`{source.name}`" in page
+
+
 def some_documents(config: RunConfig, folder: Path) -> list[Document]:
     """A few, of the bundled file that a configuration names, or made up in its format where users bring their own."""
     form = component("formats", config.data.format.name)

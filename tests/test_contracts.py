@@ -51,6 +51,11 @@ def encoder(request: pytest.FixtureRequest, tiny_bert: str) -> Any:
     return built.eval()
 
 
+def uses_pieces(encoder: Any) -> bool:
+    """Whether words are cut into pieces by a tokenizer that this encoder must take along."""
+    return any("tokenizer" in name for name in encoder.files())
+
+
 @pytest.mark.parametrize(
     ("folder", "name"),
     [(folder, name) for folder in ("encoders", "context", "decoders", "formats") for name in names(folder)],
@@ -113,8 +118,17 @@ def test_an_encoder_is_built_again_from_its_files(encoder: Any, request: pytest.
 
 
 def test_an_encoder_says_what_it_reads_in_an_unusual_way(encoder: Any) -> None:
-    found = encoder.coverage(document())
-    assert all(isinstance(reason, str) and count > 0 for reason, count in found.items())
+    long = "x" * 90
+    plain, odd = Document([Example(["in", "the"])]), Document([Example(["in", "\u200b", long]), Example([long])])
+    assert encoder.coverage(Document([])) == encoder.coverage(plain) == {}
+    found = encoder.coverage(odd)
+    assert all(isinstance(reason, str) and reason and type(count) is int for reason, count in found.items())
+    if uses_pieces(encoder):
+        assert sorted(found.values()) == [1, 2]  # a word without a piece, a long one twice
+    else:
+        assert not found
+    both = Document([*plain.examples, *odd.examples, *odd.examples])
+    assert encoder.coverage(both) == {reason: 2 * count for reason, count in found.items()}
 
 
 def test_an_encoder_passes_gradients_to_all_its_layers(encoder: Any) -> None:
@@ -261,12 +275,19 @@ def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
 def test_a_metric_is_integers_that_divide_last(name: str) -> None:
     metric = component("metrics", name)
     examples = document().examples
+    for example in examples:
+        example.answers = ["in Berlin"]
+    wrong = [Example(example.words, tags=["O"] * len(example.words)) for example in examples]
     counts = metric.count(examples, examples)
-    assert all(isinstance(count, int) for count in counts.values())
+    assert counts
+    assert all(type(count) is int and count > 0 for count in counts.values())
+    assert metric.count(examples, wrong) != counts
+    assert metric.scores(metric.count(examples, wrong)) != metric.scores(counts)
 
     def numbers(value: Any) -> list[float]:
         return [n for below in value.values() for n in numbers(below)] if isinstance(value, dict) else [value]
 
+    assert max(numbers(metric.scores(counts))) > 0
     for scored in (metric.scores(counts), metric.scores(type(counts)())):
         assert all(np.isfinite(number) for number in numbers(scored))
         assert all(isinstance(line, str) for line in metric.lines(scored))

@@ -195,6 +195,21 @@ def test_scores_by_field_are_those_of_its_examples_alone() -> None:
     assert Scorer(["tag"]).result().by == {}
 
 
+def test_values_of_a_field_are_sorted_as_people_do() -> None:
+    orders: list[list[object]] = [
+        [-10, -2, 0, "01", 1, 2.25, 2.5, 10, 11, 100, "", "mail"],
+        ["nan", "turn 1", "turn 02", "turn 2", "turn 10", "turn 10a", "turn 10b2", "turn 10b10", "x"],
+    ]
+    for order in orders:
+        scorer = Scorer(["tag"], ["turn_id"])
+        for value in sorted(order, key=str):
+            scorer.add(*([example] for example in tagged("O", "O", turn_id=value)))
+        result = scorer.result()
+        found = list(result.by["turn_id"])
+        assert found == [str(value) for value in order]
+        assert list(result.to_json("test")["by"]["turn_id"]) == found
+
+
 def test_scores_by_field_are_a_table_before_all_others() -> None:
     scorer = Scorer(["tag", "entity"], ["domain"])
     for _ in range(10):

@@ -33,7 +33,7 @@ def build(config: Config, width: int) -> BiLSTM:
 
 
 class BiLSTM(nn.Module):
-    """See the file; ``summary`` becomes the mean of the words."""
+    """See the file; it has no ``summary``."""
 
     def __init__(self, config: Config, width: int) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Literal
@@ -23,13 +23,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ner import files
-from ner.answers import best, locate, normalized
+from ner.answers import best, locate, normalized, stripped
 from ner.contracts import Part
-from ner.questions import ANSWER, EVIDENCE, MISSING, NO, SPAN, UNKNOWN, YES, ask, mark
+from ner.questions import ANSWER, EVIDENCE, MISSING, NEAREST, NO, REPAIRED, SPAN, UNKNOWN, YES, ask, mark
 from ner.text import WordRule, split_words
 from ner.types import Document, Example, InputError, Span
-
-NEAREST = "answers that are not in the story word by word, the nearest words are learned instead"
 
 extension = "json"
 probabilities = False
@@ -56,7 +54,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
 
     Raises:
         InputError: With the place in the file, if it is no JSON of that form, if it has no turn, if a turn is there
-            twice, or if two stories that are asked about have the same id.
+            twice, if an answer belongs to no question, or if two stories that are asked about have the same id.
     """
     number = 0
     seen: dict[str, str] = {}
@@ -75,9 +73,10 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
         if domain:
             fields |= {"domain": domain, "group": "out_domain" if domain in config.out_domain else "in_domain"}
         document = Document([], str(name), path)
-        golds = _gold(story, place)
+        questions = _turns(story, "questions", place)
+        golds = _gold(story, place, questions)
         past: list[list[str]] = []
-        for turn, question in _turns(story, "questions", place).items():
+        for turn, question in questions.items():
             asked = files.member(question, "input_text", str, f"{place}.questions, turn {turn}")
             gold = golds.get(turn, [])
             recent = past[-config.history_len :] if config.history_len else []
@@ -110,7 +109,7 @@ _Gold = tuple[str, str, int]
 """What a person said, the evidence, and where that is said to begin."""
 
 
-def _gold(story: dict[str, Any], place: str) -> dict[int, list[_Gold]]:
+def _gold(story: dict[str, Any], place: str, questions: Container[int]) -> dict[int, list[_Gold]]:
     """The answers of each turn that are not empty, that of the conversation first."""
     lists = [(_turns(story, "answers", place), f"{place}.answers")]
     more = story.get("additional_answers") or {}
@@ -122,11 +121,15 @@ def _gold(story: dict[str, Any], place: str) -> dict[int, list[_Gold]]:
     for answers, where in lists:
         for turn, answer in answers.items():
             here = f"{where}, turn {turn}"
+            if turn not in questions:
+                raise InputError(
+                    f"{here}: expected a question with this turn_id, found none; correct it or leave it out"
+                )
             said = files.member(answer, "input_text", str, here, "")
             evidence = files.member(answer, "span_text", str, here, "")
             start = files.member(answer, "span_start", int, here, -1)
             if said.strip():
-                found.setdefault(turn, []).append((said, evidence, start))
+                found.setdefault(turn, []).append((said, *stripped(evidence, start)))
     return found
 
 
@@ -134,47 +137,50 @@ def _answer(example: Example, gold: list[_Gold], story: str, rule: WordRule) -> 
     """Give an example its answers and the kind and the words of the first."""
     example.answers = list(dict.fromkeys(said for said, _, _ in gold))
     said, evidence, start = gold[0]
-    place = _evidence(example, evidence.strip(), start, story)
+    begin = locate(story, evidence, start) if evidence else None
+    whole = None if begin is None else mark(example, begin, begin + len(evidence))
+    named = normalized(evidence) != [UNKNOWN]
+    if named and begin is not None and 0 <= start != begin:
+        example.remarks.append(REPAIRED)
     words = normalized(said)
     if words in ([YES], [NO], [UNKNOWN]):
         example.labels = words
-    elif normalized(evidence) == [UNKNOWN] and start < 0:
+    elif not named and start < 0:
         example.labels = [UNKNOWN]
     else:
-        span = _stretch(example, said, evidence.strip(), start, story, rule)
+        span = None
+        if begin is not None and whole is not None:
+            span = _stretch(example, said, begin, whole, evidence, rule)
         if span is None:
             example.remarks.append(MISSING)
             return
         example.spans, example.labels = [span], [SPAN]
         if normalized(example.surface(span)) != words:
             example.remarks.append(NEAREST)
-    if place is not None:
-        example.spans.append(place)
+    if named and whole is not None:  # what the answer follows from
+        example.spans.append(replace(whole, label=EVIDENCE))
 
 
-def _evidence(example: Example, evidence: str, start: int, story: str) -> Span | None:
-    """The words that the answer follows from; None where the file names none, or some that do not occur."""
-    begin = locate(story, evidence, start) if evidence and normalized(evidence) != [UNKNOWN] else None
-    span = None if begin is None else mark(example, begin, begin + len(evidence))
-    return None if span is None else replace(span, label=EVIDENCE)
+def _stretch(example: Example, said: str, begin: int, evidence: Span, text: str, rule: WordRule) -> Span | None:
+    """The words of the evidence to learn: the answer, the words nearest to it, or those that begin with it.
 
-
-def _stretch(example: Example, said: str, evidence: str, start: int, story: str, rule: WordRule) -> Span | None:
-    """The words of the evidence to learn: the answer, the words nearest to it, or those that begin with it."""
-    begin = locate(story, evidence, start) if evidence else None
-    if begin is None:
-        return None
-    inside = story[begin : begin + len(evidence)]
+    Args:
+        example: As it was asked.
+        said: The answer.
+        begin: Where the evidence begins in the story.
+        evidence: Its words.
+        text: Its characters.
+        rule: How text is split into words.
+    """
     answer = re.escape(said.strip())
 
     def marked(pattern: str) -> Span | None:
-        match = re.search(pattern, inside, re.IGNORECASE)
+        match = re.search(pattern, text, re.IGNORECASE)
         return mark(example, begin + match.start(), begin + match.end()) if match else None
 
     found = marked(rf"(?<!\w){answer}(?!\w)")
     if found is None:
-        whole = mark(example, begin, begin + len(evidence))
-        found = _nearest(example, whole, said, rule) if whole is not None else None
+        found = _nearest(example, evidence, said, rule)
     return found if found is not None else marked(rf"(?<!\w){answer}")
 
 

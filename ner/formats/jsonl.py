@@ -3,7 +3,10 @@
 Spans are a list of ``{"start", "end", "label"}`` or ``[start, end, label]``, or CLUENER's
 ``{label: {string: [[start, end], ...]}}``. Positions count characters where there is a text, otherwise words. Labels of
 the whole text are a string or a list of strings. A question, or a list of earlier questions and answers that ends with
-it, is asked about the text; its gold answers are strings.
+it, is asked about the text; its gold answers are strings. An answer that is just ``yes``, ``no`` or ``unknown``, small
+or capital, is that kind of answer, whether or not the word stands in the text. Another one is learned where it first
+stands in the text as whole words, or else inside of words, which is remarked. Of several answers the first that is a
+kind or stands in the text is learned and all are gold; white space around them does not count, nor do empty ones.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from ner import files
+from ner.answers import is_whole, locate, normalized
 from ner.contracts import Part
-from ner.questions import MISSING, NO, SPAN, UNKNOWN, YES, ask, mark
+from ner.questions import KINDS, MISSING, NEAREST, SPAN, ask, mark
 from ner.tags import encode
 from ner.text import WordRule, split_words
 from ner.types import Document, Example, InputError, Span
@@ -91,7 +95,8 @@ def _example(value: dict[str, Any], config: Config, rule: WordRule, place: str) 
         if not isinstance(text, str):
             raise InputError(f"{place}: expected '{config.text}' (a string) that '{config.question}' is about")
         example = ask(turns, text, rule)
-        example.answers = _strings(value.get(config.answers, []), config.answers, place)
+        answers = _strings(value.get(config.answers, []), config.answers, place)
+        example.answers = list(dict.fromkeys(answer.strip() for answer in answers if answer.strip()))
         _mark_answer(example, text)
         return example
     if isinstance(given, list) and all(isinstance(word, str) for word in given):
@@ -122,20 +127,34 @@ def _strings(value: Any, key: str, place: str) -> list[str]:
 
 
 def _mark_answer(example: Example, passage: str) -> None:
-    """The kind of the first answer, and where it first stands in the passage."""
-    if not example.answers:
-        return
-    first = example.answers[0]
-    start = passage.find(first) if first else -1
-    if start >= 0:
-        span = mark(example, start, start + len(first))
-        example.spans = [span] if span is not None else []
-    if example.spans:
-        example.labels = [SPAN]
-    elif first in (YES, NO, UNKNOWN):
-        example.labels = [first]
-    else:
+    """The kind of the first answer that has one, and the words of the passage that are this answer."""
+    for answer in example.answers:
+        kind = answer.lower()
+        if kind in KINDS and kind != SPAN:
+            example.labels = [kind]
+            return
+        span = _occurrence(example, answer, passage)
+        if span is not None:
+            example.spans, example.labels = [span], [SPAN]
+            if normalized(example.surface(span)) != normalized(answer):
+                example.remarks.append(NEAREST)
+            return
+    if example.answers:
         example.remarks.append(MISSING)
+
+
+def _occurrence(example: Example, answer: str, passage: str) -> Span | None:
+    """Where an answer first stands: as words of the example, else outside of longer words, else anywhere."""
+    first = locate(passage, answer, -1)
+    if first is None:
+        return None
+    place = first
+    while place >= 0:
+        span = mark(example, place, place + len(answer)) if is_whole(passage, place, place + len(answer)) else None
+        if span is not None and example.surface(span) == answer:
+            return span
+        place = passage.find(answer, place + 1)
+    return mark(example, first, first + len(answer))
 
 
 def _spans(value: Any, place: str, key: str) -> Iterator[tuple[int, int, str]]:

@@ -2,7 +2,8 @@
 
 A passage is a document, its questions are the examples. An answer is looked for where the file says, in characters or
 in units of UTF-16 (CMRC2018), else at its nearest occurrence, see :func:`ner.answers.locate`; what had to be repaired
-or does not occur is remarked. Of several answers the first that occurs is learned and all are gold.
+or does not occur is remarked. Of several answers the first that occurs is learned and all are gold; white space around
+them does not count.
 
 Predictions are written as the evaluation scripts of these data read them: one JSON object, question id to answer.
 """
@@ -14,14 +15,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from ner import files
-from ner.answers import best, locate
+from ner.answers import best, locate, stripped
 from ner.contracts import Part
-from ner.questions import MISSING, SPAN, UNKNOWN, ask, mark
+from ner.questions import MISSING, REPAIRED, SPAN, UNKNOWN, ask, mark
 from ner.text import WordRule
 from ner.types import Document, Example, InputError
 
 ABSENT = "answers that do not occur in their passage"
-REPAIRED = "answers whose offset was repaired"
 
 extension = "json"
 probabilities = False
@@ -39,8 +39,9 @@ class Config(Part):
 def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
     """Passages in order; ``line`` counts the questions of the file, which has no lines to name.
 
-    A question that is impossible, or whose list of answers is empty, is labelled ``unknown``. One without the key
-    ``answers`` has no gold answer: it is there to be answered. A question without an id is called by its number.
+    A question that is impossible is labelled ``unknown``, and so is one whose list holds no answer, unless
+    ``is_impossible`` is there and false. That one, and one without the key ``answers``, has no gold answer: it is there
+    to be answered. A question without an id is called by its number.
 
     Raises:
         InputError: With the place in the file, if it is no JSON of that form, if it has no question, or if two
@@ -91,7 +92,7 @@ def _example(question: Any, context: str, rule: WordRule, place: str) -> Example
         if start is None:
             example.remarks.append(ABSENT)
             continue
-        if start != given:
+        if given >= 0 and start != given:
             example.remarks.append(REPAIRED)
         span = mark(example, start, start + len(text))
         if span is not None and not example.spans:
@@ -102,14 +103,14 @@ def _example(question: Any, context: str, rule: WordRule, place: str) -> Example
 
 
 def _answers(question: dict[str, Any], place: str) -> list[tuple[str, int]]:
-    """Texts and where they are said to stand, -1 where that is not said; empty texts are no answers."""
+    """Texts and where they are said to stand, negative where that is not said; empty texts are no answers."""
     found = []
     for number, answer in enumerate(files.member(question, "answers", list, place, [])):
         below = f"{place}.answers[{number}]"
         text = files.member(answer, "text", str, below)
         start = files.member(answer, "answer_start", int, below, -1)
         if text.strip():
-            found.append((text, start))
+            found.append(stripped(text, start))
     return found
 
 

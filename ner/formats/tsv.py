@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -21,7 +22,7 @@ from ner.types import Document, Example, InputError
 extension = "tsv"
 probabilities = True
 ADDED = ("predicted", "probability")
-"""Columns that predictions add; the second one where probabilities are asked for."""
+"""Columns that predictions add, or fill anew; the second one where probabilities are asked for."""
 Column = str | Annotated[int, Field(ge=0)]
 
 
@@ -69,15 +70,18 @@ class _Table:
 
 
 def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
-    """Every row is a document of one example; other columns become its fields. Blank lines between rows are no rows.
+    """Every row is a document of one example; other columns become its fields. An empty line is no row
+    unless there is a single column.
 
-    With ``keep`` labels may be missing: the file may be one to be answered.
+    With ``keep`` labels may be missing: the file may be one to be answered. Lines that are no rows are kept before the
+    row that follows, and those behind the last one in a document without examples.
 
     Raises:
-        InputError: With file and line, if a column or a label is missing, or a row is longer or shorter than the first.
+        InputError: With file and line, if a column or a label is missing, or a row is longer or shorter than the first;
+            with ``keep`` also if the texts stand in a column that predictions fill.
     """
     table: _Table | None = None
-    header: list[str] = []
+    kept: list[str] = []  # the header and empty lines
     rows = 0
     for number, raw in files.decoded_lines(path, config.encoding):
         line = raw.removeprefix("\ufeff") if number == 1 else raw
@@ -86,9 +90,10 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
         if table is None:
             table = _table(cells, config, keep, place)
             if config.header:
-                header = [raw]
+                kept.append(raw)
                 continue
-        if not line.strip() and len(table.names) > 1:
+        if not line.rstrip("\r\n") and len(table.names) > 1:
+            kept.append(raw)
             continue
         if len(cells) != len(table.names):
             raise InputError(
@@ -104,11 +109,13 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
         example.fields = {
             name: cell for column, (name, cell) in enumerate(zip(table.names, cells, strict=True)) if column not in used
         }
-        yield Document([example], str(rows), path, lines=[*header, raw] if keep else None)
-        header = []
+        yield Document([example], str(rows), path, lines=[*kept, raw] if keep else None)
+        kept = []
         rows += 1
     if not rows:
         raise InputError(f"{path}: expected rows of labelled texts, found {'a header alone' if table else 'no line'}")
+    if keep and kept:
+        yield Document([], str(rows), path, lines=kept)
 
 
 def _table(cells: Sequence[str], config: Config, keep: bool, place: str) -> _Table:
@@ -130,6 +137,11 @@ def _table(cells: Sequence[str], config: Config, keep: bool, place: str) -> _Tab
                 "data.format.separator what stands between columns"
             )
     assert text is not None, "said above"
+    if keep and names[text] in ADDED:
+        raise InputError(
+            f"{place}: expected texts in another column than '{names[text]}', where predictions will stand; "
+            "give that column another name"
+        )
     return _Table(names, text, label)
 
 
@@ -149,19 +161,31 @@ def _labels(cell: str, config: Config, keep: bool, place: str) -> list[str]:
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
-    """Rows byte for byte as they were read, with the columns ``predicted`` and, where it was asked for,
+    """Lines byte for byte as they were read, with the columns ``predicted`` and, where it was asked for,
     ``probability``; of other documents label and text, their white space written as spaces.
+
+    Columns of these names are filled anew where the header has them; a ``probability`` right behind ``predicted``
+    becomes empty where none was asked for.
     """
     with files.open_text(path, config.encoding) as file:
         first = True
+        places: list[int | None] = []
         for document in documents:
+            if document.lines is not None and not document.examples:
+                file.writelines(document.lines)
             for example in document.examples:
                 added = _added(example, config)
                 if document.lines is not None:
-                    *header, row = document.lines
-                    for line in header:
-                        file.write(_extended(line, ADDED[: len(added)], config))
-                    file.write(_extended(row, added, config))
+                    *kept, row = document.lines
+                    if first:
+                        header = kept[0] if kept and config.header else None
+                        places = _places(header, len(added), config)
+                        if header is not None:
+                            new = [name for name, place in zip(ADDED, places, strict=False) if place is None]
+                            kept[0] = _extended(header, new, config)
+                    file.writelines(kept)
+                    file.write(_filled(row, places, [*added, ""], config))
+                    first = False
                     continue
                 if first and config.header:
                     named = _cells(config, str(config.label), str(config.text)) + list(ADDED[1 : len(added)])
@@ -180,6 +204,27 @@ def _added(example: Example, config: Config) -> list[str]:
     if example.scores:
         added.append(between.join(f"{example.scores[label]:.6f}" for label in example.labels))
     return added
+
+
+def _places(header: str | None, count: int, config: Config) -> list[int | None]:
+    """Where the first columns of ``ADDED`` stand already, None where they are new."""
+    cells = header.rstrip("\r\n").removeprefix("\ufeff").split(config.separator) if header is not None else []
+    names = [cell.strip() for cell in cells]
+    if ADDED in pairwise(names):
+        count = len(ADDED)
+    return [_column(name, names) for name in ADDED[:count]]
+
+
+def _filled(line: str, places: Sequence[int | None], added: Sequence[str], config: Config) -> str:
+    """A row with cells in their places, new ones before its end."""
+    body = line.rstrip("\r\n")
+    cells = body.split(config.separator)
+    for place, cell in zip(places, added, strict=False):
+        if place is None:
+            cells.append(cell)
+        else:
+            cells[place] = cell
+    return config.separator.join(cells) + line[len(body) :]
 
 
 def _extended(line: str, added: Sequence[str], config: Config) -> str:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ner.answers import f1, normalized
 from ner.formats import coqa
-from ner.formats.coqa import NEAREST, Config
-from ner.questions import ANSWER, EVIDENCE, MISSING, ask
+from ner.formats.coqa import Config
+from ner.questions import ANSWER, EVIDENCE, MISSING, NEAREST, REPAIRED, ask
 from ner.text import WordRule
 from ner.types import Document, Example, InputError, Span
 
@@ -229,6 +229,44 @@ def test_answers_belong_to_the_turn_that_they_name(tmp_path: Path) -> None:
     value["answers"] = [value["answers"][2], value["answers"][0]]
     (document,) = read(tmp_path, value)
     assert [example.answers for example in document.examples] == [["Bo"], [], ["Ada"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"answers": [turn("Bo"), {**turn("3"), "turn_id": 7}]}, "answers, turn 7"),
+        ({"answers": [turn("Bo"), turn("3")]}, "answers, turn 2"),
+        ({"answers": [{"turn_id": 0, "input_text": " "}]}, "answers, turn 0"),
+        (
+            {"additional_answers": {"0": [turn("Bo")], "1": [{**turn("3"), "turn_id": 2}]}},
+            "additional_answers.1, turn 2",
+        ),
+        ({"questions": []}, "answers, turn 1"),
+    ],
+)
+def test_an_answer_without_a_question_is_named(tmp_path: Path, change: dict[str, Any], place: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, story(turn("Bo")), {**story(turn("Bo")), **change})
+    expected = f"data[1].{place}: expected a question with this turn_id, found none; correct it or leave it out"
+    assert str(caught.value) == f"{tmp_path}/in.json: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "start", "remarks"),
+    [
+        ("The dog of Ada", STORY.index("The dog"), []),
+        (" The dog of Ada ", STORY.index(" The dog"), []),  # white space does not count
+        ("The dog of Ada", 3, [REPAIRED]),
+        ("The dog of Ada", -1, []),  # no offset was given
+        ("not of the story", 3, []),
+        ("unknown", 3, []),
+        ("", 3, []),
+    ],
+)
+def test_evidence_at_another_place_is_counted(tmp_path: Path, evidence: str, start: int, remarks: list[str]) -> None:
+    answer = {"input_text": "no", "span_text": evidence, "span_start": start}
+    (example,) = answered(tmp_path, answer, text=f"{STORY} It is unknown.")
+    assert example.remarks == remarks
 
 
 def test_empty_things_are_read(tmp_path: Path) -> None:

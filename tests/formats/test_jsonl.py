@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ner.formats import jsonl
 from ner.formats.jsonl import Config
-from ner.questions import MISSING
+from ner.questions import MISSING, NEAREST
 from ner.tags import encode, flatten
 from ner.text import WordRule
 from ner.types import Annotation, Document, Example, InputError, Span
@@ -247,13 +247,17 @@ def test_labels_of_another_form_are_named(tmp_path: Path, labels: Any) -> None:
         ([], [], None, []),
         ("Ada", ["span"], (0, 3), []),
         (["won", "Ada"], ["span"], (4, 7), []),
-        ("da w", ["span"], (0, 7), []),
+        ("da w", ["span"], (0, 7), [NEAREST]),
+        (" won\n", ["span"], (4, 7), []),
         ("yes", ["yes"], None, []),
         ("no", ["no"], None, []),
         (["unknown"], ["unknown"], None, []),
         ("Bo", [], None, [MISSING]),
-        (["Bo", "Ada"], [], None, [MISSING]),
-        ("", [], None, [MISSING]),
+        (["Bo", "Cy"], [], None, [MISSING]),
+        (["Bo", "Ada"], ["span"], (0, 3), []),  # the first that stands there
+        (["", " ", "Ada"], ["span"], (0, 3), []),
+        (["Bo", "No"], ["no"], None, []),
+        (["", "\t"], [], None, []),  # empty answers are none
     ],
 )
 def test_a_question_is_asked_about_the_text(
@@ -263,16 +267,50 @@ def test_a_question_is_asked_about_the_text(
     (example,) = read(tmp_path, value)
     assert example.words == ["Who", "won?", "Ada", "won"]
     assert example.query_length == 2
-    assert example.answers == ([answers] if isinstance(answers, str) else answers or [])
+    given = [answers] if isinstance(answers, str) else answers or []
+    assert example.answers == [answer.strip() for answer in given if answer.strip()]
     assert (example.labels, example.remarks, example.tags) == (labels, remarks, None)
     assert example.offsets is not None
     places = [(example.offsets[span.start][0], example.offsets[span.end - 1][1]) for span in example.spans]
     assert places == ([surface] if surface else [])
 
 
-def test_the_word_no_in_the_text_is_an_answer_of_the_text(tmp_path: Path) -> None:
-    (example,) = read(tmp_path, {"text": "she said no", "question": "What?", "answers": "no"})
-    assert (example.labels, example.spans) == (["span"], [Span(3, 4, "answer")])
+@pytest.mark.parametrize("answer", ["yes", "no", "unknown", "No", "YES "])
+@pytest.mark.parametrize(
+    "text", ["Maren did not know it, nobody knew.", "she said no, yes, unknown", "she said No YES"]
+)
+def test_yes_no_and_unknown_are_kinds_whatever_the_text_says(tmp_path: Path, answer: str, text: str) -> None:
+    (example,) = read(tmp_path, {"text": text, "question": "What?", "answers": answer})
+    assert (example.labels, example.spans, example.remarks) == ([answer.strip().lower()], [], [])
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "answer", "marked", "remarks"),
+    [
+        ("space", "The dog and then he left.", "he", (17, 19), []),
+        ("space", "The dog, then. And he.", "he", (19, 22), []),  # the mark is part of the word
+        ("space", "A dog. So dog it is", "dog", (10, 13), []),  # a word of its own comes first
+        ("characters", "The dog and then he left.", "he", (17, 19), []),
+        ("punctuation", "The dog and then he left.", "he", (17, 19), []),
+        ("punctuation", "It was a party of art.", "art", (18, 21), []),
+        ("punctuation", "It was a party.", "art", (9, 14), [NEAREST]),
+        ("punctuation", "In 1990s, not 990.", "990", (14, 17), []),
+        ("characters", "It was a party.", "art", (10, 13), []),
+        ("punctuation", "Ада и Адам", "Ада", (0, 3), []),
+        ("punctuation", "Адам и Ада", "Ада", (7, 10), []),
+        ("chinese", "北京人在北京", "北京", (0, 2), []),
+        ("chinese", "PS3和PS", "PS", (4, 6), []),
+        ("characters", "北京人在北京", "在北", (3, 5), []),
+    ],
+)
+def test_an_answer_is_learned_where_it_is_whole_words(
+    tmp_path: Path, rule: WordRule, text: str, answer: str, marked: tuple[int, int], remarks: list[str]
+) -> None:
+    (example,) = read(tmp_path, {"text": text, "question": "?", "answers": [answer]}, rule=rule)
+    assert example.offsets is not None
+    (span,) = example.spans
+    assert (example.offsets[span.start][0], example.offsets[span.end - 1][1]) == marked
+    assert (example.labels, example.remarks) == (["span"], remarks)
 
 
 def test_earlier_turns_stand_before_the_question(tmp_path: Path) -> None:

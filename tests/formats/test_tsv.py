@@ -31,7 +31,8 @@ def documents(
     path = folder / "in.tsv"
     path.write_bytes(table if isinstance(table, bytes) else table.encode())
     found = list(tsv.read(str(path), Config(**options), rule, keep))
-    assert all(len(document.examples) == 1 for document in found)
+    assert all(len(document.examples) == 1 for document in found[:-1])
+    assert found[-1].examples or (keep and found[-1].lines)  # empty lines at the end
     return found
 
 
@@ -151,7 +152,10 @@ def test_a_file_to_be_answered_needs_no_labels(tmp_path: Path) -> None:
     ("table", "answered"),
     [
         ("label\ttext_a\n1\ta\n0\tb\n", "label\ttext_a{}\n1\ta{}\n0\tb{}\n"),
-        ("\ufeffid\ttext_a\r\n1\t a\u3000\r\n\r\n2\tb", "\ufeffid\ttext_a{}\r\n1\t a\u3000{}\r\n2\tb{}"),
+        ("\ufeffid\ttext_a\r\n1\t a\u3000\r\n\r\n2\tb", "\ufeffid\ttext_a{}\r\n1\t a\u3000{}\r\n\r\n2\tb{}"),
+        ("label\ttext_a\n\n\r\n1\ta\n\n\n\t\n", "label\ttext_a{}\n\n\r\n1\ta{}\n\n\n\t{}\n"),
+        ("label\ttext_a\n1\ta\n\n\n", "label\ttext_a{}\n1\ta{}\n\n\n"),
+        ("id\tlabel\ttext_a\n1\tA\ta\n\t\t\n \t\t\u3000\n", "id\tlabel\ttext_a{}\n1\tA\ta{}\n\t\t{}\n \t\t\u3000{}\n"),
         ("text_a\na\n\nb\n", "text_a{}\na{}\n{}\nb{}\n"),
     ],
 )
@@ -159,13 +163,74 @@ def test_rows_are_written_byte_for_byte_with_more_columns(
     tmp_path: Path, table: str, answered: str, scored: bool
 ) -> None:
     found = documents(tmp_path, table, "space", True)
-    for document in found:
-        document.examples[0].labels = ["A"]
-        document.examples[0].scores = {"A": 0.75, "B": 0.25} if scored else {}
+    rows = [example for document in found for example in document.examples]
+    for example in rows:
+        example.labels = ["A"]
+        example.scores = {"A": 0.75, "B": 0.25} if scored else {}
     added = "\tA\t0.750000" if scored else "\tA"
     header = "\tpredicted\tprobability" if scored else "\tpredicted"
-    wanted = answered.format(header, *[added] * len(found)).encode()
+    wanted = answered.format(header, *[added] * len(rows)).encode()
     assert written(tmp_path, found) == wanted
+
+
+def test_a_row_of_separators_alone_is_a_row_without_a_label(tmp_path: Path) -> None:
+    table = "id\tlabel\ttext_a\n1\tA\ta\n\n\t\t\n"
+    with pytest.raises(InputError, match=r"in.tsv:4: expected a label, found none"):
+        read(tmp_path, table)
+    _, empty = read(tmp_path, table, "space", True)
+    assert (empty.labels, empty.words, empty.fields, empty.line) == ([], [], {"id": ""}, 4)
+    with pytest.raises(InputError, match=r"in.tsv:3: expected 2 columns as in the first line, found 1"):
+        read(tmp_path, "label\ttext_a\n1\ta\n \n")
+
+
+@pytest.mark.parametrize(
+    ("table", "scored", "wanted"),
+    [
+        ("predicted\ttext_a\nx\ta\n", False, "predicted\ttext_a\nB\ta\n"),
+        ("predicted\ttext_a\nx\ta\n", True, "predicted\ttext_a\tprobability\nB\ta\t0.750000\n"),
+        (
+            "\ufeffpredicted \ttext_a\tprobability\tlabel\r\nx\ta\t0.1\tA\r\n\r\n",
+            True,
+            "\ufeffpredicted \ttext_a\tprobability\tlabel\r\nB\ta\t0.750000\tA\r\n\r\n",
+        ),
+        (  # that of an earlier prediction would be wrong
+            "text_a\tpredicted\tprobability\na\tx\t0.1\n",
+            False,
+            "text_a\tpredicted\tprobability\na\tB\t\n",
+        ),
+        ("text_a\tprobability\na\t0.1\n", False, "text_a\tprobability\tpredicted\na\t0.1\tB\n"),  # none of ours
+        ("text_a\tprobability\na\t0.1\n", True, "text_a\tprobability\tpredicted\na\t0.750000\tB\n"),
+    ],
+)
+def test_columns_of_an_earlier_prediction_are_filled_anew(
+    tmp_path: Path, table: str, scored: bool, wanted: str
+) -> None:
+    def predicted(table: str) -> str:
+        found = documents(tmp_path, table, "space", True)
+        found[0].examples[0].labels, found[0].examples[0].scores = ["B"], {"B": 0.75} if scored else {}
+        return written(tmp_path, found).decode()
+
+    assert predicted(table) == wanted
+    assert predicted(wanted) == wanted
+    (again,) = read(tmp_path, wanted, label="predicted")
+    assert (again.text, again.labels) == ("a", ["B"])
+
+
+def test_texts_in_the_column_of_predictions_are_not_overwritten(tmp_path: Path) -> None:
+    table = "label\tpredicted\n1\ta\n"
+    for column in ("predicted", 1):
+        assert read(tmp_path, table, text=column)[0].text == "a"
+        with pytest.raises(
+            InputError, match=r"in.tsv:1: expected texts in another column than 'predicted', where pred"
+        ):
+            read(tmp_path, table, "space", True, text=column)
+
+
+def test_a_row_without_probabilities_has_an_empty_cell(tmp_path: Path) -> None:
+    first, second = documents(tmp_path, "label\ttext_a\n1\ta\n0\tb\n", "space", True)
+    first.examples[0].labels, first.examples[0].scores = ["A"], {"A": 0.5}
+    second.examples[0].labels = ["A"]
+    assert written(tmp_path, [first, second]).decode().splitlines()[1:] == ["1\ta\tA\t0.500000", "0\tb\tA\t"]
 
 
 def test_several_predictions_stand_in_one_cell_with_their_probabilities(tmp_path: Path) -> None:
