@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ner import events, files
+from ner import events, files, fit
+from ner.config import ConfigError
 from ner.config_file import read_yaml
 from ner.events import Event
 from ner.questions import ANSWER, EVIDENCE, KINDS
@@ -80,7 +81,14 @@ class Run:
 
     @property
     def task(self) -> str:
-        """One of :data:`TASKS`."""
+        """One of :data:`TASKS`: by what the decoder gives, or by the labels where another version had the decoder."""
+        try:
+            gives = fit.gives(str(self.section("decoder").get("name")))
+        except ConfigError:
+            gives = frozenset()
+        if gives:
+            whole = "text-classification" if gives == {"labels"} else "token-classification"
+            return "question-answering" if "answers" in gives else whole
         words, classes = self.labels.get("labels") or self.labels.get("tags"), self.labels.get("classes")
         if classes and {*classes} <= {*KINDS} and {*(words or [])} <= {ANSWER, EVIDENCE}:
             return "question-answering"

@@ -26,6 +26,7 @@ from ner import (
     checkpoint,
     events,
     files,
+    fit,
     model,
     overlap,
     report,
@@ -93,9 +94,15 @@ class Session:
         """Read the data.
 
         Raises:
-            InputError: See :class:`~ner.corpus.Corpus`.
+            InputError: See :class:`~ner.corpus.Corpus`; or if decoder, files and metrics do not fit each other.
         """
+        config, decoder = self.config, self.config.decoder.name
+        fit.check_format(decoder, config.data.format.name)
+        fit.check_metrics(decoder, config.metrics)
         self.corpus = Corpus(self.config, self.world, self.say)
+        for split in ("valid", "test"):
+            if self.documents[split]:
+                fit.check_scored(decoder, config.metrics, self.documents[split], getattr(config.data, split))
         about = {**runtime.describe(self.device), "processes": self.world.size}
         self.about = {"data": self.corpus.checksums(), **about}
 
@@ -421,7 +428,7 @@ def history_row(row: checkpoint.Row, config: RunConfig) -> dict[str, Any]:
     for column in ("accuracy", "precision", "recall", "f1", "weighted_f1"):
         for metric in config.metrics:
             path = component("metrics", metric).COLUMNS.get(column)
-            if path is not None:
+            if path is not None and metric in shown.scores:
                 found[column] = training.monitored(shown, f"{metric}.{path}")
                 break
     found |= {"batch_size": row.batch_size, "step": row.step, "sentences": row.sentences, "best": int(row.best)}

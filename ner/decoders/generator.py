@@ -28,6 +28,7 @@ from ner.memory import Memory
 from ner.questions import ANSWER, KINDS, SPAN
 from ner.types import Annotation, Axes, Document, Example, InputError, Loss, Scores, Span
 
+gives = frozenset({"answers"})
 IGNORED = -100
 """Target behind the end of an answer."""
 UNREAD = "words of a passage beyond the source's pieces (max_source_seq_length), not read"

@@ -33,6 +33,7 @@ NEAREST = "answers that are not in the story word by word, the nearest words are
 
 extension = "json"
 probabilities = False
+holds = frozenset({"answers"})
 
 
 class Config(Part):

@@ -25,6 +25,7 @@ REPAIRED = "answers whose offset was repaired"
 
 extension = "json"
 probabilities = False
+holds = frozenset({"answers"})
 
 
 class Config(Part):
