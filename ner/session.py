@@ -96,13 +96,9 @@ class Session:
         Raises:
             InputError: See :class:`~ner.corpus.Corpus`; or if decoder, files and metrics do not fit each other.
         """
-        config, decoder = self.config, self.config.decoder.name
-        fit.check_format(decoder, config.data.format.name)
-        fit.check_metrics(decoder, config.metrics)
+        fit.check_format(self.config.decoder.name, self.config.data.format.name)
+        fit.check_metrics(self.config.decoder.name, self.config.metrics)
         self.corpus = Corpus(self.config, self.world, self.say)
-        for split in ("valid", "test"):
-            if self.documents[split]:
-                fit.check_scored(decoder, config.metrics, self.documents[split], getattr(config.data, split))
         about = {**runtime.describe(self.device), "processes": self.world.size}
         self.about = {"data": self.corpus.checksums(), **about}
 
@@ -119,10 +115,15 @@ class Session:
         """A new model, with the weights of another run where one is named; everything is ready for the first step.
 
         Raises:
-            InputError: If something pretrained is not found, or a setting does not fit the model.
+            InputError: If something pretrained is not found, a setting does not fit the model, or there is nothing to
+                learn or to score.
         """
         config = self.config
         made = model.build(config, self.corpus.train).to(self.device)
+        for split in ("valid", "test"):
+            if self.documents[split]:
+                path = getattr(config.data, split)
+                fit.check_scored(config.decoder.name, config.metrics, self.documents[split], path)
         self.trained_on = overlap.to_bytes(self.corpus.hashes())
         if init is not None:
             self._take_over(made, init)

@@ -137,3 +137,28 @@ def test_a_transformer_answers_with_words_or_pieces_as_units(unit: str, tiny_ber
     assert train.main(["--config", config, "--run", str(tmp_path / "run"), *options]) == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_bytes())
     assert metrics["test"]["answer"]["exact"] >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("form", "line", "message"),
+    [
+        ("tsv", "text_a", "tsv files have no place for answers to questions"),
+        ("text", "Where ?", "text files have no place for answers to questions; choose coqa, jsonl or squad"),
+        ("jsonl", '{"text": "Lund"}', "expected a question about a text, which the decoder span answers"),
+    ],
+)
+def test_nothing_is_answered_that_nobody_asked(
+    run: Path, form: str, line: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_text(line + "\n", encoding="utf-8")
+    options = ["--run", str(run), "--format", form, "--input", str(source), "--output", str(target)]
+    assert predict.main(options) == 2
+    assert message in capsys.readouterr().err
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("text", ["Lund", ["Lund", "."], [["Lund"]]])
+def test_a_text_alone_is_no_question(run: Path, text: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected a question, .*; use answer\(question, passage\)"):
+        ner.load(run).tag(text)
