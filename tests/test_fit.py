@@ -11,11 +11,14 @@ import pytest
 import ner
 from ner import fit
 from ner.commands import evaluate, predict, train
-from ner.config import component, names
+from ner.checkpoint import Row
+from ner.config import RunConfig, component, names, validate
 from ner.config_file import read_yaml
 from ner.corpus import Tally, unusual
-from ner.predict import Scorer
+from ner.model import build
+from ner.predict import Evaluation, Scorer
 from ner.questions import ANSWER, EVIDENCE
+from ner.session import history_row
 from ner.types import Document, Example, InputError, Span
 from ner.vocab import Vocabs
 from tests.conftest import ROOT, SAMPLE
@@ -161,9 +164,6 @@ def test_a_file_without_any_entity_has_something_to_count(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("decoder", "path"), [("classifier", "config.decoder"), ("joint", "config.decoder.classes")])
 def test_labels_that_would_be_lost_are_refused_with_their_place(decoder: str, path: str, tmp_path: Path) -> None:
-    from ner.config import RunConfig, validate
-    from ner.model import build
-
     raw = {"data": {"train": "a", "valid": "a"}, "encoder": "embedding", "decoder": decoder}
     two = Example(["a"], tags=["O"], labels=["x", "y"], source="a", line=7)
     with pytest.raises(InputError, match=rf"a:7: expected one label, found 2 \(x, y\), as {path}.several is false"):
@@ -180,6 +180,14 @@ def test_a_metric_that_has_counted_nothing_has_no_scores() -> None:
     assert result.scores.keys() == {"accuracy"}
     assert "answer" not in result.to_json("test")
     assert not any("answer" in line for line in result.lines("test"))
+
+
+def test_the_history_has_no_column_of_what_was_not_counted() -> None:
+    raw = {"data": {"train": "a", "format": "coqa"}, "encoder": "embedding", "decoder": "span", "metrics": ["answer"]}
+    config = validate(RunConfig, {**raw, "training": {"select": "last"}})
+    row = history_row(Row(1, 5, 8, 4, True, {"all": 0.1}, {"train": Evaluation(0.5, 0, 0, {})}), config)
+    assert row["train.loss"] == row["avg_train_loss"] == 0.5
+    assert not {"accuracy", "f1", "train.answer.exact"} & row.keys()
 
 
 def test_kinds_of_answers_are_never_new() -> None:
