@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ner import events, files
+from ner import events, files, fit
+from ner.config import ConfigError
 from ner.config_file import read_yaml
 from ner.events import Event
 from ner.questions import ANSWER, EVIDENCE, KINDS
@@ -79,12 +80,27 @@ class Run:
         return found if isinstance(found, Mapping) else {}
 
     @property
+    def gives(self) -> frozenset[str]:
+        """What the decoder gives, see :mod:`ner.fit`; by the labels where a decoder of another version did."""
+        try:
+            return fit.gives(str(self.section("decoder").get("name")))
+        except ConfigError:
+            words, classes = self.labels.get("labels") or self.labels.get("tags"), self.labels.get("classes")
+        if classes and {*classes} <= {*KINDS} and {*(words or [])} <= {ANSWER, EVIDENCE}:
+            return frozenset({"answers"})
+        return frozenset({"tags"} if words or not classes else set()) | frozenset({"labels"} if classes else set())
+
+    @property
     def task(self) -> str:
         """One of :data:`TASKS`."""
-        words, classes = self.labels.get("labels") or self.labels.get("tags"), self.labels.get("classes")
-        if classes and {*classes} <= {*KINDS} and {*(words or [])} <= {ANSWER, EVIDENCE}:
+        if "answers" in self.gives:
             return "question-answering"
-        return "text-classification" if classes and not words else "token-classification"
+        return "token-classification" if "tags" in self.gives else "text-classification"
+
+    def known(self, key: str) -> Mapping[str, Any]:
+        """Counts of ``labels``, ``tags`` or ``classes`` that the decoder has learned, empty if it has learned none."""
+        learned = bool(self.gives - {"tags"}) if key == "classes" else "tags" in self.gives
+        return (self.labels.get(key) or {}) if learned else {}
 
     @property
     def scored(self) -> str | None:
@@ -206,7 +222,7 @@ def _front_matter(run: Run, language: Sequence[str], license: str | None) -> str
 
 
 def _finds_entities(run: Run) -> bool:
-    return bool(run.labels.get("labels")) and run.task == "token-classification"
+    return bool(run.known("labels"))
 
 
 def _parts(run: Run) -> list[str]:
@@ -253,7 +269,7 @@ def _purpose(run: Run) -> str:
     if run.task == "question-answering":
         own = "in words of its own" if run.section("decoder").get("name") == "generator" else "with a stretch of it"
         return f"This model answers questions about a passage, {own}, or with yes, no or unknown."
-    kinds = {key: run.labels.get(key) or {} for key in ("labels", "tags", "classes")}
+    kinds = {key: run.known(key) for key in ("labels", "tags", "classes")}
     does = []
     if kinds["labels"]:
         does.append(f"finds entities of {_count(kinds['labels'], 'type')} in text")
@@ -349,7 +365,7 @@ def _labels(run: Run) -> str:
     if run.task == "question-answering":
         columns = {"classes": "kind of answer"}
     for key, column in columns.items():
-        counts = run.labels.get(key) or {}
+        counts = run.known(key)
         if counts:
             header = [column, "in the training data"]
             rows = [dict(zip(header, (_code(name), _number(count)), strict=True)) for name, count in counts.items()]
@@ -429,15 +445,15 @@ def _statements(run: Run) -> Iterator[str]:
     yield f"{learned}; of text of another kind, time or language the scores above say nothing."
     if asks:
         yield from _statements_on_answers(run)
-    elif run.labels.get("labels"):
-        yield f"It knows {_count(run.labels['labels'], 'entity type')}; anything else is missed or called one of them."
+    elif run.known("labels"):
+        yield f"It knows {_count(run.known('labels'), 'entity type')}; anything else is missed or called one of them."
         if run.section("decoder").get("name") in ("crf", "softmax"):
             yield "A word belongs to one entity at most: nested and overlapping entities cannot be found."
-    elif run.labels.get("tags"):
-        yield f"It knows {_count(run.labels['tags'], 'tag')}, those of the training data, and no others."
-    if run.labels.get("classes") and not asks:
+    elif run.known("tags"):
+        yield f"It knows {_count(run.known('tags'), 'tag')}, those of the training data, and no others."
+    if run.known("classes") and not asks:
         other = "may get any or none" if run.section("decoder").get("several") else "gets one"
-        known = _count(run.labels["classes"], "class", "classes")
+        known = _count(run.known("classes"), "class", "classes")
         yield f"It knows {known}; a text that belongs to none of them {other} of them all the same."
     rule = WORDS.get(str(run.section("data").get("words")))
     if rule:

@@ -3,13 +3,14 @@
 ==============  =================================================================================================
 ``encoders/``   ``Config``, ``build(config, vocabs, windows, files=None) -> Encoder``
 ``context/``    ``Config``, ``build(config, width) -> Context``
-``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``, or ``attach(config, encoder) -> Writer``
+``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``, or ``attach(config, encoder) -> Writer``;
+                ``gives``, of ``tags``, ``labels``, ``answers``: what it learns and what it says
 ``formats/``    ``Config``, ``read(path, config, words, keep=False) -> Iterator[Document]``,
-                ``write(path, documents, config)``, ``extension``, ``probabilities``; the path ``-`` is a pipe, and a
-                format of several files may read and write a directory
+                ``write(path, documents, config)``, ``extension``, ``probabilities``, ``holds``; the path ``-`` is a
+                pipe, and a format of several files may read and write a directory
 ``metrics/``    ``count(gold, predicted) -> Counter[str]``, ``scores(counts) -> nested dict of floats``,
                 ``lines(scores) -> list[str]`` for the log, the last line being the most telling one,
-                ``COLUMNS``, figures of ``history.csv`` by their common names
+                ``COLUMNS``, figures of ``history.csv`` by their common names, ``needs``
 ==============  =================================================================================================
 
 ``tests/test_contracts.py`` walks the folders and checks every file, so a new part is tested before it has a test.
@@ -154,6 +155,9 @@ class Format(Protocol):
     """Of the files that ``write`` makes."""
     probabilities: bool
     """Whether ``write`` has a place for them."""
+    holds: frozenset[str]
+    """Of ``tags``, ``labels``, ``answers``: what ``write`` has a place for, and for answers, that ``read`` finds the
+    questions. A model that gives anything else is refused, see :mod:`ner.fit`."""
 
     @staticmethod
     def read(path: str, config: Any, words: Any, keep: bool = False) -> Iterator[Document]:
@@ -171,6 +175,8 @@ class Metric(Protocol):
 
     COLUMNS: dict[str, str]
     """accuracy, precision, recall, f1 or weighted_f1 -> path of the figure below the metric that the notes call so."""
+    needs: frozenset[str]
+    """Of ``tags``, ``labels``, ``answers``: gold of any of them is something to count."""
 
     @staticmethod
     def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ner import batching, files, loader, overlap, store
 from ner.config import RunConfig, component
 from ner.distributed import World
 from ner.model import Model
+from ner.questions import ANSWER, EVIDENCE, KINDS
 from ner.tags import PLAIN, flatten
 from ner.training_config import BatchConfig
 from ner.types import Document, InputError
@@ -76,7 +77,8 @@ class Corpus:
         if not isinstance(found, store.Store):
             return _count(made, found)
         with self._first_alone():
-            return store.saved_values(found, "counts", self._encoder_key(made), lambda: _count(made, found))
+            key = {**self._encoder_key(made), "single": made.single is not None}
+            return store.saved_values(found, "counts", key, lambda: _count(made, found))
 
     def hashes(self) -> np.ndarray:
         """Of the sentences to learn from, see :mod:`ner.overlap`."""
@@ -129,11 +131,15 @@ class Corpus:
 
 @dataclass
 class Tally:
-    """How often documents have what: labels of spans, plain tags, classes, and remarks of their reader."""
+    """How often documents have what: labels of spans, plain tags, classes, and remarks of their reader.
+
+    ``questions`` are those of the labels and classes that say of what kind an answer is.
+    """
 
     labels: Counter[str] = field(default_factory=Counter)
     tags: Counter[str] = field(default_factory=Counter)
     classes: Counter[str] = field(default_factory=Counter)
+    questions: Counter[str] = field(default_factory=Counter)
     remarks: Counter[str] = field(default_factory=Counter)
 
     def add(self, document: Document) -> None:
@@ -145,17 +151,23 @@ class Tally:
             if plain:
                 self.tags.update(example.tags or ())
             self.classes.update(example.labels)
+            if example.query_length:
+                named = [*example.labels, *(span.label for span in example.spans)]
+                self.questions.update(label for label in named if label in (*KINDS, ANSWER, EVIDENCE))
             self.remarks.update(example.remarks)
 
 
 def unusual(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str, dict[str, int]]:
     """What a reader of scores must know: ``unseen_labels``, which training never had, and ``remarks``, if any.
 
+    Kinds of answers are always known: a model that answers questions can give those that training never had.
+
     Args:
         counts: As in :class:`Tally`, by name.
         vocabs: Of the training data.
     """
-    found = {"unseen_labels": vocabs.unseen(counts), "remarks": dict(sorted(counts["remarks"].items()))}
+    others = {kind: Counter(counts[kind]) - Counter(counts["questions"]) for kind in ("labels", "tags", "classes")}
+    found = {"unseen_labels": vocabs.unseen(others), "remarks": dict(sorted(counts["remarks"].items()))}
     return {kind: names for kind, names in found.items() if names}
 
 
@@ -170,7 +182,7 @@ def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
     tally, coverage = Tally(), Counter[str]()
     sentences = words = overlapping = 0
     for document in documents:
-        tally.add(document)
+        tally.add(replace(document, examples=made.marked(document.examples)))
         for example in document.examples:
             sentences += 1
             words += len(example.words)

@@ -227,7 +227,7 @@ class Learner:
         state.running.add_loss(values, {name: int(count) for name, count in counts.items()})
         for part, answers in zip([part for part in made.parts if part.weight], decoded, strict=True):
             if answers:  # a decoder that writes says nothing while it is trained
-                state.running.add(part.gold, state.model.units.merge(part.gold, answers))
+                state.running.add(state.model.marked(part.gold), state.model.units.merge(part.gold, answers))
         clock.mark("scores")
         return value
 

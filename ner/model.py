@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ner import files, units
+from ner import files, fit, units
 from ner.config import RunConfig, component, validate
 from ner.config_file import read_yaml, write_yaml
 from ner.distributed import gathered
@@ -104,6 +104,22 @@ class Model(nn.Module):
         return ""
 
     @property
+    def single(self) -> str | None:
+        """Where in the configuration a decoder stands that gives each example exactly one label, if there is one."""
+        decoders = self.decoder.named_modules(prefix="config.decoder")
+        return next((path for path, module in decoders if getattr(module, "several", None) is False), None)
+
+    def marked(self, examples: list[Example]) -> list[Example]:
+        """The same examples as gold, those without a label remarked where the decoder gives each exactly one.
+
+        To a decoder that may give several, none is an answer like others; here it can only be that nobody knows it.
+        """
+        if self.single is None or all(example.labels for example in examples):
+            return examples
+        unknown = fit.UNLABELLED
+        return [e if e.labels else replace(e, remarks=[*e.remarks, unknown]) for e in examples]
+
+    @property
     def num_parameters(self) -> int:
         """Numbers that are trained."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
@@ -115,10 +131,7 @@ def build(config: RunConfig, documents: Sequence[Document]) -> Model:
     Raises:
         InputError: If the documents have nothing to learn from, or something pretrained is not found.
     """
-    if not any(e.tags or e.labels or e.answers for document in documents for e in document.examples):
-        raise InputError(
-            f"{config.data.train}: expected examples with tags, labels or answers to learn from, found none"
-        )
+    fit.check_gold(config.decoder.name, documents, config.data.train)
     scheme = documents[0].scheme
     parts = units.build(config.unit.name, config.unit.tokenizer, scheme)
     if isinstance(documents, Store) and config.unit.name == "word":
@@ -126,7 +139,22 @@ def build(config: RunConfig, documents: Sequence[Document]) -> Model:
     else:
         vocabs = Vocabs.learn((unit for document in documents for unit in parts.split(document.examples)), scheme)
     encoder = component("encoders", config.encoder.name).build(config.encoder, vocabs, config.windows)
-    return _assemble(config, vocabs, parts, encoder)
+    model = _assemble(config, vocabs, parts, encoder)
+    if model.single is not None:
+        _check_single(documents, model.single)
+    return model
+
+
+def _check_single(documents: Sequence[Document], path: str) -> None:
+    """That no label would be lost: a decoder that gives one learns the first."""
+    for document in documents:
+        for example in document.examples:
+            if len(example.labels) > 1:
+                raise InputError(
+                    f"{example.place}: expected one label, found {len(example.labels)} ({', '.join(example.labels)}), "
+                    f"as {path}.several is false; set it to true, or read one label a text (in tsv files "
+                    "data.format.several=null, in parallel ones data.format.intents=whole)"
+                )
 
 
 def _rebuild(config: RunConfig, vocabs: Vocabs, saved: Mapping[str, bytes]) -> Model:

@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 
 import torch
 
-from ner import batching, runtime
+from ner import batching, fit, runtime
 from ner.config import RunConfig, component
 from ner.distributed import World
 from ner.kernels.chain import BadExample
@@ -134,7 +134,8 @@ def _annotate(
     if dealt:  # everything to everybody, so that what follows does not depend on the number of processes
         for others in world.exchange([(number, answers.to_json()) for number, answers in found.items()]):
             found.update((number, _Answers.from_json(value)) for number, value in others)
-    chunk = Chunk(documents, [])
+    gold = [replace(document, examples=model.marked(document.examples)) for document in documents]
+    chunk = Chunk(gold if loss else documents, [])
     answers: list[list[Example | None]] = [[None] * len(document.examples) for document in split]
     for number, positions in enumerate(batches):
         for part, total in found[number].losses.items():
@@ -181,8 +182,8 @@ class _Answers:
 class Evaluation:
     """Scores of a split.
 
-    ``scores`` holds each metric's result under its name; ``loss`` is the mean over what was counted, parts added;
-    ``by`` has scores for the values of fields, where they were asked for.
+    ``scores`` holds the result of each metric that has counted anything under its name; ``loss`` is the mean over
+    what was counted, parts added; ``by`` has scores for the values of fields, where they were asked for.
     """
 
     loss: float
@@ -212,7 +213,8 @@ class Evaluation:
         found = [f"{split} loss: {self.loss:.4f}"]
         for name, part in parts:
             shown = [component("metrics", metric).lines(scores)[-1] for metric, scores in part.scores.items()]
-            found.append(f"{split} {name:<{width}} ({part.sentences:>{digits}}): {'; '.join(shown)}")
+            text = "; ".join(shown) or "nothing to score"
+            found.append(f"{split} {name:<{width}} ({part.sentences:>{digits}}): {text}")
         for name, scores in self.scores.items():
             found += [f"{split} {line}" for line in component("metrics", name).lines(scores)]
         return found
@@ -288,9 +290,9 @@ class Scorer:
         return scorer
 
     def result(self) -> Evaluation:
-        """Scores of everything so far."""
+        """Scores of everything so far; of a metric that has counted nothing there are none."""
         loss = sum(total / max(1, self.counts[part]) for part, total in self.losses.items())
-        scores = {name: metric.scores(self.totals[name]) for name, metric in self.metrics.items()}
+        scores = {name: metric.scores(self.totals[name]) for name, metric in self.metrics.items() if self.totals[name]}
         by = {
             name: {value: scorers[value].result() for value in sorted(scorers, key=_natural)}
             for name, scorers in self.by.items()
@@ -408,7 +410,7 @@ class Tagger:
             probabilities: Give every span its probability, in ``Span.score``.
 
         Raises:
-            TypeError: If it is none of these.
+            TypeError: If it is none of these, or no Document though the model answers questions.
         """
         if not isinstance(text, (str, Document, Sequence)):
             raise TypeError(f"expected a text, a list of words or a Document, found {type(text).__name__}")
@@ -419,6 +421,11 @@ class Tagger:
             document for chunk in self.annotate(documents, probabilities=probabilities) for document in chunk.predicted
         ]
         return found[0] if single else found
+
+    @property
+    def answers(self) -> bool:
+        """Whether the model answers questions, see :meth:`answer`; others are only asked to :meth:`tag`."""
+        return "answers" in fit.gives(self.config.decoder.name)
 
     def answer(self, question: str, passage: str, history: Sequence[str] = ()) -> Example:
         """What the model answers to a question about a passage.
@@ -433,8 +440,11 @@ class Tagger:
             ``unknown``); ``scores`` has the probabilities, and ``spans`` the words of an answer in the passage.
 
         Raises:
-            TypeError: If the history is a single text.
+            TypeError: If the model answers no questions, or the history is a single text.
         """
+        if not self.answers:
+            decoder = self.config.decoder.name
+            raise TypeError(f"expected a model that answers questions, found one with the decoder {decoder}; use tag")
         if isinstance(history, str):
             raise TypeError("expected a list of earlier questions and answers as history, found a single text")
         example = ask([*history, question], passage, self.config.data.words)
@@ -443,6 +453,8 @@ class Tagger:
     def _document(self, item: Any) -> Document:
         if isinstance(item, Document):
             return item
+        if self.answers:
+            raise TypeError("expected a question, which a text alone is not; use answer(question, passage)")
         scheme = self.model.vocabs.scheme
         if isinstance(item, str):
             words, offsets = split_words(item, self.config.data.words)

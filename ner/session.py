@@ -26,6 +26,7 @@ from ner import (
     checkpoint,
     events,
     files,
+    fit,
     model,
     overlap,
     report,
@@ -93,8 +94,10 @@ class Session:
         """Read the data.
 
         Raises:
-            InputError: See :class:`~ner.corpus.Corpus`.
+            InputError: See :class:`~ner.corpus.Corpus`; or if decoder, files and metrics do not fit each other.
         """
+        fit.check_format(self.config.decoder.name, self.config.data.format.name)
+        fit.check_metrics(self.config.decoder.name, self.config.metrics)
         self.corpus = Corpus(self.config, self.world, self.say)
         about = {**runtime.describe(self.device), "processes": self.world.size}
         self.about = {"data": self.corpus.checksums(), **about}
@@ -112,10 +115,15 @@ class Session:
         """A new model, with the weights of another run where one is named; everything is ready for the first step.
 
         Raises:
-            InputError: If something pretrained is not found, or a setting does not fit the model.
+            InputError: If something pretrained is not found, a setting does not fit the model, or there is nothing to
+                learn or to score.
         """
         config = self.config
         made = model.build(config, self.corpus.train).to(self.device)
+        for split in ("valid", "test"):
+            if self.documents[split]:
+                path = getattr(config.data, split)
+                fit.check_scored(config.decoder.name, config.metrics, self.documents[split], path)
         self.trained_on = overlap.to_bytes(self.corpus.hashes())
         if init is not None:
             self._take_over(made, init)
@@ -421,7 +429,7 @@ def history_row(row: checkpoint.Row, config: RunConfig) -> dict[str, Any]:
     for column in ("accuracy", "precision", "recall", "f1", "weighted_f1"):
         for metric in config.metrics:
             path = component("metrics", metric).COLUMNS.get(column)
-            if path is not None:
+            if path is not None and metric in shown.scores:
                 found[column] = training.monitored(shown, f"{metric}.{path}")
                 break
     found |= {"batch_size": row.batch_size, "step": row.step, "sentences": row.sentences, "best": int(row.best)}

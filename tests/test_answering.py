@@ -159,3 +159,28 @@ def test_what_is_not_read_is_said_by_training_evaluation_and_prediction(
     target = str(tmp_path / "out.json")
     assert predict.main(["--run", str(tmp_path / "run"), "--input", str(data), "--output", target]) == 0
     assert f"{said.removeprefix('test: ')}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("form", "line", "message"),
+    [
+        ("tsv", "text_a", "tsv files have no place for answers to questions"),
+        ("text", "Where ?", "text files have no place for answers to questions; choose coqa, jsonl or squad"),
+        ("jsonl", '{"text": "Lund"}', "expected a question about a text, which the decoder span answers"),
+    ],
+)
+def test_nothing_is_answered_that_nobody_asked(
+    run: Path, form: str, line: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_text(line + "\n", encoding="utf-8")
+    options = ["--run", str(run), "--format", form, "--input", str(source), "--output", str(target)]
+    assert predict.main(options) == 2
+    assert message in capsys.readouterr().err
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("text", ["Lund", ["Lund", "."], [["Lund"]]])
+def test_a_text_alone_is_no_question(run: Path, text: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected a question, .*; use answer\(question, passage\)"):
+        ner.load(run).tag(text)

@@ -297,3 +297,21 @@ def test_a_model_that_answers_questions_is_called_one(run: Path) -> None:
     assert "the last 16 word pieces" in limits
     assert "never been shown an answer of the kind `no`" in limits
     assert "tagger.answer(" in section(text, "Use")
+
+
+@pytest.mark.parametrize(
+    ("decoder", "classes", "task"),
+    [
+        ("classifier", {"yes": 2, "no": 3}, "text-classification"),
+        ("span", {}, "question-answering"),
+        ("generator", {}, "question-answering"),
+        ("crf", {"yes": 2}, "token-classification"),
+        ("of_another_version", {"yes": 2, "no": 3}, "question-answering"),
+        ("of_another_version", {"good": 2}, "text-classification"),
+    ],
+)
+def test_the_task_is_that_of_the_decoder(run: Path, decoder: str, classes: dict[str, int], task: str) -> None:
+    change(run / "labels.json", labels={}, classes=classes)
+    config = (run / "config.yaml").read_text(encoding="utf-8")
+    (run / "config.yaml").write_text(config.replace("name: crf, scheme: bioes", f"name: {decoder}"), encoding="utf-8")
+    assert front_matter(model_card(run))["pipeline_tag"] == task

@@ -245,7 +245,13 @@ def test_the_card_of_a_model_that_tags_words_too_is_that_of_a_tagger(run: tuple[
         shutil.copy(run[0] / name, tmp_path / name)
     labels = json.loads((tmp_path / "labels.json").read_bytes())
     (tmp_path / "labels.json").write_text(json.dumps({**labels, "labels": {"PER": 3}}))
-    assert "pipeline_tag: token-classification" in model_card(tmp_path)
+    assert "pipeline_tag: text-classification" in model_card(tmp_path)  # the files had entities, nobody learned them
+    assert "PER" not in model_card(tmp_path)
+    config = (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    for name in ("joint", "of_another_version"):
+        (tmp_path / "config.yaml").write_text(config.replace("name: classifier", f"name: {name}"), encoding="utf-8")
+        assert "pipeline_tag: token-classification" in model_card(tmp_path)
+        assert "finds entities of 1 type (`PER`) in text and gives each text one of 2 classes" in model_card(tmp_path)
     (tmp_path / "labels.json").write_text(json.dumps({**labels, "tags": {"NN": 3}}))
     assert "pipeline_tag: token-classification" in model_card(tmp_path)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from ner import fit
 from ner.config import RunConfig, WindowsConfig, component, names, part, validate
 from ner.model import build
 from ner.types import Annotation, Document, Encoding, Example, Span
@@ -32,7 +33,8 @@ def document() -> Document:
     for words in SENTENCES:
         spans = [Span(0, 1, "PER")] if words else []
         tags = ["B-PER", *["O"] * (len(words) - 1)] if words else []
-        examples.append(Example(list(words), spans=spans, tags=tags, labels=["a"], text=" ".join(words)))
+        answers = words[:1]
+        examples.append(Example(list(words), spans, tags, labels=["a"], answers=answers, text=" ".join(words)))
     return Document(examples)
 
 
@@ -141,6 +143,36 @@ def test_an_encoder_passes_gradients_to_all_its_layers(encoder: Any) -> None:
     for layer in layers:
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in layer.parameters())
     assert [name for name, p in encoder.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+KINDS = {"tags", "labels", "answers"}
+
+
+def test_what_decoders_give_files_hold_and_metrics_need_is_said_in_the_same_words() -> None:
+    assert {*fit.WHAT} == KINDS
+    for folder, attribute in (("decoders", "gives"), ("formats", "holds"), ("metrics", "needs")):
+        for name in names(folder):
+            found = getattr(component(folder, name), attribute)
+            assert isinstance(found, frozenset)
+            assert found
+            assert found <= KINDS
+
+
+@pytest.mark.parametrize("name", names("decoders"))
+def test_what_a_decoder_gives_it_says_and_some_format_and_metric_has_a_place_for_it(name: str, tiny_bert: str) -> None:
+    module = component("decoders", name)
+    assert any(module.gives <= component("formats", form).holds for form in names("formats"))
+    assert all(any(kind in component("metrics", metric).needs for metric in names("metrics")) for kind in module.gives)
+    if name in DECODERS:
+        decoder = module.build(configured("decoders", name, tiny_bert), WIDTH, vocabs()).eval()
+        encoding = encoding_of([3])
+        (said,) = decoder.decode(decoder(encoding), encoding.mask)
+        if "answers" not in module.gives:  # an answer is told with its kind as label and its place as span
+            assert ("tags" in module.gives) == (said.tags is not None)
+            assert ("labels" in module.gives) == bool(said.labels)
+        assert ("answers" in module.gives) == bool(said.answers)
+        if "labels" in module.gives:
+            assert any(getattr(part, "several", None) is False for part in decoder.modules())
 
 
 def encoding_of(lengths: list[int]) -> Encoding:

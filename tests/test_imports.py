@@ -26,7 +26,7 @@ LADDER = [
     ["ner.contracts", "ner.tagging", "ner.answers"],
     ["ner.training_config"],
     ["ner.config"],
-    ["ner.config_file"],
+    ["ner.config_file", "ner.fit"],
     ["ner.card"],
     [f"ner.{folder}" for folder in PARTS],
     ["ner.batching"],

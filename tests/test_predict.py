@@ -8,7 +8,7 @@ import torch
 
 import ner
 from ner import predict
-from ner.config import BatchConfig, RunConfig, component, validate
+from ner.config import BatchConfig, RunConfig, component, part, validate
 from ner.model import Model, build
 from ner.predict import Scorer, Tagger, _Answers, annotate
 from ner.types import Annotation, Document, Encoding, Example, NonFiniteLoss, Span
@@ -84,8 +84,8 @@ def test_batches_and_chunks_change_neither_order_nor_answers(
     scorers = []
     for found in (chunks, tagger.annotate(documents, loss=True)):
         scorer = Scorer(["tag", "entity", "notes"])
-        for part in found:
-            scorer.add_chunk(part)
+        for chunk in found:
+            scorer.add_chunk(chunk)
         scorers.append(scorer)
     assert scorers[0].totals == scorers[1].totals
     assert scorers[0].result().loss == pytest.approx(scorers[1].result().loss, rel=1e-4)
@@ -249,6 +249,7 @@ class Oracle(torch.nn.Module):
 def test_a_question_is_answered_from_its_passage(tiny_run: Path) -> None:
     tagger = ner.load(str(tiny_run))
     tagger.model.decoder = Oracle(tagger.model)
+    tagger.config = tagger.config.model_copy(update={"decoder": part("decoders", "span")})
     example = tagger.answer("Who lives  here?", " In Paris Colby", ["Where?", "in Paris"])
     assert example.words == ["Where?", "in", "Paris", "Who", "lives", "here?", "In", "Paris", "Colby"]
     assert example.query_length == 6

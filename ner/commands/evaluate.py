@@ -67,7 +67,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     """Score, and write predictions; of several processes the first one writes."""
     from loguru import logger
 
-    from ner import files, overlap, runtime
+    from ner import files, fit, overlap, runtime
     from ner.config import component
     from ner.scoring import Scoring
 
@@ -76,6 +76,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     path = arguments.data or getattr(config.data, split)
     if path is None:
         raise InputError(f"config.data.{split}: the run has no such file; give --data FILE")
+    fit.check_format(config.decoder.name, config.data.format.name)
     form = component("formats", config.data.format.name)
     name = split
     if arguments.data:

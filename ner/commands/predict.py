@@ -37,7 +37,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     with cli.loading():
         from loguru import logger
 
-        from ner import runtime
+        from ner import fit, runtime
         from ner.config import component
         from ner.model import chosen_run
         from ner.predict import Tagger
@@ -45,8 +45,9 @@ def _predict(arguments: argparse.Namespace) -> None:
 
         runtime.set_up_log(sys.stderr)
         tagger = Tagger.load(chosen_run(arguments.run), precision=arguments.precision)
-    data = tagger.config.data
+    data, decoder = tagger.config.data, tagger.config.decoder.name
     name = arguments.format or data.format.name
+    fit.check_format(decoder, name, "--format")
     form = component("formats", name)
     if arguments.scores and not form.probabilities:
         raise InputError(f"--scores: {name} files have no place for probabilities; choose --format text or jsonl")
@@ -64,7 +65,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     def predicted() -> Iterator[Document]:
         with runtime.progress(unit="word") as bar:
             documents = form.read(arguments.input, source, data.words, keep=True)
-            for chunk in tagger.annotate(documents, probabilities=arguments.scores):
+            for chunk in tagger.annotate(fit.asking(decoder, name, documents), probabilities=arguments.scores):
                 for document in chunk.gold:
                     coverage.update(tagger.model.coverage(document))
                 for document in chunk.predicted:

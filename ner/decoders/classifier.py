@@ -18,6 +18,7 @@ from ner.kernels import crf_plain
 from ner.types import Annotation, Axes, Encoding, Example, InputError, Loss, Scores
 from ner.vocab import Vocabs
 
+gives = frozenset({"labels"})
 IGNORED = -100
 """Target of texts whose class is not known to the model: they take no part in the loss."""
 
@@ -78,7 +79,7 @@ class ClassifierDecoder(nn.Module):
                 "config.decoder: classifier needs labels of whole texts, and the training data have none; "
                 "see data.format, or choose another decoder"
             )
-        self.config = config
+        self.config, self.several = config, config.several
         self.classes = sorted(vocabs.classes)
         self.dropout = nn.Dropout(config.dropout)
         if config.pooling == "attention":
@@ -132,8 +133,8 @@ class ClassifierDecoder(nn.Module):
             if encoding.summary is None:
                 raise InputError(
                     "config.decoder.pooling: summary is the encoder's own vector of a text, and there is none: only "
-                    "the transformer has it, with windows.unit=sentence and without a context layer; choose mean or "
-                    "attention"
+                    "the transformer has it, with windows.unit=sentence and without a context layer (context=null); "
+                    "choose mean or attention"
                 )
             return self.dropout(encoding.summary)
         words, mask = self.dropout(encoding.words), encoding.mask

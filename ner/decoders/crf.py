@@ -20,6 +20,8 @@ from ner.tagging import IGNORED, TagDecoder, TagScheme
 from ner.types import Axes, Example, Loss, Scores
 from ner.vocab import Vocabs
 
+gives = frozenset({"tags"})
+
 
 class Config(Part):
     """A linear-chain conditional random field."""

@@ -28,6 +28,7 @@ from ner.memory import Memory
 from ner.questions import ANSWER, KINDS, SPAN, UNKNOWN
 from ner.types import Annotation, Axes, Document, Example, InputError, Loss, Scores, Span
 
+gives = frozenset({"answers"})
 IGNORED = -100
 """Target behind the end of an answer."""
 SKIPPED = "words of a question beyond the source's pieces or windows.max_query_length, not read"

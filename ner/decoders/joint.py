@@ -14,6 +14,7 @@ from ner.contracts import Part, Section
 from ner.types import Annotation, Axes, Encoding, Example, Loss, Scores
 from ner.vocab import Vocabs
 
+gives = frozenset({"tags", "labels"})
 KINDS = {"tags": ("scheme", "words"), "classes": ("several", "whole examples")}
 """Part -> the key that every decoder of its kind has, and what such a decoder labels."""
 

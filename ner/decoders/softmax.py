@@ -17,6 +17,8 @@ from ner.tagging import IGNORED, TagDecoder, TagScheme
 from ner.types import Loss, Scores
 from ner.vocab import Vocabs
 
+gives = frozenset({"tags"})
+
 
 class Config(Part):
     """Each word for itself."""

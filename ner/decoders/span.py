@@ -24,6 +24,7 @@ from ner.questions import ANSWER, EVIDENCE, KINDS, SPAN, UNKNOWN
 from ner.types import Annotation, Axes, Encoding, Example, Loss, Scores, Span
 from ner.vocab import Vocabs
 
+gives = frozenset({"answers"})
 OTHERS = KINDS[1:]
 """Answers that stand nowhere in the passage; they come before the words in both distributions."""
 IGNORED = -100

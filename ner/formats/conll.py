@@ -24,6 +24,7 @@ MOST_KEPT = 200_000
 
 extension = "conll"
 probabilities = False
+holds = frozenset({"tags"})
 
 
 class Config(Part):

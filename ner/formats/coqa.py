@@ -31,6 +31,7 @@ from ner.types import Document, Example, InputError, Span
 
 extension = "json"
 probabilities = False
+holds = frozenset({"answers"})
 
 
 class Config(Part):

@@ -26,6 +26,7 @@ from ner.types import Document, Example, InputError, Span
 
 extension = "jsonl"
 probabilities = True
+holds = frozenset({"tags", "labels", "answers"})
 
 
 class Config(Part):

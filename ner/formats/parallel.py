@@ -24,6 +24,7 @@ SEPARATOR = "#"
 
 extension = "parallel"
 probabilities = False
+holds = frozenset({"tags", "labels"})
 
 
 class Config(Part):

@@ -25,6 +25,7 @@ ABSENT = "answers that do not occur in their passage"
 
 extension = "json"
 probabilities = False
+holds = frozenset({"answers"})
 
 
 class Config(Part):

@@ -1,6 +1,7 @@
 """Classes of whole texts: how many texts have exactly their classes, and precision, recall and F1 of the classes.
 
-A text without classes is one that has none of them, which is an answer like others.
+A text without classes is one that has none of them, which is an answer like others; unless it is remarked that nobody
+knows its class, then it does not count.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ner.fit import UNLABELLED
 from ner.types import Example
 
+needs = frozenset({"labels"})
 COLUMNS = {
     "accuracy": "accuracy",
     "precision": "macro.precision",
@@ -26,6 +29,8 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     """``texts``, ``exact``, and ``<kind> <class>`` for the kinds gold, predicted, correct."""
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
+        if UNLABELLED in left.remarks:
+            continue
         wanted, found = set(left.labels), set(right.labels)
         counts["texts"] += 1
         counts["exact"] += wanted == found

@@ -19,6 +19,7 @@ from ner.answers import best, f1, normalized
 from ner.questions import KINDS, UNKNOWN
 from ner.types import Example
 
+needs = frozenset({"answers"})
 BILLION = 10**9
 
 COLUMNS = {"accuracy": "exact", "f1": "f1"}

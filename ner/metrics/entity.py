@@ -17,13 +17,16 @@ import numpy as np
 from ner import tags
 from ner.types import Example, Span
 
+needs = frozenset({"tags"})
 COLUMNS = {"precision": "micro.precision", "recall": "micro.recall", "f1": "micro.f1"}
 _KINDS = ("gold", "predicted", "correct")
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
-    """``<kind> <type>`` and ``strict <kind> <type>`` for the kinds gold, predicted, correct."""
-    counts: Counter[str] = Counter()
+    """``<kind> <type>`` and ``strict <kind> <type>`` for the kinds gold, predicted, correct; and ``sentences``, as
+    sentences without any entity are scored too.
+    """
+    counts = Counter({"sentences": len(gold)})
     for left, right in zip(gold, predicted, strict=True):
         _add(counts, "", left.spans, right.spans)
         _add(counts, "strict ", _strict(left), _strict(right))
@@ -57,7 +60,7 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
     if unknown is not None:
         raise ValueError(f"expected O or a prefix, a hyphen and a label, found the tag '{unknown}'")
     table = _Table(names)
-    counts: Counter[str] = Counter()
+    counts = Counter({"sentences": len(gold)})
     for mode, strict in (("", False), ("strict ", True)):
         sides = [table.spans(side, starts, strict) for side in flat]
         both = np.intersect1d(sides[0], sides[1], assume_unique=True)

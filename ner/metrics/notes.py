@@ -14,6 +14,7 @@ from typing import Any
 from ner.config import component
 from ner.types import Example
 
+needs = frozenset({"tags"})
 BILLION = 10**9
 
 tag = component("metrics", "tag")

@@ -1,6 +1,7 @@
 """Sentences in which everything is right: every span with its type, and every label of the whole.
 
-The strictest figure of joint models: a request is answered well only if intent and all slots are understood.
+The strictest figure of joint models: a request is answered well only if intent and all slots are understood. One whose
+intent nobody knows does not count.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ner.fit import UNLABELLED
 from ner.types import Example
 
+needs = frozenset({"tags", "labels"})
 COLUMNS: dict[str, str] = {}
 """What the notes call accuracy counts words or labels."""
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
     """``sentences``, and of these how many have all ``spans``, all ``labels``, and both ``right``."""
-    counts = Counter({"sentences": len(gold)})
+    counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
+        if UNLABELLED in left.remarks:
+            continue
         spans, labels = _same_spans(left, right), set(left.labels) == set(right.labels)
-        counts.update({"spans": spans, "labels": labels, "right": spans and labels})
+        counts.update({"sentences": 1, "spans": spans, "labels": labels, "right": spans and labels})
     return counts
 
 

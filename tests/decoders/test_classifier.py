@@ -79,7 +79,9 @@ def test_a_summary_stands_for_the_text() -> None:
 
 
 def test_a_missing_summary_is_one_sentence() -> None:
-    with pytest.raises(InputError, match=r"config.decoder.pooling: summary is .* choose mean or attention"):
+    with pytest.raises(
+        InputError, match=r"config.decoder.pooling: summary is .* \(context=null\); choose mean or attention"
+    ):
         decoder(pooling="summary")(encoding(3))
 
 

@@ -315,7 +315,7 @@ def test_it_learns_to_copy_what_is_asked_for_and_is_saved_with_what_it_learned(
     *_, last = training.train(state, data, toy(50, 2), config.metrics, CPU)
     assert last.row is not None
     assert last.row.evaluations["valid"].scores["answer"]["exact"] >= 0.9
-    assert last.row.evaluations["train"].scores["answer"]["turns"] == 0  # while it learns it writes nothing
+    assert last.row.evaluations["train"].scores == {}  # while it learns it writes nothing
     made = state.model.eval()
     assert not any("encoder" in name for name in made.state_dict() if not name.startswith("encoder."))
     model.save(made, config, tmp_path / "run")
