@@ -10,8 +10,8 @@ import pytest
 
 import ner
 from ner import fit
-from ner.commands import evaluate, predict, train
 from ner.checkpoint import Row
+from ner.commands import evaluate, predict, train
 from ner.config import RunConfig, component, names, validate
 from ner.config_file import read_yaml
 from ner.corpus import Tally, unusual
