@@ -293,19 +293,20 @@ def notes_training(found: dict[str, Any]) -> str:
 
 
 def notes_answers(found: dict[str, Any]) -> str:
-    """The three middle layers side by side: the result line of the notes for each, and the sizes."""
-    domains = list(next(iter(found.values()))["test"]["by"]["domain"])
+    """The middle layers side by side: the result line of the notes for each that was trained, and the sizes of all."""
+    trained = {name: run for name, run in found.items() if "test" in run}
+    domains = list(next(iter(trained.values()))["test"]["by"]["domain"])
     groups = ["in_domain", "out_domain"]
     header = ["middle layer", "exact", "F1", *(f"F1 {name}" for name in [*groups, *domains]), "minutes"]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    for name, run in found.items():
+    for name, run in trained.items():
         test = run["test"]
         parts = {**test["by"]["group"], **test["by"]["domain"]}
         figures = [test["answer"]["exact"], test["answer"]["f1"]]
         figures += [parts[value]["answer"]["f1"] for value in [*groups, *domains]]
         cells = [MIDDLE[name][0], *(f"{100 * figure:.1f}" for figure in figures), f"{run['seconds'] / 60:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
-    first = next(iter(found.values()))["test"]
+    first = next(iter(trained.values()))["test"]
     parts = {**first["by"]["group"], **first["by"]["domain"]}
     turns = [f"{parts[value]['answer']['turns']}" for value in [*groups, *domains]]
     lines.append(f"| turns | | {first['answer']['turns']} | {' | '.join(turns)} | |")
@@ -343,7 +344,8 @@ def glance(results: dict[str, dict[str, Any]], training: dict[str, Any], answers
         return f"{sum(known) / len(known):.3f}" if known else "not measured"
 
     def answered(name: str) -> str:
-        return f"{answers[name]['test']['answer']['f1']:.3f}" if name in answers else "not measured"
+        figure = at(answers, f"{name}.test.answer.f1")
+        return "not measured" if figure is None else f"{figure:.3f}"
 
     unseen = at(results.get("chnsenticorp-bilstm", {}), "unseen.accuracy.accuracy")
     rows = [
