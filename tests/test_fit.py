@@ -10,8 +10,8 @@ import pytest
 
 import ner
 from ner import fit
-from ner.commands import evaluate, predict, train
 from ner.checkpoint import Row
+from ner.commands import evaluate, predict, train
 from ner.config import RunConfig, component, names, validate
 from ner.config_file import read_yaml
 from ner.corpus import Tally, unusual
@@ -214,6 +214,18 @@ def test_texts_whose_label_nobody_knows_are_counted_and_not_scored(
     assert sum(label["gold"] for label in found["by_label"].values()) == 1
     assert sum(label["predicted"] for label in found["by_label"].values()) == 1
     assert found["accuracy"] in (0, 1)
+
+
+@pytest.mark.parametrize(("several", "counted"), [(False, 1), (True, 2)])
+def test_none_is_an_answer_only_where_several_may_be_given(several: bool, counted: int) -> None:
+    raw = {"data": {"train": "a", "valid": "a"}, "encoder": "embedding"}
+    config = validate(RunConfig, {**raw, "decoder": {"name": "classifier", "several": several}})
+    gold = [Example(["a"], labels=["x"]), Example(["b"])]
+    model = build(config, [Document(gold)])
+    for metric, key in (("accuracy", "texts"), ("sentence", "sentences")):
+        assert component("metrics", metric).count(model.marked(gold), gold)[key] == counted
+    assert gold[1].remarks == []
+    assert len(model.marked(gold)[1].remarks) == 2 - counted
 
 
 def test_nothing_unseen_is_a_count_and_no_score(
