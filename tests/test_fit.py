@@ -216,6 +216,18 @@ def test_texts_whose_label_nobody_knows_are_counted_and_not_scored(
     assert found["accuracy"] in (0, 1)
 
 
+@pytest.mark.parametrize(("several", "counted"), [(False, 1), (True, 2)])
+def test_none_is_an_answer_only_where_several_may_be_given(several: bool, counted: int) -> None:
+    raw = {"data": {"train": "a", "valid": "a"}, "encoder": "embedding"}
+    config = validate(RunConfig, {**raw, "decoder": {"name": "classifier", "several": several}})
+    gold = [Example(["a"], labels=["x"]), Example(["b"])]
+    model = build(config, [Document(gold)])
+    for metric, key in (("accuracy", "texts"), ("sentence", "sentences")):
+        assert component("metrics", metric).count(model.marked(gold), gold)[key] == counted
+    assert gold[1].remarks == []
+    assert len(model.marked(gold)[1].remarks) == 2 - counted
+
+
 def test_nothing_unseen_is_a_count_and_no_score(
     classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
