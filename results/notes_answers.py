@@ -2,7 +2,7 @@
 
 Trains ``configs/convqa/minilm.yaml`` with nothing, a BiLSTM and an R-Transformer between encoder and heads, and counts
 the parameters of the same networks around a BERT-base. Writes ``results/answers/notes.json``; runs that are there are
-taken as they are. ``results/render.py`` makes the table of it. Arguments are overrides for all three.
+taken as they are, and those that were stopped go on. ``results/render.py`` makes the table of it. Arguments are overrides for all three.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def run(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     directory = RUNS / name
     context = [] if CONTEXTS[name] is None else [f"context={json.dumps(CONTEXTS[name])}"]
     if not (directory / "metrics.json").exists():
-        assert train.main(["--config", CONFIG, "--run", str(directory), *context, *overrides]) == 0
+        resume = ["--resume"] if (directory / "checkpoints").exists() else []
+        assert train.main(["--config", CONFIG, "--run", str(directory), *resume, *context, *overrides]) == 0
     metrics = json.loads((directory / "metrics.json").read_bytes())
     keep = ("command", "seed", "versions", "device", "threads", "seconds", "epoch", "data", "valid", "test")
     return {**{key: metrics[key] for key in keep}, "base_parameters": base_parameters(name)}
