@@ -2,7 +2,8 @@
 
 Trains ``configs/convqa/minilm.yaml`` with nothing, a BiLSTM and an R-Transformer between encoder and heads, and counts
 the parameters of the same networks around a BERT-base. Writes ``results/answers/notes.json``; runs that are there are
-taken as they are, and those that were stopped go on. ``results/render.py`` makes the table of it. Arguments are overrides for all three.
+taken as they are, and those that were stopped go on. ``results/render.py`` makes the table of it. Arguments are
+overrides for all three.
 """
 
 from __future__ import annotations
