@@ -44,6 +44,7 @@ KINDS = (
     ("tag.f1.", "", "tag"),
     ("entity.by_type.", ".f1", "type"),
     ("accuracy.by_label.", ".f1", "class"),
+    ("answer.kinds.", ".f1", "kind of answer"),
 )
 """Where the F1 of single labels stands in history.csv, before and behind the label, and what such a label is."""
 
@@ -252,7 +253,7 @@ def _draw_losses(axes: Axes, history: Sequence[Mapping[str, float]]) -> dict[str
 
 
 def _draw_scores(axes: Axes, history: Sequence[Mapping[str, float]], score: str) -> dict[str, Line2D]:
-    known = (score, "entity.micro.f1", "tag.weighted_f1", "accuracy.accuracy")
+    known = (score, "entity.micro.f1", "tag.weighted_f1", "accuracy.accuracy", "answer.f1")
     path = next((name for name in known if _has(history, name)), None)
     lines = {}
     drawn = []
@@ -366,7 +367,7 @@ def _tag_columns(history: Sequence[Mapping[str, float]]) -> tuple[dict[str, str]
                 return {column[len(start) : len(column) - len(suffix)]: column for column in found}, (
                     f"{split} F1 by {name}"
                 )
-    return {}, "F1 by tag"
+    return {}, "F1 by tag, class or kind"
 
 
 def _looks(tags: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:

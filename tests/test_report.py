@@ -186,3 +186,21 @@ def test_the_command_draws_a_run_with_its_events(tmp_path: Path, capsys: pytest.
     assert plot.main(["--run", str(tmp_path), "--title", "A title"]) == 0
     assert capsys.readouterr().out == f"{plain}\n{tmp_path / 'history.png'}\n"
     assert (tmp_path / "history.png").read_bytes() != plain.read_bytes()
+
+
+def test_the_picture_shows_the_score_that_chose_and_the_kinds_of_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    figures: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k))[1])
+    history = [
+        {"epoch": epoch, "step": epoch, "valid.answer.f1": 0.5, "valid.answer.kinds.yes.f1": 0.5}
+        for epoch in (1.0, 2.0)
+    ]
+    plot_history(history, tmp_path / "a.png", "a", "answer.f1")
+    titles = [axes.get_title() for axes in figures[0].get_axes()]
+    assert "answer.f1" in titles
+    assert "valid F1 by kind of answer" in titles

@@ -21,13 +21,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _plot(arguments: argparse.Namespace) -> None:
     from ner import events
-    from ner.model import chosen_run
+    from ner.model import CONFIG, chosen_run, read_config
     from ner.report import plot_history, read_history
 
     directory = chosen_run(arguments.run)
     output = Path(arguments.output or directory / "history.png")
     history, happened = read_history(directory / "history.csv"), events.read(directory)
-    plot_history(history, output, arguments.title or str(directory), events=happened)
+    known = (directory / CONFIG).is_file()  # a history alone can be drawn too
+    score = read_config(directory).training.monitor if known else "entity.micro.f1"
+    plot_history(history, output, arguments.title or str(directory), score, happened)
     sys.stdout.write(f"{output}\n")
 
 
