@@ -13,8 +13,8 @@ from torchcrf import CRF
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from ner.kernels import crf  # noqa: E402
-from ner.kernels.chain import Chain  # noqa: E402
+from ner.kernels import crf  # noqa: E402  # after the path
+from ner.kernels.chain import Chain  # noqa: E402  # after the path
 
 warnings.simplefilter("ignore")
 
@@ -46,7 +46,7 @@ def main() -> None:
             mask = torch.ones(8, words, dtype=torch.bool)
             errors = [float((autograd_marginals(emissions, scores).double() - exact).abs().max())]
             for kernel in ("plain", "compiled"):
-                found = crf.token_marginals(emissions, mask, Chain(*scores), kernel)  # type: ignore[arg-type]
+                found = crf.token_marginals(emissions, mask, Chain(*scores), kernel)  # type: ignore[arg-type]  # a name
                 errors.append(float((found.double() - exact).abs().max()))
             rows.append([f"W = {words}, scale {scale}", *(f"{error:.1e}" for error in errors)])
     keep(

@@ -20,12 +20,12 @@ from torch import Tensor
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from ner.config import component  # noqa: E402
-from ner.decoders.generator import GeneratorDecoder  # noqa: E402
-from ner.memory import Memory  # noqa: E402
-from ner.model import load  # noqa: E402
-from ner.predict import annotate  # noqa: E402
-from ner.types import Document, Scores  # noqa: E402
+from ner.config import component  # noqa: E402  # after the path
+from ner.decoders.generator import GeneratorDecoder  # noqa: E402  # after the path
+from ner.memory import Memory  # noqa: E402  # after the path
+from ner.model import load  # noqa: E402  # after the path
+from ner.predict import annotate  # noqa: E402  # after the path
+from ner.types import Document, Scores  # noqa: E402  # after the path
 
 
 class Forgetful(GeneratorDecoder):

@@ -21,8 +21,8 @@ from transformers import BertConfig, BertModel
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from ner.kernels import crf  # noqa: E402
-from ner.kernels.chain import Chain  # noqa: E402
+from ner.kernels import crf  # noqa: E402  # after the path
+from ner.kernels.chain import Chain  # noqa: E402  # after the path
 
 GOALS = {"loss and gradient": 1.0, "decoding": 0.5}
 

@@ -11,7 +11,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks")]
 
-from claims import CLAIMS  # noqa: E402
+from claims import CLAIMS  # noqa: E402  # after the path
 
 TARGET = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "results" / "benchmarks"

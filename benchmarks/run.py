@@ -21,9 +21,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from claims import CLAIMS, Case, Setting, System  # noqa: E402
+from claims import CLAIMS, Case, Setting, System  # noqa: E402  # after the path
 
-from ner.runtime import processor  # noqa: E402
+from ner.runtime import processor  # noqa: E402  # after the path
 
 NEED_A_RUN = ("encoder_tagging", "startup", "arithmetic")
 

@@ -529,43 +529,28 @@ def _reproduce(run: Run) -> str:
 
 
 def _use(run: Run) -> str:
+    text, form = "Some text .", "text"
+    answered = f'document = tagger.tag("{text}")\nfor example in document.examples:\n    print('
     if run.task == "question-answering":
-        return _use_with_questions()
-    tags = "example.words, example.tags, example.entities()"
-    shown = "example.text, example.labels" if run.task == "text-classification" else tags
+        text, form = '{"question": "Who came?", "text": "Somebody came."}', "jsonl"
+        answered = 'example = tagger.answer("Who came?", "Somebody came.")\nprint('
+        shown = "example.answers, example.scores"
+    elif run.task == "text-classification":
+        shown = "example.text, example.labels"
+    else:
+        shown = "example.words, example.tags, example.entities()"
     return f"""\
 `DIR` is the directory of this card, which holds the whole model.
 
 ```sh
 python evaluate.py --run DIR
-echo 'Some text .' | ner predict --run DIR --format text
+echo '{text}' | ner predict --run DIR --format {form}
 ```
 
 ```python
 import ner
 
 tagger = ner.load("DIR")
-document = tagger.tag("Some text .")
-for example in document.examples:
-    print({shown})
-```
-"""
-
-
-def _use_with_questions() -> str:
-    return """\
-`DIR` is the directory of this card, which holds the whole model.
-
-```sh
-python evaluate.py --run DIR
-echo '{"question": "Who came?", "text": "Somebody came."}' | ner predict --run DIR --format jsonl
-```
-
-```python
-import ner
-
-tagger = ner.load("DIR")
-example = tagger.answer("Who came?", "Somebody came.")
-print(example.answers, example.scores)
+{answered}{shown})
 ```
 """

@@ -36,6 +36,7 @@ class Model(nn.Module):
         encoder, context, decoder: See ``ner.contracts``; context may be None.
         vocabs: Of the training data; only labels and scheme are needed.
 
+    ``single`` is where in the configuration a decoder stands that gives each example exactly one label, or None.
     ``watch`` is called with the name and the result of encoder and context as soon as they are done.
     """
 
@@ -43,6 +44,9 @@ class Model(nn.Module):
         super().__init__()
         self.units, self.vocabs = units, vocabs
         self.encoder, self.context, self.decoder = encoder, context or nn.Identity(), decoder
+        decoders = self.decoder.named_modules(prefix="config.decoder")
+        single = (path for path, module in decoders if getattr(module, "several", None) is False)
+        self.single: str | None = next(single, None)
         self.unwatch()
 
     def unwatch(self) -> None:
@@ -102,12 +106,6 @@ class Model(nn.Module):
                 except ValueError as error:
                     raise InputError(f"{path}.kernel: {error}") from None
         return ""
-
-    @property
-    def single(self) -> str | None:
-        """Where in the configuration a decoder stands that gives each example exactly one label, if there is one."""
-        decoders = self.decoder.named_modules(prefix="config.decoder")
-        return next((path for path, module in decoders if getattr(module, "several", None) is False), None)
 
     def marked(self, examples: list[Example]) -> list[Example]:
         """The same examples as gold, those without a label remarked where the decoder gives each exactly one.

@@ -134,7 +134,9 @@ def _annotate(
     if dealt:  # everything to everybody, so that what follows does not depend on the number of processes
         for others in world.exchange([(number, answers.to_json()) for number, answers in found.items()]):
             found.update((number, _Answers.from_json(value)) for number, value in others)
-    gold = [replace(document, examples=model.marked(document.examples)) for document in documents]
+    gold = documents
+    if model.single is not None:
+        gold = [replace(document, examples=model.marked(document.examples)) for document in documents]
     chunk = Chunk(gold if loss else documents, [])
     answers: list[list[Example | None]] = [[None] * len(document.examples) for document in split]
     for number, positions in enumerate(batches):

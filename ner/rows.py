@@ -15,6 +15,9 @@ import numpy as np
 from ner.pretrained import WordTokenizer
 from ner.windows import cut, owners
 
+WITHOUT = "words without a piece, read as unknown"
+"""What is said of them, whatever reads them."""
+
 
 class Layout(NamedTuple):
     """A question with its passage in rows.

@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ner.commands import train  # noqa: E402
+from ner.commands import train  # noqa: E402  # after the path
 
 RUNS = ROOT / "runs" / "notes"
 TARGET = ROOT / "results" / "training" / "notes.json"

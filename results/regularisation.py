@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ner.commands import train  # noqa: E402
+from ner.commands import train  # noqa: E402  # after the path
 
 TARGET = ROOT / "results" / "training" / "regularisation.json"
 SOFTMAX = "decoder={name: softmax}"

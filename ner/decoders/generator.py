@@ -26,13 +26,13 @@ from ner.contracts import Part
 from ner.kernels import crf_plain
 from ner.memory import Memory
 from ner.questions import ANSWER, KINDS, SPAN, UNKNOWN
+from ner.rows import WITHOUT
 from ner.types import Annotation, Axes, Document, Example, InputError, Loss, Scores, Span
 
 gives = frozenset({"answers"})
 IGNORED = -100
 """Target behind the end of an answer."""
 SKIPPED = "words of a question beyond the source's pieces or windows.max_query_length, not read"
-WITHOUT = "words without a piece, read as unknown"
 UNREAD = "words of a passage beyond the source's pieces (max_source_seq_length), not read"
 UNLEARNED = "answers longer than max_target_seq_length, of which the beginning is learned"
 

@@ -26,12 +26,11 @@ from ner import pretrained
 from ner.config import WindowsConfig
 from ner.contracts import Part
 from ner.pretrained import WordTokenizer
-from ner.rows import Layout, Room, Rows, skipped_words
+from ner.rows import WITHOUT, Layout, Room, Rows, skipped_words
 from ner.types import Axes, Document, Encoding, Example, InputError
 from ner.vocab import Vocabs
 from ner.windows import pack
 
-WITHOUT = "words without a piece, read as unknown"
 SHORTENED = "words longer than a window, read from their first pieces"
 SKIPPED = "words of a question beyond windows.max_query_length, not read"
 ROWS_AT_ONCE = 32
