@@ -12,7 +12,7 @@ import pytest
 import ner
 from ner.commands import evaluate, predict, train
 from ner.formats import parallel
-from tests.conftest import SAMPLE
+from tests.conftest import ROOT, SAMPLE
 
 VALID = SAMPLE / "intent" / "valid"
 CONFIG = """
@@ -206,3 +206,12 @@ def test_a_changed_file_of_a_directory_stops_a_resumption(tmp_path: Path, capsys
     arguments = ["--config", str(tmp_path / "joint.yaml"), "--run", str(run), "--resume", "training.epochs=2"]
     assert train.main(arguments) == 2
     assert "test" in capsys.readouterr().err
+
+
+def test_the_command_to_try_next_names_a_split_that_the_run_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["encoder={name: embedding, dimension: 8}", "training.epochs=1", "training.learning_rate=1e-3"]
+    config = str(ROOT / "configs" / "notes" / "intent.yaml")
+    assert train.main(["--config", config, "--run", str(tmp_path / "run"), *options]) == 0
+    assert f"evaluate.py --run {tmp_path / 'run'} --split valid" in capsys.readouterr().out

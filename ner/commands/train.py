@@ -130,7 +130,8 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     logger.info("done in {:.0f} s", seconds)
     run = shlex.quote(str(directory))
     logger.info("next:")
-    logger.info("  python evaluate.py --run {} --split test", run)
+    split = next(split for split in ("test", "valid", "train") if one.documents[split])
+    logger.info("  python evaluate.py --run {} --split {}", run, split)
     logger.info("  echo '{}' | ner predict --run {} --format {}", *_some_input(one.documents, run))
     return 0
 
