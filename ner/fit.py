@@ -101,16 +101,22 @@ def asking(decoder: str, form: str, documents: Iterable[Document]) -> Iterator[D
     """The same documents, of a form that holds texts with and without questions.
 
     Raises:
-        InputError: If the decoder gives answers, and an example asks nothing.
+        InputError: If the decoder gives answers and an example asks nothing, or the other way round.
     """
-    may_lack = "answers" in gives(decoder) and component("formats", form).holds != {"answers"}
+    answers = "answers" in gives(decoder)
+    may_differ = component("formats", form).holds > {"answers"}
     for document in documents:
-        silent = next((example for example in document.examples if not example.query_length), None)
-        if may_lack and silent is not None:
-            raise InputError(
-                f"{silent.place}: expected a question about a text, which the decoder {decoder} answers, found a text "
-                "alone"
-            )
+        for example in document.examples if may_differ else ():
+            if answers and not example.query_length:
+                raise InputError(
+                    f"{example.place}: expected a question about a text, which the decoder {decoder} answers, found a "
+                    "text alone"
+                )
+            if example.query_length and not answers:
+                raise InputError(
+                    f"{example.place}: expected a text alone, of which the decoder {decoder} gives "
+                    f"{_listed(gives(decoder))}, found a question about a text; leave the question out"
+                )
         yield document
 
 

@@ -81,6 +81,19 @@ def test_a_tagger_writes_no_files_of_another_task(
     assert "gives tags of words" in error
 
 
+@pytest.mark.parametrize(("kind", "what"), [("classifier", "labels of texts"), ("tiny_run", "tags of words")])
+def test_a_question_is_not_taken_for_a_text(
+    kind: str, what: str, request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"text": "Lund"}\n{"question": "Where ?", "text": "Lund"}\n', encoding="utf-8")
+    options = ["--run", str(request.getfixturevalue(kind)), "--format", "jsonl", "--input", str(source)]
+    error = refused(capsys, predict.main, *options, "--output", str(target))
+    assert "in.jsonl:2: expected a text alone, of which the decoder" in error
+    assert f"gives {what}, found a question about a text; leave the question out" in error
+    assert not target.exists()
+
+
 def test_models_without_questions_answer_none(classifier: Path, tiny_run: Path) -> None:
     for run in (classifier, tiny_run):
         with pytest.raises(TypeError, match="expected a model that answers questions, found one with the decoder"):

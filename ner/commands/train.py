@@ -165,7 +165,7 @@ class Display:
         self.one = one
         self.epochs = runtime.progress(total=one.state.training.epochs, unit="epoch", position=0)
         self.bar = runtime.progress(total=one.data.sentences, unit="sentence", position=1)
-        self.started, self.before = time.monotonic(), one.state.sentences
+        self.pace = Pace(one.state.sentences)
         self.board: Board | None = None
         if one.config.training.tensorboard and one.world.first:
             from ner.tensorboard import Board
@@ -194,6 +194,7 @@ class Display:
             rates = ", ".join(f"{name} {rate:.3g}" for name, rate in sorted(set(now.learning_rates.items())))
             logger.info("Step: {} Learning rate: {} Loss: {:.4f}", now.step, rates, now.loss)
         if now.row is not None:
+            self.pace.after_epoch(state.sentences, now.timing)
             self._show_epoch(now)
             self.epochs.total = state.training.epochs
             self.epochs.update(now.epoch - self.epochs.n)
@@ -230,10 +231,33 @@ class Display:
             if event.step == now.step and event.kind in ("plateau", "stopping"):
                 logger.info("{}: {}", event.kind, event.change)
         if now.epoch < state.training.epochs and not state.ended:
-            spent = time.monotonic() - self.started
-            seen = state.sentences - self.before
-            left = spent * (state.training.epochs * self.one.data.sentences - state.sentences) / max(1, seen)
+            epochs = state.training.epochs
+            left = self.pace.left(epochs * self.one.data.sentences - state.sentences, epochs - state.epoch)
             logger.info("best: epoch {}; about {} left", state.best_epoch, _duration(left))
+
+
+class Pace:
+    """How fast this process trains and evaluates; a resumed one has maybe made a single step of its first epoch.
+
+    Args:
+        sentences: Seen before it began.
+    """
+
+    def __init__(self, sentences: int) -> None:
+        self.before = self.seen = sentences
+        self.training = self.evaluating = 0.0
+        self.epochs = 0
+
+    def after_epoch(self, sentences: int, timing: Mapping[str, float]) -> None:
+        """All sentences seen so far, and the seconds of the epoch (see :class:`~ner.training.Progress`)."""
+        self.seen = sentences
+        self.epochs += 1
+        self.training += timing["seconds"]
+        self.evaluating += timing["evaluation_seconds"]
+
+    def left(self, sentences: int, epochs: int) -> float:
+        """Seconds for so many more sentences, and an evaluation after each of so many epochs."""
+        return sentences * self.training / max(1, self.seen - self.before) + epochs * self.evaluating / self.epochs
 
 
 def _duration(seconds: float) -> str:
