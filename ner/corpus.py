@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ner import batching, files, loader, overlap, store
+from ner import batching, cache, files, loader, overlap, store
 from ner.config import RunConfig, component
 from ner.distributed import World
 from ner.model import Model
@@ -57,7 +57,7 @@ class Corpus:
                 continue
             key = {"path": path, "format": options[0].model_dump(mode="json"), "words": options[1]}
             with self._first_alone():
-                self.documents[split] = store.cached(Path(path), key, partial(form.read, path, *options), folder)
+                self.documents[split] = cache.cached(Path(path), key, partial(form.read, path, *options), folder)
             say(f"{split}: kept as memory-mapped arrays in {folder}")
         _check_kinds(self.documents)
 
@@ -78,7 +78,7 @@ class Corpus:
             return _count(made, found)
         with self._first_alone():
             key = {**self._encoder_key(made), "single": made.single is not None}
-            return store.saved_values(found, "counts", key, lambda: _count(made, found))
+            return cache.saved_values(found, "counts", key, lambda: _count(made, found))
 
     def hashes(self) -> np.ndarray:
         """Of the sentences to learn from, see :mod:`ner.overlap`."""
@@ -90,7 +90,7 @@ class Corpus:
             return overlap.hashes(learned).view("<i8")[:, None]
 
         with self._first_alone():
-            table = store.saved_table(learned, "hashes", 1, "q", {}, make)
+            table = cache.saved_table(learned, "hashes", 1, "q", {}, make)
         return np.ascontiguousarray(table[:, 0]).view("<u8")
 
     def groups(self, made: Model, batch: BatchConfig) -> batching.Plan:
@@ -100,7 +100,7 @@ class Corpus:
             return loader.group(made, learned, batch)
         key = {**self._encoder_key(made), "limit": loader.group_limit(batch)}
         with self._first_alone():
-            table = store.saved_table(learned, "plan", 6, "i", key, lambda: loader.group(made, learned, batch).table)
+            table = cache.saved_table(learned, "plan", 6, "i", key, lambda: loader.group(made, learned, batch).table)
         return batching.Plan(table)
 
     def _encoder_key(self, made: Model) -> dict[str, Any]:

@@ -8,7 +8,6 @@ directory of binary files (``COLUMNS``), ``layout.json`` and a manifest. An exam
 from __future__ import annotations
 
 import glob
-import hashlib
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast, overload
+from typing import BinaryIO, cast, overload
 
 import numpy as np
 
@@ -53,8 +52,8 @@ CHUNK = 1 << 20
 """Integers of a buffer that are written at once."""
 MOST_KEPT = 1 << 18
 """Strings that stay decoded."""
-SETTLED = 2_000_000_000
-"""Nanoseconds after which another change of a file shows in its times, on coarse file systems too."""
+FOLLOWING = re.compile(r"[a-z]+-[0-9a-f]{32}\.(npy|json)|\..*\.part")
+"""Names of what :mod:`ner.cache` keeps beside the columns, and of files that were never finished."""
 ABANDONED = 3600
 """Seconds after which a directory that nobody writes to is left from a process that was killed."""
 
@@ -281,13 +280,13 @@ def _path(folder: Path, column: str) -> Path:
     return folder / f"{column}.bin"
 
 
-def _layout() -> bytes:
+def layout() -> bytes:
     """What a store that this version and this machine can read says of itself."""
     return json.dumps({"byteorder": sys.byteorder, "columns": COLUMNS}, indent=1).encode()
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """What the system refuses is said in a sentence: a full disk, a directory that belongs to somebody else."""
     try:
         yield
@@ -310,19 +309,19 @@ def write(documents: Iterable[Document], directory: Path) -> None:
     part = directory.with_name(f".{directory.name}.{os.getpid()}.{time.time_ns()}.part")
     try:
         with ExitStack() as opened:
-            with _writing(directory):
+            with writing(directory):
                 _clear(directory)
                 part.mkdir(parents=True)
                 writer = _Writer(part, opened)
             for document in documents:
                 writer.add(document)
                 if writer.full:
-                    with _writing(directory):
+                    with writing(directory):
                         writer.flush()
-            with _writing(directory):
+            with writing(directory):
                 writer.close()
-        with _writing(directory):
-            files.write_bytes(part / LAYOUT, _layout())
+        with writing(directory):
+            files.write_bytes(part / LAYOUT, layout())
             files.write_manifest(part, [LAYOUT, *(_path(part, name).name for name in COLUMNS)])
             _put(part, directory)
     finally:
@@ -333,7 +332,7 @@ def _clear(directory: Path) -> None:
     """Make room: remove an older store, and what processes that were killed have left of this one."""
     ours = {LAYOUT, files.MANIFEST, *(_path(directory, name).name for name in COLUMNS)}
     for path in directory.iterdir() if directory.exists() else ():
-        if path.name not in ours and not re.fullmatch(r"plan-.*\.npy|\..*\.part", path.name):
+        if path.name not in ours and not FOLLOWING.fullmatch(path.name):
             raise InputError(f"{directory}: expected a store or nothing, found '{path.name}'; give another directory")
     if directory.exists():
         shutil.rmtree(directory)
@@ -367,7 +366,7 @@ def _check_sizes(directory: Path) -> None:
         expected, found = sizes.get(path.name), path.stat().st_size if path.is_file() else None
         if found is None or found != expected:
             raise InputError(f"{path}: expected {expected} bytes as in {files.MANIFEST}, found {found}; {again}")
-    if (directory / LAYOUT).read_bytes() != _layout():
+    if (directory / LAYOUT).read_bytes() != layout():
         raise InputError(f"{directory}: written by another version or on another kind of machine; {again}")
 
 
@@ -514,128 +513,3 @@ def open_store(directory: Path) -> Store:
         return Store(directory)
     except OSError as error:
         raise InputError(f"{directory}: cannot be read: {error.strerror or error}") from None
-
-
-def cached(
-    source: Path, key: Mapping[str, Any], read: Callable[[], Iterable[Document]], root: Path, verify: bool = False
-) -> Store:
-    """The store of a file, read once: another content or another key is another directory.
-
-    Each start compares sizes only, and trusts the sum of the source as long as size and times of that file are those
-    of the last start: to hash gigabytes takes longer than to open them. Of several processes that start together each
-    would read the file; let one go first.
-
-    Args:
-        source: The file that is read.
-        key: What else decides what is read: settings of the format, the path if messages shall name another; JSON.
-        read: Gives the documents; called only if there is no store yet, or a damaged or half-written one.
-        root: Where the stores are.
-        verify: Whether to compute the SHA-256 of the source and of every file of the store.
-
-    Raises:
-        InputError: If the source cannot be read or the store cannot be written, and whatever ``read`` raises.
-    """
-    content = _content_sum(source, root, verify)
-    directory = root / _name_of({"source": content, "key": dict(key), "layout": _layout().decode()})
-    try:
-        if verify:
-            files.verify(directory)
-        return open_store(directory)
-    except InputError:
-        write(read(), directory)  # absent, half-written or damaged: the answer is the same
-    return open_store(directory)
-
-
-def _name_of(key: Mapping[str, Any]) -> str:
-    """32 hexadecimal digits that stand for a value of JSON."""
-    canonical = json.dumps(dict(key), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
-
-
-def _content_sum(source: Path, root: Path, afresh: bool) -> str:
-    """SHA-256 of a file, noted in ``root`` and computed again when the file's size, times or place on disk change.
-
-    Of a directory the same goes for each file in it: an edit of one leaves the times of the directory as they are.
-    """
-    note = root / f"{_name_of({'path': str(source.absolute())})}.json"
-    try:
-        now, states = time.time_ns(), [file.stat() for file in files.members(source)]
-        stamp = [value for s in states for value in (s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns)]
-        known = None if afresh else _noted(note, stamp)
-        found = files.sha256(source) if known is None else known
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read: {error.strerror}") from None
-    # right after a change the next one may leave the times as they are (git calls such entries racy)
-    if known is None and now - max((max(s.st_mtime_ns, s.st_ctime_ns) for s in states), default=now) > SETTLED:
-        with suppress(InputError):  # stores that others have made may be read without the right to write
-            files.write_bytes(note, json.dumps({"source": str(source), "stamp": stamp, "sha256": found}).encode())
-    return found
-
-
-def _noted(note: Path, stamp: list[int]) -> str | None:
-    """The sum in a note, if that was written of the same state of the file."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads(note.read_bytes())
-        if kept["stamp"] == stamp:
-            return str(kept["sha256"])
-    return None
-
-
-def saved_table(
-    store: Store, kind: str, columns: int, code: str, key: Mapping[str, Any], make: Callable[[], np.ndarray]
-) -> np.ndarray:
-    """A table that follows from a store's documents, made once and memory-mapped.
-
-    Args:
-        store: In whose directory the table is kept.
-        kind: What it is: ``plan``, ``hashes``.
-        columns: How many it has.
-        code: Type of its integers, as ``array`` has them: ``i`` or ``q``.
-        key: What else decides it, the settings of an encoder, say; JSON.
-        make: Gives the table, ``(rows, columns)`` integers; called only if there is none yet.
-
-    Returns:
-        Integers of that type, not writable.
-
-    Raises:
-        InputError: If the table cannot be written.
-    """
-    path = store.directory / f"{kind}-{_name_of(key)}.npy"
-    try:
-        return _load_table(path, columns, code)
-    except (OSError, ValueError, EOFError):  # absent, or not whole
-        _save_table(path, make().astype(code, copy=False))
-    return _load_table(path, columns, code)
-
-
-def saved_values(store: Store, kind: str, key: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-    """The same for a plain value, kept as JSON."""
-    path = store.directory / f"{kind}-{_name_of(key)}.json"
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        found = make()
-    files.write_bytes(path, json.dumps(found, ensure_ascii=False).encode())
-    return found
-
-
-def _load_table(path: Path, columns: int, code: str) -> np.ndarray:
-    table = np.load(path, mmap_mode="r", allow_pickle=False)
-    if table.dtype != np.dtype(code) or table.shape[1:] != (columns,):
-        raise ValueError("not such a table")
-    return np.asarray(table)
-
-
-def _save_table(path: Path, table: np.ndarray) -> None:
-    """As :func:`ner.files.write_bytes`, without the bytes of the table in memory a second time."""
-    assert table.ndim == 2, f"rows and columns, not {table.shape}"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with _writing(path):
-            with open(part, "wb") as file:
-                np.save(file, table, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

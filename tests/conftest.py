@@ -12,6 +12,9 @@ import pytest
 import torch
 from hypothesis import settings
 
+from ner.store import Store, open_store, write
+from tests.stores import sentences
+
 torch.set_num_threads(1)
 settings.register_profile("ner", deadline=None)  # a busy machine is no failure
 settings.load_profile("ner")
@@ -44,3 +47,10 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         train.main(["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(run), "training.epochs=2", *files]) == 0
     )
     return run
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Store:
+    """A store of two documents in ``store``."""
+    write(sentences(), tmp_path / "store")
+    return open_store(tmp_path / "store")

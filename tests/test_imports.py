@@ -21,7 +21,7 @@ LADDER = [
     ["ner.kernels.crf"],
     ["ner.runtime", "ner.files", "ner.cli", "ner.distributed", "ner.fonts", "ner.memory", "ner.text"],
     ["ner.events", "ner.store", "ner.pretrained"],
-    ["ner.tags", "ner.windows", "ner.vectors", "ner.report", "ner.tensorboard"],
+    ["ner.cache", "ner.tags", "ner.windows", "ner.vectors", "ner.report", "ner.tensorboard"],
     ["ner.vocab", "ner.units", "ner.questions", "ner.rows"],
     ["ner.contracts", "ner.tagging", "ner.answers"],
     ["ner.training_config"],
