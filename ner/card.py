@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ner import events, files, fit
-from ner.config import ConfigError
-from ner.config_file import read_yaml
-from ner.events import Event
-from ner.questions import ANSWER, EVIDENCE, KINDS
-from ner.report import MARK, history_table, markdown_table, read_history
-from ner.types import InputError
+from ner import files
+from ner.questions import KINDS
+from ner.report import MARK, history_table, markdown_table
+from ner.run_files import Run, read_run
 
 CARD = "README.md"
 TASKS = {
@@ -43,8 +38,6 @@ METRICS = {
     "answer.f1": ("f1", "F1 of answers"),
 }
 """Scores that the Hub shows: its type of each, and a name."""
-TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d-]+")
-"""Names that train.py gives to run directories."""
 SPLITS = ("train", "valid", "test")
 WORDS = {
     "space": "Raw text is split into words at white space alone: punctuation must stand apart as in the data.",
@@ -52,116 +45,6 @@ WORDS = {
     "characters": "Every character that is not white space is a word of its own.",
     "chinese": "Every Chinese character and every punctuation mark is a word of its own; other letters form runs.",
 }
-
-
-@dataclass(frozen=True)
-class Run:
-    """What the files of a run directory say.
-
-    Attributes:
-        name: Of the directory, or of the one above it if this one is called after a time.
-        config: The resolved configuration as plain values; a newer or older version may have written it.
-        labels: ``labels.json``: counts in the training file by ``labels``, ``tags`` and ``classes``.
-        metrics: ``metrics.json``, empty if the run did not end.
-        lowercase: Encoders whose tokenizer or table of words knows no capital letters.
-    """
-
-    name: str
-    config: Mapping[str, Any]
-    labels: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    history: Sequence[Mapping[str, float]]
-    events: Sequence[Event]
-    lowercase: Sequence[str]
-
-    def section(self, name: str) -> Mapping[str, Any]:
-        """A section of the configuration, empty if it is not there."""
-        found = self.config.get(name)
-        return found if isinstance(found, Mapping) else {}
-
-    @property
-    def gives(self) -> frozenset[str]:
-        """What the decoder gives, see :mod:`ner.fit`; by the labels where a decoder of another version did."""
-        try:
-            return fit.gives(str(self.section("decoder").get("name")))
-        except ConfigError:
-            words, classes = self.labels.get("labels") or self.labels.get("tags"), self.labels.get("classes")
-        if classes and {*classes} <= {*KINDS} and {*(words or [])} <= {ANSWER, EVIDENCE}:
-            return frozenset({"answers"})
-        return frozenset({"tags"} if words or not classes else set()) | frozenset({"labels"} if classes else set())
-
-    @property
-    def task(self) -> str:
-        """One of :data:`TASKS`."""
-        if "answers" in self.gives:
-            return "question-answering"
-        return "token-classification" if "tags" in self.gives else "text-classification"
-
-    def known(self, key: str) -> Mapping[str, Any]:
-        """Counts of ``labels``, ``tags`` or ``classes`` that the decoder has learned, empty if it has learned none."""
-        learned = bool(self.gives - {"tags"}) if key == "classes" else "tags" in self.gives
-        return (self.labels.get(key) or {}) if learned else {}
-
-    @property
-    def scored(self) -> str | None:
-        """The split whose scores speak for the model."""
-        return next((split for split in ("test", "valid") if isinstance(self.metrics.get(split), Mapping)), None)
-
-
-def read_run(directory: Path) -> Run:
-    """The files of a run directory; only configuration and labels must be there.
-
-    Raises:
-        InputError: If one of those is missing, or a file cannot be read.
-    """
-    path = directory / "config.yaml"
-    config = read_yaml(_text(path), str(path))
-    if not isinstance(config, Mapping) or not isinstance(config.get("encoder"), Mapping):
-        raise InputError(f"{path}: expected the configuration of a run, with an encoder")
-    resolved = directory.resolve()
-    return Run(
-        name="-".join(resolved.parts[-2:]) if TIMESTAMP.match(resolved.name) else resolved.name,
-        config=config,
-        labels=_object(directory / "labels.json"),
-        metrics=_object(directory / "metrics.json") if (directory / "metrics.json").exists() else {},
-        history=read_history(directory / "history.csv") if (directory / "history.csv").exists() else [],
-        events=events.read(directory),
-        lowercase=list(_lowercase(directory, config["encoder"])),
-    )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read: {reason}; is this a run directory?") from None
-
-
-def _object(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(_text(path))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON: {error}") from None
-    if not isinstance(found, Mapping):
-        raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}")
-    return found
-
-
-def _lowercase(directory: Path, encoder: Mapping[str, Any]) -> Iterator[str]:
-    for name, part in _members(encoder):
-        if part.get("lowercase") and part.get("dimension"):
-            yield f"the table of words of `{name}`"
-    for path in sorted((directory / "encoder").rglob("tokenizer.json")):
-        normalizer = json.dumps(_object(path).get("normalizer"))
-        if '"lowercase": true' in normalizer or '"type": "Lowercase"' in normalizer:
-            yield f"the tokenizer in `{path.parent.relative_to(directory).as_posix()}`"
-
-
-def _members(encoder: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The encoder, or the encoders that it joins, with their names."""
-    inner = [value for value in encoder.values() if isinstance(value, Mapping) and "name" in value]
-    return [(str(part["name"]), part) for part in inner or [encoder]]
 
 
 def write_card(directory: Path, language: Sequence[str] = (), license: str | None = None) -> Path:
@@ -211,7 +94,7 @@ def _front_matter(run: Run, language: Sequence[str], license: str | None) -> str
         language=list(language) or None,
         license=license,
         library_name=LIBRARY,
-        pipeline_tag=run.task,
+        pipeline_tag=_task(run),
         tags=[LIBRARY, *(["named-entity-recognition"] if _finds_entities(run) else []), *_parts(run)],
         model_name=run.name,
         eval_results=_eval_results(run) or None,
@@ -221,13 +104,20 @@ def _front_matter(run: Run, language: Sequence[str], license: str | None) -> str
     return data.to_yaml()
 
 
+def _task(run: Run) -> str:
+    """One of :data:`TASKS`."""
+    if "answers" in run.gives:
+        return "question-answering"
+    return "token-classification" if "tags" in run.gives else "text-classification"
+
+
 def _finds_entities(run: Run) -> bool:
     return bool(run.known("labels"))
 
 
 def _parts(run: Run) -> list[str]:
     """Names of the parts, without repeats."""
-    names = [name for name, _ in _members(run.section("encoder"))]
+    names = [name for name, _ in run.encoders]
     names += [str(part["name"]) for key in ("context", "decoder") if (part := run.section(key))]
     return list(dict.fromkeys(names))
 
@@ -241,8 +131,8 @@ def _eval_results(run: Run) -> list[Any]:
     checksum = run.metrics.get("data", {}).get(run.scored)
     return [
         EvalResult(
-            task_type=run.task,
-            task_name=TASKS[run.task],
+            task_type=_task(run),
+            task_name=TASKS[_task(run)],
             dataset_type="local-file",  # the run knows a file and its checksum, not whether the Hub has it too
             dataset_name="/".join(file.parts[-2:]),
             dataset_split=run.scored,
@@ -266,7 +156,7 @@ def _at(scores: Mapping[str, Any], path: str) -> float | None:
 
 def _purpose(run: Run) -> str:
     """One sentence for those who read no further."""
-    if run.task == "question-answering":
+    if _task(run) == "question-answering":
         own = "in words of its own" if run.section("decoder").get("name") == "generator" else "with a stretch of it"
         return f"This model answers questions about a passage, {own}, or with yes, no or unknown."
     kinds = {key: run.known(key) for key in ("labels", "tags", "classes")}
@@ -294,7 +184,7 @@ def _code(text: object) -> str:
 
 def _model(run: Run) -> str:
     encoder = run.section("encoder")
-    members = [f"`{name}`{_pretrained(part)}" for name, part in _members(encoder)]
+    members = [f"`{name}`{_pretrained(part)}" for name, part in run.encoders]
     joined = f"`{encoder['name']}` of " if len(members) > 1 else ""
     lines = [f"- Encoder, from words to vectors: {joined}{' and '.join(members)}"]
     context, decoder = run.section("context"), run.section("decoder")
@@ -362,7 +252,7 @@ def _number(value: Any) -> str:
 def _labels(run: Run) -> str:
     tables = []
     columns = {"labels": "entity type", "tags": "tag", "classes": "class"}
-    if run.task == "question-answering":
+    if _task(run) == "question-answering":
         columns = {"classes": "kind of answer"}
     for key, column in columns.items():
         counts = run.known(key)
@@ -439,8 +329,8 @@ def _limits(run: Run) -> str:
 
 def _statements(run: Run) -> Iterator[str]:
     sentences = run.metrics.get("train", {}).get("sentences")
-    asks = run.task == "question-answering"
-    kind = {"question-answering": "questions", "text-classification": "texts"}.get(run.task, "sentences")
+    asks = _task(run) == "question-answering"
+    kind = {"question-answering": "questions", "text-classification": "texts"}.get(_task(run), "sentences")
     learned = f"It has learned from {sentences:,} {kind} of one file" if sentences else "It has learned from one file"
     yield f"{learned}; of text of another kind, time or language the scores above say nothing."
     if asks:
@@ -460,7 +350,7 @@ def _statements(run: Run) -> Iterator[str]:
         yield rule
     if run.lowercase:
         yield f"Small and capital letters are the same for {' and '.join(run.lowercase)}."
-    if any(part.get("digits") for name, part in _members(run.section("encoder")) if part.get("dimension")):
+    if any(part.get("digits") for name, part in run.encoders if part.get("dimension")):
         yield "Its table of words does not tell one digit from another."
     yield from _statements_on_windows(run)
     yield from _statements_on_scores(run)
@@ -471,7 +361,7 @@ def _statements_on_answers(run: Run) -> Iterator[str]:
     if decoder.get("max_answer_length"):
         longest = decoder["max_answer_length"]
         yield f"An answer from the passage has {longest} words at most, and is taken from it as it stands."
-    if windows.get("max_query_length") and any(part.get("model") for _, part in _members(run.section("encoder"))):
+    if windows.get("max_query_length") and any(part.get("model") for _, part in run.encoders):
         yield f"Of a question with the turns before it, the last {windows['max_query_length']} word pieces are read."
     missing = [kind for kind in KINDS if kind not in (run.labels.get("classes") or {})]
     if missing:
@@ -480,7 +370,7 @@ def _statements_on_answers(run: Run) -> Iterator[str]:
 
 def _statements_on_windows(run: Run) -> Iterator[str]:
     windows = run.section("windows")
-    if not any(part.get("model") for _, part in _members(run.section("encoder"))):
+    if not any(part.get("model") for _, part in run.encoders):
         return  # only encoders of word pieces have a limit
     length = windows.get("max_length")
     limit = f"{length} word pieces" if length else "as many word pieces as its encoder was made for"
@@ -531,11 +421,11 @@ def _reproduce(run: Run) -> str:
 def _use(run: Run) -> str:
     text, form = "Some text .", "text"
     answered = f'document = tagger.tag("{text}")\nfor example in document.examples:\n    print('
-    if run.task == "question-answering":
+    if _task(run) == "question-answering":
         text, form = '{"question": "Who came?", "text": "Somebody came."}', "jsonl"
         answered = 'example = tagger.answer("Who came?", "Somebody came.")\nprint('
         shown = "example.answers, example.scores"
-    elif run.task == "text-classification":
+    elif _task(run) == "text-classification":
         shown = "example.text, example.labels"
     else:
         shown = "example.words, example.tags, example.entities()"

@@ -27,6 +27,7 @@ LADDER = [
     ["ner.training_config"],
     ["ner.config"],
     ["ner.config_file", "ner.fit"],
+    ["ner.run_files"],
     ["ner.card"],
     [f"ner.{folder}" for folder in PARTS],
     ["ner.batching"],
