@@ -140,6 +140,7 @@ def build(config: RunConfig, documents: Sequence[Document]) -> Model:
     model = _assemble(config, vocabs, parts, encoder)
     if model.single is not None:
         _check_single(documents, model.single)
+    _check_learned(documents, model, config.data.train)
     return model
 
 
@@ -153,6 +154,21 @@ def _check_single(documents: Sequence[Document], path: str) -> None:
                     f"as {path}.several is false; set it to true, or read one label a text (in tsv files "
                     "data.format.several=null, in parallel ones data.format.intents=whole)"
                 )
+
+
+def _check_learned(documents: Sequence[Document], model: Model, source: str) -> None:
+    """That the decoder can learn from the gold of at least one example: an answer may stand nowhere in its passage."""
+    remarks: Counter[str] = Counter()
+    for document in documents:
+        _, counts = model.decoder.targets(model.units.split(document.examples))
+        if any(counts.values()):
+            return
+        remarks.update(remark for example in document.examples for remark in example.remarks)
+    found = ", ".join(f"{count} {remark}" for remark, count in sorted(remarks.items()))
+    raise InputError(
+        f"{source}: no example has anything that the decoder learns{f' ({found})' if found else ''}; "
+        "see decoder and data.format"
+    )
 
 
 def _rebuild(config: RunConfig, vocabs: Vocabs, saved: Mapping[str, bytes]) -> Model:

@@ -155,6 +155,20 @@ def test_what_cannot_be_learned_or_scored_is_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_answers_that_stand_nowhere_cannot_be_pointed_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "train.jsonl"
+    line = {"question": "Who came?", "text": "Maren came.", "answers": ["Tilda"]}
+    data.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    options = ["data.format=jsonl", "by=[]", "training.monitor=loss"]
+    assert trained(tmp_path / "run", "configs/convqa/minilm.yaml", data, *options) == 2
+    assert (
+        f"{data}: no example has anything that the decoder learns (1 questions whose answer does not occur in the "
+        "passage); see decoder and data.format" in capsys.readouterr().err
+    )
+    data.write_text(data.read_text() + json.dumps({**line, "answers": ["Maren"]}) + "\n", encoding="utf-8")
+    assert trained(tmp_path / "run", "configs/convqa/minilm.yaml", data, *options) == 0
+
+
 def test_a_test_file_without_gold_is_refused_before_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
