@@ -53,12 +53,28 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunCon
     return validate(RunConfig, raw), notes
 
 
+def _value(text: str, key: str) -> Any:
+    """A value of the command line, in YAML; a single mark is itself, though YAML gives most of them a meaning."""
+    if not text:
+        return None
+    if len(text) == 1 and not text.isalnum() and text != "~":
+        return text
+    way_out = f"a text with marks needs quotes that the shell leaves there: \"{key}='...'\""
+    try:
+        value = read_yaml(text, f"{key}={text}")
+    except InputError as error:
+        raise InputError(f"{error}; {way_out}") from None
+    if value is None and text not in ("~", "null", "Null", "NULL"):
+        raise InputError(f"{key}={text}: YAML reads nothing there; {way_out}")
+    return value
+
+
 def override(raw: dict[str, Any], change: str) -> list[str]:
     """Set one key in plain values; naming another part drops the fields of the old one."""
     key, equals, text = change.partition("=")
     if not equals or not key:
         raise InputError(f"{change}: expected key.sub=value")
-    value = read_yaml(text, change) if text else None
+    value = _value(text, key)
     *parents, last = key.split(".")
     section: Any = raw
     for position, name in enumerate(parents):

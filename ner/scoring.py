@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,17 +67,25 @@ class Scoring:
             for left, right in ((left, right) for left, right, known in pairs if not known):
                 self.unseen.add([left], [right])
 
-    def check(self, source: str) -> None:
+    def check(self, source: str, asked: Collection[str] = ()) -> None:
         """That there was something to score.
 
+        Args:
+            source: The file.
+            asked: Fields that its examples must have; others may be missing, which :meth:`lines` says.
+
         Raises:
-            InputError: If the file ``source`` has no gold answers, or none of its examples has a field asked for.
+            InputError: If the file has no gold answers, or none of its examples has a field asked for.
         """
         if not self.answered:
             raise InputError(f"{source}: expected gold tags, labels or answers to score, found none; see ner predict")
-        for field, values in self.scorer.by.items():
-            if not values:
+        for field in self._missing():
+            if field in asked:
                 raise InputError(f"--by {field}: no example of {source} has a field of that name")
+
+    def _missing(self) -> list[str]:
+        """Fields to split by that no example has."""
+        return [field for field, values in self.scorer.by.items() if not values]
 
     def result(self) -> Evaluation:
         """Scores of everything so far."""
@@ -108,6 +116,7 @@ class Scoring:
         unusual = self._unusual()
         for kind in ("remarks", "coverage"):
             found += [f"{name}: {count} {what}" for what, count in unusual.get(kind, {}).items()]
+        found += [f"{name}: no example has a field {field} to split the scores by" for field in self._missing()]
         if self.opinion is not None:
             found.append(self.opinion.compare(result.scores["entity"]))
         return found

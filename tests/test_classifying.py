@@ -165,6 +165,27 @@ def test_a_file_without_labels_is_answered_and_not_scored(
     assert "expected gold tags, labels or answers to score, found none; see ner predict" in capsys.readouterr().err
 
 
+def test_another_file_need_not_have_the_fields_of_the_configuration(
+    run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "other" / "test.tsv"
+    source.parent.mkdir()
+    source.write_text("label\ttext_a\ngood\t房间很干净\nbad\t漏水\n", encoding="utf-8")
+    written = run[0] / "predictions" / "test.tsv"
+    before = written.read_bytes()
+    capsys.readouterr()
+    assert evaluate.main(["--run", str(run[0]), "--data", str(source)]) == 0
+    said = capsys.readouterr().out
+    assert "other-test: no example has a field domain to split the scores by" in said
+    assert "other-test accuracy" in said
+    other = run[0] / "predictions" / "other-test.tsv"
+    kept = other.read_bytes()
+    source.write_text("label\ttext_a\nbad\t漏水\n", encoding="utf-8")
+    assert evaluate.main(["--run", str(run[0]), "--data", str(source), "--by", "domain"]) == 2
+    assert f"--by domain: no example of {source} has a field of that name" in capsys.readouterr().err
+    assert (written.read_bytes(), other.read_bytes()) == (before, kept)
+
+
 def test_a_pipe_of_texts_gets_labels_with_scores(run: tuple[Path, str]) -> None:
     texts = ["房间很干净，服务热情。", "漏水，太失望了。", ""]
     found = subprocess.run(

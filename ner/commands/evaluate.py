@@ -15,6 +15,7 @@ from ner import cli
 from ner.types import InputError
 
 if TYPE_CHECKING:
+    from ner.config import DataConfig
     from ner.distributed import World
     from ner.predict import Tagger
     from ner.types import Document
@@ -80,7 +81,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     form = component("formats", config.data.format.name)
     name = split
     if arguments.data:
-        name = Path(path).name.removesuffix(".txt").removesuffix(f".{form.extension}")
+        name = _name(Path(path), config.data, form.extension)
     changed = "" if arguments.precision == "run" else f".{arguments.precision}"
     target = arguments.predictions or str(directory / "predictions" / f"{name}{changed}.{form.extension}")
     if Path(path).exists() and Path(target).exists() and Path(target).samefile(path):
@@ -101,12 +102,12 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
             for document in scoring.through(tagger.annotate(documents, loss=True, world=world)):
                 bar.update(sum(len(example.words) for example in document.examples))
                 yield document
+        scoring.check(path, arguments.by or ())  # before the predictions take the place of older ones
 
     if world.first:
         form.write(target, predicted(), config.data.format)
     else:
         deque(predicted(), maxlen=0)
-    scoring.check(path)
     for line in scoring.warnings(name):
         logger.warning(line)
     for line in scoring.lines(name):
@@ -117,6 +118,13 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
         report = {**scoring.to_json(name), "seconds": time.monotonic() - started}
         with files.open_text(arguments.json) as file:
             file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+
+
+def _name(path: Path, data: DataConfig, extension: str) -> str:
+    """What another file is called: by its own name, which that of a split must not be unless it is the file of it."""
+    name = path.name.removesuffix(".txt").removesuffix(f".{extension}")
+    own = getattr(data, name) if name in ("train", "valid", "test") else str(path)
+    return name if own and path.resolve() == Path(own).resolve() else f"{path.resolve().parent.name}-{name}"
 
 
 if __name__ == "__main__":

@@ -213,11 +213,10 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """A list of ``{"id", "turn_id", "answer"}``; ``unknown`` where the model has no answer."""
     number = 0
     with files.open_text(path) as file:
-        file.write("[")
         for document in documents:
             for turn, example in enumerate(document.examples, 1):
                 place = {"id": example.fields.get("id", document.id), "turn_id": example.fields.get("turn_id", turn)}
                 value = json.dumps({**place, "answer": best(example) or UNKNOWN}, ensure_ascii=False)
-                file.write(f"{',' if number else ''}\n{value}")
+                file.write(f"{',' if number else '['}\n{value}")
                 number += 1
-        file.write("\n]\n")
+        file.write("\n]\n" if number else "[]\n")

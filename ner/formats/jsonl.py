@@ -1,12 +1,13 @@
 """JSON Lines: an object a line with ``words`` or ``text``, and spans, labels or a question; CLUENER is read as it is.
 
 Spans are a list of ``{"start", "end", "label"}`` or ``[start, end, label]``, or CLUENER's
-``{label: {string: [[start, end], ...]}}``. Positions count characters where there is a text, otherwise words. Labels of
-the whole text are a string or a list of strings. A question, or a list of earlier questions and answers that ends with
-it, is asked about the text; its gold answers are strings. An answer that is just ``yes``, ``no`` or ``unknown``, small
-or capital, is that kind of answer, whether or not the word stands in the text. Another one is learned where it first
-stands in the text as whole words, or else inside of words, which is remarked. Of several answers the first that is a
-kind or stands in the text is learned and all are gold; white space around them does not count, nor do empty ones.
+``{label: {string: [[start, end], ...]}}``. Positions count characters where there is a text, otherwise words; where
+both are given words are read, and spans are refused, as they could count either. Labels of the whole text are a string
+or a list of strings. A question, or a list of earlier questions and answers that ends with it, is asked about the text;
+its gold answers are strings. An answer that is just ``yes``, ``no`` or ``unknown``, small or capital, is that kind of
+answer, whether or not the word stands in the text. Another one is learned where it first stands in the text as whole
+words, or else inside of words, which is remarked. Of several answers the first that is a kind or stands in the text is
+learned and all are gold; white space around them does not count, nor do empty ones.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{place}: expected a JSON object, found {_reason(error)}") from None
+            raise InputError(f"{place}: not JSON: {_reason(error)}") from None
         if not isinstance(value, dict):
             raise InputError(f"{place}: expected a JSON object, found {type(value).__name__}")
         example = _example(value, config, words, place)
@@ -93,10 +94,12 @@ def _example(value: dict[str, Any], config: Config, rule: WordRule, place: str) 
     offsets = None
     if question is not None:
         turns = _strings(question, config.question, place)
+        if turns and not turns[-1].strip():
+            raise InputError(f"{place}: expected a question in '{config.question}', found an empty one")
         if not isinstance(text, str):
             raise InputError(f"{place}: expected '{config.text}' (a string) that '{config.question}' is about")
         example = ask(turns, text, rule)
-        answers = _strings(value.get(config.answers, []), config.answers, place)
+        answers = _strings(value.get(config.answers) or [], config.answers, place)
         example.answers = list(dict.fromkeys(answer.strip() for answer in answers if answer.strip()))
         _mark_answer(example, text)
         return example
@@ -108,6 +111,11 @@ def _example(value: dict[str, Any], config: Config, rule: WordRule, place: str) 
     else:
         raise InputError(f"{place}: expected '{config.words}' (a list of strings) or '{config.text}' (a string)")
     if config.spans in value:
+        if given is not None and text is not None:
+            raise InputError(
+                f"{place}: expected '{config.text}' or '{config.words}' beside '{config.spans}', found both, so their "
+                "positions could count either; let data.format.text or data.format.words name a key that is not there"
+            )
         for start, end, label in _spans(value[config.spans], place, config.spans):
             end += config.end == "inclusive"
             span = _aligned(start, end, label, offsets, example, config.misaligned, place)

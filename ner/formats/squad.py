@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from ner import files
-from ner.answers import best, locate, stripped
+from ner.answers import best, locate, normalized, stripped
 from ner.contracts import Part
-from ner.questions import MISSING, REPAIRED, SPAN, UNKNOWN, ask, mark
+from ner.questions import MISSING, NEAREST, REPAIRED, SPAN, UNKNOWN, ask, mark
 from ner.text import WordRule
 from ner.types import Document, Example, InputError
 
@@ -98,6 +98,8 @@ def _example(question: Any, context: str, rule: WordRule, place: str) -> Example
         span = mark(example, start, start + len(text))
         if span is not None and not example.spans:
             example.spans, example.labels = [span], [SPAN]
+            if normalized(example.surface(span)) != normalized(text):
+                example.remarks.append(NEAREST)
     if found and not example.spans:
         example.remarks.append(MISSING)
     return example
@@ -119,11 +121,10 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """``{question id: answer}``, the empty string where the model has no answer."""
     number = 0
     with files.open_text(path) as file:
-        file.write("{")
         for document in documents:
             for example in document.examples:
                 name = str(example.fields.get("id", number))
                 pair = (json.dumps(text, ensure_ascii=False) for text in (name, best(example)))
-                file.write(f"{',' if number else ''}\n{': '.join(pair)}")
+                file.write(f"{',' if number else '{'}\n{': '.join(pair)}")
                 number += 1
-        file.write("\n}\n")
+        file.write("\n}\n" if number else "{}\n")

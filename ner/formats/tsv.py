@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ner import files
 from ner.contracts import Part
@@ -45,6 +45,11 @@ class Config(Part):
     several have | between them then."""
     encoding: str = "utf-8"
     """Of the file."""
+
+    @field_validator("separator", "several")
+    @classmethod
+    def _tabs(cls, mark: str | None) -> str | None:
+        return mark and mark.replace("\\t", "\t")  # as it is written in a shell
 
     @model_validator(mode="after")
     def _numbers_without_header(self) -> Config:
@@ -97,9 +102,10 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
             kept.append(raw)
             continue
         if len(cells) != len(table.names):
+            more = "; quotes protect nothing, so such a text needs another separator" * (len(cells) > len(table.names))
             raise InputError(
                 f"{place}: expected {len(table.names)} columns as in the first line, found {len(cells)} "
-                f'("{line.strip()[:40]}")'
+                f'("{line.strip()[:40]}"){more}'
             )
         text = cells[table.text]
         split, offsets = split_words(text, words)

@@ -147,7 +147,7 @@ def test_a_wrong_configuration_is_one_sentence_and_leaves_nothing_behind(
         ("data.valid=none.conll", "none.conll: cannot be read: No such file or directory"),
         ("data.train=words", 'words:1: expected 2 columns, found 1 ("Berlin")'),
         ("data.train=empty", "empty: expected sentences, found an empty file"),
-        ("data.format={name: jsonl}", "in.conll:1: expected a JSON object, found Expecting value at character 1"),
+        ("data.format={name: jsonl}", "in.conll:1: not JSON: Expecting value at character 1"),
         ("data.format={name: conll, encoding: utf-9}", "in.conll: no text encoding is called 'utf-9'"),
         ("encoder.vectors=none.txt", "none.txt: no such file of vectors"),
         ("device=cuda:77", "config.device: cuda:77 cannot be used ("),

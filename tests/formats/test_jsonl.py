@@ -51,7 +51,7 @@ def written(folder: Path, documents: list[Document], **options: Any) -> list[Any
         ({"words": ["Ada", "King"], "spans": [[0, 2, "PER"]]}, [(0, 2, "PER")]),
         ({"words": ["Ada", "King"], "spans": [{"start": 0, "end": 2, "label": "PER", "x": 1}]}, [(0, 2, "PER")]),
         ({"words": ["Ada", "King"], "spans": {"PER": {"Ada King": [[0, 2]]}}}, [(0, 2, "PER")]),
-        ({"words": ["Ada", "King"], "text": "Ada King", "spans": [[0, 2, "PER"]]}, [(0, 2, "PER")]),
+        ({"words": ["Ada", "King"], "text": "Ada King"}, None),
         ({"text": "Ada King won"}, None),
         ({"text": "Ada King won", "spans": [[0, 8, "PER"]]}, [(0, 2, "PER")]),
         ({"text": " Ada  King", "spans": [[1, 10, "PER"]]}, [(0, 2, "PER")]),
@@ -118,6 +118,19 @@ def test_a_span_that_does_not_fit_the_words_is_an_error_expanded_or_dropped(
     assert example.tags == ["O", "O", "O"]
 
 
+def test_spans_beside_text_and_words_could_count_either(tmp_path: Path) -> None:
+    value = {"text": "Ann saw it", "words": ["Ann", "saw", "it"], "spans": [[0, 3, "PER"]]}
+    with pytest.raises(InputError, match="in.jsonl:1: expected 'text' or 'words' beside 'spans', found both"):
+        read(tmp_path, value)
+    assert read(tmp_path, value, words="none")[0].spans == [Span(0, 1, "PER")]
+    assert read(tmp_path, value, text="none")[0].spans == [Span(0, 3, "PER")]
+
+
+def test_no_answers_may_be_null(tmp_path: Path) -> None:
+    (example,) = read(tmp_path, {"question": "Who?", "text": "Ann", "answers": None})
+    assert (example.answers, example.labels, example.remarks) == ([], [], [])
+
+
 def test_a_span_of_white_space_has_no_words(tmp_path: Path) -> None:
     value = {"text": "Ada  King", "spans": [[3, 5, "PER"]]}
     for rule in ("error", "expand"):
@@ -133,13 +146,13 @@ def test_a_span_of_white_space_has_no_words(tmp_path: Path) -> None:
         ("", "in.jsonl: expected JSON objects, found an empty file"),
         ("\n \r\n", "in.jsonl: expected JSON objects, found an empty file"),
         ("\ufeff\n", "in.jsonl: expected JSON objects, found an empty file"),
-        ("{", "in.jsonl:1: expected a JSON object, found Expecting property name enclosed in double quotes at char"),
-        ('{"text": "a"}\ntext\n', "in.jsonl:2: expected a JSON object, found Expecting value at character 1"),
-        ('{"text": "a"} {"text": "b"}', "in.jsonl:1: expected a JSON object, found Extra data at character 15"),
+        ("{", "in.jsonl:1: not JSON: Expecting property name enclosed in double quotes at char"),
+        ('{"text": "a"}\ntext\n', "in.jsonl:2: not JSON: Expecting value at character 1"),
+        ('{"text": "a"} {"text": "b"}', "in.jsonl:1: not JSON: Extra data at character 15"),
         ("[]", "in.jsonl:1: expected a JSON object, found list"),
         ("3", "in.jsonl:1: expected a JSON object, found int"),
-        ("[" * 100_000, "in.jsonl:1: expected a JSON object, found "),
-        ("9" * 5000, "in.jsonl:1: expected a JSON object, found "),
+        ("[" * 100_000, "in.jsonl:1: not JSON: "),
+        ("9" * 5000, "in.jsonl:1: not JSON: "),
         ("{}", "in.jsonl:1: expected 'words' (a list of strings) or 'text' (a string)"),
         ('{"words": "a b"}', "in.jsonl:1: expected 'words' (a list of strings) or 'text' (a string)"),
         ('{"words": ["a", 3]}', "in.jsonl:1: expected 'words' (a list of strings) or 'text' (a string)"),
@@ -326,9 +339,10 @@ def test_earlier_turns_stand_before_the_question(tmp_path: Path) -> None:
     [
         ({"question": "Who?"}, "expected 'text' (a string) that 'question' is about"),
         ({"question": "Who?", "words": ["a"]}, "expected 'text' (a string) that 'question' is about"),
+        ({"question": ["Who?", " "], "text": "a"}, "expected a question in 'question', found an empty one"),
         ({"question": 3, "text": "a"}, "expected a string or a list of strings in 'question', found 3"),
         (
-            {"question": "", "text": "a", "answers": [3]},
+            {"question": "Who?", "text": "a", "answers": [3]},
             "expected a string or a list of strings in 'answers', found [3]",
         ),
     ],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ner.formats import squad
 from ner.formats.squad import ABSENT, Config
-from ner.questions import MISSING, REPAIRED
+from ner.questions import MISSING, NEAREST, REPAIRED
 from ner.text import WordRule
 from ner.types import Document, Example, InputError, Span
 from tests.conftest import ROOT
@@ -91,7 +91,7 @@ def test_a_passage_is_a_document_and_its_questions_are_the_examples(tmp_path: Pa
         ("Ada or Bo", [answer("Cy", 0), answer("Cy", 0)], None, [ABSENT, ABSENT, MISSING]),
         ("\ufeffAda", [answer("Ada", 0)], (1, 4), [REPAIRED]),
         ("", [answer("Ada", 0)], None, [ABSENT, MISSING]),
-        ("Ada King", [answer("da Ki", 1)], (0, 8), []),  # whole words are learned
+        ("Ada King", [answer("da Ki", 1)], (0, 8), [NEAREST]),  # whole words are learned
         ("Ada King", [answer(" King", 3)], (4, 8), []),
     ],
 )

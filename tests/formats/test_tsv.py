@@ -60,6 +60,7 @@ def test_a_row_is_a_text_with_its_label_and_fields(tmp_path: Path) -> None:
         ("class\tid\tbody\nA\t7\tx y\n", {"label": "class", "text": "body"}),
         ("class\tid\tbody\nA\t7\tx y\n", {"label": 0, "text": 2}),
         ("class,id,body\nA,7,x y\n", {"label": "class", "text": "body", "separator": ","}),
+        ("class\tid\tbody\nA\t7\tx y\n", {"label": "class", "text": "body", "separator": "\\t"}),  # from a shell
         ("class || id || body\nA||7||x y\n", {"label": "class", "text": "body", "separator": "||"}),
         ("A\t7\tx y\n", {"label": 0, "text": 2, "header": False}),
         ("\ufeffclass\tid\tbody\r\nA\t7\tx y", {"label": "class", "text": "body"}),
@@ -92,7 +93,10 @@ def test_several_labels_stand_in_one_cell(tmp_path: Path) -> None:
     [
         ("", ": expected rows of labelled texts, found no line"),
         ("label\ttext_a\n", ": expected rows of labelled texts, found a header alone"),
-        ("label\ttext_a\n1\ta\tb\n", ':2: expected 2 columns as in the first line, found 3 ("1\ta\tb")'),
+        (
+            "label\ttext_a\n1\ta\tb\n",
+            ':2: expected 2 columns as in the first line, found 3 ("1\ta\tb"); quotes protect nothing',
+        ),
         ("label\ttext_a\n1\ta\n1 b\n", ':3: expected 2 columns as in the first line, found 1 ("1 b")'),
         (
             "lable\ttext_a\n1\ta\n",
