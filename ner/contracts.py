@@ -100,7 +100,10 @@ class Context(Protocol):
 
 
 class Decoder(Protocol):
-    """From vectors to answers. A module."""
+    """From vectors to answers. A module.
+
+    One that cannot give all gold there may be has ``coverage``, too, which counts it as an :class:`Encoder` does words.
+    """
 
     def axes(self) -> dict[str, Axes]:
         """Tensors by name whose rows stand for tags: what a model with other labels takes over from this one."""

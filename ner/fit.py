@@ -28,6 +28,11 @@ def has(example: Example, kind: str) -> bool:
     return bool(example.tags if kind == "tags" else example.labels)
 
 
+def formats(decoder: str) -> list[str]:
+    """The forms of files that can ask for what a decoder gives, and have a place for it."""
+    return [name for name in names("formats") if gives(decoder) <= component("formats", name).holds]
+
+
 def check_format(decoder: str, form: str, key: str = "config.data.format") -> None:
     """That files of a form can ask for what a decoder gives, and have a place for it.
 
@@ -42,10 +47,9 @@ def check_format(decoder: str, form: str, key: str = "config.data.format") -> No
     given = gives(decoder)
     missing = given - component("formats", form).holds
     if missing:
-        fitting = [name for name in names("formats") if given <= component("formats", name).holds]
         raise InputError(
             f"{key}: the decoder {decoder} gives {_listed(given)}, and {form} files have no place for "
-            f"{_listed(missing, 'or')}; choose {_joined(fitting, 'or')}"
+            f"{_listed(missing, 'or')}; choose {_joined(formats(decoder), 'or')}"
         )
 
 

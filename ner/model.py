@@ -84,8 +84,11 @@ class Model(nn.Module):
         return replace(document, examples=self.units.split(document.examples), lines=None)
 
     def coverage(self, document: Document) -> Counter[str]:
-        """How many words of a document are read in an unusual way or not at all, by reason."""
-        found: Counter[str] = self.reader.coverage(self.split(document))
+        """How many words are read in an unusual way or not at all, and how much gold cannot be given, by reason."""
+        document = self.split(document)
+        found: Counter[str] = self.reader.coverage(document)
+        if self.reader is not self.decoder and hasattr(self.decoder, "coverage"):
+            found += self.decoder.coverage(document)
         return found
 
     def answer(self, examples: Sequence[Example], annotations: Sequence[Annotation]) -> list[Example]:

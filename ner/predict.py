@@ -439,18 +439,29 @@ class Tagger:
 
         Returns:
             ``answers``, best first; ``labels`` says of what kind the first is (``span``, ``yes``, ``no``,
-            ``unknown``); ``scores`` has the probabilities, and ``spans`` the words of an answer in the passage.
+            ``unknown``); ``scores`` has the probabilities, and ``spans`` the words of an answer in the passage;
+            ``remarks`` say what was not read of question and passage.
 
         Raises:
-            TypeError: If the model answers no questions, or the history is a single text.
+            TypeError: If the model answers no questions, or something is no text, or no list of texts.
         """
         if not self.answers:
             decoder = self.config.decoder.name
             raise TypeError(f"expected a model that answers questions, found one with the decoder {decoder}; use tag")
         if isinstance(history, str):
             raise TypeError("expected a list of earlier questions and answers as history, found a single text")
+        for name, text in (
+            ("question", question),
+            ("passage", passage),
+            *(("turn of history", turn) for turn in history),
+        ):
+            if not isinstance(text, str):
+                raise TypeError(f"expected a text as {name}, found {type(text).__name__}")
         example = ask([*history, question], passage, self.config.data.words)
-        return self.tag(Document([example], scheme=self.model.vocabs.scheme), probabilities=True).examples[0]
+        document = Document([example], scheme=self.model.vocabs.scheme)
+        answered = self.tag(document, probabilities=True).examples[0]
+        remarks = [f"{count} {reason}" for reason, count in sorted(self.model.coverage(document).items())]
+        return replace(answered, remarks=remarks)
 
     def _document(self, item: Any) -> Document:
         if isinstance(item, Document):

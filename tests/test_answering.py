@@ -12,6 +12,9 @@ import pytest
 
 import ner
 from ner.commands import evaluate, predict, train
+from ner.decoders.span import LONGER
+from ner.questions import ANSWER, EVIDENCE
+from ner.types import Document, Example, Span
 from tests.conftest import ROOT
 
 STORY = "Maren came from Lund with two dogs . Idris came from Cork with nine cats ."
@@ -156,6 +159,8 @@ def test_what_is_not_read_is_said_by_training_evaluation_and_prediction(
     assert evaluate.main(["--run", str(tmp_path / "run"), "--json", str(scores)]) == 0
     assert said in capsys.readouterr().out
     assert json.loads(scores.read_bytes())["coverage"] == {line: int(said.split()[1])}
+    answered = ner.load(tmp_path / "run").answer("Where did the old dog of Maren and Idris come from ?", STORY)
+    assert [remark.partition(" ")[2] for remark in answered.remarks] == [line]
     target = str(tmp_path / "out.json")
     assert predict.main(["--run", str(tmp_path / "run"), "--input", str(data), "--output", target]) == 0
     assert f"{said.removeprefix('test: ')}" in capsys.readouterr().err
@@ -178,6 +183,34 @@ def test_nothing_is_answered_that_nobody_asked(
     assert predict.main(options) == 2
     assert message in capsys.readouterr().err
     assert not target.exists()
+
+
+def test_forms_that_have_probabilities_of_answers_are_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict.main(["--run", str(run), "--scores"]) == 2
+    assert "coqa files have no place for probabilities; choose --format jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("Where ?", None), "expected a text as passage, found NoneType"),
+        (("Where ?", ["a", "b"]), "expected a text as passage, found list"),
+        ((3, "Lund"), "expected a text as question, found int"),
+        (("Where ?", "Lund", [("Who ?", "Ada")]), "expected a text as turn of history, found tuple"),
+        (("Where ?", "Lund", "Who ?"), "expected a list of earlier questions and answers as history"),
+    ],
+)
+def test_what_is_no_text_is_said(run: Path, arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        ner.load(run).answer(*arguments)
+
+
+def test_gold_that_can_never_be_given_is_counted(run: Path) -> None:
+    tagger = ner.load(run)
+    assert tagger.model.decoder.config.max_answer_length == 8
+    spans = [Span(1, 9, ANSWER), Span(1, 10, ANSWER), Span(0, 10, EVIDENCE)]
+    document = Document([Example(["a"] * 12, spans=[span], query_length=1) for span in spans])
+    assert tagger.model.coverage(document)[LONGER] == 1
 
 
 @pytest.mark.parametrize("text", ["Lund", ["Lund", "."], [["Lund"]]])

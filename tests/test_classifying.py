@@ -60,7 +60,7 @@ def test_the_sample_is_learned(run: tuple[Path, str]) -> None:
 
 def test_the_log_has_a_line_a_class_and_hints_that_fit(run: tuple[Path, str]) -> None:
     lines = run[1].splitlines()
-    assert "train: labels of sentences: good 168, bad 132" in lines
+    assert "train: labels of texts: good 168, bad 132" in lines
     start = lines.index("epoch [4/4]")
     assert [line.partition(":")[0] for line in lines[start + 1 : start + 9]] == [
         *("train loss", "train class bad precision", "train class good precision", "train accuracy"),
@@ -184,6 +184,21 @@ def test_another_file_need_not_have_the_fields_of_the_configuration(
     assert evaluate.main(["--run", str(run[0]), "--data", str(source), "--by", "domain"]) == 2
     assert f"--by domain: no example of {source} has a field of that name" in capsys.readouterr().err
     assert (written.read_bytes(), other.read_bytes()) == (before, kept)
+
+
+def test_columns_of_what_is_answered_may_have_other_names(
+    run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("n,review\n1,房间很干净\n", encoding="utf-8")
+    options = ["--run", str(run[0]), "--input", str(source), "--output", str(target)]
+    assert predict.main([*options, "data.format.text=review", "data.format.separator=,"]) == 0
+    assert target.read_text(encoding="utf-8") == "n,review,predicted\n1,房间很干净,good\n"
+    for change in ("stray", "training.epochs=3", "data.format.name=conll"):
+        assert predict.main([*options, change]) == 2
+        assert f"{change}: expected data.format.key=value; the model is as it was trained" in capsys.readouterr().err
+    assert predict.main([*options, "data.format.txt=1"]) == 2
+    assert "txt: unknown key; did you mean 'text'?" in capsys.readouterr().err
 
 
 def test_a_pipe_of_texts_gets_labels_with_scores(run: tuple[Path, str]) -> None:

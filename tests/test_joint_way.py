@@ -173,7 +173,7 @@ def test_a_directory_of_words_alone_gets_the_other_files(run: Path, tmp_path: Pa
     [
         (["--input", str(VALID)], "cannot be a pipe; name one, or choose --format text or jsonl"),
         ([], "cannot be a pipe; name one, or choose --format text or jsonl"),
-        (["--scores"], "parallel files have no place for probabilities; choose --format text or jsonl"),
+        (["--scores"], "parallel files have no place for probabilities; choose --format jsonl or text"),
         (["--input", str(VALID), "--output", str(VALID)], "is the file that is read; name another"),
     ],
 )

@@ -211,7 +211,7 @@ def test_nobody_reads_what_is_asked_of_a_run_that_is_over(
     run = tmp_path / "run"
     shutil.copytree(whole, run)
     assert control.main(["--run", str(run), "--wait", "0", "batch.size=4"]) == 0
-    assert capsys.readouterr().out.startswith("batch.size=4: not read yet; it will be when the training of ")
+    assert capsys.readouterr().out.startswith("batch.size=4: not read yet; ")
 
 
 def test_a_warm_start_takes_known_labels_and_words_over(

@@ -153,6 +153,19 @@ def test_entities_have_probabilities_when_asked_for(
     assert "conll files have no place for probabilities" in capsys.readouterr().err
 
 
+def test_a_text_that_is_taken_for_columns_is_said(
+    run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_text("Colby lives in Paris .\n", encoding="utf-8")
+    options = ["--run", str(run[0]), "--input", str(source), "--output", str(target)]
+    assert predict.main(options) == 0
+    assert "every sentence was a single word" in capsys.readouterr().err
+    source.write_text("Colby\nlives\n", encoding="utf-8")
+    assert predict.main(options) == 0
+    assert "single word" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])
 def test_other_arithmetic_tags_all_but_the_same(run: tuple[Path, str], precision: str) -> None:
     exact, rounded = scores(run[0]), scores(run[0], "--precision", precision)

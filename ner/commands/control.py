@@ -47,7 +47,7 @@ def _control(arguments: argparse.Namespace) -> None:
         if path.stem in met:
             sys.stdout.write(f"{change}: read after step {met[path.stem].step}\n")
         elif path.exists():
-            sys.stdout.write(f"{change}: not read yet; it will be when the training of {run} makes its next step\n")
+            sys.stdout.write(f"{change}: not read yet; {run} reads it when it makes its next step, or is resumed\n")
         else:
             sys.stdout.write(f"{change}: refused, see the log of the run\n")
 

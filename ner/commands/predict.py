@@ -7,11 +7,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ner import cli
 
 if TYPE_CHECKING:
+    from ner.contracts import Part
     from ner.types import Document
 
 
@@ -23,6 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", choices=formats, help="of the input; default that of training")
     parser.add_argument("--input", metavar="FILE", default="-", help="default standard input")
     parser.add_argument("--output", metavar="FILE", default="-", help="default standard output")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="data.format.key=value", help="how the input is written, where it differs"
+    )
     parser.add_argument("--scores", action="store_true", help="give every entity and label its probability")
     parser.add_argument(
         "--precision",
@@ -50,10 +54,11 @@ def _predict(arguments: argparse.Namespace) -> None:
     fit.check_format(decoder, name, "--format")
     form = component("formats", name)
     if arguments.scores and not form.probabilities:
-        raise InputError(f"--scores: {name} files have no place for probabilities; choose --format text or jsonl")
+        fitting = " or ".join(other for other in fit.formats(decoder) if component("formats", other).probabilities)
+        raise InputError(f"--scores: {name} files have no place for probabilities; choose --format {fitting}")
     if arguments.input != "-" and Path(arguments.output).exists() and Path(arguments.output).samefile(arguments.input):
         raise InputError(f"--output {arguments.output}: is the file that is read; name another")
-    config = data.format if name == data.format.name else form.Config()
+    config = _format(data.format if name == data.format.name else form.Config(), arguments.overrides)
     # what is there besides the words stays as it is; tags and labels in the input are no business of ours
     besides = {"conll": ("tag",), "parallel": ("tags", "labels")}.get(name)
     source = config
@@ -61,6 +66,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         source = config.model_copy(update={**dict.fromkeys(besides), "scheme": tagger.model.vocabs.scheme})
 
     coverage: Counter[str] = Counter()
+    sizes: Counter[int] = Counter()
 
     def predicted() -> Iterator[Document]:
         with runtime.progress(unit="word") as bar:
@@ -69,12 +75,30 @@ def _predict(arguments: argparse.Namespace) -> None:
                 for document in chunk.gold:
                     coverage.update(tagger.model.coverage(document))
                 for document in chunk.predicted:
+                    sizes.update(len(example.words) for example in document.examples)
                     bar.update(sum(len(example.words) for example in document.examples))
                     yield document
 
     form.write(arguments.output, predicted(), config)
     for reason, count in sorted(coverage.items()):
         logger.warning("{} {}", count, reason)
+    if name == "conll" and not arguments.format and {*sizes} == {1}:
+        logger.warning("every sentence was a single word, as conll files have a word a line; text needs --format text")
+
+
+def _format(config: Part, overrides: Sequence[str]) -> Part:
+    """How the input is written."""
+    from ner.config import part
+    from ner.config_file import override
+    from ner.types import InputError
+
+    raw: dict[str, Any] = {"data": {"format": config.model_dump()}}
+    for change in overrides:
+        if not change.startswith("data.format.") or change.startswith("data.format.name="):
+            raise InputError(f"{change}: expected data.format.key=value; the model is as it was trained, see --format")
+        override(raw, change)
+    found: Part = part("formats", raw["data"]["format"])
+    return found
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner import cli
-from ner.questions import ANSWER, EVIDENCE
+from ner.questions import ANSWER, EVIDENCE, KINDS
 from ner.types import InputError
 
 if TYPE_CHECKING:
@@ -291,6 +291,7 @@ def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
     from loguru import logger
 
     from ner import corpus
+    from ner.fit import gives
 
     unusual: dict[str, dict[str, Any]] = {}
     for split, found in one.documents.items():
@@ -315,7 +316,14 @@ def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
             most = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
             listed = ", ".join(f"{label} {count}" for label, count in most[:12])
             more = f", {len(most) - 12} more" if len(most) > 12 else ""
-            logger.info("{}: labels of sentences: {}{}", split, listed, more)
+            of = (
+                "kinds of answers"
+                if labels.keys() <= {ANSWER, EVIDENCE} and {*classes} <= {*KINDS}
+                else "labels of texts"
+            )
+            logger.info("{}: {}: {}{}", split, of, listed, more)
+            if split == "train" and len(classes) == 1 and "labels" in gives(one.config.decoder.name):
+                logger.warning("train: a single label, so there is nothing to tell apart")
         unusual[split] = corpus.unusual(counts, model.vocabs)
         if "unseen_labels" in unusual[split]:
             logger.warning("{}: {}", split, corpus.unseen_line(unusual[split]["unseen_labels"]))
@@ -346,8 +354,15 @@ def _some_input(documents: Mapping[str, Sequence[Document]], run: str) -> tuple[
                 if example.query_length and example.text:
                     return '{"question": "...", "text": "..."}', run, "jsonl"
                 if (example.spans or example.labels) and all("'" not in word for word in example.words):
-                    return (example.text or " ".join(example.words)).strip()[:80], run, "text"
+                    return _beginning((example.text or " ".join(example.words)).strip()), run, "text"
     return "...", run, "text"
+
+
+def _beginning(text: str) -> str:
+    """At most 80 characters, whole words where it has white space."""
+    if len(text) <= 80:
+        return text
+    return text[:81].rpartition(" ")[0] or text[:80]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ and no being hard to learn otherwise. Four heads of two layers each.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -21,12 +22,13 @@ from torch.nn import functional as F
 from ner.contracts import Part
 from ner.kernels import crf_plain
 from ner.questions import ANSWER, EVIDENCE, KINDS, SPAN, UNKNOWN
-from ner.types import Annotation, Axes, Encoding, Example, Loss, Scores, Span
+from ner.types import Annotation, Axes, Document, Encoding, Example, Loss, Scores, Span
 from ner.vocab import Vocabs
 
 gives = frozenset({"answers"})
 OTHERS = KINDS[1:]
 """Answers that stand nowhere in the passage; they come before the words in both distributions."""
+LONGER = "answers longer than max_answer_length, never given whole"
 IGNORED = -100
 """Target of examples whose answer is not known."""
 
@@ -78,6 +80,11 @@ class SpanDecoder(nn.Module):
     def distributions(self) -> dict[str, tuple[str, float]]:
         """See :class:`~ner.contracts.Decoder`."""
         return {"starts": ("answers", 0.5), "ends": ("answers", 0.5)}
+
+    def coverage(self, document: Document) -> Counter[str]:
+        """Gold answers that are too long to be given."""
+        spans = (span for example in document.examples for span in example.spans if span.label == ANSWER)
+        return +Counter({LONGER: sum(span.end - span.start > self.config.max_answer_length for span in spans)})
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """``starts`` and ``ends (S,)`` as positions in the scores, ``evidence (S, W)``.

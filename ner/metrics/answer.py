@@ -1,7 +1,8 @@
 """Answers to questions: exact match and F1 of tokens, the best over the gold answers of each question.
 
 Tokens are those of :func:`ner.answers.normalized`. To say that there is no answer (``unknown``, or nothing) is right
-where that is gold, as in SQuAD 2.0 and CoQA. Two evaluation scripts differ on purpose:
+where that is gold, as in SQuAD 2.0 and CoQA; gold of nothing but articles and punctuation has no tokens and counts
+alike. Two evaluation scripts differ on purpose:
 
 - CoQA's leaves out one person's answer after the other where several people answered and takes the mean of the best
   over the rest, so that models and people are measured alike; our best over all is never lower.

@@ -109,7 +109,6 @@ def test_an_unknown_command_ends_with_2_and_the_list(name: str) -> None:
         (evaluate.main, ["--split", "dev"]),
         (evaluate.main, ["--split", "valid", "--data", "x"]),
         (predict.main, ["--format", "xml"]),
-        (predict.main, ["stray"]),
     ],
 )
 def test_wrong_options_end_with_2(

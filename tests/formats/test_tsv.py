@@ -95,7 +95,8 @@ def test_several_labels_stand_in_one_cell(tmp_path: Path) -> None:
         ("label\ttext_a\n", ": expected rows of labelled texts, found a header alone"),
         (
             "label\ttext_a\n1\ta\tb\n",
-            ':2: expected 2 columns as in the first line, found 3 ("1\ta\tb"); quotes protect nothing',
+            ':2: expected 2 columns as in the first line, found 3 ("1\ta\tb"); quotes protect nothing, so '
+            "such a text needs another separator",
         ),
         ("label\ttext_a\n1\ta\n1 b\n", ':3: expected 2 columns as in the first line, found 1 ("1 b")'),
         (
