@@ -241,6 +241,13 @@ class Session:
         if self.world.first:
             files.write_bytes(self.directory / overlap.FILE, self.trained_on)
             files.write_bytes(self.directory / model.CONFIG, write_yaml(self.config).encode())
+        training = self.config.training
+        steps = training.epochs * self.data.sentences / self.data.per_step
+        if (training.warmup_steps or 0) > steps:
+            self.warn(
+                f"training.warmup_steps: {training.warmup_steps} are more than the {steps:.0f} steps of the training, "
+                "whose rates rise to its end"
+            )
 
     def change(self, changes: Sequence[str]) -> None:
         """Make changes now, as ``ner control`` would; what was asked for of the same settings before is dropped."""

@@ -247,6 +247,15 @@ def test_scores_on_sentences_that_were_trained_on_are_told(
     )
 
 
+def test_a_warmup_that_is_longer_than_the_training_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start(tmp_path / "a", "training.epochs=1", "training.warmup_steps=90") == 0
+    said = capsys.readouterr().out
+    steps = int(rows(tmp_path / "a")[0]["step"])
+    assert f"training.warmup_steps: 90 are more than the {steps} steps of the training, whose rates rise to its" in said
+    assert start(tmp_path / "b", "training.epochs=1", f"training.warmup_steps={steps}") == 0
+    assert "warmup_steps" not in capsys.readouterr().out
+
+
 def test_the_step_log_and_the_columns_of_the_notes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert start(run, "training.epochs=1", "training.log_every=5", "training.warmup_steps=4") == 0
