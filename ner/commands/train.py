@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner import cli
-from ner.questions import ANSWER, EVIDENCE, KINDS
+from ner.questions import ANSWER
 from ner.types import InputError
 
 if TYPE_CHECKING:
@@ -294,6 +294,8 @@ def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
     from ner.fit import gives
 
     unusual: dict[str, dict[str, Any]] = {}
+    given = gives(one.config.decoder.name)
+    asks = "answers" in given
     for split, found in one.documents.items():
         if not found:
             continue
@@ -301,13 +303,14 @@ def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
         labels = counts["labels"]
         entities = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
         spans = f"{sum(labels.values())} entities ({entities})"
-        if labels and labels.keys() <= {ANSWER, EVIDENCE}:
-            spans = f"{labels[ANSWER]} questions whose answer stands in the passage"
+        if asks:
+            spans = f"{labels[ANSWER]} whose answer stands in the passage"
         logger.info(
-            "{}: {} documents, {} sentences, {} words{}",
+            "{}: {} documents, {} {}, {} words{}",
             split,
             len(found),
             counts["sentences"],
+            "questions" if asks else "sentences",
             counts["words"],
             f", {spans}" if labels else "",
         )
@@ -316,13 +319,8 @@ def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
             most = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
             listed = ", ".join(f"{label} {count}" for label, count in most[:12])
             more = f", {len(most) - 12} more" if len(most) > 12 else ""
-            of = (
-                "kinds of answers"
-                if labels.keys() <= {ANSWER, EVIDENCE} and {*classes} <= {*KINDS}
-                else "labels of texts"
-            )
-            logger.info("{}: {}: {}{}", split, of, listed, more)
-            if split == "train" and len(classes) == 1 and "labels" in gives(one.config.decoder.name):
+            logger.info("{}: {}: {}{}", split, "kinds of answers" if asks else "labels of texts", listed, more)
+            if split == "train" and len(classes) == 1 and "labels" in given:
                 logger.warning("train: a single label, so there is nothing to tell apart")
         unusual[split] = corpus.unusual(counts, model.vocabs)
         if "unseen_labels" in unusual[split]:
