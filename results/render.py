@@ -81,9 +81,9 @@ TABLES = {
 INTRODUCTION = """\
 # Results
 
-Made by `make results` from `results/*.json`; `make figures` trains all of them again. The epoch is chosen on
-the validation file, the test file is scored once; where there is no validation file, and in the notes' runs on
-tagging, it is the last epoch. All scores are in percent. Entity scores are micro averages, read as the CoNLL
+Made by `make results` from `results/*.json`; `make figures figures-tasks` trains all of them again. The epoch is
+chosen on the validation file, the test file is scored once; where there is no validation file, and in the notes'
+runs on tagging, it is the last epoch. All scores are in percent. Entity scores are micro averages, read as the CoNLL
 evaluation script reads tags. Minutes are those of the whole command, one thread on a machine of two cores that
 was busy with other work, or two threads on a quiet one where the details say two."""
 
