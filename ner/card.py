@@ -12,6 +12,7 @@ from ner import files
 from ner.questions import KINDS
 from ner.report import MARK, history_table, markdown_table
 from ner.run_files import Run, read_run
+from ner.types import SPLITS
 
 CARD = "README.md"
 TASKS = {
@@ -38,7 +39,6 @@ METRICS = {
     "answer.f1": ("f1", "F1 of answers"),
 }
 """Scores that the Hub shows: its type of each, and a name."""
-SPLITS = ("train", "valid", "test")
 WORDS = {
     "space": "Raw text is split into words at white space alone: punctuation must stand apart as in the data.",
     "punctuation": "Raw text is split into words at white space and at every punctuation mark.",

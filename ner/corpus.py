@@ -21,10 +21,9 @@ from ner.model import Model
 from ner.questions import ANSWER, EVIDENCE, KINDS
 from ner.tags import PLAIN, flatten
 from ner.training_config import BatchConfig
-from ner.types import Document, InputError
+from ner.types import SPLITS, Document, InputError
 from ner.vocab import Vocabs
 
-SPLITS = ("train", "valid", "test")
 LARGE = 200_000_000
 """Bytes of a training file from which on it is kept as memory-mapped arrays."""
 

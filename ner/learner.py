@@ -56,6 +56,13 @@ def rate_groups(model: Model, training: TrainingConfig, trained: Collection[str]
     return parameter_groups(model, training.learning_rate, training.weight_decay, training.layer_decay, trained)
 
 
+def warmup_share(training: TrainingConfig, data: Data) -> float:
+    """Share of all sentences in which the rates rise; more than 1 where the training ends before the warm-up does."""
+    if training.warmup_steps is None:
+        return training.warmup
+    return training.warmup_steps * data.per_step / (training.epochs * data.sentences)
+
+
 class Meter:
     """The seconds of an epoch by part of the model, forward and backward, and what was done in them."""
 
@@ -179,9 +186,7 @@ class Learner:
         """Of a step that sees so many sentences, by group."""
         state, training = self.state, self.state.training
         total = training.epochs * self.data.sentences
-        warmup = training.warmup
-        if training.warmup_steps is not None:
-            warmup = min(1.0, training.warmup_steps * self.data.per_step / total)
+        warmup = min(1.0, warmup_share(training, self.data))
         done, after = state.sentences / total, (state.sentences + sentences) / total
         factor = state.factor * schedule(training.schedule, done, after, warmup)
         return {group["name"]: group["base"] * factor for group in state.optimizer.param_groups}

@@ -41,7 +41,7 @@ from ner.config_file import write_yaml
 from ner.corpus import Corpus
 from ner.distributed import World
 from ner.events import Event
-from ner.learner import Progress
+from ner.learner import Progress, warmup_share
 from ner.loader import Data
 from ner.model import Model
 from ner.predict import Evaluation, Tagger
@@ -242,11 +242,11 @@ class Session:
             files.write_bytes(self.directory / overlap.FILE, self.trained_on)
             files.write_bytes(self.directory / model.CONFIG, write_yaml(self.config).encode())
         training = self.config.training
-        steps = training.epochs * self.data.sentences / self.data.per_step
-        if (training.warmup_steps or 0) > steps:
+        share = warmup_share(training, self.data)
+        if share > 1 + 1e-9:
             self.warn(
-                f"training.warmup_steps: {training.warmup_steps} are more than the {steps:.0f} steps of the training, "
-                "whose rates rise to its end"
+                f"training.warmup_steps: {training.warmup_steps} are more than the "
+                f"{(training.warmup_steps or 0) / share:.0f} steps of the training, whose rates rise to its end"
             )
 
     def change(self, changes: Sequence[str]) -> None:

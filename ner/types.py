@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
+SPLITS = ("train", "valid", "test")
+"""Files of a run: learned from, chosen by, and scored at the end."""
+
 Loss = dict[str, "Tensor"]
 """Part of the loss -> its sum over the batch (a scalar); ``Batch.counts`` says what to divide it by."""
 

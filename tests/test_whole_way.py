@@ -137,12 +137,17 @@ def test_prediction_gives_one_line_for_each(run: tuple[Path, str], tmp_path: Pat
             assert "predicted" in json.loads(found)
 
 
+def piped(run: Path, folder: Path, text: str) -> tuple[Path, list[str]]:
+    """Where an answer to a text goes, and the options of ``ner predict`` for it."""
+    source, target = folder / "in", folder / "out"
+    source.write_text(text, encoding="utf-8")
+    return target, ["--run", str(run), "--input", str(source), "--output", str(target)]
+
+
 def test_entities_have_probabilities_when_asked_for(
     run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, target = tmp_path / "in", tmp_path / "out"
-    source.write_text("Colby lives in Paris .\n", encoding="utf-8")
-    options = ["--run", str(run[0]), "--input", str(source), "--output", str(target)]
+    target, options = piped(run[0], tmp_path, "Colby lives in Paris .\n")
     assert predict.main([*options, "--format", "text", "--scores"]) == 0
     scored = json.loads(target.read_bytes())["entities"]
     assert scored
@@ -156,13 +161,9 @@ def test_entities_have_probabilities_when_asked_for(
 def test_a_text_that_is_taken_for_columns_is_said(
     run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, target = tmp_path / "in", tmp_path / "out"
-    source.write_text("Colby lives in Paris .\n", encoding="utf-8")
-    options = ["--run", str(run[0]), "--input", str(source), "--output", str(target)]
-    assert predict.main(options) == 0
+    assert predict.main(piped(run[0], tmp_path, "Colby lives in Paris .\n")[1]) == 0
     assert "every sentence was a single word" in capsys.readouterr().err
-    source.write_text("Colby\nlives\n", encoding="utf-8")
-    assert predict.main(options) == 0
+    assert predict.main(piped(run[0], tmp_path, "Colby\nlives\n")[1]) == 0
     assert "single word" not in capsys.readouterr().err
 
 

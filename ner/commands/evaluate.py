@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ner import cli
-from ner.types import InputError
+from ner.types import SPLITS, InputError
 
 if TYPE_CHECKING:
     from ner.config import DataConfig
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", "--run-dir", metavar="DIR", help="run directory; default the newest below runs/")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--split", choices=["train", "valid", "test"], help="default test")
+    source.add_argument("--split", choices=SPLITS, help="default test")
     source.add_argument("--data", metavar="FILE", help="another file of the same format")
     parser.add_argument("--predictions", metavar="FILE", help="default <run>/predictions/<split>.<extension>")
     parser.add_argument("--json", metavar="FILE", help="write the scores there; - for standard output")
@@ -121,10 +121,11 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
 
 
 def _name(path: Path, data: DataConfig, extension: str) -> str:
-    """What another file is called: by its own name, which that of a split must not be unless it is the file of it."""
+    """What another file is called: as it is, and after its folder too if that is the name of a split of the run."""
     name = path.name.removesuffix(".txt").removesuffix(f".{extension}")
-    own = getattr(data, name) if name in ("train", "valid", "test") else str(path)
-    return name if own and path.resolve() == Path(own).resolve() else f"{path.resolve().parent.name}-{name}"
+    own = getattr(data, name) if name in SPLITS else None
+    taken = name in SPLITS and not (own and path.resolve() == Path(own).resolve())
+    return f"{path.resolve().parent.name}-{name}" if taken else name
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         source = config.model_copy(update={**dict.fromkeys(besides), "scheme": tagger.model.vocabs.scheme})
 
     coverage: Counter[str] = Counter()
-    sizes: Counter[int] = Counter()
+    sizes: set[int] = set()
 
     def predicted() -> Iterator[Document]:
         with runtime.progress(unit="word") as bar:
@@ -75,14 +75,15 @@ def _predict(arguments: argparse.Namespace) -> None:
                 for document in chunk.gold:
                     coverage.update(tagger.model.coverage(document))
                 for document in chunk.predicted:
-                    sizes.update(len(example.words) for example in document.examples)
-                    bar.update(sum(len(example.words) for example in document.examples))
+                    lengths = [len(example.words) for example in document.examples]
+                    sizes.update(lengths)
+                    bar.update(sum(lengths))
                     yield document
 
     form.write(arguments.output, predicted(), config)
     for reason, count in sorted(coverage.items()):
         logger.warning("{} {}", count, reason)
-    if name == "conll" and not arguments.format and {*sizes} == {1}:
+    if name == "conll" and not arguments.format and sizes == {1}:
         logger.warning("every sentence was a single word, as conll files have a word a line; text needs --format text")
 
 

@@ -7,6 +7,7 @@ import json
 import shlex
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -301,10 +302,11 @@ def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
             continue
         counts = one.corpus.statistics(split, model)
         labels = counts["labels"]
-        entities = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
-        spans = f"{sum(labels.values())} entities ({entities})"
         if asks:
             spans = f"{labels[ANSWER]} whose answer stands in the passage"
+        else:
+            entities = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
+            spans = f"{sum(labels.values())} entities ({entities})"
         logger.info(
             "{}: {} documents, {} {}, {} words{}",
             split,
@@ -352,15 +354,13 @@ def _some_input(documents: Mapping[str, Sequence[Document]], run: str) -> tuple[
                 if example.query_length and example.text:
                     return '{"question": "...", "text": "..."}', run, "jsonl"
                 if (example.spans or example.labels) and all("'" not in word for word in example.words):
-                    return _beginning((example.text or " ".join(example.words)).strip()), run, "text"
+                    return _shortened(example.text or " ".join(example.words)), run, "text"
     return "...", run, "text"
 
 
-def _beginning(text: str) -> str:
-    """At most 80 characters, whole words where it has white space."""
-    if len(text) <= 80:
-        return text
-    return text[:81].rpartition(" ")[0] or text[:80]
+def _shortened(text: str) -> str:
+    """The first 80 characters; of words between spaces whole ones."""
+    return textwrap.shorten(text, 80, placeholder="") or text.strip()[:80]
 
 
 if __name__ == "__main__":
