@@ -186,6 +186,16 @@ def test_another_file_need_not_have_the_fields_of_the_configuration(
     assert (written.read_bytes(), other.read_bytes()) == (before, kept)
 
 
+def test_a_single_label_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "one.tsv"
+    for table, warned in (("good\t热情\n", True), ("good\t热情\nbad\t漏水\n", False)):
+        source.write_text(f"label\ttext_a\n{table}", encoding="utf-8")
+        files = [f"data.{split}={source}" for split in ("train", "valid", "test")]
+        options = ["--config", str(ROOT / "configs/classifier.yaml"), "--run", str(tmp_path / str(warned)), "by=[]"]
+        assert train.main([*options, *files, "training.epochs=1"]) == 0
+        assert ("train: a single label, so there is nothing to tell apart" in capsys.readouterr().out) == warned
+
+
 def test_columns_of_what_is_answered_may_have_other_names(
     run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

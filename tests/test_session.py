@@ -247,6 +247,14 @@ def test_scores_on_sentences_that_were_trained_on_are_told(
     )
 
 
+def test_the_rates_rise_over_so_many_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start(tmp_path / "run", "training.epochs=1", "training.log_every=1", "training.warmup_steps=5") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Step: ")]
+    rates = [float(line.split("all ")[1].split()[0]) for line in lines]
+    assert rates[:5] == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.01], rel=0.1)  # steps differ in sentences
+    assert set(rates[5:]) == {0.01}
+
+
 def test_a_warmup_that_is_longer_than_the_training_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert start(tmp_path / "a", "training.epochs=1", "training.warmup_steps=90") == 0
     said = capsys.readouterr().out
