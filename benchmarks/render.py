@@ -110,7 +110,7 @@ def missed_rows(kept: dict[str, Any]) -> list[str]:
 
 
 def extra_sections() -> list[str]:
-    """Trained peers, accuracy of the CRF, share of the machine, prediction of a large file, GPU."""
+    """Trained peers, accuracy of the CRF, share of the machine, prediction of a large file, GPUs."""
     found = []
     for path in sorted(RESULTS.glob("*.extra.json")):
         kept = json.loads(path.read_text(encoding="utf-8"))

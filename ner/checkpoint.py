@@ -354,7 +354,7 @@ def _restore(path: Path, state: State, tensors: Mapping[str, Tensor], averaged: 
     for name, tensor in below("optimizer/").items():
         key, _, parameter = name.partition("/")
         template = parameters[parameter]
-        state.optimizer.state[template][key] = spread(tensor, template) if tensor.ndim else tensor
+        state.optimizer.state[template][key] = spread(tensor, template) if tensor.ndim else tensor.to(template.device)
     if state.average is not None:
         state.average.count = averaged or 0
         state.average.weights = {name: spread(t, parameters[name]) for name, t in below("average/").items()}

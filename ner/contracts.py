@@ -100,10 +100,7 @@ class Context(Protocol):
 
 
 class Decoder(Protocol):
-    """From vectors to answers. A module.
-
-    One that cannot give all gold there may be has ``coverage``, too, which counts it as an :class:`Encoder` does words.
-    """
+    """From vectors to answers. A module; :class:`~ner.decoder.DecoderModule` has ``decode`` and ``coverage``."""
 
     def axes(self) -> dict[str, Axes]:
         """Tensors by name whose rows stand for tags: what a model with other labels takes over from this one."""
@@ -123,6 +120,20 @@ class Decoder(Protocol):
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
         """Sums by part; the caller divides by the counts."""
+        ...
+
+    def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
+        """Answers as tensors on the device; nothing waits for a GPU. No tensors where a decoder says nothing."""
+        ...
+
+    def annotations(
+        self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
+    ) -> list[Annotation]:
+        """The answers of ``predict``, copied to the CPU, one per example."""
+        ...
+
+    def coverage(self, document: Document) -> Counter[str]:
+        """How much gold cannot be given, by reason."""
         ...
 
     def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:

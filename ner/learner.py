@@ -192,7 +192,10 @@ class Learner:
         return {group["name"]: group["base"] * factor for group in state.optimizer.param_groups}
 
     def step(self, made: Made, clock: runtime.Clock) -> float:
-        """One step; gives the loss, and counts what the model said of its examples before it learned from them."""
+        """One step; gives the loss, and counts what the model said of its examples before it learned from them.
+
+        A GPU is waited for once: for the losses, the norm of the gradient and the predictions together.
+        """
         state, training = self.state, self.state.training
         state.step += 1
         state.optimizer.zero_grad(set_to_none=True)
@@ -201,7 +204,7 @@ class Learner:
         names = sorted(own)
         counts = dict(zip(names, self.world.add([own[name] for name in names]), strict=True))
         try:
-            sums, decoded = self._sweep(made, counts, clock)
+            sums, predictions = self._sweep(made, counts, clock)
             if training.adversarial is not None:
                 again = partial(self._sweep, made, counts, None)
                 regularize.adversarial(list(state.model.parameters()), self.tables, training.adversarial, again)
@@ -209,20 +212,25 @@ class Learner:
             raise _out_of_memory(made, state.batch) from error
         except NonFiniteLoss as error:
             return self._leave_out(error)
-        clock.mark("decoder")
-        values = dict(zip(names, self.world.add([float(sums[name]) for name in names]), strict=True))
-        value = sum(total / max(1, counts[name]) for name, total in values.items())
-        if not math.isfinite(value):
-            mine = all(math.isfinite(float(total)) for total in sums.values())
-            what = "the loss of another process" if mine and self.world.size > 1 else "the loss"
-            return self._leave_out(self.failure or NonFiniteLoss(what, state.step, made.examples()))
         state.scaler.unscale_(state.optimizer)
         parameters = [parameter for parameter in state.model.parameters() if parameter.grad is not None]
         norm = distributed.total_norm([p.grad for p in parameters if p.grad is not None])
-        if not bool(torch.isfinite(norm)) and not state.scaler.is_enabled():
+        numbered = {f"{number}.{name}": t for number, found in enumerate(predictions) for name, t in found.items()}
+        host = runtime.HostCopy({**{f"loss.{name}": sums[name] for name in names}, "norm": norm, **numbered}).get()
+        clock.mark("decoder")
+        losses = [float(host[f"loss.{name}"]) for name in names]
+        values = dict(zip(names, self.world.add(losses), strict=True))
+        value = sum(total / max(1, counts[name]) for name, total in values.items())
+        if not math.isfinite(value):
+            if state.scaler.is_enabled():
+                state.scaler.update()  # it has seen the gradients, and lowers its scale
+            what = "the loss of another process" if all(map(math.isfinite, losses)) else "the loss"
+            return self._leave_out(self.failure or NonFiniteLoss(what, state.step, made.examples()))
+        length = float(host["norm"])
+        if not math.isfinite(length) and not state.scaler.is_enabled():
             return self._leave_out(NonFiniteLoss("the gradient", state.step, made.examples()))
         limit = training.max_grad_norm
-        if limit is not None and limit > 0 and bool(norm > limit):  # torch's own function multiplies by 1 otherwise
+        if limit is not None and 0 < limit < length:  # torch's own function multiplies by 1 otherwise
             distributed.clip(parameters, limit, norm)
         state.scaler.step(state.optimizer)  # in fp16 a step with an overflow is left out and the scale lowered
         state.scaler.update()
@@ -230,25 +238,28 @@ class Learner:
             state.average.after_step(state.epoch)
         clock.mark("optimizer")
         state.running.add_loss(values, {name: int(count) for name, count in counts.items()})
-        for part, answers in zip([part for part in made.parts if part.weight], decoded, strict=True):
-            if answers:  # a decoder that writes says nothing while it is trained
+        for number, part in enumerate([part for part in made.parts if part.weight]):  # while a GPU updates the weights
+            predicted = {name: host[f"{number}.{name}"] for name in predictions[number]}
+            said = state.model.decoder.annotations(predicted, part.batch.inputs["mask"])
+            if said:  # a decoder that writes says nothing while it is trained
+                answers = state.model.answer(part.batch.examples, said)
                 state.running.add(state.model.marked(part.gold), state.model.units.merge(part.gold, answers))
         clock.mark("scores")
         return value
 
     def _sweep(
         self, made: Made, counts: dict[str, float], clock: runtime.Clock | None
-    ) -> tuple[dict[str, Tensor], list[list[Example]]]:
-        """Add the gradients of all passes; gives the sums of the losses, and the answers of passes with weight.
+    ) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:
+        """Add the gradients of all passes; gives the sums of the losses, and the predictions of passes with weight.
 
         Args:
             made: Of this process.
             counts: Of all processes, by part of the loss.
-            clock: None when nobody wants to know times and answers.
+            clock: None when nobody wants to know times and predictions.
         """
         state, model = self.state, self.state.model
         sums: dict[str, Tensor] = {}
-        decoded: list[list[Example]] = []
+        predictions: list[dict[str, Tensor]] = []
         failures: list[NonFiniteLoss] = []
         for number, part in enumerate(made.parts):
             batch = part.batch.to(self.device)
@@ -269,14 +280,15 @@ class Learner:
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0) + loss.detach() * part.weight
             if clock is not None and part.weight:
-                if torch.isfinite(total.detach()):  # what a GPU still computes is waited for only here
-                    detached = {name: tensor.detach() for name, tensor in scores.items()}
-                    said = model.decoder.decode(detached, batch.inputs["mask"])
-                    decoded.append(model.answer(batch.examples, said) if said else [])
+                detached = {name: tensor.detach() for name, tensor in scores.items()}
+                computes = self.device.type == "cuda" or bool(torch.isfinite(total.detach()))  # a GPU is not asked
+                with torch.no_grad():
+                    mask = batch.inputs["mask"]
+                    predictions.append(model.decoder.predict(detached, mask) if computes else {})
                 clock.mark("decoder")
         self.world.sync(list(model.parameters()))
         self.failure = failures[0] if failures else None
-        return sums, decoded
+        return sums, predictions
 
     def _total(self, losses: Loss, scores: Scores, batch: Batch, counts: dict[str, float]) -> Tensor:
         """The loss of a pass, as a share of that of the step."""

@@ -87,7 +87,7 @@ class Model(nn.Module):
         """How many words are read in an unusual way or not at all, and how much gold cannot be given, by reason."""
         document = self.split(document)
         found: Counter[str] = self.reader.coverage(document)
-        if self.reader is not self.decoder and hasattr(self.decoder, "coverage"):
+        if self.reader is not self.decoder:
             found += self.decoder.coverage(document)
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections import Counter
@@ -117,20 +118,38 @@ def _annotate(
         examples = [split[group.document].examples[group.start : group.stop] for group in chosen]
         return number, chosen, model.batch(examples, targets=loss)
 
+    def read(number: int, tensors: Batch, mask: torch.Tensor, copy: runtime.HostCopy) -> None:
+        """The answers of a batch, when the device has them."""
+        host = copy.get()
+        sums = {name.removeprefix("loss."): float(host[name]) for name in host if name.startswith("loss.")}
+        for part, value in sums.items():
+            if not math.isfinite(value):
+                raise NonFiniteLoss(f"the loss of the model's {part}", None, tensors.examples)
+        with naming(tensors.examples):
+            annotations = said.pop(number, None) or model.decoder.annotations(host, mask)
+        found[number] = _Answers(annotations, sums, tensors.counts)
+        world.beat()
+
     mine: Sequence[int] = range(len(batches))
     dealt = world.size > 1 and world.deals
     found: dict[int, _Answers] = {}
+    said: dict[int, list[Annotation]] = {}
+    waiting: list[tuple[int, Batch, torch.Tensor, runtime.HostCopy]] = []
     for number, _, collated in batching.ahead(map(made, world.share(mine) if dealt else mine), batch.ahead):
         tensors = collated.to(device)
         with naming(tensors.examples), runtime.autocast(device, precision):
             losses, scores = model(tensors)
-            annotations = model.decoder.decode(scores, tensors.inputs["mask"], probabilities)
-        for part, value in losses.items():
-            if not bool(torch.isfinite(value)):
-                raise NonFiniteLoss(f"the loss of the model's {part}", None, tensors.examples)
-        sums = {part: float(value) for part, value in losses.items()}
-        found[number] = _Answers(annotations, sums, tensors.counts)
-        world.beat()
+            if probabilities:
+                said[number] = model.decoder.decode(scores, tensors.inputs["mask"], probabilities)
+                predicted = {}
+            else:
+                predicted = model.decoder.predict(scores, tensors.inputs["mask"])
+        named = {**predicted, **{f"loss.{part}": value for part, value in losses.items()}}
+        waiting.append((number, collated, collated.inputs["mask"], runtime.HostCopy(named)))
+        if len(waiting) > 1:  # a GPU computes the next batch while the answers of this one are read
+            read(*waiting.pop(0))
+    for last in waiting:
+        read(*last)
     if dealt:  # everything to everybody, so that what follows does not depend on the number of processes
         for others in world.exchange([(number, answers.to_json()) for number, answers in found.items()]):
             found.update((number, _Answers.from_json(value)) for number, value in others)
@@ -366,8 +385,10 @@ class Tagger:
         self.config = config
         self.device = runtime.choose_device(device)
         if precision == "run":
-            trained = config.training.precision  # fp16 is for GPUs; a CPU takes the next better
-            precision = "float32" if trained == "fp16" and self.device.type == "cpu" else trained
+            precision = config.training.precision  # float32 where that of a GPU cannot be had
+            on_cpu = self.device.type == "cpu"
+            if on_cpu and (precision == "fp16" or (precision == "bf16" and not runtime.has_bf16(self.device))):
+                precision = "float32"
         self.model = model.to(self.device)
         if precision == "int8":
             self.precision = None

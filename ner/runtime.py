@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -33,11 +33,22 @@ def choose_device(name: str, number: int = 0) -> Any:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-        if device.type == "cuda" and device.index is not None:
-            torch.cuda.set_device(device)
+        if device.type == "cuda":
+            torch.backends.cuda.enable_cudnn_sdp(False)  # it makes a plan for each shape, for up to a second
+            if device.index is not None:
+                torch.cuda.set_device(device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"config.device: {name} cannot be used ({str(error).splitlines()[0]})") from None
     return device
+
+
+def has_bf16(device: Any) -> bool:
+    """Whether a device computes in bfloat16: of x86 processors those with AVX-512."""
+    import torch
+
+    if device.type != "cpu":
+        return True
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # without it an LSTM ends in an error of oneDNN
 
 
 def choose_precision(name: str, device: Any) -> Any:
@@ -52,7 +63,34 @@ def choose_precision(name: str, device: Any) -> Any:
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else None
     if name == "fp16" and device.type == "cpu":
         raise InputError("config.training.precision: fp16 needs a GPU; choose bf16, float32 or auto")
+    if name == "bf16" and not has_bf16(device):
+        raise InputError("config.training.precision: this processor cannot compute in bf16; choose float32 or auto")
     return {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+
+
+class HostCopy:
+    """Tensors on their way to the CPU. However many they are, a GPU is waited for once, and only when they are wanted.
+
+    Args:
+        tensors: By name.
+    """
+
+    def __init__(self, tensors: Mapping[str, Any]) -> None:
+        self._copies = {name: tensor.detach().to("cpu", non_blocking=True) for name, tensor in tensors.items()}
+        self._copied = None
+        for tensor in tensors.values():
+            if tensor.device.type == "cuda":
+                import torch
+
+                self._copied = torch.cuda.Event()
+                self._copied.record(torch.cuda.current_stream(tensor.device))
+                break
+
+    def get(self) -> dict[str, Any]:
+        """The tensors on the CPU."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        return self._copies
 
 
 def describe(device: Any) -> dict[str, Any]:
@@ -171,6 +209,14 @@ def set_seed(seed: int) -> None:
     random.seed(seed)
     numpy.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def make_deterministic() -> None:
+    """Let GPUs compute in a fixed order from now on; call it before their first matrix product."""
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts; NVIDIA's documentation
+    torch.use_deterministic_algorithms(True)
 
 
 def set_up_log(stream: IO[str] | None = None, file: Path | None = None, speaks: bool = True) -> None:

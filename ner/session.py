@@ -96,6 +96,8 @@ class Session:
         Raises:
             InputError: See :class:`~ner.corpus.Corpus`; or if decoder, files and metrics do not fit each other.
         """
+        if self.config.training.deterministic and self.device.type == "cuda":
+            runtime.make_deterministic()
         fit.check_format(self.config.decoder.name, self.config.data.format.name)
         fit.check_metrics(self.config.decoder.name, self.config.metrics)
         self.corpus = Corpus(self.config, self.world, self.say)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ner.decoder import DecoderModule
 from ner.kernels import crf, crf_plain
 from ner.kernels.chain import Chain
 from ner.tags import PLAIN, TagSet
@@ -21,7 +22,7 @@ IGNORED = -100
 """Target of words whose tag is not known to the model: they take no part in the loss."""
 
 
-class TagDecoder(nn.Module):
+class TagDecoder(DecoderModule):
     """A linear layer that scores each tag at each word; subclasses say what is lost and how tags
     follow each other.
 
@@ -84,20 +85,32 @@ class TagDecoder(nn.Module):
         """``(S, W)`` tag ids, and ``(S,)`` a score that is finite where they are any good."""
         return crf.best_path(emissions, mask, self.chain(), self.kernel)
 
-    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
-        """Tags and spans of the words; ``mask`` may have any pattern; spans have their probability if asked for."""
+    def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
+        """``path (S, W)`` tag ids, and ``path_score (S,)``; ``mask`` may have any pattern."""
         emissions = scores["emissions"]
         with torch.autocast(emissions.device.type, enabled=False):
             path, score = self.best(emissions, mask)
-        flat = path[mask].tolist()
-        crf_plain.check(score)  # after the copy, which waits for the device anyway
+        return {"path": path, "path_score": score}
+
+    def annotations(
+        self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
+    ) -> list[Annotation]:
+        """Tags and spans of the words."""
+        crf_plain.check(predicted["path_score"])
+        flat = predicted["path"][mask].tolist()
         found, start = [], 0
         for length in mask.sum(1).tolist():
             tags, spans = self.tags.read(flat[start : start + length])
             found.append(Annotation(tags=tags, spans=spans))
             start += length
+        return found
+
+    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
+        """Tags and spans of the words; spans have their probability if asked for."""
+        found = super().decode(scores, mask)
         if probabilities:
-            self._add_probabilities(found, emissions, mask)
+            with torch.autocast(mask.device.type, enabled=False):
+                self._add_probabilities(found, scores["emissions"], mask)
         return found
 
     def _add_probabilities(self, found: list[Annotation], emissions: Tensor, mask: Tensor) -> None:

@@ -156,6 +156,8 @@ class TrainingConfig(Section):
     """Weight of the difference between two passes with other dropout (R-Drop, Liang et al., 2021); doubles the time."""
     compile: bool = False
     """Compile the encoder with torch.compile: a minute of waiting and a C++ compiler for faster steps on GPUs."""
+    deterministic: bool = False
+    """Compute in a fixed order on GPUs too, so that a resumed run ends in the same bytes; on CPUs it always does."""
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     """Arithmetic of encoder and context; auto takes bf16 where the GPU has it. The CRF stays in float32."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -21,11 +22,21 @@ settings.load_profile("ner")
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "data" / "sample"
+NEED_GPU = ("tests.test_gpu", "tests.kernels.test_crf_cuda")
 
 
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def on_the_cpu(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests compute on the CPU, where equal numbers are promised; those of ``NEED_GPU`` on a GPU if there is one."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module.__name__ not in NEED_GPU:
+            patch.setattr(torch.cuda, "is_available", lambda: False)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +55,10 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "tiny"
     files = [f"data.{split}={SAMPLE / 'en' / 'valid.conll'}" for split in ("train", "valid", "test")]
     assert (
-        train.main(["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(run), "training.epochs=2", *files]) == 0
+        train.main(
+            ["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(run), "training.epochs=2", "device=cpu", *files]
+        )
+        == 0
     )
     return run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ner import loader, training
+from ner import loader, runtime, training
 from ner.config import RunConfig, component
 from ner.config_file import load_config
 from ner.model import build
@@ -108,6 +108,8 @@ def test_a_shipped_configuration_trains_a_step(path: Path, tiny_bert: str, tmp_p
         small.append(f"encoder.vectors={vectors}")
     if config.windows.max_length is not None:
         small.append("windows.max_length=64")
+    if config.training.precision == "bf16" and not runtime.has_bf16(torch.device("cpu")):
+        small.append("training.precision=float32")
     config, notes = load_config(path, small)
     assert not notes
     documents = some_documents(config, tmp_path)

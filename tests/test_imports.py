@@ -23,6 +23,7 @@ LADDER = [
     ["ner.events", "ner.store", "ner.pretrained"],
     ["ner.cache", "ner.tags", "ner.windows", "ner.vectors", "ner.report", "ner.tensorboard"],
     ["ner.vocab", "ner.units", "ner.questions", "ner.rows"],
+    ["ner.decoder"],
     ["ner.contracts", "ner.tagging", "ner.answers"],
     ["ner.training_config"],
     ["ner.config"],

@@ -9,6 +9,7 @@ import torch
 import ner
 from ner import predict
 from ner.config import BatchConfig, RunConfig, component, part, validate
+from ner.decoder import DecoderModule
 from ner.model import Model, build
 from ner.predict import Scorer, Tagger, _Answers, annotate
 from ner.types import Annotation, Document, Encoding, Example, NonFiniteLoss, Span
@@ -229,7 +230,7 @@ def test_scores_by_field_are_a_table_before_all_others() -> None:
     assert list(plain["by"]["domain"]["web"]) == ["sentences", "words", "tag", "entity"]
 
 
-class Oracle(torch.nn.Module):
+class Oracle(DecoderModule):
     """A decoder that answers every question with the last word of its passage."""
 
     def __init__(self, model: Model) -> None:

@@ -171,6 +171,14 @@ def test_the_loss_may_be_monitored() -> None:
     assert any(now.row.best for now in steps if now.row)
 
 
+def test_a_processor_without_bf16_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "has_bf16", lambda device: False)
+    with pytest.raises(InputError, match=r"config.training.precision: this processor cannot compute in bf16"):
+        runtime.choose_precision("bf16", CPU)
+    assert runtime.choose_precision("auto", CPU) is None
+
+
+@pytest.mark.skipif(not runtime.has_bf16(CPU), reason="needs a processor with bf16")
 def test_bf16_trains_and_the_crf_stays_in_float32() -> None:
     _, steps = train(config(precision="bf16", epochs=10))
     assert steps[-1].row.evaluations["train"].loss < 1

@@ -26,37 +26,49 @@ def prepare(task: str, **options: Any) -> Any:
     return tasks[task](**options)
 
 
-def prepare_training(config: str, train: str, steps: int, overrides: list[str], limit: int | None = None) -> Any:
-    """``steps`` steps of the training loop as it is, scores and all, timed from the fourth on."""
-    configuration = _configuration(config, train, ["batch.ahead=0", *overrides])
+def prepare_training(
+    config: str, train: str, steps: int, overrides: list[str], limit: int | None = None, device: str = "cpu"
+) -> Any:
+    """``steps`` steps of the training loop as it is, scores and all, timed from the fourth on.
+
+    On a CPU nothing is made ahead by another thread, so that one thread does all of it.
+    """
+    configuration = _configuration(config, train, [*(["batch.ahead=0"] if device == "cpu" else []), *overrides])
+    where = torch.device(device)
     documents = _read(configuration)
     documents = documents[:limit]
-    model = build(configuration, documents)
+    model = build(configuration, documents).to(where)
     words = [0]
     forward = model.forward
 
     def counted(batch: Any) -> Any:
-        words[0] += int(batch.inputs["mask"].sum())
+        words[0] += sum(len(example.words) for example in batch.examples)
         return forward(batch)
 
     model.forward = counted  # type: ignore[method-assign]
     seeds = iter(range(1, 1000))
 
     def repeat() -> dict[str, Any]:
-        cpu = torch.device("cpu")
         data = loader.Data(model, documents, configuration.batch, next(seeds))
-        state = training.begin(model, configuration.training, configuration.batch, configuration.metrics, cpu)
-        loop = training.train(state, data, None, configuration.metrics, cpu)
+        state = training.begin(model, configuration.training, configuration.batch, configuration.metrics, where)
+        loop = training.train(state, data, None, configuration.metrics, where)
         for _ in range(START):
             next(loop)
-        before, started = words[0], time.perf_counter()
+        before, started = words[0], now(where)
         for _ in range(steps):
             next(loop)
-        seconds = time.perf_counter() - started
+        seconds = now(where) - started
         loop.close()
         return {"words": words[0] - before, "seconds": seconds}
 
     return repeat
+
+
+def now(device: torch.device) -> float:
+    """Seconds, when the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def prepare_tagging(
@@ -67,6 +79,11 @@ def prepare_tagging(
         tagger = Tagger.load(run, "cpu", precision)
     changed = {"ahead": 0} if batch is None else {"ahead": 0, "unit": "sentences", "size": batch}
     tagger.config = tagger.config.model_copy(update={"batch": tagger.config.batch.model_copy(update=changed)})
+    return tagging(tagger, test, limit)
+
+
+def tagging(tagger: Tagger, test: str, limit: int | None = None) -> Any:
+    """The same, of a tagger."""
     form = component("formats", "conll")
     documents = _first(list(form.read(test, form.Config(), "space")), limit)
     words = sum(len(example.words) for document in documents for example in document.examples)

@@ -31,11 +31,11 @@ class Tagger(nn.Module):
         embedded = self.dropout(self.embedding(words))
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
-        mask = torch.arange(words.shape[1]) < lengths[:, None]
+        mask = (torch.arange(words.shape[1]) < lengths[:, None]).to(words.device)  # lengths are on the CPU
         return -self.crf(self.emissions(self.dropout(states)), tags, mask=mask, reduction="token_mean")
 
 
-def prepare(train: str, steps: int, batch: int = 32, width: int = 100, hidden: int = 200) -> Any:
+def prepare(train: str, steps: int, batch: int = 32, width: int = 100, hidden: int = 200, device: str = "cpu") -> Any:
     """``steps`` steps of forward, backward, clip and AdamW."""
     torch.manual_seed(1)
     sentences = worker.read_columns(train)
@@ -45,7 +45,7 @@ def prepare(train: str, steps: int, batch: int = 32, width: int = 100, hidden: i
         (torch.tensor([words[word.lower()] for word in ws]), torch.tensor([tags[tag] for tag in ts]))
         for ws, ts in sentences
     ]
-    model = Tagger(len(words) + 1, len(tags), width, hidden)
+    model = Tagger(len(words) + 1, len(tags), width, hidden).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, fused=True)
 
     def repeat() -> dict[str, Any]:
@@ -54,12 +54,14 @@ def prepare(train: str, steps: int, batch: int = 32, width: int = 100, hidden: i
             chosen = [rows[position] for position in positions]
             lengths = torch.tensor([len(row) for row, _ in chosen])
             padded = [pad_sequence([pair[side] for pair in chosen], batch_first=True) for side in (0, 1)]
-            loss = model(padded[0], lengths, padded[1])
+            loss = model(padded[0].to(device), lengths, padded[1].to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimizer.step()
             count += int(lengths.sum())
+        if device != "cpu":
+            torch.cuda.synchronize()
         return {"words": count}
 
     return repeat

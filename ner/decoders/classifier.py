@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ner.contracts import Part
+from ner.decoder import DecoderModule
 from ner.kernels import crf_plain
 from ner.types import Annotation, Axes, Encoding, Example, InputError, Loss, Scores
 from ner.vocab import Vocabs
@@ -63,7 +64,7 @@ def build(config: Config, width: int, vocabs: Vocabs) -> ClassifierDecoder:
     return ClassifierDecoder(config, width, vocabs)
 
 
-class ClassifierDecoder(nn.Module):
+class ClassifierDecoder(DecoderModule):
     """See the file.
 
     ``Scores``: ``classes (S, N)``; with several ``(S, N, 2)``, for each class a 0 and the score of having it, so that
@@ -167,23 +168,23 @@ class ClassifierDecoder(nn.Module):
         terms = (1 - smoothing) * gold + smoothing * logs.mean(-1)
         return {"classes": -(weights * terms).masked_fill(~known, 0).sum()}
 
-    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
-        """The best class, or all above the threshold, best first; ``probabilities`` are those of all classes.
-
-        Raises:
-            BadExample: If scores are not finite.
-        """
+    def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
+        """``probabilities (S, N)``, and ``total (S,)`` of the scores."""
         logits = scores["classes"].float()
-        crf_plain.check(logits.flatten(1).sum(1))
         found = logits.softmax(-1)  # (S, N), or (S, N, 2)
-        least = -1.0
-        if self.config.several:
-            found, least = found[..., 1], self.config.threshold
+        return {"probabilities": found[..., 1] if self.several else found, "total": logits.flatten(1).sum(1)}
+
+    def annotations(
+        self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
+    ) -> list[Annotation]:
+        """The best class, or all above the threshold, best first; ``probabilities`` are those of all classes."""
+        crf_plain.check(predicted["total"])
+        least = self.config.threshold if self.several else -1.0
         annotations = []
-        for row in found.tolist():
+        for row in predicted["probabilities"].tolist():
             ranked = sorted(zip(self.classes, row, strict=True), key=lambda pair: -pair[1])
             labels = [label for label, probability in ranked if probability > least]
-            if not self.config.several:
+            if not self.several:
                 labels = labels[:1]
             annotations.append(Annotation(labels=labels, scores=dict(ranked) if probabilities else {}))
         return annotations

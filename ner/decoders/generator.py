@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from ner import memory
 from ner.contracts import Part
+from ner.decoder import DecoderModule
 from ner.kernels import crf_plain
 from ner.memory import Memory
 from ner.questions import ANSWER, KINDS, SPAN, UNKNOWN
@@ -100,7 +101,7 @@ class _Found(NamedTuple):
     logs: Tensor
 
 
-class GeneratorDecoder(nn.Module):
+class GeneratorDecoder(DecoderModule):
     """See the file.
 
     ``inputs`` holds ``pieces`` and ``piece_mask (S, T)``, ``words (S, T)``, the word of the passage that each piece
@@ -269,23 +270,28 @@ class GeneratorDecoder(nn.Module):
         share = self.share(hidden).float()  # (S, N, 1)
         return torch.logaddexp(logs + F.logsigmoid(-share), copied + F.logsigmoid(share))
 
-    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
-        """The best answer that a beam search finds, or as many as it keeps with their probabilities.
-
-        An answer that stands in the passage is a span of it, and is given as it is written there. While it is trained a
-        decoder says nothing, an empty list: a search would cost more than the step.
-
-        Raises:
-            BadExample: If scores are not finite.
-        """
+    def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
+        """What a beam search finds; nothing while the decoder is trained: a search would cost more than the step."""
         if self.training:
-            return []
+            return {}
         found = self.search(scores, every=probabilities)
-        sources = zip(scores["pieces"].tolist(), scores["words"].tolist(), strict=True)
+        return {**found._asdict(), "source_pieces": scores["pieces"], "words": scores["words"]}
+
+    def annotations(
+        self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
+    ) -> list[Annotation]:
+        """The best answer, or as many as the search keeps with their probabilities.
+
+        An answer that stands in the passage is a span of it, and is given as it is written there.
+        """
+        if "logs" not in predicted:
+            return []
+        sources = zip(predicted["source_pieces"].tolist(), predicted["words"].tolist(), strict=True)
         annotations = []
         for row, (pieces, words) in enumerate(sources):
             answers: dict[str | Span, float] = {}
-            for ids, size, log in zip(*(part[row].tolist() for part in found), strict=True):
+            parts = (predicted[name][row].tolist() for name in _Found._fields)
+            for ids, size, log in zip(*parts, strict=True):
                 if log > -math.inf:
                     answer = self._answered(ids[: size - 1], pieces, words)
                     answers.setdefault(answer, math.exp(log))  # of the likeliest pieces that make it

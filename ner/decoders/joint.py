@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from ner.config import ClassifierPart, ConfigError, DecoderPart, component, names
 from ner.contracts import Part, Section
+from ner.decoder import DecoderModule
 from ner.types import Annotation, Axes, Encoding, Example, Loss, Scores
 from ner.vocab import Vocabs
 
@@ -59,7 +60,7 @@ def build(config: Config, width: int, vocabs: Vocabs) -> JointDecoder:
     return JointDecoder(tags, classes, config.weights)
 
 
-class JointDecoder(nn.Module):
+class JointDecoder(DecoderModule):
     """Two decoders over the same vectors; names of their tensors and losses differ, so both stand side by side.
 
     Args:
@@ -100,10 +101,22 @@ class JointDecoder(nn.Module):
         losses = {**self.tags.loss(scores, targets, mask), **self.classes.loss(scores, targets, mask)}
         return {name: self.weights[name] * loss for name, loss in losses.items()}
 
-    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
+    def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
+        """Of both parts."""
+        return {**self.tags.predict(scores, mask), **self.classes.predict(scores, mask, probabilities)}
+
+    def annotations(
+        self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
+    ) -> list[Annotation]:
         """Tags and spans of the one, labels of the other."""
-        slots, intents = (part.decode(scores, mask, probabilities) for part in (self.tags, self.classes))
-        return [
-            replace(words, labels=whole.labels, scores=whole.scores)
-            for words, whole in zip(slots, intents, strict=True)
-        ]
+        return _together(*(part.annotations(predicted, mask, probabilities) for part in (self.tags, self.classes)))
+
+    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
+        """The same; each part adds its probabilities in its own way."""
+        return _together(*(part.decode(scores, mask, probabilities) for part in (self.tags, self.classes)))
+
+
+def _together(slots: list[Annotation], intents: list[Annotation]) -> list[Annotation]:
+    return [
+        replace(words, labels=whole.labels, scores=whole.scores) for words, whole in zip(slots, intents, strict=True)
+    ]

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ner.contracts import Part
+from ner.decoder import DecoderModule
 from ner.kernels import crf_plain
 from ner.questions import ANSWER, EVIDENCE, KINDS, SPAN, UNKNOWN
 from ner.types import Annotation, Axes, Document, Encoding, Example, Loss, Scores, Span
@@ -57,7 +58,7 @@ def build(config: Config, width: int, vocabs: Vocabs) -> SpanDecoder:
     return SpanDecoder(config, width)
 
 
-class SpanDecoder(nn.Module):
+class SpanDecoder(DecoderModule):
     """See the file.
 
     ``Scores``: ``starts`` and ``ends (S, 3 + W)``: yes, no, unknown, then the words; ``attention (S, W)``, logarithms
@@ -124,32 +125,39 @@ class SpanDecoder(nn.Module):
             for name in ("starts", "ends")
         ]
         evidence = targets["evidence"]
-        rows = evidence.any(1)
-        on_evidence = scores["attention"].float()[rows].masked_fill(~evidence[rows], -torch.inf).logsumexp(1)
+        attention = scores["attention"].float()
+        lowest = torch.finfo(attention.dtype).min  # -inf would give rows without evidence a gradient that is NaN
+        on_evidence = attention.masked_fill(~evidence, lowest).logsumexp(1).masked_fill(~evidence.any(1), 0)
         return {"answers": (parts[0] + parts[1]) / 2, "evidence": -self.config.evidence * on_evidence.sum()}
 
-    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
-        """The best answer over the whole passage, or the ``n_best_size`` best with their probabilities.
+    def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
+        """Log-probabilities ``others (S, 3)`` and ``stretches (S, B)``, the best ones; ``kinds (S, 4)``.
 
-        Raises:
-            BadExample: If scores are not finite.
+        ``places (S, B)`` count first word and length of a stretch in one, of ``length (1,)`` possible lengths.
         """
         others, spans = self._log_probabilities(scores)
-        crf_plain.check(others.sum(1))
-        total = spans.flatten(1).logsumexp(1, keepdim=True)
-        kinds = torch.cat([total, others], dim=1).exp().tolist()
+        kinds = torch.cat([spans.flatten(1).logsumexp(1, keepdim=True), others], dim=1).exp()
         size = min(self.config.n_best_size if probabilities else 1, spans[0].numel() if len(spans) else 0)
-        values, places = spans.flatten(1).topk(size, dim=1)
-        length = max(1, spans.shape[2])
+        stretches, places = spans.flatten(1).topk(size, dim=1)
+        length = torch.tensor([max(1, spans.shape[2])])
+        return {"others": others, "stretches": stretches, "places": places, "kinds": kinds, "length": length}
+
+    def annotations(
+        self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
+    ) -> list[Annotation]:
+        """The best answer over the whole passage, or the ``n_best_size`` best with their probabilities."""
+        crf_plain.check(predicted["others"].sum(1))
+        length = int(predicted["length"])
+        names = ("others", "stretches", "places", "kinds")
         found = []
-        for row, (logs, stretches) in enumerate(zip(values.tolist(), places.tolist(), strict=True)):
+        for others, stretches, places, kinds in zip(*(predicted[name].tolist() for name in names), strict=True):
             candidates: list[tuple[float, str, str | Span]] = [
                 (log, SPAN, Span(place // length, place // length + place % length + 1, ANSWER, math.exp(log)))
-                for log, place in zip(logs, stretches, strict=True)
+                for log, place in zip(stretches, places, strict=True)
                 if log > -math.inf
             ]
-            candidates += [(log, kind, kind) for log, kind in zip(others[row].tolist(), OTHERS, strict=True)]
-            found.append(self._annotation(candidates, dict(zip(KINDS, kinds[row], strict=True)), probabilities))
+            candidates += [(log, kind, kind) for log, kind in zip(others, OTHERS, strict=True)]
+            found.append(self._annotation(candidates, dict(zip(KINDS, kinds, strict=True)), probabilities))
         return found
 
     def _log_probabilities(self, scores: Scores) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,10 @@ from ner.windows import pack
 SHORTENED = "words longer than a window, read from their first pieces"
 SKIPPED = "words of a question beyond windows.max_query_length, not read"
 ROWS_AT_ONCE = 32
-"""Rows of one forward pass outside training, so that a text of any length fits."""
+"""Rows of one forward pass outside training, so that a text of any length fits; on a GPU eight times as many."""
+WHOLE_MASKS = {"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"}
+"""Models that take a mask ``(B, 1, 1, T)`` as it is. Of one ``(B, T)`` transformers asks whether it is true everywhere,
+for which a GPU has to be waited for."""
 
 
 class Config(Part):
@@ -118,6 +121,9 @@ class TransformerEncoder(nn.Module):
         max_query = max(0, min(windows.max_query_length, (self.capacity - len(tokenizer.middle)) // 2))
         self.room = Room(tokenizer, self.capacity, max_query, windows.step_back)
         self.segments = (getattr(model.config, "type_vocab_size", None) or 0) > 1
+        self.takes_whole_masks = (
+            model.config.model_type in WHOLE_MASKS and getattr(model.config, "_attn_implementation", "") == "sdpa"
+        )
         layers = self.layers()
         for layer in layers if config.freeze == "all" else layers[: config.freeze]:
             layer.requires_grad_(False)
@@ -277,13 +283,14 @@ class TransformerEncoder(nn.Module):
         return Encoding(words, mask, summary, query)
 
     def _encode(self, pieces: Tensor, mask: Tensor, segments: Tensor | None) -> Tensor:
-        step = len(pieces) if self.training else ROWS_AT_ONCE
+        step = len(pieces) if self.training else ROWS_AT_ONCE * (8 if pieces.is_cuda else 1)
         found = []
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             for start in range(0, len(pieces), max(1, step)):
                 part = slice(start, start + step)
                 more = {} if segments is None else {"token_type_ids": segments[part].long()}
-                result = self.model(input_ids=pieces[part], attention_mask=mask[part].long(), **more)
+                seen = mask[part, None, None] if self.takes_whole_masks and mask.is_cuda else mask[part].long()
+                result = self.model(input_ids=pieces[part], attention_mask=seen, **more)
                 found.append(result.last_hidden_state)
         if not found:
             return torch.zeros((0, 0, self.width), device=pieces.device)

@@ -94,6 +94,11 @@ def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, 
         BadExample: If an emission is not finite, a tag is none, or the constraints forbid the tags or every path; the
             first such example is named by its position. On CUDA nothing is waited for: the result is NaN, or -inf.
     """
+    if emissions.device.type == "cuda" and choose(kernel, emissions.device) == "triton":
+        _check_shapes(mask, emissions)
+        with torch.autocast("cuda", enabled=False):
+            fused: Tensor = _machine(kernel, emissions.device).log_likelihood(emissions, tags, mask, chain)
+        return fused
     packed = _front(mask, emissions, tags)
     emissions, tags, lengths = packed.emissions, packed.others[0], packed.lengths
     inside = crf_plain.word_mask(lengths, tags.shape[1])
@@ -121,6 +126,10 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "a
     Raises:
         BadExample: As :func:`log_likelihood`.
     """
+    if emissions.device.type == "cuda" and choose(kernel, emissions.device) == "triton":
+        _check_shapes(mask, emissions)
+        fused: tuple[Tensor, Tensor] = _machine(kernel, emissions.device).best_path(emissions, mask, chain)
+        return fused
     packed = _front(mask, emissions)
     if kernel == "auto" and mask.device.type == "cpu" and mask.numel() <= FEW_WORDS and "numba" not in sys.modules:
         kernel = "plain"  # the same tags, sooner than Numba is loaded
@@ -242,10 +251,14 @@ class _Packed(NamedTuple):
         return torch.zeros_like(values).scatter(1, index, values)
 
 
-def _front(mask: Tensor, emissions: Tensor, *others: Tensor) -> _Packed:
+def _check_shapes(mask: Tensor, emissions: Tensor) -> None:
     if emissions.ndim != 3 or mask.shape != emissions.shape[:2] or mask.dtype != torch.bool:
         shapes = f"{tuple(emissions.shape)} and {mask.dtype} {tuple(mask.shape)}"
         raise ValueError(f"expected emissions (S, W, K) and a boolean mask (S, W), found {shapes}")
+
+
+def _front(mask: Tensor, emissions: Tensor, *others: Tensor) -> _Packed:
+    _check_shapes(mask, emissions)
     lengths = mask.sum(1)
     if mask.device.type == "cpu" and not bool((mask[:, 1:] & ~mask[:, :-1]).any()):
         return _Packed(emissions, list(others), lengths, None)

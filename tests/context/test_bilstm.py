@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ner.context.bilstm import BiLSTM, Config, build
+from ner.runtime import has_bf16
 from ner.types import Encoding
 
 
@@ -64,6 +65,7 @@ def test_dropout_acts_in_training_only() -> None:
     assert torch.equal(part(given).words, part(given).words)
 
 
+@pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="needs a processor with bf16")
 def test_half_precision_around_it_is_bearable() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.isfinite(layer()(encoding(4)).words).all()

@@ -12,9 +12,9 @@ from ner.kernels import crf_cuda
 
 TYPES = {"words": "i32", "num_tags": "i32", "blocks": "i32", "directions": "i32"}
 POINTERS = {
-    "lengths": "*i64", "allowed_first": "*i8", "allowed": "*i8", "allowed_last": "*i8", "values": "*fp64",
-    "before": "*fp64", "in_logs": "*i32", "log_partition": "*fp64", "unary": "*fp64", "pairs": "*fp64",
-    "pointers": "*i8", "tags_out": "*i64", "score_out": "*fp64",
+    "gold_tags": "*i64", "mask": "*i8", "allowed_first": "*i8", "allowed": "*i8", "allowed_last": "*i8",
+    "values": "*fp64", "before": "*fp64", "short": "*i32", "log_partition": "*fp64", "gold_score": "*fp64",
+    "weights": "*fp32", "sums": "*fp64", "pointers": "*i8", "tags_out": "*i64", "score_out": "*fp64",
 }  # fmt: skip
 
 
@@ -24,14 +24,14 @@ def main() -> None:
     for kernel, constrained, emissions, capability in itertools.product(
         kernels, (False, True), ("fp32", "bf16"), (80, 90)
     ):
-        constants = {"PADDED": 16, "CONSTRAINED": constrained, "LEAST": 1e-140, "SPAN": 16}
+        constants = {"PADDED": 16, "CONSTRAINED": constrained, "LEAST": 1e-140, "SPAN": 16, "GOLD": True}
         constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
         signature = {
             name: "constexpr" if name in constants else TYPES.get(name) or POINTERS.get(name) or "*fp32"
             for name in kernel.arg_names
         }
-        if "emissions" in signature:
-            signature["emissions"] = f"*{emissions}"
+        for name in signature.keys() & {"emissions", "target"}:
+            signature[name] = f"*{emissions}"
         source = ASTSource(kernel, signature, {(kernel.arg_names.index(name),): v for name, v in constants.items()})
         compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 1})
         print(kernel.__name__, constrained, emissions, capability, len(compiled.asm["cubin"]))

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -43,6 +44,64 @@ def both(emissions: torch.Tensor, lengths: torch.Tensor, chain: Chain) -> list[t
         unary, pairs = machine.backward(*part, passed)
         found.append(tuple(t.cpu() for t in (passed.log_partition, unary, pairs, tags, score)))
     return found
+
+
+def of_tags(emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, chain: Chain, fused: bool) -> list[Any]:
+    """Log-likelihood and its gradients, with a weight for each sentence; tags and score of the best path."""
+    device = DEVICE if fused else torch.device("cpu")
+    place = Chain(*(None if table is None else table.to(device) for table in chain))
+    for table in place[:3]:
+        table.requires_grad_()
+    given_ = emissions.to(device).requires_grad_()
+    weights = torch.arange(1.0, len(tags) + 1, device=device)
+    if fused:
+        found = crf_cuda.log_likelihood(given_, tags.to(device), mask.to(device), place)
+        path, score = crf_cuda.best_path(given_.detach(), mask.to(device), place)
+    else:
+        found = crf.log_likelihood(given_, tags, mask, place, "plain")
+        path, score = crf.best_path(given_.detach(), mask, place, "plain")
+    gradients = torch.autograd.grad((found * weights).sum(), [given_, *place[:3]])
+    return [value.detach().cpu() for value in (found, *gradients, path, score)]
+
+
+@given(
+    st.integers(0, 10_000),
+    st.integers(1, 20),
+    st.integers(1, 4),
+    st.integers(1, 24),
+    st.booleans(),
+    st.sampled_from([1.0, 20.0, 1e3]),
+)
+@settings(max_examples=20)
+def test_one_launch_is_as_good_as_many(
+    seed: int, k: int, size: int, words: int, constrained: bool, scale: float
+) -> None:
+    torch.manual_seed(seed)
+    emissions, mask = torch.randn(size, words, k) * scale, torch.rand(size, words) < 0.7
+    chain = random_chain(k, constrained)
+    tags, _ = crf.best_path(torch.randn(size, words, k), mask, chain, "plain")
+    tags[~mask] = -100
+    for expected, found in zip(*(of_tags(emissions, tags, mask, chain, fused) for fused in (False, True)), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 1000])
+def test_a_tag_that_is_none_is_marked(wrong: int) -> None:
+    chain, mask = random_chain(3), torch.ones(2, 4, dtype=torch.bool)
+    tags = torch.tensor([[0, 1, 2, 0], [0, wrong, 2, 0]])
+    found = crf_cuda.log_likelihood(
+        torch.randn(2, 4, 3, device=DEVICE), tags.to(DEVICE), mask.to(DEVICE), on_device(chain)
+    )
+    assert found.isnan().tolist() == [False, True]
+
+
+def test_forbidden_gold_has_no_likelihood() -> None:
+    chain = on_device(random_chain(3, constrained=True))
+    assert chain.allowed is not None
+    chain.allowed[0, 1] = False
+    tags = torch.tensor([[0, 1]], device=DEVICE)
+    mask = torch.ones(1, 2, dtype=torch.bool, device=DEVICE)
+    assert crf_cuda.log_likelihood(torch.randn(1, 2, 3, device=DEVICE), tags, mask, chain).tolist() == [-math.inf]
 
 
 @given(
