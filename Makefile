@@ -105,7 +105,7 @@ SHORT = crf finetuning bilstm_training encoder_tagging scoring reading startup
 SYSTEMS = benchmarks/systems
 VENV = benchmarks/.venv
 MODELS = benchmarks/models
-ENCODER = $(shell python -c "from ner.pretrained import resolve; print(resolve('all-MiniLM-L6-v2'))")
+ENCODER = $(shell python -c "from ner.model.pretrained import resolve; print(resolve('all-MiniLM-L6-v2'))")
 
 bench-environments:
 	for name in hf flair spacy; do \

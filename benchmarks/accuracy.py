@@ -13,8 +13,8 @@ from torchcrf import CRF
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from ner.kernels import crf  # noqa: E402  # after the path
-from ner.kernels.chain import Chain  # noqa: E402  # after the path
+from ner.model.kernels import crf  # noqa: E402  # after the path
+from ner.model.kernels.chain import Chain  # noqa: E402  # after the path
 
 warnings.simplefilter("ignore")
 

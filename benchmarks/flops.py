@@ -15,8 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from ner.pretrained import load_encoder  # noqa: E402  # after the path
-from ner.runtime import processor  # noqa: E402  # after the path
+from ner.model.pretrained import load_encoder  # noqa: E402  # after the path
+from ner.runtime.device import processor  # noqa: E402  # after the path
 
 
 def seconds(work: Callable[[], object], device: str) -> float:

@@ -20,11 +20,11 @@ from torch import Tensor
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from ner.config import component  # noqa: E402  # after the path
-from ner.decoders.generator import GeneratorDecoder  # noqa: E402  # after the path
-from ner.memory import Memory  # noqa: E402  # after the path
-from ner.model import load  # noqa: E402  # after the path
-from ner.predict import annotate  # noqa: E402  # after the path
+from ner.config.schema import component  # noqa: E402  # after the path
+from ner.inference.annotate import annotate  # noqa: E402  # after the path
+from ner.model.decoders.generator import GeneratorDecoder  # noqa: E402  # after the path
+from ner.model.model import load  # noqa: E402  # after the path
+from ner.model.prefix_attention import Memory  # noqa: E402  # after the path
 from ner.types import Document, Scores  # noqa: E402  # after the path
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from ner.store import Store, open_store, write
+from ner.data.store.reader import Store, open_store, write
 from ner.types import Document, Example, Span
 
 ROOT = Path(__file__).parents[1]
@@ -92,12 +92,12 @@ def tally(folder: Path, count: int) -> Counter[str]:
 
 def train_once(folder: Path, count: int) -> int:
     """A start of ``ner train`` on a file of the sentences, up to the first step."""
-    from ner import steering
     from ner.commands import train
+    from ner.training import control
 
     data, small = folder.parent / "train.conll", folder.parent / "valid.conll"
     run = folder.parent / f"run-{time.time_ns()}"
-    steering.ask(run, ["stop=step"])
+    control.ask(run, ["stop=step"])
     options = [f"data.train={data}", f"data.valid={small}", "data.test=null", f"data.store={folder}", "batch.size=256"]
     encoder = "encoder={name: embedding, dimension: 32, min_count: 5}"
     config = ["--config", "configs/tiny.yaml", "--run", str(run), *options, encoder, "decoder=crf"]

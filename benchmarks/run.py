@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from claims import CLAIMS, Case, Setting, System  # noqa: E402  # after the path
 
-from ner.runtime import processor  # noqa: E402  # after the path
+from ner.runtime.device import processor  # noqa: E402  # after the path
 
 NEED_A_RUN = ("encoder_tagging", "startup", "arithmetic")
 
@@ -146,8 +146,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="fail where a ratio is below half its goal")
     parser.add_argument("--repetitions", type=int, default=5)
     arguments = parser.parse_args()
-    from ner.model import newest_run
-    from ner.pretrained import resolve
+    from ner.model.model import newest_run
+    from ner.model.pretrained import resolve
 
     files = [f"{arguments.conll}/{split}.txt" for split in ("train", "test")] if arguments.conll else []
     files = files or [f"data/sample/en/{split}.conll" for split in ("train", "test")]

@@ -14,7 +14,7 @@ COMMANDS = Path(__file__).parent / "commands"
 
 def main() -> int:
     """Run the command that the first argument names."""
-    names = sorted(path.stem for path in COMMANDS.glob("*.py") if path.stem != "__init__")
+    names = sorted(path.stem for path in COMMANDS.glob("[!_]*.py"))
     arguments = sys.argv[1:]
     if arguments and arguments[0] in names:
         sys.argv = [f"ner {arguments[0]}", *arguments[1:]]

@@ -100,7 +100,7 @@ class Context(Protocol):
 
 
 class Decoder(Protocol):
-    """From vectors to answers. A module; :class:`~ner.decoder.DecoderModule` has ``decode`` and ``coverage``."""
+    """From vectors to answers. A module; :class:`~ner.model.decoder.DecoderModule` has ``decode`` and ``coverage``."""
 
     def axes(self) -> dict[str, Axes]:
         """Tensors by name whose rows stand for tags: what a model with other labels takes over from this one."""
@@ -171,7 +171,7 @@ class Format(Protocol):
     """Whether ``write`` has a place for them."""
     holds: frozenset[str]
     """Of ``tags``, ``labels``, ``answers``: what ``write`` has a place for, and for answers, that ``read`` finds the
-    questions. A model that gives anything else is refused, see :mod:`ner.fit`."""
+    questions. A model that gives anything else is refused, see :mod:`ner.data.tasks`."""
 
     @staticmethod
     def read(path: str, config: Any, words: Any, keep: bool = False) -> Iterator[Document]:

@@ -161,7 +161,7 @@ class Document:
         examples: In the order of the source.
         id: What the source calls the document, or its number.
         source: Path of the file, or an empty string.
-        scheme: How the source writes tags (see ``ner.tags.SCHEMES``).
+        scheme: How the source writes tags (see ``ner.data.tags.SCHEMES``).
         lines: The lines of the source, line ends included, when it was read to be written back.
     """
 

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ner.runtime import describe  # noqa: E402  # after the path
+from ner.runtime.device import describe  # noqa: E402  # after the path
 
 TARGET = ROOT / "results" / "training" / "crashes.json"
 EXPERIMENTS = [

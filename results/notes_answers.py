@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ner.commands import train  # noqa: E402  # after the path
-from ner.config import component, part  # noqa: E402  # after the path
-from ner.vocab import Vocabs  # noqa: E402  # after the path
+from ner.config.schema import component, part  # noqa: E402  # after the path
+from ner.data.vocab import Vocabs  # noqa: E402  # after the path
 
 CONFIG = "configs/convqa/minilm.yaml"
 RUNS = ROOT / "runs" / "notes-answers"

@@ -73,9 +73,9 @@ def resumed() -> dict[str, Any]:
         def stopping(self: train.Display, now: Any) -> None:
             show(self, now)
             if now.row is not None and now.epoch == 10:
-                from ner import steering
+                from ner.training import control
 
-                steering.ask(stopped, ["stop=step"])
+                control.ask(stopped, ["stop=step"])
 
         train.Display.show = stopping  # type: ignore[method-assign]
         try:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from ner.store import Store, open_store, write
+from ner.data.store.reader import Store, open_store, write
 from tests.stores import sentences
 
 torch.set_num_threads(1)
@@ -22,7 +22,7 @@ settings.load_profile("ner")
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "data" / "sample"
-NEED_GPU = ("tests.test_gpu", "tests.kernels.test_crf_cuda")
+NEED_GPU = ("tests.end_to_end.test_gpu", "tests.model.kernels.test_crf_triton")
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,9 @@ sys.path[:0] = [str(ROOT)]
 
 import torch  # noqa: E402
 
-from ner import checkpoint, files  # noqa: E402
 from ner.commands import train  # noqa: E402
+from ner.runtime import text_files  # noqa: E402
+from ner.training import checkpoint  # noqa: E402
 from tests.small import make_bert  # noqa: E402
 
 torch.set_num_threads(1)
@@ -101,7 +102,7 @@ class Trainings:
     def assert_same(self, run: Path) -> None:
         """The run ended as the one that was left alone."""
         for name in SAME:
-            assert files.sha256(run / name) == files.sha256(self.whole / name), name
+            assert text_files.sha256(run / name) == text_files.sha256(self.whole / name), name
 
 
 def kill(trainings: Trainings, count: int, seed: int) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
-from ner import learner  # noqa: E402
 from ner.commands import train  # noqa: E402
+from ner.training.step import Learner  # noqa: E402
 
-step = learner.Learner.step
+step = Learner.step
 
 
-def fatal_step(self: learner.Learner, *arguments: Any) -> float:
+def fatal_step(self: Learner, *arguments: Any) -> float:
     """The step, or the end."""
     first = os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
     if first and os.environ["RANK"] == "1" and self.state.step == int(os.environ["DIE_AT"]):
@@ -24,5 +24,5 @@ def fatal_step(self: learner.Learner, *arguments: Any) -> float:
     return step(self, *arguments)
 
 
-learner.Learner.step = fatal_step  # type: ignore[method-assign]
+Learner.step = fatal_step  # type: ignore[method-assign]
 sys.exit(train.main())

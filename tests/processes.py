@@ -1,6 +1,6 @@
 """Trainings in several processes, forked so that a start takes no import: ``python tests/processes.py NAME``, JSON out.
 
-Each function below is one experiment; ``tests/test_distributed.py`` says what must come of it.
+Each function below is one experiment; ``tests/end_to_end/test_distributed.py`` says what must come of it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ sys.path[:0] = [str(ROOT)]
 
 import torch  # noqa: E402
 
-from ner import checkpoint, distributed, loader, runtime, training  # noqa: E402
 from ner.commands import evaluate  # noqa: E402
-from ner.distributed import World  # noqa: E402
-from ner.kernels.chain import BadExample  # noqa: E402
-from tests.test_checkpoint import ABOUT, documents, fresh, settings  # noqa: E402
+from ner.model.kernels.chain import BadExample  # noqa: E402
+from ner.runtime import distributed  # noqa: E402
+from ner.runtime.device import set_seed  # noqa: E402
+from ner.runtime.distributed import World  # noqa: E402
+from ner.training import checkpoint, loader  # noqa: E402
+from ner.training.loop import train  # noqa: E402
+from tests.training.test_checkpoint import ABOUT, documents, fresh, settings  # noqa: E402
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -85,7 +88,7 @@ def trained(sentences: int, at_once: int, shard: bool = False, epochs: int = 1, 
         world.start(CPU, 60)
         config = plain(batch__at_once=at_once, batch__size=7, training__epochs=epochs, **options)
         state, data = fresh(config, documents(sentences), world, shard)
-        steps = list(training.train(state, data, documents(5), config.metrics, CPU, world))
+        steps = list(train(state, data, documents(5), config.metrics, CPU, world))
         weights = {name: distributed.gathered(t).flatten().tolist() for name, t in state.model.state_dict().items()}
         row = steps[-1].row
         assert row is not None
@@ -167,7 +170,7 @@ def order() -> Any:
             seen = []
             steps = data.steps
             data.steps = lambda *arguments: (seen.append(lines(made)) or made for made in steps(*arguments))  # type: ignore[method-assign,func-returns-value]
-            loop = training.train(state, data, documents(8), config.metrics, CPU, world)
+            loop = train(state, data, documents(8), config.metrics, CPU, world)
             for _ in range(11):
                 next(loop)
             checkpoint.save(state, Path(folder), ABOUT, world)
@@ -184,7 +187,7 @@ def order() -> Any:
         seen: list[list[int]] = []
         steps = data.steps
         data.steps = lambda *arguments: (seen.append(sorted(lines(made))) or made for made in steps(*arguments))  # type: ignore[method-assign,func-returns-value]
-        list(training.train(state, data, documents(8), config.metrics, CPU))
+        list(train(state, data, documents(8), config.metrics, CPU))
         state, data = fresh(config)
         whole: list[list[int]] = []
         for epoch in range(2):
@@ -250,7 +253,7 @@ def spoiled(policy: str) -> Any:
             return forward(batch)
 
         state.model.forward = failing  # type: ignore[method-assign]
-        list(training.train(state, data, documents(5), config.metrics, CPU, world))
+        list(train(state, data, documents(5), config.metrics, CPU, world))
         world.end()
         finite = all(bool(torch.isfinite(tensor).all()) for tensor in state.model.state_dict().values())
         return {"skipped": state.skipped, "finite": finite, "steps": state.step}
@@ -261,7 +264,7 @@ def spoiled(policy: str) -> Any:
 def main() -> None:
     """Run one of them and print what it found."""
     name, *arguments = sys.argv[1:]
-    runtime.set_seed(1)
+    set_seed(1)
     out = sys.stdout
     print(json.dumps(globals()[name](*arguments)), file=out)
 

@@ -110,10 +110,10 @@ def test_a_missed_goal_is_said_first() -> None:
 
 def test_the_readers_of_the_systems_read_as_ours_does() -> None:
     script = (
-        "import sys; sys.path[:0] = sys.argv[1:3]; import worker; from ner.formats import conll;"
+        "import sys; sys.path[:0] = sys.argv[1:3]; import worker; from ner.data.formats import conll;"
         "ours = [(e.words, e.tags) for d in conll.read(sys.argv[3], conll.Config(), 'space') for e in d.examples];"
         "assert worker.read_columns(sys.argv[3]) == ours and ours; gold, other = worker.tag_lists(sys.argv[3], 2);"
-        "assert gold == [tags for _, tags in ours] * 2 and gold != other; from ner.metrics import entity;"
+        "assert gold == [tags for _, tags in ours] * 2 and gold != other; from ner.evaluation.metrics import entity;"
         "f1 = entity.scores(entity.count_tags(gold, other))['micro']['f1'];"
         "assert abs(worker.entity_f1(gold, other) - f1) < 1e-12, f1"
     )

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from ner import fit
-from ner.config import RunConfig, WindowsConfig, component, names, part, validate
-from ner.model import build
-from ner.questions import UNKNOWN
+from ner.config.schema import RunConfig, WindowsConfig, component, names, part, validate
+from ner.data import tasks
+from ner.data.questions import UNKNOWN
+from ner.data.vocab import Vocabs
+from ner.model.model import build
 from ner.types import Annotation, Document, Encoding, Example, Span
-from ner.vocab import Vocabs
 from tests.small import settings_of
 
 WIDTH = 8
@@ -150,7 +150,7 @@ KINDS = {"tags", "labels", "answers"}
 
 
 def test_what_decoders_give_files_hold_and_metrics_need_is_said_in_the_same_words() -> None:
-    assert {*fit.WHAT} == KINDS
+    assert {*tasks.WHAT} == KINDS
     for folder, attribute in (("decoders", "gives"), ("formats", "holds"), ("metrics", "needs")):
         for name in names(folder):
             found = getattr(component(folder, name), attribute)

@@ -38,8 +38,8 @@ def prepare(library: str, what: str, size: list[int], inner: int) -> Any:
 
 def ours(kernel: str) -> Callable[..., Callable[[], Any]]:
     def build(what: str, emissions: Tensor, tags: Tensor, lengths: Tensor, scores: list[Tensor]) -> Callable[[], Any]:
-        from ner.kernels import crf
-        from ner.kernels.chain import Chain
+        from ner.model.kernels import crf
+        from ner.model.kernels.chain import Chain
 
         mask = torch.arange(tags.shape[1]) < lengths[:, None]
         chain = Chain(*(score.clone().requires_grad_(what == "loss") for score in scores))

@@ -8,12 +8,15 @@ from typing import Any
 import torch
 import worker
 
-from ner import cli, loader, runtime, training
-from ner.config import RunConfig, component
-from ner.config_file import load_config
-from ner.metrics import entity
-from ner.model import build
-from ner.predict import Tagger
+from ner.config.load import load_config
+from ner.config.schema import RunConfig, component
+from ner.evaluation.metrics import entity
+from ner.inference.annotate import Tagger
+from ner.model.model import build
+from ner.runtime import cli
+from ner.runtime.device import set_seed
+from ner.training import loader
+from ner.training import loop as training_loop
 from ner.types import Document
 
 torch.set_num_threads(1)
@@ -50,8 +53,8 @@ def prepare_training(
 
     def repeat() -> dict[str, Any]:
         data = loader.Data(model, documents, configuration.batch, next(seeds))
-        state = training.begin(model, configuration.training, configuration.batch, configuration.metrics, where)
-        loop = training.train(state, data, None, configuration.metrics, where)
+        state = training_loop.begin(model, configuration.training, configuration.batch, configuration.metrics, where)
+        loop = training_loop.train(state, data, None, configuration.metrics, where)
         for _ in range(START):
             next(loop)
         before, started = words[0], now(where)
@@ -161,5 +164,5 @@ def _read(config: RunConfig) -> list[Document]:
 
 
 if __name__ == "__main__":
-    runtime.set_seed(1)
+    set_seed(1)
     worker.serve(prepare, ["ner-crf", "torch", "transformers", "numpy", "numba"])

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ner import cli
+from ner.runtime import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,8 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _card(arguments: argparse.Namespace) -> None:
-    from ner.card import write_card
-    from ner.model import chosen_run
+    from ner.model.model import chosen_run
+    from ner.runs.model_card import write_card
 
     directory = chosen_run(arguments.run)
     sys.stdout.write(f"{write_card(directory, arguments.language, arguments.license)}\n")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ner import cli
+from ner.runtime import cli
 
 EXAMPLES = """examples:
   ner control --run DIR training.learning_rate=1e-5     from the next step on
@@ -31,14 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _control(arguments: argparse.Namespace) -> None:
-    from ner import events, steering
-    from ner.model import read_config
+    from ner.model.model import read_config
+    from ner.runs import events
+    from ner.training import control
 
     run = Path(arguments.run)
     config = read_config(run)
     for change in arguments.changes:
-        config = steering.check(config, change)
-    asked = steering.ask(run, arguments.changes)
+        config = control.check(config, change)
+    asked = control.ask(run, arguments.changes)
     deadline = time.monotonic() + arguments.wait
     while time.monotonic() < deadline and any(path.exists() for path in asked):
         time.sleep(0.1)

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ner import cli
+from ner.runtime import cli
 from ner.types import SPLITS, InputError
 
 if TYPE_CHECKING:
-    from ner.config import DataConfig
-    from ner.distributed import World
-    from ner.predict import Tagger
+    from ner.config.schema import DataConfig
+    from ner.inference.annotate import Tagger
+    from ner.runtime.distributed import World
     from ner.types import Document
 
 
@@ -45,15 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from ner import distributed, runtime
-    from ner.model import chosen_run, read_config
-    from ner.predict import Tagger
+    from ner.inference.annotate import Tagger
+    from ner.model.model import chosen_run, read_config
+    from ner.runtime import distributed
+    from ner.runtime.device import choose_device, set_up_log
 
     world = distributed.world()
     answers = arguments.json == "-" or arguments.predictions == "-"
-    runtime.set_up_log(sys.stderr if answers else sys.stdout, speaks=world.first)
+    set_up_log(sys.stderr if answers else sys.stdout, speaks=world.first)
     directory = chosen_run(arguments.run)
-    device = runtime.choose_device("auto", world.local_rank)
+    device = choose_device("auto", world.local_rank)
     if world.size > 1:
         world.start(device, read_config(directory).processes.timeout)
     try:
@@ -68,16 +69,18 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     """Score, and write predictions; of several processes the first one writes."""
     from loguru import logger
 
-    from ner import files, fit, overlap, runtime
-    from ner.config import component
-    from ner.scoring import Scoring
+    from ner.config.schema import component
+    from ner.data import seen, tasks
+    from ner.evaluation.evaluator import Scoring
+    from ner.runtime import text_files
+    from ner.runtime.device import progress
 
     config = tagger.config
     split = arguments.split or "test"
     path = arguments.data or getattr(config.data, split)
     if path is None:
         raise InputError(f"config.data.{split}: the run has no such file; give --data FILE")
-    fit.check_format(config.decoder.name, config.data.format.name)
+    tasks.check_format(config.decoder.name, config.data.format.name)
     form = component("formats", config.data.format.name)
     name = split
     if arguments.data:
@@ -86,7 +89,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     target = arguments.predictions or str(directory / "predictions" / f"{name}{changed}.{form.extension}")
     if Path(path).exists() and Path(target).exists() and Path(target).samefile(path):
         raise InputError(f"--predictions {target}: is what is scored; name another")
-    trained_on = overlap.read(directory)
+    trained_on = seen.read(directory)
     if arguments.unseen and trained_on is None:
         raise InputError(f"--unseen: {directory} does not say on which sentences it was trained")
     if split == "train" and not arguments.data and not arguments.unseen:
@@ -98,7 +101,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
 
     def predicted() -> Iterator[Document]:
         documents = form.read(path, config.data.format, config.data.words, keep=True)
-        with runtime.progress(unit="word") as bar:
+        with progress(unit="word") as bar:
             for document in scoring.through(tagger.annotate(documents, loss=True, world=world)):
                 bar.update(sum(len(example.words) for example in document.examples))
                 yield document
@@ -116,7 +119,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
         logger.info("predictions: {}", target)
     if arguments.json and world.first:
         report = {**scoring.to_json(name), "seconds": time.monotonic() - started}
-        with files.open_text(arguments.json) as file:
+        with text_files.open_text(arguments.json) as file:
             file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 
 

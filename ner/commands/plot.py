@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ner import cli
+from ner.runtime import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,9 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plot(arguments: argparse.Namespace) -> None:
-    from ner import events
-    from ner.model import CONFIG, chosen_run, read_config
-    from ner.report import plot_history, read_history
+    from ner.model.model import CONFIG, chosen_run, read_config
+    from ner.runs import events
+    from ner.runs.plot import plot_history, read_history
 
     directory = chosen_run(arguments.run)
     output = Path(arguments.output or directory / "history.png")

@@ -1,4 +1,4 @@
-"""Answer a file or a pipe: text, columns, JSON Lines, or any other format of ner/formats."""
+"""Answer a file or a pipe: text, columns, JSON Lines, or any other format of ner/data/formats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner import cli
+from ner.runtime import cli
 
 if TYPE_CHECKING:
     from ner.contracts import Part
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """``ner predict``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
-    formats = sorted(path.stem for path in Path(__file__).parents[1].glob("formats/[a-z]*.py"))
+    formats = sorted(path.stem for path in Path(__file__).parents[1].glob("data/formats/[a-z]*.py"))
     parser.add_argument("--format", choices=formats, help="of the input; default that of training")
     parser.add_argument("--input", metavar="FILE", default="-", help="default standard input")
     parser.add_argument("--output", metavar="FILE", default="-", help="default standard output")
@@ -41,20 +41,21 @@ def _predict(arguments: argparse.Namespace) -> None:
     with cli.loading():
         from loguru import logger
 
-        from ner import fit, runtime
-        from ner.config import component
-        from ner.model import chosen_run
-        from ner.predict import Tagger
+        from ner.config.schema import component
+        from ner.data import tasks
+        from ner.inference.annotate import Tagger
+        from ner.model.model import chosen_run
+        from ner.runtime.device import progress, set_up_log
         from ner.types import InputError
 
-        runtime.set_up_log(sys.stderr)
+        set_up_log(sys.stderr)
         tagger = Tagger.load(chosen_run(arguments.run), precision=arguments.precision)
     data, decoder = tagger.config.data, tagger.config.decoder.name
     name = arguments.format or data.format.name
-    fit.check_format(decoder, name, "--format")
+    tasks.check_format(decoder, name, "--format")
     form = component("formats", name)
     if arguments.scores and not form.probabilities:
-        fitting = " or ".join(other for other in fit.formats(decoder) if component("formats", other).probabilities)
+        fitting = " or ".join(other for other in tasks.formats(decoder) if component("formats", other).probabilities)
         raise InputError(f"--scores: {name} files have no place for probabilities; choose --format {fitting}")
     if arguments.input != "-" and Path(arguments.output).exists() and Path(arguments.output).samefile(arguments.input):
         raise InputError(f"--output {arguments.output}: is the file that is read; name another")
@@ -69,9 +70,9 @@ def _predict(arguments: argparse.Namespace) -> None:
     sizes: set[int] = set()
 
     def predicted() -> Iterator[Document]:
-        with runtime.progress(unit="word") as bar:
+        with progress(unit="word") as bar:
             documents = form.read(arguments.input, source, data.words, keep=True)
-            for chunk in tagger.annotate(fit.asking(decoder, name, documents), probabilities=arguments.scores):
+            for chunk in tagger.annotate(tasks.asking(decoder, name, documents), probabilities=arguments.scores):
                 for document in chunk.gold:
                     coverage.update(tagger.model.coverage(document))
                 for document in chunk.predicted:
@@ -89,8 +90,8 @@ def _predict(arguments: argparse.Namespace) -> None:
 
 def _format(config: Part, overrides: Sequence[str]) -> Part:
     """How the input is written."""
-    from ner.config import part
-    from ner.config_file import override
+    from ner.config.load import override
+    from ner.config.schema import part
     from ner.types import InputError
 
     raw: dict[str, Any] = {"data": {"format": config.model_dump()}}

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ner import cli
+from ner.runtime import cli
 from ner.types import InputError
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _push(arguments: argparse.Namespace) -> None:
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    from ner import files
-    from ner.card import CARD, write_card
+    from ner.runs.model_card import CARD, write_card
+    from ner.runtime import text_files
 
     directory = Path(arguments.run)
-    names = [files.MANIFEST, *files.verify(directory)]
+    names = [text_files.MANIFEST, *text_files.verify(directory)]
     if arguments.endpoint and not arguments.endpoint.startswith(("http://", "https://")):
         raise InputError(f"--endpoint: expected a URL (https://...), found {arguments.endpoint!r}")
     api = HfApi(endpoint=arguments.endpoint, token=_token(arguments.token_file))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ner import cli
+from ner.runtime import cli
 from ner.types import InputError
 
 
@@ -22,8 +22,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     from loguru import logger
 
-    from ner import checkpoint, distributed, events, files, model, runtime, session
     from ner.commands.train import Display, prepare
+    from ner.model import model
+    from ner.runs import events
+    from ner.runtime import distributed, text_files
+    from ner.runtime.device import choose_device, set_up_log
+    from ner.training import checkpoint
+    from ner.training.run import Session, named_init
 
     first = Path(arguments.run)
     config, recorded = model.read_config(first), events.read(first)
@@ -34,14 +39,14 @@ def _replay(arguments: argparse.Namespace) -> int:
     if newest is None:
         raise InputError(f"{first}: no checkpoint to compare with; is it the directory of a run?")
     world = distributed.world()
-    device = runtime.choose_device(config.device, world.local_rank)
+    device = choose_device(config.device, world.local_rank)
     world.start(device, config.processes.timeout)
     try:
-        runtime.set_up_log(sys.stdout, second / "train.log", speaks=world.first)
-        one = session.Session(config, second, device, world, logger.info, logger.warning)
+        set_up_log(sys.stdout, second / "train.log", speaks=world.first)
+        one = Session(config, second, device, world, logger.info, logger.warning)
         one.ahead = [event for event in recorded if event.kind in ("control", "auto", "resume")]
         began = [event.change for event in recorded if event.kind == "init"]
-        prepare(one, session.named_init(began[0]) if began else None)
+        prepare(one, named_init(began[0]) if began else None)
         one.ahead = [event for event in one.ahead if event.kind != "auto"]
         for sentence in checkpoint.compare(newest, one.about):
             logger.warning(sentence)
@@ -53,7 +58,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         assert newest_again is not None, "every epoch and every stop leaves one"
         pairs = [(newest, newest_again, checkpoint.weights_digest)]
         if (first / model.WEIGHTS).exists() and (second / model.WEIGHTS).exists():
-            pairs.append((first / model.WEIGHTS, second / model.WEIGHTS, files.sha256))
+            pairs.append((first / model.WEIGHTS, second / model.WEIGHTS, text_files.sha256))
         for left, right, digest in pairs:
             same = digest(left) == digest(right)
             logger.info("{} and {}: {}", left, right, "the same weights" if same else "other weights")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ner import cli
+from ner.runtime import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print_schema(arguments: argparse.Namespace) -> None:
-    from ner.config import RunConfig
+    from ner.config.schema import RunConfig
 
     if arguments.markdown:
         sys.stdout.write(_page())
@@ -30,7 +30,7 @@ def _print_schema(arguments: argparse.Namespace) -> None:
 
 def _with_parts(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with every part's own fields where a part is named."""
-    from ner.config import component, names
+    from ner.config.schema import component, names
 
     folders: set[str] = set()
 
@@ -62,7 +62,7 @@ def _with_parts(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _page() -> str:
     """Every key with its default and its sentence, as Markdown."""
-    from ner.config import RunConfig, component, names
+    from ner.config.schema import RunConfig, component, names
     from ner.contracts import Part, Section
 
     lines = [

@@ -13,17 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner import cli
-from ner.questions import ANSWER
+from ner.data.questions import ANSWER
+from ner.runtime import cli
 from ner.types import InputError
 
 if TYPE_CHECKING:
-    from ner.config import RunConfig
-    from ner.distributed import World
-    from ner.learner import Progress
-    from ner.model import Model
-    from ner.session import Session
-    from ner.tensorboard import Board
+    from ner.commands._tensorboard import Board
+    from ner.config.schema import RunConfig
+    from ner.model.model import Model
+    from ner.runtime.distributed import World
+    from ner.training.run import Session
+    from ner.training.step import Progress
     from ner.types import Document
 
 
@@ -43,21 +43,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from ner.config_file import load_config
+    from ner.config.load import load_config
 
     config, notes = load_config(arguments.config, arguments.overrides)
 
     from loguru import logger
 
-    from ner import distributed, runtime
+    from ner.runtime import distributed
+    from ner.runtime.device import choose_device, set_up_log
 
     world = distributed.world()
-    device = runtime.choose_device(config.device, world.local_rank)
+    device = choose_device(config.device, world.local_rank)
     world.start(device, config.processes.timeout)
     directory = None
     try:
         directory = Path(world.tell(str(_directory(arguments)) if world.first else None))
-        runtime.set_up_log(sys.stdout, directory / "train.log", speaks=world.first)
+        set_up_log(sys.stdout, directory / "train.log", speaks=world.first)
         for note in notes:
             logger.info(note)
         return _run(arguments, config, directory, device, world)
@@ -94,7 +95,10 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     """Train in a directory; gives the exit code."""
     from loguru import logger
 
-    from ner import files, model, session, steering
+    from ner.model import model
+    from ner.runtime import text_files
+    from ner.training import control
+    from ner.training.run import Session, beginning, differences
 
     logger.info("run directory: {}", directory)
     started = time.monotonic()
@@ -102,15 +106,15 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     resumed = world.tell(arguments.resume and (directory / model.CONFIG).exists())
     if resumed:
         saved = model.read_config(directory)
-        changes, refused = session.differences(saved, config)
-        typed = [change for change in arguments.overrides if change.startswith(steering.KEYS)]
-        changes = [old for old in changes if not any(steering.same_setting(old, new) for new in typed)] + typed
+        changes, refused = differences(saved, config)
+        typed = [change for change in arguments.overrides if change.startswith(control.KEYS)]
+        changes = [old for old in changes if not any(control.same_setting(old, new) for new in typed)] + typed
         if refused:
             raise InputError(f"{directory}: cannot be resumed with another configuration: {'; '.join(refused)}")
         config = config.model_copy(update={"training": saved.training, "batch": saved.batch})
-    one = session.Session(config, directory, device, world, logger.info, logger.warning)
+    one = Session(config, directory, device, world, logger.info, logger.warning)
     init = Path(arguments.init) if arguments.init else None
-    unusual = prepare(one, session.beginning(directory, world) if resumed else init)
+    unusual = prepare(one, beginning(directory, world) if resumed else init)
     if resumed:
         one.resume()
         one.change(changes)
@@ -127,7 +131,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     machine = {key: one.about[key] for key in ("versions", "device", "threads", "processes")}
     report = {**scores, **about, **machine, "kernel": one.kernel}
     if world.first:
-        files.write_bytes(directory / "metrics.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
+        text_files.write_bytes(directory / "metrics.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
     logger.info("done in {:.0f} s", seconds)
     run = shlex.quote(str(directory))
     logger.info("next:")
@@ -141,9 +145,9 @@ def prepare(one: Session, init: Path | None = None) -> dict[str, dict[str, Any]]
     """Read the data, build the model, and say what there is; gives what is unusual about the splits."""
     from loguru import logger
 
-    from ner import runtime
+    from ner.runtime.device import set_seed
 
-    runtime.set_seed(one.config.seed)
+    set_seed(one.config.seed)
     with cli.loading(), one.world.busy():
         one.read()
         model = one.build(init)
@@ -161,15 +165,15 @@ class Display:
     """
 
     def __init__(self, one: Session) -> None:
-        from ner import runtime
+        from ner.runtime.device import progress
 
         self.one = one
-        self.epochs = runtime.progress(total=one.state.training.epochs, unit="epoch", position=0)
-        self.bar = runtime.progress(total=one.data.sentences, unit="sentence", position=1)
+        self.epochs = progress(total=one.state.training.epochs, unit="epoch", position=0)
+        self.bar = progress(total=one.data.sentences, unit="sentence", position=1)
         self.pace = Pace(one.state.sentences)
         self.board: Board | None = None
         if one.config.training.tensorboard and one.world.first:
-            from ner.tensorboard import Board
+            from ner.commands._tensorboard import Board
 
             self.board = Board(one.directory / "tensorboard")
 
@@ -205,7 +209,7 @@ class Display:
 
     def _scalars(self, now: Progress) -> dict[str, float]:
         """What TensorBoard gets: of a step its loss and rates, of an epoch everything that history.csv has."""
-        from ner.session import history_row
+        from ner.training.run import history_row
 
         if now.row is None:
             return {"step/loss": now.loss, **{f"step/rate.{name}": rate for name, rate in now.learning_rates.items()}}
@@ -214,9 +218,9 @@ class Display:
 
     def watch(self, documents: Sequence[Document]) -> Iterable[Document]:
         """The documents that are scored, behind a bar."""
-        from ner import runtime
+        from ner.runtime.device import progress
 
-        found: Iterable[Document] = runtime.progress(documents, unit="document", desc="scoring", position=2)
+        found: Iterable[Document] = progress(documents, unit="document", desc="scoring", position=2)
         return found
 
     def _show_epoch(self, now: Progress) -> None:
@@ -250,7 +254,7 @@ class Pace:
         self.epochs = 0
 
     def after_epoch(self, sentences: int, timing: Mapping[str, float]) -> None:
-        """All sentences seen so far, and the seconds of the epoch (see :class:`~ner.training.Progress`)."""
+        """All sentences seen so far, and the seconds of the epoch (see :class:`~ner.training.loop.Progress`)."""
         self.seen = sentences
         self.epochs += 1
         self.training += timing["seconds"]
@@ -291,8 +295,8 @@ def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
     """What there is to learn, what is unusual about it, and the size of the model; gives what is unusual by split."""
     from loguru import logger
 
-    from ner import corpus
-    from ner.fit import gives
+    from ner.data.tasks import gives
+    from ner.training import corpus
 
     unusual: dict[str, dict[str, Any]] = {}
     given = gives(one.config.decoder.name)

@@ -55,7 +55,8 @@ def refused(capsys: pytest.CaptureFixture[str], main: Callable[[list[str]], int]
 def test_importing_the_package_and_its_commands_does_not_import_torch() -> None:
     heavy = "('torch', 'transformers', 'numpy', 'pydantic')"
     code = (
-        "import sys, ner, ner.__main__, ner.cli, ner.commands.train, ner.commands.evaluate, ner.commands.predict;"
+        "import sys, ner, ner.__main__, ner.runtime.cli, ner.commands.train;"
+        "import ner.commands.evaluate, ner.commands.predict;"
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     found = run("-c", code)
@@ -127,7 +128,10 @@ def test_wrong_options_end_with_2(
         (["--config", "config.yaml", "training.epoch=3"], "config.training.epoch: unknown key; did you mean 'epochs'?"),
         (["--config", "config.yaml", "sed"], "sed: expected key.sub=value"),
         (["--config", "config.yaml", "seed=x"], "config.seed: input should be a valid integer"),
-        (["--config", "config.yaml", "encoder.name=bertt"], "config.encoder: no file named 'bertt' in ner/encoders"),
+        (
+            ["--config", "config.yaml", "encoder.name=bertt"],
+            "config.encoder: no file named 'bertt' in ner/model/encoders",
+        ),
         (["--config", "config.yaml", "data.valid=null"], "config: training.select=best needs data.valid"),
         (["--config", "in.conll"], "in.conll: expected keys and values, found str"),
     ],

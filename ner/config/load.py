@@ -1,0 +1,101 @@
+"""A configuration as a file: YAML 1.2, and overrides from the command line."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ner.config.schema import ConfigError, RunConfig, validate
+from ner.types import InputError
+
+
+def read_yaml(text: str, source: str) -> Any:
+    """Plain values from YAML 1.2: ``5e-5`` is a number, ``NO`` a string, a key given twice an error."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, RecursionError, ValueError) as error:  # ValueError: the 13th month
+        mark = getattr(error, "problem_mark", None)
+        place = f"{source}:{mark.line + 1}" if mark else source
+        reason = getattr(error, "problem", None) or str(error) or type(error).__name__
+        raise InputError(f"{place}: not YAML: {reason.splitlines()[0]}") from None
+
+
+def write_yaml(config: RunConfig) -> str:
+    """The resolved configuration, every key of it."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.default_flow_style = False
+    stream = io.StringIO()
+    yaml.dump(config.model_dump(mode="json"), stream)
+    return stream.getvalue()
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunConfig, list[str]]:
+    """A configuration file with ``key.sub=value`` overrides, and notes on what the overrides dropped.
+
+    Raises:
+        InputError: If the file is missing or not YAML, or a key or value is wrong.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    raw = read_yaml(text, str(path))
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: expected keys and values, found {type(raw).__name__}")
+    notes = [note for text in overrides for note in override(raw, text)]
+    return validate(RunConfig, raw), notes
+
+
+def _value(text: str, key: str) -> Any:
+    """A value of the command line, in YAML; a single mark is itself, though YAML gives most of them a meaning."""
+    if not text:
+        return None
+    if len(text) == 1 and not text.isalnum() and text != "~":
+        return text
+    way_out = f"a text with marks needs quotes that the shell leaves there: \"{key}='...'\""
+    try:
+        value = read_yaml(text, f"{key}={text}")
+    except InputError as error:
+        raise InputError(f"{error}; {way_out}") from None
+    if value is None and text not in ("~", "null", "Null", "NULL"):
+        raise InputError(f"{key}={text}: YAML reads nothing there; {way_out}")
+    return value
+
+
+def override(raw: dict[str, Any], change: str) -> list[str]:
+    """Set one key in plain values; naming another part drops the fields of the old one."""
+    key, equals, text = change.partition("=")
+    if not equals or not key:
+        raise InputError(f"{change}: expected key.sub=value")
+    value = _value(text, key)
+    *parents, last = key.split(".")
+    section: Any = raw
+    for position, name in enumerate(parents):
+        below = section.get(name)
+        if parents[: position + 1] == ["training", "learning_rate"] and isinstance(below, (int, float)):
+            below = {"": below}  # that of all other parts
+        if isinstance(below, str):  # a part by its name alone
+            below = {"name": below}
+        elif below is None:
+            below = {}
+        if not isinstance(below, dict):
+            raise ConfigError(parents[: position + 1], f"is not a section, so {change} cannot be set")
+        section[name] = below
+        section = below
+    notes: list[str] = []
+    if isinstance(section.get(last), dict) and "name" in section[last] and isinstance(value, str):
+        section, key, last = section[last], f"{key}.name", "name"  # a part by its name alone
+    if last == "name" and section.get("name") not in (None, value):
+        dropped = sorted(name for name in section if name != "name")
+        if dropped:
+            notes.append(f"{key}={value} replaces '{section['name']}' and drops its {', '.join(dropped)}")
+        section.clear()
+    section[last] = value
+    return notes

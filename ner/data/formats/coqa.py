@@ -1,0 +1,224 @@
+"""CoQA (Reddy et al., 2019): conversations about stories, one JSON file.
+
+A story is a document, each of its turns an example: the question after the last turns before it, question and answer
+each. These earlier answers are those of the file, in evaluation too: a model never reads its own.
+
+People answered freely and marked the evidence. Answers that are no more than ``yes``, ``no`` or ``unknown`` are kinds
+of their own. Of the others a stretch of the evidence is learned: where the answer stands there word by word, that, else
+the words that share most with it. The evidence itself is a second span of the example.
+
+Predictions are written as the evaluation script of CoQA reads them: a list of ``{"id", "turn_id", "answer"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ner.contracts import Part
+from ner.data.answers import best, locate, normalized, stripped
+from ner.data.questions import ANSWER, EVIDENCE, MISSING, NEAREST, NO, REPAIRED, SPAN, UNKNOWN, YES, ask, mark
+from ner.data.words import WordRule, split_words
+from ner.runtime import text_files
+from ner.types import Document, Example, InputError, Span
+
+extension = "json"
+probabilities = False
+holds = frozenset({"answers"})
+
+
+class Config(Part):
+    """CoQA."""
+
+    name: Literal["coqa"] = "coqa"
+    """File of ner/data/formats."""
+    history_len: int = Field(2, ge=0)
+    """Earlier turns, question and answer each, that stand before a question."""
+    out_domain: tuple[str, ...] = ("reddit", "science")
+    """Sources whose examples have out_domain in their field group; the others have in_domain."""
+    encoding: str = "utf-8"
+    """Of the file."""
+
+
+def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
+    """Stories in order; ``line`` counts the turns of the file, which has no lines to name.
+
+    Examples have the fields ``id`` (of the story), ``turn_id``, and where the file says whence a story comes ``domain``
+    and ``group``. A turn without an answer is there to be answered.
+
+    Raises:
+        InputError: With the place in the file, if it is no JSON of that form, if it has no turn, if a turn is there
+            twice, if an answer belongs to no question, or if two stories that are asked about have the same id.
+    """
+    number = 0
+    seen: dict[str, str] = {}
+    for position, story in enumerate(
+        text_files.member(text_files.read_json(path, config.encoding), "data", list, path)
+    ):
+        place = f"{path}: data[{position}]"
+        text = text_files.member(story, "story", str, place)
+        name = position if story.get("id") is None else story["id"]
+        if keep and str(name) in seen:
+            raise InputError(
+                f"{place}: expected an id of its own, found '{name}' as in {seen[str(name)]}, so answers would be "
+                "mixed up; number the stories anew"
+            )
+        seen[str(name)] = f"data[{position}]"
+        fields: dict[str, Any] = {"id": name}
+        domain = text_files.member(story, "source", str, place, "")
+        if domain:
+            fields |= {"domain": domain, "group": "out_domain" if domain in config.out_domain else "in_domain"}
+        document = Document([], str(name), path)
+        questions = _turns(story, "questions", place)
+        golds = _gold(story, place, questions)
+        past: list[list[str]] = []
+        for turn, question in questions.items():
+            asked = text_files.member(question, "input_text", str, f"{place}.questions, turn {turn}")
+            gold = golds.get(turn, [])
+            recent = past[-config.history_len :] if config.history_len else []
+            example = ask([said for earlier in recent for said in earlier] + [asked], text, words)
+            if gold:
+                _answer(example, gold, text, words)
+            past.append([asked, *example.answers[:1]])
+            number += 1
+            example.fields = {**fields, "turn_id": turn}
+            example.source, example.line = path, number
+            document.examples.append(example)
+        if document.examples:
+            yield document
+    if not number:
+        raise InputError(f"{path}: expected turns in data[].questions[], found none")
+
+
+def _turns(story: dict[str, Any], key: str, place: str) -> dict[int, Any]:
+    """The objects of a list by their turn; one that does not say it has its place in the list, counted from 1."""
+    found: dict[int, Any] = {}
+    for number, item in enumerate(text_files.member(story, key, list, place, None if key == "questions" else []), 1):
+        turn = text_files.member(item, "turn_id", int, f"{place}.{key}[{number - 1}]", number)
+        if turn in found:
+            raise InputError(f"{place}.{key}[{number - 1}]: expected another turn_id, found {turn} a second time")
+        found[turn] = item
+    return found
+
+
+_Gold = tuple[str, str, int]
+"""What a person said, the evidence, and where that is said to begin."""
+
+
+def _gold(story: dict[str, Any], place: str, questions: Container[int]) -> dict[int, list[_Gold]]:
+    """The answers of each turn that are not empty, that of the conversation first."""
+    lists = [(_turns(story, "answers", place), f"{place}.answers")]
+    more = story.get("additional_answers") or {}
+    if not isinstance(more, dict):
+        raise InputError(f"{place}: expected 'additional_answers' (an object), found {json.dumps(more)[:60]}")
+    below = f"{place}.additional_answers"
+    lists += [(_turns(more, key, below), f"{below}.{key}") for key in more]
+    found: dict[int, list[_Gold]] = {}
+    for answers, where in lists:
+        for turn, answer in answers.items():
+            here = f"{where}, turn {turn}"
+            if turn not in questions:
+                raise InputError(
+                    f"{here}: expected a question with this turn_id, found none; correct it or leave it out"
+                )
+            said = text_files.member(answer, "input_text", str, here, "")
+            evidence = text_files.member(answer, "span_text", str, here, "")
+            start = text_files.member(answer, "span_start", int, here, -1)
+            if said.strip():
+                found.setdefault(turn, []).append((said, *stripped(evidence, start)))
+    return found
+
+
+def _answer(example: Example, gold: list[_Gold], story: str, rule: WordRule) -> None:
+    """Give an example its answers and the kind and the words of the first."""
+    example.answers = list(dict.fromkeys(said for said, _, _ in gold))
+    said, evidence, start = gold[0]
+    begin = locate(story, evidence, start) if evidence else None
+    whole = None if begin is None else mark(example, begin, begin + len(evidence))
+    named = normalized(evidence) != [UNKNOWN]
+    if named and begin is not None and 0 <= start != begin:
+        example.remarks.append(REPAIRED)
+    words = normalized(said)
+    if words in ([YES], [NO], [UNKNOWN]):
+        example.labels = words
+    elif not named and start < 0:
+        example.labels = [UNKNOWN]
+    else:
+        span = None
+        if begin is not None and whole is not None:
+            span = _stretch(example, said, begin, whole, evidence, rule)
+        if span is None:
+            example.remarks.append(MISSING)
+            return
+        example.spans, example.labels = [span], [SPAN]
+        if normalized(example.surface(span)) != words:
+            example.remarks.append(NEAREST)
+    if named and whole is not None:  # what the answer follows from
+        example.spans.append(replace(whole, label=EVIDENCE))
+
+
+def _stretch(example: Example, said: str, begin: int, evidence: Span, text: str, rule: WordRule) -> Span | None:
+    """The words of the evidence to learn: the answer, the words nearest to it, or those that begin with it.
+
+    Args:
+        example: As it was asked.
+        said: The answer.
+        begin: Where the evidence begins in the story.
+        evidence: Its words.
+        text: Its characters.
+        rule: How text is split into words.
+    """
+    answer = re.escape(said.strip())
+
+    def marked(pattern: str) -> Span | None:
+        match = re.search(pattern, text, re.IGNORECASE)
+        return mark(example, begin + match.start(), begin + match.end()) if match else None
+
+    found = marked(rf"(?<!\w){answer}(?!\w)")
+    if found is None:
+        found = _nearest(example, evidence, said, rule)
+    return found if found is not None else marked(rf"(?<!\w){answer}")
+
+
+def _nearest(example: Example, evidence: Span, said: str, rule: WordRule) -> Span | None:
+    """The stretch of words with the highest F1 of tokens, the shortest and first of equals; None where it is 0."""
+    wanted = Counter(token for word in split_words(said, rule)[0] for token in normalized(word))
+    tokens = [normalized(word) for word in example.words[evidence.start : evidence.end]]
+    lengths = list(accumulate(map(len, tokens), initial=0))
+    ends = [place for place, own in enumerate(tokens) if any(token in wanted for token in own)]
+    size, highest, chosen = wanted.total(), 0.0, None
+    for number, first in enumerate(ends):  # the best stretch begins and ends with words of the answer
+        common = 0
+        left = wanted.copy()
+        for last in ends[number:]:
+            length = lengths[last + 1] - lengths[first]
+            if 2 * size / (size + length) < highest:  # no longer one can be better
+                break
+            for token in tokens[last]:
+                if left[token] > 0:
+                    left[token] -= 1
+                    common += 1
+            value = 2 * common / (size + length)
+            if value > highest or (value == highest and chosen is not None and last - first < chosen[1] - chosen[0]):
+                highest, chosen = value, (first, last)
+    return Span(evidence.start + chosen[0], evidence.start + chosen[1] + 1, ANSWER) if chosen is not None else None
+
+
+def write(path: str, documents: Iterable[Document], config: Config) -> None:
+    """A list of ``{"id", "turn_id", "answer"}``; ``unknown`` where the model has no answer."""
+    number = 0
+    with text_files.open_text(path) as file:
+        for document in documents:
+            for turn, example in enumerate(document.examples, 1):
+                place = {"id": example.fields.get("id", document.id), "turn_id": example.fields.get("turn_id", turn)}
+                value = json.dumps({**place, "answer": best(example) or UNKNOWN}, ensure_ascii=False)
+                file.write(f"{',' if number else '['}\n{value}")
+                number += 1
+        file.write("\n]\n" if number else "[]\n")

@@ -1,0 +1,130 @@
+"""SQuAD 1.1 and 2.0 (Rajpurkar et al., 2016 and 2018), and data in that form: one JSON file of passages and questions.
+
+A passage is a document, its questions are the examples. An answer is looked for where the file says, in characters or
+in units of UTF-16 (CMRC2018), else at its nearest occurrence, see :func:`ner.data.answers.locate`; what had to be
+repaired or does not occur is remarked. Of several answers the first that occurs is learned and all are gold; white
+space around them does not count.
+
+Predictions are written as the evaluation scripts of these data read them: one JSON object, question id to answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from ner.contracts import Part
+from ner.data.answers import best, locate, normalized, stripped
+from ner.data.questions import MISSING, NEAREST, REPAIRED, SPAN, UNKNOWN, ask, mark
+from ner.data.words import WordRule
+from ner.runtime import text_files
+from ner.types import Document, Example, InputError
+
+ABSENT = "answers that do not occur in their passage"
+
+extension = "json"
+probabilities = False
+holds = frozenset({"answers"})
+
+
+class Config(Part):
+    """SQuAD 1.1 and 2.0, and CMRC2018 in its SQuAD form."""
+
+    name: Literal["squad"] = "squad"
+    """File of ner/data/formats."""
+    encoding: str = "utf-8"
+    """Of the file."""
+
+
+def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
+    """Passages in order; ``line`` counts the questions of the file, which has no lines to name.
+
+    A question that is impossible is labelled ``unknown``, and so is one whose list holds no answer, unless
+    ``is_impossible`` is there and false. That one, and one without the key ``answers``, has no gold answer: it is there
+    to be answered. A question without an id is called by its number.
+
+    Raises:
+        InputError: With the place in the file, if it is no JSON of that form, if it has no question, or if two
+            questions that are to be answered have the same id.
+    """
+    number = passages = 0
+    seen: dict[str, str] = {}
+    articles = text_files.member(text_files.read_json(path, config.encoding), "data", list, path)
+    for article, value in enumerate(articles):
+        place = f"{path}: data[{article}]"
+        title = text_files.member(value, "title", str, place, "")
+        for paragraph, passage in enumerate(text_files.member(value, "paragraphs", list, place)):
+            below = f"{place}.paragraphs[{paragraph}]"
+            context = text_files.member(passage, "context", str, below)
+            document = Document([], str(passages if passage.get("id") is None else passage["id"]), path)
+            passages += 1
+            for position, question in enumerate(text_files.member(passage, "qas", list, below)):
+                here = f"{below}.qas[{position}]"
+                example = _example(question, context, words, here)
+                name = str(number if question.get("id") is None else question["id"])
+                if keep and name in seen:
+                    raise InputError(
+                        f"{here}: expected an id of its own, found '{name}' as in {seen[name]}, so its answer would "
+                        "be lost; number the questions anew"
+                    )
+                seen[name] = here.removeprefix(f"{path}: ")
+                number += 1
+                example.fields = {"id": name, **({"title": title} if title else {})}
+                example.source, example.line = path, number
+                document.examples.append(example)
+            if document.examples:
+                yield document
+    if not number:
+        raise InputError(f"{path}: expected questions in data[].paragraphs[].qas[], found none")
+
+
+def _example(question: Any, context: str, rule: WordRule, place: str) -> Example:
+    """A question with its gold answers."""
+    example = ask([text_files.member(question, "question", str, place)], context, rule)
+    found = _answers(question, place)
+    impossible = text_files.member(question, "is_impossible", bool, place, not found and "answers" in question)
+    if impossible:
+        example.labels = [UNKNOWN]
+        return example
+    example.answers = list(dict.fromkeys(text for text, _ in found))
+    for text, given in found:
+        start = locate(context, text, given)
+        if start is None:
+            example.remarks.append(ABSENT)
+            continue
+        if given >= 0 and start != given:
+            example.remarks.append(REPAIRED)
+        span = mark(example, start, start + len(text))
+        if span is not None and not example.spans:
+            example.spans, example.labels = [span], [SPAN]
+            if normalized(example.surface(span)) != normalized(text):
+                example.remarks.append(NEAREST)
+    if found and not example.spans:
+        example.remarks.append(MISSING)
+    return example
+
+
+def _answers(question: dict[str, Any], place: str) -> list[tuple[str, int]]:
+    """Texts and where they are said to stand, negative where that is not said; empty texts are no answers."""
+    found = []
+    for number, answer in enumerate(text_files.member(question, "answers", list, place, [])):
+        below = f"{place}.answers[{number}]"
+        text = text_files.member(answer, "text", str, below)
+        start = text_files.member(answer, "answer_start", int, below, -1)
+        if text.strip():
+            found.append(stripped(text, start))
+    return found
+
+
+def write(path: str, documents: Iterable[Document], config: Config) -> None:
+    """``{question id: answer}``, the empty string where the model has no answer."""
+    number = 0
+    with text_files.open_text(path) as file:
+        for document in documents:
+            for example in document.examples:
+                name = str(example.fields.get("id", number))
+                pair = (json.dumps(text, ensure_ascii=False) for text in (name, best(example)))
+                file.write(f"{',' if number else '{'}\n{': '.join(pair)}")
+                number += 1
+        file.write("\n}\n" if number else "{}\n")

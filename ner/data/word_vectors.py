@@ -1,0 +1,84 @@
+"""Pretrained word vectors from files."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ner.runtime import text_files
+from ner.types import InputError
+
+
+def load(path: str, dimension: int) -> tuple[list[str], np.ndarray]:
+    """Words and their ``(words, dimension)`` float32 matrix.
+
+    GloVe text (``word x1 x2 ...``), word2vec text (the same below a line ``count dimension``), or ``name.npz`` with an
+    array ``embeddings`` and the words in ``name.vocab.txt``, one a line. A last line that is cut off is left out.
+
+    Raises:
+        InputError: If the file is missing, its vectors have another width, or a line in the middle is broken.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file of vectors; give encoder.vectors another path, or null")
+    words, matrix = _read_npz(path) if path.endswith(".npz") else _read_text(path)
+    if matrix.shape[1] != dimension:
+        raise InputError(f"{path}: vectors have width {matrix.shape[1]}; set encoder.dimension={matrix.shape[1]}")
+    return words, matrix
+
+
+def _read_npz(path: str) -> tuple[list[str], np.ndarray]:
+    names = Path(path.removesuffix(".npz") + ".vocab.txt")
+    if not names.is_file():
+        raise InputError(f"{names}: no such file; {path} needs its words there, one a line")
+    words = names.read_text(encoding="utf-8").split("\n")  # a word may be a space: no stripping
+    if words and not words[-1]:
+        words.pop()
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if "embeddings" not in arrays:
+                raise InputError(f"{path}: expected an array 'embeddings', found {', '.join(arrays)}")
+            matrix = arrays["embeddings"].astype(np.float32)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not an .npz file of numbers ({error})") from None
+    if matrix.ndim != 2:
+        raise InputError(f"{path}: expected rows of numbers in 'embeddings', found an array of shape {matrix.shape}")
+    if len(words) != len(matrix):
+        raise InputError(f"{names}: expected {len(matrix)} words as in {path}, found {len(words)}")
+    return words, matrix
+
+
+def _read_text(path: str) -> tuple[list[str], np.ndarray]:
+    words: list[str] = []
+    rows: list[np.ndarray] = []
+    broken: tuple[int, str] | None = None
+    width = 0
+    for number, line in text_files.decoded_lines(path):
+        cells = line.rstrip(" \r\n").split(" ")
+        if number == 1 and len(cells) == 2 and all(cell.isdecimal() for cell in cells):
+            width = int(cells[1])
+            continue  # the header of word2vec
+        if broken:
+            raise InputError(f"{path}:{broken[0]}: {broken[1]}")
+        width = width or max(1, len(cells) - 1)
+        word, row = " ".join(cells[:-width]), _numbers(cells[-width:])  # GloVe has words with spaces in them
+        if row is None or not cells[:-width] or _numbers(cells[1:-width]) is not None:
+            found = sum(_numbers([cell]) is not None for cell in cells[1:])
+            broken = (number, f"expected {width} numbers, found {found}")
+            continue
+        words.append(word)
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{path}: expected lines of a word and its numbers, found none")
+    return words, np.stack(rows)
+
+
+def _numbers(cells: Sequence[str]) -> np.ndarray | None:
+    """A row of finite numbers, or None."""
+    try:
+        row = np.array(cells, dtype=np.float32)
+    except ValueError:
+        return None
+    return row if len(row) and np.isfinite(row).all() else None

@@ -1,0 +1,85 @@
+"""Classes of whole texts: how many texts have exactly their classes, and precision, recall and F1 of the classes.
+
+A text without classes is one that has none of them, which is an answer like others; unless it is remarked that nobody
+knows its class, then it does not count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ner.data.tasks import UNLABELLED
+from ner.types import Example
+
+needs = frozenset({"labels"})
+COLUMNS = {
+    "accuracy": "accuracy",
+    "precision": "macro.precision",
+    "recall": "macro.recall",
+    "f1": "macro.f1",
+    "weighted_f1": "weighted.f1",
+}
+_KINDS = ("gold", "predicted", "correct")
+_FIGURES = ("precision", "recall", "f1")
+
+
+def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
+    """``texts``, ``exact``, and ``<kind> <class>`` for the kinds gold, predicted, correct."""
+    counts: Counter[str] = Counter()
+    for left, right in zip(gold, predicted, strict=True):
+        if UNLABELLED in left.remarks:
+            continue
+        wanted, found = set(left.labels), set(right.labels)
+        counts["texts"] += 1
+        counts["exact"] += wanted == found
+        for kind, labels in zip(_KINDS, (wanted, found, wanted & found), strict=True):
+            for label in labels:
+                counts[f"{kind} {label}"] += 1
+    return counts
+
+
+def scores(counts: Counter[str]) -> dict[str, Any]:
+    """``accuracy`` of whole texts; ``macro``, ``micro`` and ``weighted`` (by gold frequency) means over the classes of
+    either side; ``by_label`` with the integers.
+    """
+    labels = sorted({label for key in counts for kind, space, label in [key.partition(" ")] if space})
+    by_label: dict[str, dict[str, float]] = {}
+    for label in labels:
+        numbers = [counts[f"{kind} {label}"] for kind in _KINDS]
+        by_label[label] = {**_figures(*numbers), **dict(zip(_KINDS, numbers, strict=True))}
+    totals = [int(sum(by_label[label][kind] for label in labels)) for kind in _KINDS]
+
+    def mean(weights: Mapping[str, float]) -> dict[str, float]:
+        total = sum(weights.values())
+        return {
+            name: sum(by_label[label][name] * weights[label] for label in labels) / total if total else 0.0
+            for name in _FIGURES
+        }
+
+    return {
+        "accuracy": counts["exact"] / counts["texts"] if counts["texts"] else 0.0,
+        "macro": mean(dict.fromkeys(labels, 1)),
+        "micro": _figures(*totals),
+        "weighted": mean({label: by_label[label]["gold"] for label in labels}),
+        "by_label": by_label,
+    }
+
+
+def lines(scores: Mapping[str, Any]) -> list[str]:
+    """One line a class, sorted, then the figures of all."""
+    found = [
+        f"class {label} precision: {f['precision']:.4f}, recall: {f['recall']:.4f}, f1: {f['f1']:.4f}"
+        for label, f in sorted(scores["by_label"].items())
+    ]
+    macro, weighted = scores["macro"]["f1"], scores["weighted"]["f1"]
+    return [*found, f"accuracy: {scores['accuracy']:.4f}, f1-macro: {macro:.4f}, f1-weighted: {weighted:.4f}"]
+
+
+def _figures(gold: int, predicted: int, correct: int) -> dict[str, float]:
+    return {
+        "precision": correct / predicted if predicted else 0.0,
+        "recall": correct / gold if gold else 0.0,
+        "f1": 2 * correct / (gold + predicted) if gold + predicted else 0.0,
+    }

@@ -1,0 +1,112 @@
+"""R-Transformer (Wang, Ma, Liu and Tang, 2019): a local RNN, multi-head attention and a feed-forward layer per block.
+
+The local RNN reads a short window that ends at each word, so order is known without positions; attention then looks
+at the whole example. Tagging sees both sides, so attention is not causal here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ner.contracts import Part
+from ner.types import Encoding, InputError
+
+
+class Config(Part):
+    """Blocks of local RNN, attention and feed-forward layer."""
+
+    name: Literal["rtransformer"] = "rtransformer"
+    """File of ner/model/context."""
+    width: int | None = Field(None, ge=1)
+    """Width of the blocks; by default that of the encoder. Another width is reached by a linear layer."""
+    layers: int = Field(2, ge=1)
+    """Blocks on top of each other."""
+    window: int = Field(7, ge=1)
+    """Words that the local RNN reads, the last one being the word itself."""
+    heads: int = Field(4, ge=1)
+    """Heads of attention."""
+    feed_forward: int | None = Field(None, ge=1)
+    """Width inside the feed-forward layer; by default four times that of the block."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Of each of the three, before it is added."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Config:
+        if self.width is not None and self.width % self.heads:
+            raise ValueError(f"context.heads must divide context.width, found {self.heads} and {self.width}")
+        return self
+
+
+def build(config: Config, width: int) -> RTransformer:
+    """For vectors of ``width``.
+
+    Raises:
+        InputError: If the heads do not divide the width.
+    """
+    return RTransformer(config, width)
+
+
+class Block(nn.Module):
+    """Local RNN, attention, feed-forward; each normalised first and added to what came in."""
+
+    def __init__(self, config: Config, width: int) -> None:
+        super().__init__()
+        self.window = config.window
+        self.heads = config.heads
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.recurrent = nn.GRU(width, width, batch_first=True)
+        self.project = nn.Linear(width, 3 * width)
+        self.join = nn.Linear(width, width)
+        inner = config.feed_forward or 4 * width
+        self.feed_forward = nn.Sequential(nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
+        """``(S, W, H)`` to the same."""
+        words = words + self.dropout(self._local(self.norms[0](words)))
+        words = words + self.dropout(self._attend(self.norms[1](words), mask))
+        return words + self.dropout(self.feed_forward(self.norms[2](words)))
+
+    def _local(self, words: Tensor) -> Tensor:
+        """The last state of the RNN over the window that ends at each word."""
+        size, length, width = words.shape
+        padded = F.pad(words, (0, 0, self.window - 1, 0))  # (S, window - 1 + W, H)
+        windows = padded.unfold(1, self.window, 1).transpose(2, 3)  # (S, W, window, H)
+        _, state = self.recurrent(windows.reshape(size * length, self.window, width))
+        return state[-1].view(size, length, width)
+
+    def _attend(self, words: Tensor, mask: Tensor) -> Tensor:
+        size, length, width = words.shape
+        split = self.project(words).view(size, length, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # (S, heads, W, H / heads) each
+        # A row of padding alone may look at itself: attention over nothing would be NaN.
+        visible = (mask[:, None, :] | torch.eye(length, dtype=torch.bool, device=mask.device)).unsqueeze(1)
+        found = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+        return self.join(found.transpose(1, 2).reshape(size, length, width))
+
+
+class RTransformer(nn.Module):
+    """See the file; ``summary`` is not its business."""
+
+    def __init__(self, config: Config, width: int) -> None:
+        super().__init__()
+        self.width = config.width or width
+        if self.width % config.heads:
+            raise InputError(f"config.context.heads: {config.heads} does not divide the encoder's width {width}")
+        self.enter = nn.Identity() if self.width == width else nn.Linear(width, self.width)
+        self.blocks = nn.ModuleList(Block(config, self.width) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(self.width)
+
+    def forward(self, encoding: Encoding) -> Encoding:
+        """``(S, W, width)``."""
+        words = self.enter(encoding.words)
+        if encoding.mask.numel():
+            for block in self.blocks:
+                words = block(words, encoding.mask)
+            words = self.norm(words)
+        return Encoding(words * encoding.mask.unsqueeze(-1), encoding.mask, None, encoding.query)

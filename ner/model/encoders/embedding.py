@@ -1,0 +1,315 @@
+"""Words by a table, by their characters and by their shape: the encoder that needs no pretrained model.
+
+Characters and shapes are computed once per distinct word of a batch. Sources: Ma and Hovy (2016) for the character
+CNN, Lample et al. (2016) for the character LSTM and for seeing rare words as unknown, Collobert et al. (2011) for
+shapes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from ner.config.schema import WindowsConfig
+from ner.contracts import Part, Section
+from ner.data import word_vectors
+from ner.data.vocab import Vocab, Vocabs
+from ner.model.lstm import BidirectionalLSTM
+from ner.types import Axes, Document, Encoding, Example
+
+
+class CharacterConfig(Section):
+    """Vectors of words from their characters."""
+
+    kind: Literal["cnn", "lstm", "none"] = "none"
+    """Convolution with maximum, both ends of an LSTM, or nothing."""
+    dimension: int = Field(30, ge=1)
+    """Width of a character's vector."""
+    width: int = Field(50, ge=1)
+    """Width of the result."""
+    kernel: int = Field(3, ge=1)
+    """Characters that the convolution sees at once."""
+    max_length: int = Field(40, ge=2)
+    """Longest word; of a longer one the two ends are read."""
+
+    @model_validator(mode="after")
+    def _two_directions(self) -> CharacterConfig:
+        if self.kind == "lstm" and self.width % 2:
+            raise ValueError(f"characters.width must be even for the two directions of an lstm, found {self.width}")
+        return self
+
+
+class Config(Part):
+    """Words by a table, by their characters and by their shape."""
+
+    name: Literal["embedding"] = "embedding"
+    """File of ner/model/encoders."""
+    dimension: int = Field(100, ge=0)
+    """Width of a word's vector; 0 for none."""
+    deviation: float | None = None
+    """Standard deviation of new word vectors; by default 1 over the root of the dimension: vectors of length 1."""
+    lowercase: bool = True
+    """Look words up in lower case; characters and shape keep the case."""
+    digits: bool = True
+    """Look words up with every digit written as 0."""
+    min_count: int = Field(1, ge=1)
+    """Rarer words are unknown."""
+    unknown_rate: float = Field(0.5, ge=0, le=1)
+    """Share of the words seen once that training reads as unknown, so that the unknown vector is learned."""
+    word_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of all words that training reads as unknown; characters and shape are still seen."""
+    vectors: str | None = None
+    """Pretrained vectors: GloVe or word2vec text, or .npz with a .vocab.txt beside it."""
+    freeze: bool = False
+    """Keep the pretrained vectors as they are."""
+    characters: CharacterConfig = CharacterConfig()
+    """Vectors of words from their characters."""
+    shape: int = Field(0, ge=0)
+    """Width of the vector of a word's shape (Xxx, dd-dd, XX); 0 for none."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Of the result."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Config:
+        if not self.dimension and not self.shape and self.characters.kind == "none":
+            raise ValueError("encoder embedding has neither words, characters nor shape; set one of them")
+        return self
+
+
+def build(
+    config: Config, vocabs: Vocabs, windows: WindowsConfig, files: Mapping[str, bytes] | None = None
+) -> EmbeddingEncoder:
+    """From the training words, or from the files of a saved encoder; has no limit, so windows are ignored."""
+    if files is not None:
+        tables = {name.removesuffix(".json"): Vocab.from_bytes(data) for name, data in files.items()}
+        return EmbeddingEncoder(config, tables, frozenset())
+    folded = Counter[str]()
+    shapes = Counter[str]()
+    for word, count in vocabs.words.items():
+        folded[fold(word, config)] += count
+        shapes[shape(word)] += count
+    once = frozenset(word for word, count in folded.items() if count == 1)
+    tables = {}
+    found: tuple[list[str], np.ndarray] | None = None
+    if config.dimension:
+        if config.vectors:
+            found = word_vectors.load(config.vectors, config.dimension)
+            for word in found[0]:
+                folded.setdefault(fold(word, config), config.min_count)  # words of the vectors are known words
+        tables["words"] = Vocab.from_counts(folded, config.min_count)
+    if config.characters.kind != "none":
+        tables["characters"] = Vocab.from_counts(vocabs.characters)
+    if config.shape:
+        tables["shapes"] = Vocab.from_counts(shapes)
+    encoder = EmbeddingEncoder(config, tables, once)
+    if found is not None:
+        encoder.use_vectors(*found, running=vocabs.words)
+    return encoder
+
+
+def fold(word: str, config: Config) -> str:
+    """The word as it is looked up."""
+    word = word.lower() if config.lowercase else word
+    return re.sub(r"\d", "0", word) if config.digits else word
+
+
+def shape(word: str) -> str:
+    """``Berlin`` -> ``Xx``, ``U.N.`` -> ``X.X.``, ``2-1`` -> ``d-d``: kinds of characters, runs written once."""
+    found = ""
+    for character in word:
+        if character.isupper():
+            kind = "X"
+        elif character.islower():
+            kind = "x"
+        elif character.isdigit():
+            kind = "d"
+        else:
+            kind = "c" if character.isalpha() else character
+        if not found.endswith(kind):
+            found += kind
+    return found[:10]
+
+
+class CharacterVectors(nn.Module):
+    """One vector per word from the characters of the word."""
+
+    def __init__(self, config: CharacterConfig, num_characters: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(num_characters, config.dimension, padding_idx=Vocab.padding)
+        self.kind = config.kind
+        if config.kind == "cnn":
+            self.convolution = nn.Conv1d(config.dimension, config.width, config.kernel, padding=config.kernel // 2)
+        else:
+            self.lstm = BidirectionalLSTM(config.dimension, config.width // 2)
+
+    def forward(self, characters: Tensor) -> Tensor:
+        """``(U, C)`` character ids to ``(U, width)``; padding takes no part."""
+        mask = characters != Vocab.padding
+        vectors = self.table(characters)  # (U, C, dimension)
+        if self.kind == "cnn":
+            found = self.convolution(vectors.transpose(1, 2))[..., : characters.shape[1]]  # (U, width, C)
+            found = found.masked_fill(~mask.unsqueeze(1), torch.finfo(found.dtype).min)
+            found = found.amax(2) if characters.shape[1] else found.new_zeros(found.shape[:2])
+            return torch.where(mask.any(1, keepdim=True), found, 0.0)
+        states = self.lstm(vectors, mask)  # (U, C, width)
+        half = states.shape[-1] // 2
+        ends = (mask.sum(1) - 1).clamp(min=0)  # both directions end where they have read the whole word
+        last = states[torch.arange(len(states), device=states.device), ends]
+        return torch.cat([last[:, :half], states[:, 0, half:]], dim=1) * mask.any(1, keepdim=True)
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    """``(u, C)`` of rows of ids, padded."""
+    table = np.full((len(rows), max(map(len, rows), default=0)), Vocab.padding, dtype=np.int64)
+    for position, row in enumerate(rows):
+        table[position, : len(row)] = row
+    return torch.from_numpy(table)
+
+
+class EmbeddingEncoder(nn.Module):
+    """See the file.
+
+    ``inputs`` holds ``words (S, W)``: positions in the batch's list of distinct words, of which ``word_ids`` and
+    ``shape_ids (U,)`` speak; ``known (S, W)``, false where a word is to be read as unknown; and the characters of the
+    distinct words, which stand there by length: three quarters of them in ``characters``, the longest ones in
+    ``long_characters``, each ``(u, C)``, so that one long word does not pad all others.
+    """
+
+    def __init__(self, config: Config, tables: Mapping[str, Vocab], once: frozenset[str]) -> None:
+        super().__init__()
+        self.config, self.tables, self.once = config, dict(tables), once
+        self.report: dict[str, Any] = {}
+        self.width = 0
+        if "words" in tables:
+            self.words = nn.Embedding(len(tables["words"]), config.dimension, padding_idx=Vocab.padding)
+            bound = 3**0.5 * (config.dimension**-0.5 if config.deviation is None else config.deviation)
+            nn.init.uniform_(self.words.weight, -bound, bound)
+            nn.init.zeros_(self.words.weight.data[Vocab.padding])
+            self.words.weight.requires_grad_(not config.freeze)
+            self.width += config.dimension
+        if "characters" in tables:
+            self.characters = CharacterVectors(config.characters, len(tables["characters"]))
+            self.width += config.characters.width
+        if "shapes" in tables:
+            self.shapes = nn.Embedding(len(tables["shapes"]), config.shape, padding_idx=Vocab.padding)
+            self.width += config.shape
+        self.dropout = nn.Dropout(config.dropout)
+        self._cache: dict[str, tuple[int, int, list[int]]] = {}
+
+    def use_vectors(self, words: Sequence[str], matrix: np.ndarray, running: Counter[str]) -> None:
+        """Start from pretrained vectors; ``report`` says how much of the running text has one."""
+        table = self.tables["words"]
+        exact = {fold(word, self.config): row for row, word in reversed(list(enumerate(words)))}
+        for word, row in exact.items():
+            if word in table:
+                self.words.weight.data[table.id(word)] = torch.from_numpy(matrix[row])
+        known = sum(count for word, count in running.items() if fold(word, self.config) in exact)
+        kinds = sum(fold(word, self.config) in exact for word in running)
+        self.report = {
+            "vectors": len(words),
+            "words with a vector": known / max(1, running.total()),
+            "distinct words with a vector": kinds / max(1, len(running)),
+        }
+
+    def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
+        """Every example by itself; the cost counts words."""
+        return [(position, position + 1, len(example.words)) for position, example in enumerate(document.examples)]
+
+    def coverage(self, document: Document) -> Counter[str]:
+        """Every word is read whole."""
+        return Counter()
+
+    def layers(self) -> list[nn.Module]:
+        """The tables and the character network are one layer."""
+        return [self]
+
+    def files(self) -> dict[str, bytes]:
+        """The tables."""
+        return {f"{name}.json": table.to_bytes() for name, table in self.tables.items()}
+
+    def axes(self) -> dict[str, Axes]:
+        """See :class:`~ner.contracts.Encoder`."""
+        names = {"words": "words", "characters": "characters.table", "shapes": "shapes"}
+        return {f"{names[key]}.weight": (table.strings, None) for key, table in self.tables.items()}
+
+    def inputs(
+        self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        examples = [example for group in groups for example in group]
+        width = max((len(example.words) for example in examples), default=0)
+        distinct: dict[str, int] = {}
+        words = np.zeros((len(examples), width), dtype=np.int64)
+        mask = np.zeros((len(examples), width), dtype=bool)
+        known = np.ones((len(examples), width), dtype=bool)
+        for row, example in enumerate(examples):
+            ids = [distinct.setdefault(word, len(distinct)) for word in example.words]
+            words[row, : len(ids)] = ids
+            mask[row, : len(ids)] = True
+        entries = [self._entry(word) for word in distinct]
+        by_length = sorted(range(len(entries)), key=lambda position: len(entries[position][2]))
+        rank = np.empty(len(entries), dtype=np.int64)
+        rank[by_length] = np.arange(len(entries))
+        entries = [entries[position] for position in by_length]
+        if generators is not None and "words" in self.tables and (self.once or self.config.word_dropout):
+            rare = np.array([fold(word, self.config) in self.once for word in distinct], dtype=bool)  # as first met
+            for row, (example, generator) in enumerate(zip(examples, generators, strict=True)):
+                length = len(example.words)
+                seen_once = rare[words[row, :length]]
+                known[row, :length] = ~(seen_once & (generator.random(length) < self.config.unknown_rate))
+                if self.config.word_dropout:
+                    known[row, :length] &= generator.random(length) >= self.config.word_dropout
+        short = len(entries) * 3 // 4
+        return {
+            "words": torch.from_numpy(rank[words] if len(rank) else words),
+            "mask": torch.from_numpy(mask),
+            "known": torch.from_numpy(known),
+            "word_ids": torch.tensor([word for word, _, _ in entries], dtype=torch.long),
+            "shape_ids": torch.tensor([kind for _, kind, _ in entries], dtype=torch.long),
+            "characters": _padded([characters for _, _, characters in entries[:short]]),
+            "long_characters": _padded([characters for _, _, characters in entries[short:]]),
+            "query_lengths": torch.tensor([example.query_length for example in examples], dtype=torch.long),
+        }
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
+        """``(S, W, width)``."""
+        words, mask = inputs["words"], inputs["mask"]
+        if not len(inputs["word_ids"]):
+            empty = torch.zeros((*words.shape, self.width), device=words.device)
+            return Encoding(empty, mask, query=torch.zeros_like(mask))
+        parts = []
+        if "words" in self.tables:
+            ids = torch.where(inputs["known"], inputs["word_ids"][words], Vocab.unknown)
+            parts.append(self.words(ids))
+        if "characters" in self.tables:
+            tables = [inputs["characters"], inputs["long_characters"]]
+            parts.append(torch.cat([self.characters(table) for table in tables if len(table)])[words])
+        if "shapes" in self.tables:
+            parts.append(self.shapes(inputs["shape_ids"])[words])
+        vectors = self.dropout(torch.cat(parts, dim=-1)) * mask.unsqueeze(-1)
+        query = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
+        return Encoding(vectors, mask, query=query)
+
+    def _entry(self, word: str) -> tuple[int, int, list[int]]:
+        """Word id, shape id and character ids of a word."""
+        entry = self._cache.get(word)
+        if entry is None:
+            tables, limit = self.tables, self.config.characters.max_length
+            read = word if len(word) <= limit else word[: limit - limit // 2] + word[-(limit // 2) :]
+            entry = (
+                tables["words"].id(fold(word, self.config)) if "words" in tables else 0,
+                tables["shapes"].id(shape(word)) if "shapes" in tables else 0,
+                [tables["characters"].id(character) for character in read] if "characters" in tables else [],
+            )
+            if len(self._cache) > 1_000_000:
+                self._cache.clear()
+            self._cache[word] = entry
+        return entry

@@ -1,0 +1,501 @@
+"""The CRF on CUDA, in Triton; see ``ner.model.kernels.chain`` for what its functions promise. Imported only to be used.
+
+A launch costs more than the arithmetic, so a loss is one launch forwards and one backwards, and decoding is one. Masks
+of any pattern are read where they stand: nothing is sorted or gathered before. ``_recursion`` has a program for each
+sentence and direction that goes through the words, and one that scores the gold tags; ``_posterior`` does all words
+at once; ``_viterbi`` goes there and back, with back-pointers of 8 or 16 bits. Nothing waits for the device. A program
+in which mass could underflow goes through its sentence a second time, in log space; which of the two it did is part of
+what it leaves behind.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ner.model.kernels.chain import TINY, Chain, Forward
+from ner.model.kernels.crf_torch import gradients, path_score, word_mask
+
+__all__ = ["backward", "best_path", "forward", "gradients", "log_likelihood", "path_score", "viterbi"]
+
+WORDS_AT_ONCE = 16
+"""Words of one program of ``_posterior``."""
+
+
+class _Kept(NamedTuple):
+    """What ``_recursion`` leaves behind.
+
+    ``values`` and ``before (S, 2, W, K)`` as in ``crf_torch``, at the places of the words; ``in_logs (S, 2)``: whether
+    these are logarithms; ``neighbours (S, W)``: the word before each, -1 for the first; ``ends (S,)``: the last word,
+    -1 where there is none.
+    """
+
+    values: Tensor
+    before: Tensor
+    in_logs: Tensor
+    neighbours: Tensor
+    ends: Tensor
+
+
+def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = True) -> Forward:
+    """See ``ner.model.kernels.chain``."""
+    mask = word_mask(lengths, emissions.shape[1])
+    kept, log_partition, _ = _run(emissions, mask, mask, chain, gold=False, directions=2 if gradient else 1)
+    return Forward(log_partition, kept)
+
+
+def backward(emissions: Tensor, lengths: Tensor, chain: Chain, passed: Forward) -> tuple[Tensor, Tensor]:
+    """See ``ner.model.kernels.chain``."""
+    mask = word_mask(lengths, emissions.shape[1])
+    weight = emissions.new_full((len(emissions),), -1.0, dtype=torch.float64)
+    unary = emissions.new_empty(emissions.shape, dtype=torch.float64)
+    sums = _posteriors(unary, mask, mask, chain, passed, weight, gold=False)
+    return unary, sums.sum(1)[:, 2:].contiguous()  # in a fixed order
+
+
+def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
+    """See ``ner.model.kernels.chain``."""
+    return best_path(emissions, word_mask(lengths, emissions.shape[1]), chain)
+
+
+def best_path(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
+    """See :func:`ner.model.kernels.crf.best_path`; one launch."""
+    size, words, num_tags = emissions.shape
+    pointers = emissions.new_empty((size, words, num_tags), dtype=torch.int8 if num_tags <= 128 else torch.int16)
+    tags = emissions.new_empty((size, words), dtype=torch.long)
+    score = emissions.new_empty(size, dtype=torch.float64)
+    if not words:
+        return tags, score.zero_()
+    if size:
+        arguments = (emissions.contiguous(), _bytes(mask), *_tables(chain), pointers, tags, score, words, num_tags)
+        _viterbi[(size,)](*arguments, **_shape(chain, num_tags))
+    return tags, score
+
+
+def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain) -> Tensor:
+    """See :func:`ner.model.kernels.crf.log_likelihood`; one launch, and one for its gradient. Wrong tags give NaN."""
+    found: Tensor = _LogLikelihood.apply(emissions, tags, mask, *chain)
+    return found
+
+
+class _LogLikelihood(torch.autograd.Function):
+    """Score of the tags less the log-partition."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        emissions: Tensor,
+        tags: Tensor,
+        mask: Tensor,
+        first: Tensor,
+        transitions: Tensor,
+        last: Tensor,
+        *allowed: Tensor | None,
+    ) -> Tensor:
+        chain = Chain(first, transitions, last, *allowed)
+        wanted = any(ctx.needs_input_grad)
+        kept, log_partition, score = _run(emissions, tags, mask, chain, gold=True, directions=2 if wanted else 1)
+        if wanted:
+            ctx.save_for_backward(tags, mask, first, transitions, last, log_partition, *kept)
+            ctx.allowed, ctx.dtype = allowed, emissions.dtype
+        return (score - log_partition).to(torch.promote_types(emissions.dtype, torch.float32))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        tags, mask, first, transitions, last, log_partition, *kept = ctx.saved_tensors
+        chain = Chain(first, transitions, last, *ctx.allowed)
+        found = first.new_empty((*tags.shape, len(first)), dtype=ctx.dtype)
+        passed = Forward(log_partition, _Kept(*kept))
+        sums = _posteriors(found, tags, mask, chain, passed, gradients[0].contiguous(), gold=True)
+        total = sums.sum((0, 1)).to(first.dtype)  # (2 + K, K), in a fixed order
+        return found, None, None, total[0], total[2:], total[1], None, None, None
+
+
+def _run(
+    emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, gold: bool, directions: int
+) -> tuple[_Kept, Tensor, Tensor]:
+    """What ``_posteriors`` needs, ``(S,)`` log-partitions, and ``(S,)`` scores of the tags if they are gold."""
+    size, words, num_tags = emissions.shape
+    values = emissions.new_empty((size, directions, words, num_tags), dtype=torch.float64)
+    before = torch.empty_like(values)
+    short = emissions.new_empty((size, words + 3), dtype=torch.int32)  # neighbours, in_logs and ends in one
+    log_partition = emissions.new_empty(size, dtype=torch.float64)
+    gold_score = emissions.new_empty(size, dtype=torch.float64)
+    neighbours, in_logs, ends = short[:, :words], short[:, words : words + 2], short[:, words + 2]
+    if not words:
+        log_partition.zero_()
+        gold_score.zero_()
+    elif size:
+        _recursion[(size, directions + 1)](
+            emissions.contiguous(),
+            tags.contiguous(),
+            _bytes(mask),
+            *_tables(chain),
+            values,
+            before,
+            short,
+            log_partition,
+            gold_score,
+            words,
+            num_tags,
+            directions,
+            GOLD=gold,
+            **_shape(chain, num_tags),
+        )
+    return _Kept(values, before, in_logs, neighbours, ends), log_partition, gold_score
+
+
+def _posteriors(
+    target: Tensor, tags: Tensor, mask: Tensor, chain: Chain, passed: Forward, weight: Tensor, gold: bool
+) -> Tensor:
+    """Fill ``target (S, W, K)`` with ``weight (S,)`` times the gold tags (if any) less the marginals.
+
+    Returns:
+        ``(S, blocks, 2 + K, K)`` float64, parts of the same for the first word, the last word, and the steps.
+    """
+    kept: _Kept = passed.kept
+    size, words, num_tags = target.shape
+    blocks = max(1, triton.cdiv(words, WORDS_AT_ONCE))
+    sums = target.new_empty((size, blocks, 2 + num_tags, num_tags), dtype=torch.float64)
+    if not size or not words:
+        return sums.zero_()
+    short = kept.neighbours  # with in_logs and ends behind it in each row
+    _posterior[(size, blocks)](
+        tags.contiguous(),
+        _bytes(mask),
+        *_tables(chain)[2:4],
+        kept.values,
+        kept.before,
+        short,
+        passed.log_partition,
+        weight,
+        target,
+        sums,
+        words,
+        num_tags,
+        blocks,
+        SPAN=WORDS_AT_ONCE,
+        GOLD=gold,
+        **_shape(chain, num_tags),
+    )
+    return sums
+
+
+def _bytes(mask: Tensor) -> Tensor:
+    """Truth values as Triton reads them; nothing is copied."""
+    return mask.contiguous().view(torch.int8)
+
+
+def _tables(chain: Chain) -> list[Tensor]:
+    """Each score and its mask; a stand-in where everything is allowed."""
+    found = []
+    for score, allowed in zip(chain[:3], chain[3:], strict=True):
+        found += [score.detach().contiguous(), score if allowed is None else _bytes(allowed)]
+    return found
+
+
+def _shape(chain: Chain, num_tags: int) -> dict[str, Any]:
+    padded = max(16, triton.next_power_of_2(num_tags))
+    warps = {16: 1, 32: 2, 64: 8}.get(padded, 16)
+    return {"PADDED": padded, "CONSTRAINED": chain.allowed is not None, "LEAST": TINY, "num_warps": warps}
+
+
+@triton.jit
+def _vector(scores, allowed, tags, num_tags, CONSTRAINED: tl.constexpr):
+    """Scores of one tag each in float64, -inf for what is forbidden or is no tag."""
+    inside = tags < num_tags
+    found = tl.load(scores + tags, mask=inside, other=0.0).to(tl.float64)
+    if CONSTRAINED:
+        inside = inside & (tl.load(allowed + tags, mask=inside, other=0) != 0)
+    return tl.where(inside, found, -float("inf"))
+
+
+@triton.jit
+def _matrix(transitions, allowed, rows, columns, num_tags, turned, CONSTRAINED: tl.constexpr):
+    """Scores from the tag of a row to that of a column, or the other way round; -inf as above."""
+    inside = (rows < num_tags) & (columns < num_tags)
+    index = tl.where(turned, columns * num_tags + rows, rows * num_tags + columns)
+    found = tl.load(transitions + index, mask=inside, other=0.0).to(tl.float64)
+    if CONSTRAINED:
+        inside = inside & (tl.load(allowed + index, mask=inside, other=0) != 0)
+    return tl.where(inside, found, -float("inf"))
+
+
+@triton.jit
+def _finite(value):
+    """The same, 0 instead of -inf."""
+    return tl.where(value == -float("inf"), 0.0, value)
+
+
+@triton.jit
+def _score(scores, allowed, index, CONSTRAINED: tl.constexpr):
+    """One score in float64, -inf if it is forbidden."""
+    found = tl.load(scores + index).to(tl.float64)
+    if CONSTRAINED:
+        found = tl.where(tl.load(allowed + index) != 0, found, -float("inf"))
+    return found
+
+
+@triton.jit(do_not_specialize=["words", "num_tags", "directions"])
+def _recursion(
+    emissions, gold_tags, mask, first, allowed_first, transitions, allowed, last, allowed_last,
+    values, before, short, log_partition, gold_score, words, num_tags, directions,
+    PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr, GOLD: tl.constexpr,
+):  # fmt: skip
+    """One sentence: in one direction, or, as a program of its own beside these, its gold tags."""
+    sentence, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    row_short = short + sentence * (words + 3)
+    if part == directions:
+        _gold(
+            emissions, gold_tags, mask, first, allowed_first, transitions, allowed, last, allowed_last,
+            row_short, gold_score, sentence, words, num_tags, CONSTRAINED, GOLD,
+        )  # fmt: skip
+        return
+    turned = part
+    tags = tl.arange(0, PADDED)
+    inside = tags < num_tags
+    rows, columns = tags[:, None], tags[None, :]
+    steps = _matrix(transitions, allowed, rows, columns, num_tags, turned == 1, CONSTRAINED)
+    begin = _vector(first, allowed_first, tags, num_tags, CONSTRAINED)
+    end = _vector(last, allowed_last, tags, num_tags, CONSTRAINED)
+    if turned == 1:
+        begin, end = end, begin
+    step_peak = _finite(tl.max(tl.max(steps, 1), 0))
+    begin_peak, end_peak = _finite(tl.max(begin, 0)), _finite(tl.max(end, 0))
+    matrix = tl.exp(steps - step_peak)
+    open_steps = tl.where(steps > -float("inf"), 1, 0)
+    reach = tl.where(begin > -float("inf"), 1, 0)
+
+    row = sentence * words
+    own = emissions + row * num_tags + tags
+    place = (sentence * directions + turned) * words * num_tags + tags
+    prior = tl.exp(begin - begin_peak)
+    value = prior
+    nothing = tl.sum(prior * 0.0, 0)
+    scale = nothing
+    product = nothing + 1.0
+    lost = tags * 0
+    broken = tags * 0
+    count = tl.sum(lost, 0)
+    word = tl.where(turned == 1, words - 1, 0)
+    emission = tl.load(own + word * num_tags, mask=inside, other=-float("inf")).to(tl.float64)
+    is_word = tl.load(mask + row + word) != 0
+    for _ in range(0, words):
+        following = tl.where(turned == 1, tl.maximum(word - 1, 0), tl.minimum(word + 1, words - 1))
+        next_emission = tl.load(own + following * num_tags, mask=inside, other=-float("inf")).to(tl.float64)
+        next_is_word = tl.load(mask + row + following) != 0
+
+        here = tags < tl.where(is_word, num_tags, 0)
+        peak = tl.max(emission, 0)
+        fresh = prior * tl.exp(emission - peak)
+        total = tl.sum(fresh, 0)
+        shrink = tl.where(total > 0.0, 1.0 / tl.where(total > 0.0, total, 1.0), 0.0)
+        arrived = tl.sum(fresh[:, None] * matrix, 0) * shrink  # beside the sum and its inverse, not after them
+        fresh = fresh * shrink
+        tl.store(before + place + word * num_tags, prior, mask=here)
+        tl.store(values + place + word * num_tags, fresh, mask=here)
+        broken += tl.where(here & (emission - emission != 0.0), 1, 0)
+        enough = fresh * tl.where(total >= LEAST, 1.0, 0.0) >= LEAST
+        lost += tl.where(here & (reach > 0) & ~enough, 1, 0)
+        if CONSTRAINED:
+            reach = tl.where(is_word, tl.max(reach[:, None] * open_steps, 0), reach)
+        value = tl.where(is_word, fresh, value)
+        prior = tl.where(is_word, arrived, prior)
+        scale += tl.where(is_word, peak, 0.0)
+        product *= tl.where(is_word, total, 1.0)
+        count += tl.where(is_word, 1, 0)
+        if (product < 1e-150) | (product > 1e150):
+            scale += tl.log(product)
+            product = nothing + 1.0
+        emission, is_word, word = next_emission, next_is_word, following
+    is_broken = tl.sum(broken, 0) > 0
+    is_lost = (tl.sum(lost, 0) > 0) & (tl.sum(broken, 0) == 0)
+    mass = tl.sum(value * tl.exp(end - end_peak), 0)
+    found = scale + tl.log(product) + tl.log(mass) + begin_peak + step_peak * (count - 1) + end_peak
+
+    if is_lost:
+        steps = _matrix(transitions, allowed, rows, columns, num_tags, turned == 1, CONSTRAINED)  # again: registers
+        prior = begin
+        value = begin
+        scale = nothing
+        for step in range(0, words):
+            word = tl.where(turned == 1, words - 1 - step, step)
+            if tl.load(mask + row + word) != 0:
+                emission = tl.load(own + word * num_tags, mask=inside, other=0.0).to(tl.float64)
+                value = prior + emission
+                peak = _finite(tl.max(value, 0))
+                value = value - peak
+                tl.store(before + place + word * num_tags, prior, mask=inside)
+                tl.store(values + place + word * num_tags, value, mask=inside)
+                scale += peak
+                through = value[:, None] + steps
+                highest = _finite(tl.max(through, 0))
+                prior = tl.log(tl.sum(tl.exp(through - highest[None, :]), 0)) + highest
+        stop = value + end
+        highest = _finite(tl.max(stop, 0))
+        found = scale + highest + tl.log(tl.sum(tl.exp(stop - highest), 0))
+    tl.store(row_short + words + turned, tl.where(is_lost, 1, 0))
+    if turned == 0:
+        found = tl.where(is_broken, float("nan"), found)
+        tl.store(log_partition + sentence, tl.where(count > 0, found, 0.0))
+
+
+@triton.jit
+def _gold(
+    emissions, gold_tags, mask, first, allowed_first, transitions, allowed, last, allowed_last,
+    row_short, gold_score, sentence, words, num_tags, CONSTRAINED: tl.constexpr, GOLD: tl.constexpr,
+):  # fmt: skip
+    """The word before each word, the last word, and the score of the gold tags."""
+    row = sentence * words
+    neighbour = -1
+    before_tag = 0
+    wrong = 0
+    score = tl.load(emissions + row * num_tags).to(tl.float64) * 0.0
+    score = tl.where(score == 0.0, score, 0.0)
+    is_word = tl.load(mask + row) != 0
+    if GOLD:
+        tag = tl.load(gold_tags + row).to(tl.int32)
+    for word in range(0, words):
+        following = tl.minimum(word + 1, words - 1)
+        next_is_word = tl.load(mask + row + following) != 0
+        tl.store(row_short + word, tl.where(is_word, neighbour, -1))
+        if GOLD:
+            next_tag = tl.load(gold_tags + row + following).to(tl.int32)
+            wrong += tl.where(is_word & ((tag < 0) | (tag >= num_tags)), 1, 0)
+            tag = tl.minimum(tl.maximum(tag, 0), num_tags - 1)
+            gain = tl.load(emissions + (row + word) * num_tags + tag).to(tl.float64)
+            if neighbour >= 0:
+                gain += _score(transitions, allowed, before_tag * num_tags + tag, CONSTRAINED)
+            else:
+                gain += _score(first, allowed_first, tag, CONSTRAINED)
+            score += tl.where(is_word, gain, 0.0)
+            before_tag = tl.where(is_word, tag, before_tag)
+            tag = next_tag
+        neighbour = tl.where(is_word, word, neighbour)
+        is_word = next_is_word
+    tl.store(row_short + words + 2, neighbour)
+    if GOLD:
+        if neighbour >= 0:
+            score += _score(last, allowed_last, before_tag, CONSTRAINED)
+        tl.store(gold_score + sentence, tl.where(wrong > 0, float("nan"), score))
+
+
+@triton.jit(do_not_specialize=["words", "num_tags", "blocks"])
+def _posterior(
+    gold_tags, mask, transitions, allowed, values, before, short, log_partition, weights, target, sums,
+    words, num_tags, blocks,
+    SPAN: tl.constexpr, PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr, GOLD: tl.constexpr,
+):  # fmt: skip
+    """Some words of one sentence."""
+    sentence, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    tags = tl.arange(0, PADDED)
+    inside = tags < num_tags
+    rows, columns = tags[:, None], tags[None, :]
+    steps = _matrix(transitions, allowed, rows, columns, num_tags, False, CONSTRAINED)
+    factors = tl.exp(steps - _finite(tl.max(tl.max(steps, 1), 0)))
+    row = sentence * words
+    row_short = short + sentence * (words + 3)
+    ahead = sentence * 2 * words * num_tags + tags
+    behind = ahead + words * num_tags
+    ahead_logs, behind_logs = tl.load(row_short + words), tl.load(row_short + words + 1)
+    end = tl.load(row_short + words + 2)
+    logs = (ahead_logs + behind_logs) > 0
+    partition = tl.load(log_partition + sentence)
+    exists = tl.abs(partition) < float("inf")  # no path, or not finite: no marginals
+    weight = tl.load(weights + sentence).to(tl.float64)
+    counts = factors * 0.0
+    at_first = tl.sum(counts, 0)
+    at_last = at_first
+    for word in range(block * SPAN, tl.minimum(words, (block + 1) * SPAN)):
+        is_word = tl.load(mask + row + word) != 0
+        here = tags < tl.where(is_word, num_tags, 0)
+        neighbour = tl.load(row_short + word)  # -1 also where there is no word
+        has_neighbour = neighbour >= 0
+        paired = tags < tl.where(has_neighbour, num_tags, 0)
+        left = tl.load(values + ahead + word * num_tags, mask=here, other=0.0)
+        right = tl.load(before + behind + word * num_tags, mask=here, other=0.0)
+        start = tl.load(values + ahead + tl.maximum(neighbour, 0) * num_tags, mask=paired, other=0.0)
+        stop = tl.load(values + behind + word * num_tags, mask=here, other=0.0)
+        if logs:
+            left = tl.where(ahead_logs > 0, left, tl.log(left))
+            right = tl.where(behind_logs > 0, right, tl.log(right))
+            start = tl.where(ahead_logs > 0, start, tl.log(start))
+            stop = tl.where(behind_logs > 0, stop, tl.log(stop))
+            joint = tl.where(here, left + right, -float("inf"))
+            joint = tl.exp(joint - _finite(tl.max(joint, 0)))
+            both = tl.where(paired, start, -float("inf"))[:, None] + steps
+            both = both + tl.where(paired, stop, -float("inf"))[None, :]
+            both = tl.exp(both - _finite(tl.max(tl.max(both, 1), 0)))
+        else:
+            joint = left * right
+            both = start[:, None] * stop[None, :] * factors
+        mass = tl.sum(joint, 0)
+        probability = tl.where(exists & (mass > 0.0), joint / tl.where(mass > 0.0, mass, 1.0), 0.0)
+        both_mass = tl.sum(tl.sum(both, 1), 0)
+        both = tl.where(exists & (both_mass > 0.0), both * (1.0 / tl.where(both_mass > 0.0, both_mass, 1.0)), 0.0)
+        difference = -probability
+        if GOLD:
+            tag = tl.load(gold_tags + row + word, mask=is_word, other=-1).to(tl.int32)
+            earlier = tl.load(gold_tags + row + tl.maximum(neighbour, 0), mask=has_neighbour, other=-1).to(tl.int32)
+            difference += tl.where(tags == tag, 1.0, 0.0)
+            counts += tl.where((rows == earlier) & (columns == tag), 1.0, 0.0) - both
+        else:
+            counts -= both
+        difference = tl.where(here, difference * weight, 0.0)
+        at_first += tl.where(has_neighbour, 0.0, difference)
+        at_last += tl.where(word == end, difference, 0.0)
+        tl.store(target + (row + word) * num_tags + tags, difference.to(target.dtype.element_ty), mask=inside)
+    part = sums + (sentence * blocks + block) * (2 + num_tags) * num_tags
+    tl.store(part + tags, at_first, mask=inside)
+    tl.store(part + num_tags + tags, at_last, mask=inside)
+    tl.store(part + (2 + rows) * num_tags + columns, counts * weight, mask=(rows < num_tags) & (columns < num_tags))
+
+
+@triton.jit(do_not_specialize=["words", "num_tags"])
+def _viterbi(
+    emissions, mask, first, allowed_first, transitions, allowed, last, allowed_last,
+    pointers, tags_out, score_out, words, num_tags,
+    PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr,
+):  # fmt: skip
+    """One sentence, there and back; the next word is fetched while one is computed."""
+    sentence = tl.program_id(0).to(tl.int64)
+    tags = tl.arange(0, PADDED)
+    inside = tags < num_tags
+    steps = _matrix(transitions, allowed, tags[:, None], tags[None, :], num_tags, False, CONSTRAINED)
+    best = _vector(first, allowed_first, tags, num_tags, CONSTRAINED)
+    row = sentence * words
+    own = emissions + row * num_tags + tags
+    place = pointers + row * num_tags
+    broken = tags * 0
+    count = tl.sum(broken, 0)
+    next_emission = tl.load(own, mask=inside, other=0.0).to(tl.float64)
+    next_is_word = tl.load(mask + row) != 0
+    for word in range(0, words):
+        emission, is_word = next_emission, next_is_word
+        following = tl.minimum(word + 1, words - 1)
+        next_emission = tl.load(own + following * num_tags, mask=inside, other=0.0).to(tl.float64)
+        next_is_word = tl.load(mask + row + following) != 0
+        here = tags < tl.where(is_word, num_tags, 0)
+        through = best[:, None] + steps
+        previous = tl.argmax(through, 0, tie_break_left=True)
+        tl.store(place + word * num_tags + tags, previous.to(pointers.dtype.element_ty), mask=here)
+        arrived = tl.where(count > 0, tl.max(through, 0), best)
+        broken += tl.where(here & (emission - emission != 0.0), 1, 0)
+        best = tl.where(is_word, arrived + emission, best)
+        count += tl.where(is_word, 1, 0)
+    stop = best + _vector(last, allowed_last, tags, num_tags, CONSTRAINED)
+    score = tl.max(stop, 0)
+    score = tl.where(tl.sum(broken, 0) > 0, float("nan"), score)
+    tl.store(score_out + sentence, tl.where(count > 0, score, 0.0))
+    tag = tl.minimum(tl.argmax(stop, 0, tie_break_left=True), num_tags - 1).to(tl.int32)
+    tl.debug_barrier()  # the pointers of all threads are written
+    for step in range(0, words):
+        word = words - 1 - step
+        is_word = tl.load(mask + row + word) != 0
+        tl.store(tags_out + row + word, tl.where(is_word, tag, 0).to(tl.int64))
+        before = tl.load(place + word * num_tags + tag, mask=is_word, other=0).to(tl.int32)
+        tag = tl.where(is_word, tl.minimum(tl.maximum(before, 0), num_tags - 1), tag)

@@ -1,0 +1,124 @@
+"""What decoders that give each word one tag have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ner.data.tags import PLAIN, TagSet
+from ner.data.vocab import Vocabs
+from ner.model.decoder import DecoderModule
+from ner.model.kernels import crf, crf_torch
+from ner.model.kernels.chain import Chain
+from ner.types import Annotation, Axes, Encoding, Example, Scores
+
+TagScheme = Literal["bio", "bioes", "bmes", "bilou", "io"]
+
+IGNORED = -100
+"""Target of words whose tag is not known to the model: they take no part in the loss."""
+
+
+class TagDecoder(DecoderModule):
+    """A linear layer that scores each tag at each word; subclasses say what is lost and how tags
+    follow each other.
+
+    Args:
+        config: With ``scheme``, ``constrain``, ``kernel`` and ``dropout``.
+        width: ``H`` of the vectors.
+        vocabs: Labels, or plain tags, of the training data.
+    """
+
+    allowed_first: Tensor
+    allowed_transitions: Tensor
+    allowed_last: Tensor
+
+    def __init__(self, config: Any, width: int, vocabs: Vocabs) -> None:
+        super().__init__()
+        self.tags = TagSet(vocabs.tags, PLAIN) if vocabs.plain else TagSet(vocabs.labels, config.scheme)
+        self.constrained = config.constrain != "none"
+        self.kernel: crf.Kernel = config.kernel
+        self.dropout = nn.Dropout(config.dropout)
+        self.emissions = nn.Linear(width, len(self.tags))
+        first, follow, last = self.tags.allowed()
+        self.register_buffer("allowed_first", torch.tensor(first), persistent=False)
+        self.register_buffer("allowed_transitions", torch.tensor(follow), persistent=False)
+        self.register_buffer("allowed_last", torch.tensor(last), persistent=False)
+
+    @property
+    def allowed(self) -> tuple[Tensor, Tensor, Tensor]:
+        """``(K,)`` tags that may come first, ``(K, K)`` previous and next tag, ``(K,)`` tags that may come last."""
+        return self.allowed_first, self.allowed_transitions, self.allowed_last
+
+    def axes(self) -> dict[str, Axes]:
+        """See :class:`~ner.contracts.Decoder`."""
+        return {"emissions.weight": (self.tags.names, None), "emissions.bias": (self.tags.names,)}
+
+    def distributions(self) -> dict[str, tuple[str, float]]:
+        """See :class:`~ner.contracts.Decoder`."""
+        return {"emissions": ("tags", 1.0)}
+
+    def target(self, example: Example) -> list[int]:
+        """Tag id of each word of an example."""
+        return self.tags.targets(example, IGNORED)
+
+    def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """``tags (S, W)``, ``IGNORED`` where the tag is unknown; the loss is summed over the other words."""
+        rows = [self.target(example) for example in examples]
+        width = max(map(len, rows), default=0)
+        padded = [row + [IGNORED] * (width - len(row)) for row in rows]
+        tags = torch.tensor(padded, dtype=torch.long).view(len(rows), width)
+        return {"tags": tags}, {"tags": int((tags != IGNORED).sum())}
+
+    def forward(self, encoding: Encoding) -> Scores:
+        """``emissions (S, W, K)``."""
+        return {"emissions": self.emissions(self.dropout(encoding.words))}
+
+    def chain(self) -> Chain:
+        """The distribution that decoding is about."""
+        raise NotImplementedError("a tag decoder says how its tags follow each other")
+
+    def best(self, emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """``(S, W)`` tag ids, and ``(S,)`` a score that is finite where they are any good."""
+        return crf.best_path(emissions, mask, self.chain(), self.kernel)
+
+    def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
+        """``path (S, W)`` tag ids, and ``path_score (S,)``; ``mask`` may have any pattern."""
+        emissions = scores["emissions"]
+        with torch.autocast(emissions.device.type, enabled=False):
+            path, score = self.best(emissions, mask)
+        return {"path": path, "path_score": score}
+
+    def annotations(
+        self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
+    ) -> list[Annotation]:
+        """Tags and spans of the words."""
+        crf_torch.check(predicted["path_score"])
+        flat = predicted["path"][mask].tolist()
+        found, start = [], 0
+        for length in mask.sum(1).tolist():
+            tags, spans = self.tags.read(flat[start : start + length])
+            found.append(Annotation(tags=tags, spans=spans))
+            start += length
+        return found
+
+    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
+        """Tags and spans of the words; spans have their probability if asked for."""
+        found = super().decode(scores, mask)
+        if probabilities:
+            with torch.autocast(mask.device.type, enabled=False):
+                self._add_probabilities(found, scores["emissions"], mask)
+        return found
+
+    def _add_probabilities(self, found: list[Annotation], emissions: Tensor, mask: Tensor) -> None:
+        if self.tags.scheme == PLAIN:
+            return
+        spans = [(row, span) for row, annotation in enumerate(found) for span in annotation.spans]
+        places = [(row, span.start, span.end, self.tags.labels.index(span.label)) for row, span in spans]
+        begins, goes_on = (torch.tensor(table, device=emissions.device) for table in self.tags.spans())
+        values = iter(crf.span_probabilities(emissions, mask, self.chain(), places, begins, goes_on).tolist())
+        for annotation in found:
+            annotation.spans = [replace(span, score=next(values)) for span in annotation.spans]

@@ -1,0 +1,207 @@
+"""The documents of a run by split, in memory or, for a large training file, as memory-mapped arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ner.config.schema import RunConfig, component
+from ner.config.training import BatchConfig
+from ner.data import batching, seen
+from ner.data.questions import ANSWER, EVIDENCE, KINDS
+from ner.data.store import cache, reader
+from ner.data.tags import PLAIN, flatten
+from ner.data.vocab import Vocabs
+from ner.model.model import Model
+from ner.runtime import text_files
+from ner.runtime.distributed import World
+from ner.training import loader
+from ner.types import SPLITS, Document, InputError
+
+LARGE = 200_000_000
+"""Bytes of a training file from which on it is kept as memory-mapped arrays."""
+
+
+class Corpus:
+    """See the file.
+
+    Args:
+        config: Of the run.
+        world: Processes of the training; the first one reads what is kept for all.
+        say: For the log.
+
+    Attributes:
+        documents: By split; those of files that the configuration does not name are empty.
+
+    Raises:
+        InputError: If a file cannot be read, or they are of different kinds.
+    """
+
+    def __init__(self, config: RunConfig, world: World, say: Callable[[str], None]) -> None:
+        self.config, self.world = config, world
+        self.documents: dict[str, Sequence[Document]] = {}
+        form = component("formats", config.data.format.name)
+        options = config.data.format, config.data.words
+        for split in SPLITS:
+            path = getattr(config.data, split)
+            folder = self._store_folder(path) if split == "train" else None
+            if folder is None:
+                self.documents[split] = list(form.read(path, *options, keep=split == "test")) if path else []
+                continue
+            key = {"path": path, "format": options[0].model_dump(mode="json"), "words": options[1]}
+            with self._first_alone():
+                self.documents[split] = cache.cached(Path(path), key, partial(form.read, path, *options), folder)
+            say(f"{split}: kept as memory-mapped arrays in {folder}")
+        _check_kinds(self.documents)
+
+    @property
+    def train(self) -> Sequence[Document]:
+        """To learn from."""
+        return self.documents["train"]
+
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of the files by split; a pipe has none."""
+        paths = {split: getattr(self.config.data, split) for split in SPLITS}
+        return {split: text_files.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
+
+    def statistics(self, split: str, made: Model) -> dict[str, Any]:
+        """How much there is of what in a split: sentences, words, labels, tags, classes, and what is unusual."""
+        found = self.documents[split]
+        if not isinstance(found, reader.Store):
+            return _count(made, found)
+        with self._first_alone():
+            key = {**self._encoder_key(made), "single": made.single is not None}
+            return cache.saved_values(found, "counts", key, lambda: _count(made, found))
+
+    def hashes(self) -> np.ndarray:
+        """Of the sentences to learn from, see :mod:`ner.data.seen`."""
+        learned = self.train
+        if not isinstance(learned, reader.Store):
+            return seen.hashes(learned)
+
+        def make() -> np.ndarray:
+            return seen.hashes(learned).view("<i8")[:, None]
+
+        with self._first_alone():
+            table = cache.saved_table(learned, "hashes", 1, "q", {}, make)
+        return np.ascontiguousarray(table[:, 0]).view("<u8")
+
+    def groups(self, made: Model, batch: BatchConfig) -> batching.Plan:
+        """Groups to learn from; of a training file in a store made once for each encoder and its windows."""
+        learned = self.train
+        if not isinstance(learned, reader.Store):
+            return loader.group(made, learned, batch)
+        key = {**self._encoder_key(made), "limit": loader.group_limit(batch)}
+        with self._first_alone():
+            table = cache.saved_table(learned, "plan", 6, "i", key, lambda: loader.group(made, learned, batch).table)
+        return batching.Plan(table)
+
+    def _encoder_key(self, made: Model) -> dict[str, Any]:
+        """What decides how documents are read."""
+        saved = hashlib.sha256(b"".join(made.encoder.files().values())).hexdigest()
+        sections = {"unit", "encoder", "windows"} | ({"decoder"} if made.reader is made.decoder else set())
+        return {**self.config.model_dump(mode="json", include=sections), "files": saved}
+
+    def _store_folder(self, path: str) -> Path | None:
+        """Where a training file is kept in another form, if it is."""
+        wanted = self.config.data.store
+        if wanted != "auto" or path == "-":
+            return Path(wanted) if wanted and path != "-" else None
+        source = Path(path)
+        large = source.exists() and sum(file.stat().st_size for file in text_files.members(source)) >= LARGE
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache, "ner-crf") if large else None
+
+    @contextmanager
+    def _first_alone(self) -> Iterator[None]:
+        """The first process goes through the block before the others."""
+        if not self.world.first:
+            self.world.tell(None)
+        yield
+        if self.world.first:
+            self.world.tell(True)
+
+
+@dataclass
+class Tally:
+    """How often documents have what: labels of spans, plain tags, classes, and remarks of their reader.
+
+    ``questions`` are those of the labels and classes that say of what kind an answer is.
+    """
+
+    labels: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = field(default_factory=Counter)
+    questions: Counter[str] = field(default_factory=Counter)
+    remarks: Counter[str] = field(default_factory=Counter)
+
+    def add(self, document: Document) -> None:
+        """Count a document."""
+        plain = document.scheme == PLAIN
+        for example in document.examples:
+            if example.spans:
+                self.labels.update(span.label for span in example.spans)
+            if plain:
+                self.tags.update(example.tags or ())
+            self.classes.update(example.labels)
+            if example.query_length:
+                named = [*example.labels, *(span.label for span in example.spans)]
+                self.questions.update(label for label in named if label in (*KINDS, ANSWER, EVIDENCE))
+            self.remarks.update(example.remarks)
+
+
+def unusual(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str, dict[str, int]]:
+    """What a reader of scores must know: ``unseen_labels``, which training never had, and ``remarks``, if any.
+
+    Kinds of answers are always known: a model that answers questions can give those that training never had.
+
+    Args:
+        counts: As in :class:`Tally`, by name.
+        vocabs: Of the training data.
+    """
+    others = {kind: Counter(counts[kind]) - Counter(counts["questions"]) for kind in ("labels", "tags", "classes")}
+    found = {"unseen_labels": vocabs.unseen(others), "remarks": dict(sorted(counts["remarks"].items()))}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def unseen_line(unseen: Mapping[str, int]) -> str:
+    """Says so in the log."""
+    listed = ", ".join(f"{label} {count}" for label, count in unseen.items())
+    return f"labels that training never had, each counts as a miss: {listed}"
+
+
+def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
+    """See :meth:`Corpus.statistics`; one document after the other."""
+    tally, coverage = Tally(), Counter[str]()
+    sentences = words = overlapping = 0
+    for document in documents:
+        tally.add(replace(document, examples=made.marked(document.examples)))
+        for example in document.examples:
+            sentences += 1
+            words += len(example.words)
+            if example.spans and not example.query_length:  # evidence may hold the answer
+                overlapping += len(example.spans) - len(flatten(example.spans))
+        coverage += made.coverage(document)
+    found = {"sentences": sentences, "words": words, "overlapping": overlapping}
+    return {**found, **vars(tally), "coverage": coverage}
+
+
+def _check_kinds(documents: Mapping[str, Sequence[Document]]) -> None:
+    """Plain tags in one file and entities in another cannot be scored against each other."""
+    kinds = {split: found[0].scheme == PLAIN for split, found in documents.items() if found}
+    for split, plain in kinds.items():
+        if plain != kinds["train"]:
+            names = {True: "plain tags", False: "entity tags"}
+            raise InputError(
+                f"{documents[split][0].source}: expected {names[not plain]} as in {documents['train'][0].source}, "
+                f"found {names[plain]}; set data.format.scheme if that was recognised wrongly"
+            )

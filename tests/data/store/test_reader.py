@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ner.data.formats import conll
+from ner.data.store import reader
+from ner.data.store.cache import saved_table
+from ner.data.store.reader import Examples, Store, open_store, write
+from ner.data.vocab import Vocabs
+from ner.runtime.text_files import MANIFEST
+from ner.types import Document, Example, InputError, Span
+from tests.conftest import ROOT, SAMPLE
+from tests.stores import leftovers, sentences
+
+STRINGS = st.text(st.characters(), max_size=4)  # halves of surrogate pairs, too
+NUMBERS = st.integers(0, 2**31 - 1)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | STRINGS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRINGS, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@st.composite
+def examples(draw: st.DrawFn) -> Example:
+    words = draw(st.lists(STRINGS, max_size=5))
+
+    def of_each_word(values: st.SearchStrategy[Any]) -> Any:
+        return draw(st.none() | st.lists(values, min_size=len(words), max_size=len(words)))
+
+    return Example(
+        words,
+        spans=draw(st.lists(st.builds(Span, NUMBERS, NUMBERS, STRINGS), max_size=3)),
+        tags=of_each_word(STRINGS),
+        labels=draw(st.lists(STRINGS, max_size=2)),
+        answers=draw(st.lists(STRINGS, max_size=2)),
+        text=draw(st.none() | STRINGS),
+        offsets=of_each_word(st.tuples(NUMBERS, NUMBERS)),
+        fields=draw(st.dictionaries(STRINGS, JSON, max_size=2)),
+        query_length=draw(NUMBERS),
+        pieces=of_each_word(NUMBERS),
+        source=draw(st.sampled_from(["", "a.conll", "\ud800"])),
+        line=draw(NUMBERS),
+        remarks=draw(st.lists(STRINGS, max_size=3)),
+    )
+
+
+DOCUMENTS = st.lists(
+    st.builds(
+        Document,
+        st.lists(examples(), max_size=3),
+        id=STRINGS | NUMBERS.map(str) | st.sampled_from(["007", "-1", "٣", "²", "12345678901"]),
+        source=st.sampled_from(["", "a.conll"]),
+        scheme=st.sampled_from(["bio", "none"]),
+    ),
+    max_size=4,
+)
+
+
+@given(documents=DOCUMENTS)
+def test_what_is_read_is_what_was_written(tmp_path_factory: pytest.TempPathFactory, documents: list[Document]) -> None:
+    folder = tmp_path_factory.mktemp("stores") / "store"
+    write(documents, folder)
+    opened = open_store(folder)
+    assert len(opened) == len(documents)
+    for found, expected in zip(opened, documents, strict=True):
+        assert (found.id, found.source, found.scheme) == (expected.id, expected.source, expected.scheme)
+        assert list(found.examples) == expected.examples
+    everything = [example for document in documents for example in document.examples]
+    assert opened.lengths.tolist() == [len(document.examples) for document in documents]
+    assert opened.words_of.tolist() == [len(example.words) for example in everything]
+    expected_counts = Vocabs.learn(everything, "none")
+    assert opened.word_counts() == expected_counts.words
+    assert opened.label_counts() == expected_counts.labels
+    assert opened.tag_counts() == expected_counts.tags
+    assert opened.class_counts() == expected_counts.classes
+
+
+def test_small_buffers_give_the_same_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: Store) -> None:
+    monkeypatch.setattr(reader, "CHUNK", 0)
+    write(sentences(), tmp_path / "small")
+    for path in saved.directory.iterdir():
+        assert (tmp_path / "small" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_few_decoded_strings_give_the_same_documents(saved: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MOST_KEPT", 2)
+    assert list(saved) == sentences()
+
+
+def test_the_sample_is_read_back(tmp_path: Path) -> None:
+    def read() -> Iterator[Document]:
+        return conll.read(str(SAMPLE / "en" / "train.conll"), conll.Config(), "space")
+
+    write(read(), tmp_path / "store")
+    assert list(open_store(tmp_path / "store")) == list(read())
+
+
+def test_lines_rows_and_scores_are_dropped(tmp_path: Path) -> None:
+    write([Document([Example(["a"], [Span(0, 1, "X", 0.5)], rows=[0])], lines=["a\n"])], tmp_path / "store")
+    document = open_store(tmp_path / "store")[0]
+    assert document == Document([Example(["a"], [Span(0, 1, "X")])])
+    assert document.examples[0].spans[0].score is None
+
+
+@pytest.mark.parametrize("index", [slice(None), slice(1, 3), slice(-2, None), slice(4, 0, -2), slice(9, 12)])
+def test_slices_are_those_of_lists(saved: Store, index: slice) -> None:
+    assert saved[index] == sentences()[index]
+    assert saved[1].examples[index] == sentences()[1].examples[index]
+    assert isinstance(saved[1].examples[index], list)
+
+
+@pytest.mark.parametrize("index", [0, 1, -1, -2, np.int64(1)])
+def test_positions_are_those_of_lists(saved: Store, index: int) -> None:
+    assert saved[index] == sentences()[index]
+    assert saved[1].examples[index] == sentences()[1].examples[index]
+
+
+@pytest.mark.parametrize("index", [5, -6])
+def test_positions_outside_are_refused(saved: Store, index: int) -> None:
+    with pytest.raises(IndexError):
+        saved[0].examples[index]
+    with pytest.raises(IndexError):
+        saved[index]
+
+
+def test_only_the_examples_that_are_asked_for_are_made(saved: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[list[str]] = []
+
+    def make(words: list[str], **others: Any) -> Example:
+        made.append(words)
+        return Example(words, **others)
+
+    monkeypatch.setattr(reader, "Example", make)
+    document = saved[1]
+    assert len(document.examples) == 5
+    assert made == []
+    assert document.examples[2].words == ["w2", "und", "é"]
+    assert len(document.examples[3:]) == 2
+    assert made == [["w2", "und", "é"], ["w3", "und", "é"], ["w4", "und", "é"]]
+    next(iter(document.examples))
+    assert len(made) == 4
+
+
+def test_opening_decodes_nothing(saved: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> str:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(reader._SavedTexts, "__call__", refuse)
+    assert len(open_store(saved.directory)) == 2
+
+
+def test_equal_words_share_their_memory(saved: Store) -> None:
+    assert saved[0].examples[0].words[1] is saved[1].examples[4].words[1]
+
+
+def test_the_columns_are_mapped_and_cannot_be_changed(saved: Store) -> None:
+    for column in (saved.lengths, saved.words_of):
+        assert isinstance(column.base, np.memmap)
+        with pytest.raises(ValueError, match="read-only"):
+            column[0] = 0
+
+
+def test_examples_equal_lists_and_nothing_else(saved: Store) -> None:
+    found = saved[0].examples
+    assert isinstance(found, Examples)
+    assert found == saved[1].examples
+    assert found != sentences(4)[0].examples
+    assert found != tuple(sentences()[0].examples)
+
+
+@pytest.mark.parametrize("example", [Example(["a"], line=2**31), Example(["a"], [Span(0, 2**31, "X")])])
+def test_numbers_that_do_not_fit_are_refused(tmp_path: Path, example: Example) -> None:
+    example.source = "a.conll"
+    with pytest.raises(InputError, match=r"a\.conll:\d+: expected numbers below 2,147,483,648"):
+        write([Document([example])], tmp_path / "store")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(InputError, match="store: cannot be written: No space left on device; make room, or give"):
+        write(sentences(), tmp_path / "store")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_while_writing_is_said_too(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+    try:
+        with pytest.raises(InputError, match="store: cannot be written: File too large"):
+            write(sentences(500), tmp_path / "store")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_reader_is_its_own_and_leaves_nothing(tmp_path: Path) -> None:
+    def read() -> Iterator[Document]:
+        yield from sentences()
+        raise OSError(errno.EIO, "broken disk")
+
+    with pytest.raises(OSError, match="broken disk"):
+        write(read(), tmp_path / "store")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_store_is_replaced_and_other_directories_are_not(tmp_path: Path, saved: Store) -> None:
+    saved_table(saved, "plan", 6, "q", {}, lambda: np.zeros((1, 6), dtype=np.int64))
+    write(sentences(1), saved.directory)
+    assert list(open_store(saved.directory)) == sentences(1)
+    assert not list(saved.directory.glob("plan-*"))
+    (saved.directory / "pytorch_model.bin").touch()
+    with pytest.raises(InputError, match=r"expected a store or nothing, found 'pytorch_model\.bin'; give another"):
+        write(sentences(), saved.directory)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: cannot be written: Not a directory"):
+        write(sentences(), tmp_path / "file")
+
+
+def test_of_two_writers_the_faster_is_kept(tmp_path: Path) -> None:
+    def read() -> Iterator[Document]:
+        write(sentences(1), tmp_path / "faster")
+        (tmp_path / "faster").rename(tmp_path / "store")
+        yield from sentences()
+
+    write(read(), tmp_path / "store")
+    assert list(open_store(tmp_path / "store")) == sentences(1)
+    assert leftovers(tmp_path) == []
+
+
+def test_what_killed_processes_left_is_removed_after_a_while(tmp_path: Path) -> None:
+    old, new = tmp_path / ".store.1.part", tmp_path / ".store.2.part"
+    for part in (old, new):
+        part.mkdir()
+        (part / "records.bin").write_bytes(b"half")
+    past = time.time() - 2 * reader.ABANDONED
+    os.utime(old / "records.bin", (past, past))
+    os.utime(old, (past, past))
+    write(sentences(), tmp_path / "store")
+    assert leftovers(tmp_path) == [new]
+
+
+@pytest.mark.parametrize("name", ["records", "strings.starts", "words.counts"])
+@pytest.mark.parametrize("change", [b"", b"\0"])
+def test_a_file_of_another_size_is_found(saved: Store, name: str, change: bytes) -> None:
+    path = saved.directory / f"{name}.bin"
+    path.write_bytes(path.read_bytes() + change if change else b"")
+    with pytest.raises(InputError, match=rf"{name}\.bin: expected \d+ bytes .*, found \d+; remove the directory"):
+        open_store(saved.directory)
+    path.unlink()
+    with pytest.raises(InputError, match=rf"{name}\.bin: expected \d+ bytes .*, found None"):
+        open_store(saved.directory)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"a": 3}', '{"a": {}}', "\ud800"])
+def test_a_manifest_that_is_none_is_refused(saved: Store, content: str) -> None:
+    (saved.directory / MANIFEST).write_bytes(content.encode(errors="surrogatepass"))
+    with pytest.raises(InputError, match=r"manifest\.json.*; remove the directory, and it is made again"):
+        open_store(saved.directory)
+
+
+def test_directories_without_a_manifest_are_no_stores(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(InputError, match=r"no manifest\.json, so this is not a finished store"):
+            open_store(folder)
+
+
+def test_a_store_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: Store) -> None:
+    monkeypatch.setattr(reader, "COLUMNS", dict(reversed(reader.COLUMNS.items())))
+    with pytest.raises(InputError, match="store: written by another version or on another kind of machine"):
+        open_store(saved.directory)
+
+
+GROWTH = """
+import itertools, json, re, sys
+from pathlib import Path
+from ner.data.store.reader import open_store, write
+from ner.types import Document, Example, Span
+
+def peak():  # of this program; getrusage may count the one that started it
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+def documents(count):
+    for i in range(count):
+        words = [f"w{(i * 31 + j * j) % 50_000}" for j in range(4)]
+        yield Document([Example(words, [Span(0, 1, "PER")], ["B-PER", "O", "O", "O"], line=5 * i + 1)], str(i))
+
+folder = Path(sys.argv[1])
+write(documents(1000), folder / "small")
+peaks = [peak()]
+write(documents(200_000), folder / "large")
+peaks.append(peak())
+assert sum(len(d.examples[0].words) for d in open_store(folder / "large")) == 800_000
+peaks.append(peak())
+held = list(documents(200_000))
+peaks.append(peak())
+print(json.dumps(peaks))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is looked up in /proc")
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GROWTH, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    start, written, read, held = json.loads(done.stdout)
+    size = sum(path.stat().st_size for path in (tmp_path / "large").iterdir()) / 2**20
+    assert written - start < 32  # megabytes; buffers and 50,000 distinct words
+    assert read - written < size + 16  # pages of the files are mapped, nothing else is kept
+    assert held - read > 64, "lists of the same documents would have been noticed"
+
+
+def test_counts_are_those_of_a_second_pass(tmp_path: Path) -> None:
+    documents = list(conll.read(str(SAMPLE / "en" / "train.conll"), conll.Config(), "space"))
+    write(documents, tmp_path / "store")
+    opened = open_store(tmp_path / "store")
+    learned = Vocabs.learn(chain.from_iterable(document.examples for document in documents), "bio")
+    assert opened.word_counts() == learned.words
+    assert opened.label_counts() == learned.labels
+    assert opened.class_counts() == learned.classes == Counter()
+
+
+def test_what_was_unusual_comes_back_with_its_example(tmp_path: Path) -> None:
+    documents = sentences()
+    documents[1].examples[2].remarks = ["answers that are not there", "answers that are not there", "é\ud800"]
+    documents[1].examples[3].remarks = [""]
+    write(documents, tmp_path / "store")
+    opened = open_store(tmp_path / "store")
+    assert [len(example.remarks) for document in opened for example in document.examples] == [0] * 7 + [3, 1, 0]
+    assert list(opened) == documents

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ner.config.schema import ConfigError, WindowsConfig, part
+from ner.data.vocab import Vocab, Vocabs
+from ner.model.encoders.embedding import CharacterConfig, Config, EmbeddingEncoder, build, shape
+from ner.types import Example
+
+SENTENCES = [["The", "Bank", "of", "England", "21"], ["the", "bank", "99"]]
+
+
+def encoder(**options: object) -> EmbeddingEncoder:
+    examples = [Example(words) for words in SENTENCES]
+    return build(Config(**{"dimension": 4, **options}), Vocabs.learn(examples, "bio"), WindowsConfig()).eval()
+
+
+def vectors(part: EmbeddingEncoder, *words: str) -> torch.Tensor:
+    return part(part.inputs([[Example(list(words))]])).words[0]
+
+
+def test_case_and_digits_are_folded_when_words_are_looked_up() -> None:
+    found = vectors(encoder(), "BANK", "bank", "37", "21")
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[2], found[3])
+    found = vectors(encoder(lowercase=False, digits=False), "Bank", "bank", "37", "21")
+    assert not torch.equal(found[0], found[1])
+    assert not torch.equal(found[2], found[3])
+
+
+def test_words_that_training_never_had_share_the_unknown_vector() -> None:
+    part = encoder()
+    found = vectors(part, "Paris", "Rome")
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], part.words.weight[Vocab.unknown])
+
+
+def test_rare_words_are_unknown_from_the_start_with_min_count() -> None:
+    part = encoder(min_count=2)
+    assert "bank" in part.tables["words"]
+    assert "england" not in part.tables["words"]
+
+
+def test_training_reads_some_words_seen_once_as_unknown_and_the_generator_decides() -> None:
+    part = encoder(unknown_rate=0.5)
+    example = Example(["the", "England"] * 200)
+
+    def known(seed: int) -> torch.Tensor:
+        return part.inputs([[example]], [np.random.default_rng(seed)])["known"][0]
+
+    assert known(1)[::2].all()  # seen twice
+    assert 60 < known(1)[1::2].sum() < 140
+    assert torch.equal(known(1), known(1))
+    assert not torch.equal(known(1), known(2))
+    assert part.inputs([[example]])["known"].all()
+
+
+@pytest.mark.parametrize("kind", ["cnn", "lstm"])
+def test_characters_tell_words_apart_that_the_table_does_not_know(kind: str) -> None:
+    part = encoder(dimension=0, characters=CharacterConfig(kind=kind, dimension=3, width=6))
+    found = vectors(part, "the", "eht", "the", "t", "")
+    assert found.shape == (5, 6)
+    assert torch.equal(found[0], found[2])
+    assert not torch.allclose(found[0], found[1])
+    assert (found[4] == 0).all()
+    longer = vectors(part, "the", "theeeeeeeeee")
+    torch.testing.assert_close(longer[0], found[0])
+
+
+def test_of_a_very_long_word_both_ends_are_read() -> None:
+    part = encoder(dimension=0, characters=CharacterConfig(kind="cnn", dimension=3, width=6, max_length=4))
+    found = vectors(part, "the" + "n" * 100_000 + "nk", "thnk")
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("", ""),
+        ("Berlin", "Xx"),
+        ("BERLIN", "X"),
+        ("U.N.", "X.X."),
+        ("2-1", "d-d"),
+        ("1996-08-22", "d-d-d"),
+        ("iPhone4", "xXxd"),
+        ("北京", "c"),
+        ("a-b-c-d-e-f-g", "x-x-x-x-x-"),
+    ],
+)
+def test_a_shape_names_kinds_of_characters_once(word: str, expected: str) -> None:
+    assert shape(word) == expected
+
+
+def test_pretrained_vectors_are_used_reported_and_kept_when_frozen(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("bank 1 2 3 4\nparis 5 6 7 8\n", encoding="utf-8")
+    part = encoder(vectors=str(path), freeze=True)
+    assert vectors(part, "Bank", "Paris").tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert not part.words.weight.requires_grad
+    assert part.report == {"vectors": 2, "words with a vector": 2 / 8, "distinct words with a vector": 2 / 8}
+
+
+def test_an_encoder_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="neither words, characters nor shape"):
+        encoder(dimension=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dimension": -1}, "config.dimension"),
+        ({"dropout": 1.0}, "config.dropout"),
+        ({"unknown_rate": 1.5}, "config.unknown_rate"),
+        ({"min_count": 0}, "config.min_count"),
+        ({"shape": -1}, "config.shape"),
+        ({"characters": {"kind": "cnn", "kernel": 0}}, "config.characters.kernel"),
+        ({"characters": {"kind": "cnn", "max_length": 1}}, "config.characters.max_length"),
+        ({"characters": {"kind": "lstm", "width": 15}}, "width must be even for the two directions of an lstm"),
+        ({"dimension": 0}, "neither words, characters nor shape"),
+    ],
+)
+def test_values_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        part("encoders", {"name": "embedding", **options})
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 7])
+@pytest.mark.parametrize("kind", ["cnn", "lstm"])
+def test_any_kernel_reads_words_shorter_than_itself(kind: str, kernel: int) -> None:
+    network = encoder(dimension=0, characters={"kind": kind, "dimension": 3, "width": 6, "kernel": kernel})
+    found = vectors(network, "t", "the", "")
+    assert found.shape == (3, 6)
+    torch.testing.assert_close(found[:1], vectors(network, "t"))
+
+
+def test_the_width_is_the_sum_of_words_characters_and_shape() -> None:
+    whole = encoder(dimension=4, shape=3, characters={"kind": "cnn", "width": 5})
+    assert whole.width == 12
+    found = vectors(whole, "England", "Scotland", "scotland")
+    assert torch.equal(found[1, 9:], found[0, 9:])  # shapes are alike
+    assert not torch.equal(found[1, 9:], found[2, 9:])
+
+
+def test_dropout_of_a_word_seen_once_does_not_depend_on_its_neighbours() -> None:
+    network = encoder()
+    first, second = Example(["England", "of", "21"] * 20), Example(["of"] * 7)
+    alone = network.inputs([[first]], [np.random.default_rng(3)])["known"][0]
+    beside = network.inputs([[second], [first]], [np.random.default_rng(1), np.random.default_rng(3)])["known"][1]
+    assert torch.equal(alone, beside)
+
+
+def test_vectors_that_may_move_do_and_frozen_ones_do_not(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("bank 1 2 3 4\n", encoding="utf-8")
+    for freeze in (False, True):
+        network = encoder(vectors=str(path), freeze=freeze, shape=2)
+        network(network.inputs([[Example(["bank"])]])).words.sum().backward()
+        assert (network.words.weight.grad is None) == freeze
+        assert network.shapes.weight.grad is not None
+
+
+def test_word_dropout_reads_any_word_as_unknown_and_keeps_its_characters() -> None:
+    counts = Counter({"a": 5, "b": 5})
+    part = build(Config(dimension=4, word_dropout=0.5), Vocabs(words=counts), WindowsConfig())
+    group = [Example(["a", "b"] * 50)]
+    found = [part.inputs([group], [np.random.default_rng(seed)])["known"] for seed in (1, 1, 2)]
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+    assert 25 < int(found[0].sum()) < 75
+    assert part.inputs([group])["known"].all()

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from ner.model.lstm import BidirectionalLSTM, reversal
+
+
+def torch_lstm(ours: BidirectionalLSTM, width: int, hidden: int, layers: int) -> torch.nn.LSTM:
+    theirs = torch.nn.LSTM(width, hidden, layers, batch_first=True, bidirectional=True)
+    for layer in range(layers):
+        for suffix, module in (("", ours.ahead[layer]), ("_reverse", ours.back[layer])):
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                getattr(theirs, f"{name}_l{layer}{suffix}").data.copy_(getattr(module, f"{name}_l0").data)
+    return theirs
+
+
+def test_the_result_is_that_of_a_packed_bidirectional_lstm() -> None:
+    ours = BidirectionalLSTM(5, 3, layers=2).eval()
+    theirs = torch_lstm(ours, 5, 3, 2)
+    lengths = torch.tensor([4, 1, 6])
+    inputs = torch.randn(3, 6, 5)
+    mask = torch.arange(6) < lengths[:, None]
+    packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
+    expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
+    found = ours(inputs, mask)
+    assert found.shape == (3, 6, 6)
+    torch.testing.assert_close(found * mask[..., None], expected)
+
+
+def test_padding_does_not_reach_a_word() -> None:
+    lstm = BidirectionalLSTM(4, 2)
+    inputs = torch.randn(1, 3, 4)
+    alone = lstm(inputs, torch.ones(1, 3, dtype=torch.bool))
+    padded = lstm(torch.cat([inputs, torch.full((1, 2, 4), 9.0)], 1), torch.tensor([[True] * 3 + [False] * 2]))
+    torch.testing.assert_close(padded[:, :3], alone)
+
+
+def test_reversal_is_its_own_inverse() -> None:
+    mask = torch.tensor([[True, True, False], [False, False, False], [True, True, True]])
+    index = reversal(mask)
+    assert index.tolist() == [[1, 0, 2], [0, 1, 2], [2, 1, 0]]
+    assert index.gather(1, index).tolist() == [[0, 1, 2]] * 3

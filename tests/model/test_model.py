@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ner.config.schema import RunConfig, validate
+from ner.inference.annotate import Tagger
+from ner.model.model import build, find_runs, load, newest_run, save
+from ner.runtime import text_files
+from ner.types import Document, Example, InputError, Span
+from tests.small import make_bert, make_bpe, make_unigram
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+def test_a_saved_model_gives_the_same_answers(run: Path, tmp_path: Path) -> None:
+    model, config = load(run)
+    save(model, config, tmp_path / "again")
+    again, same = load(tmp_path / "again")
+    assert same == config
+    assert {name: t.tolist() for name, t in again.state_dict().items()} == {
+        name: t.tolist() for name, t in model.state_dict().items()
+    }
+    sentence = ["Colby", "lives", "in", "Paris", "."]
+    assert Tagger(again, same).tag(sentence) == Tagger(model, config).tag(sentence)
+
+
+def test_no_file_of_a_run_is_a_pickle(run: Path) -> None:
+    suffixes = {path.suffix for path in run.rglob("*") if path.is_file()}
+    assert suffixes <= {".yaml", ".json", ".jsonl", ".safetensors", ".csv", ".md", ".log", ".conll", ".bin"}
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "labels.json", "model.safetensors", "encoder/words.json"])
+def test_a_changed_or_missing_file_is_named(run: Path, name: str) -> None:
+    data = bytearray((run / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (run / name).write_bytes(data)
+    with pytest.raises(InputError, match=f"{name}: not the file that was written"):
+        load(run)
+    (run / name).unlink()
+    with pytest.raises(InputError, match=f"{name}: missing, although the manifest names it"):
+        load(run)
+
+
+def test_a_directory_without_a_manifest_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no manifest.json"):
+        load(tmp_path)
+
+
+def signed(run: Path) -> None:
+    """A manifest that fits whatever is there: what somebody writes who changes a model on purpose."""
+    text_files.write_manifest(run, json.loads((run / text_files.MANIFEST).read_bytes()))
+
+
+def test_weights_of_a_foreign_shape_are_refused_by_name(run: Path) -> None:
+    weights = load_file(run / "model.safetensors")
+    weights["decoder.emissions.weight"] = torch.zeros(3, 3)
+    save_file(weights, run / "model.safetensors")
+    signed(run)
+    with pytest.raises(InputError, match=r"expected \(\d+, 64\) for decoder.emissions.weight, found \(3, 3\)"):
+        load(run)
+
+
+def test_weights_that_lack_a_tensor_are_refused_by_name(run: Path) -> None:
+    weights = load_file(run / "model.safetensors")
+    del weights["decoder.emissions.bias"]
+    save_file(weights, run / "model.safetensors")
+    signed(run)
+    with pytest.raises(InputError, match=r"for decoder.emissions.bias, found no tensor"):
+        load(run)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80\x04K\x01.", b"\xff" * 100])
+def test_weights_that_are_not_safetensors_are_refused(run: Path, data: bytes) -> None:
+    (run / "model.safetensors").write_bytes(data)
+    signed(run)
+    with pytest.raises(InputError, match="not a safetensors file"):
+        load(run)
+
+
+def test_labels_that_are_not_ours_are_refused(run: Path) -> None:
+    (run / "labels.json").write_text("[]")
+    signed(run)
+    with pytest.raises(InputError, match=r"labels.json: not the labels of a model"):
+        load(run)
+
+
+def test_the_newest_verified_run_is_taken(tiny_run: Path, tmp_path: Path) -> None:
+    for age, name in enumerate(("new", "old", "older")):
+        shutil.copytree(tiny_run, tmp_path / "runs" / "x" / name)
+        os.utime(tmp_path / "runs" / "x" / name / text_files.MANIFEST, (1000 - age, 1000 - age))
+    shutil.copytree(tiny_run, tmp_path / "runs" / "x" / "new" / "last", dirs_exist_ok=True)
+    assert [path.name for path in find_runs(tmp_path / "runs")] == ["new", "old", "older"]
+    assert newest_run(tmp_path / "runs").name == "new"
+    (tmp_path / "runs" / "x" / "new" / "labels.json").write_text("changed")
+    assert newest_run(tmp_path / "runs").name == "old"
+
+
+def test_no_run_at_all_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no run with a model there; train one \(python train.py"):
+        newest_run(tmp_path / "runs")
+
+
+PRETRAINED = {
+    "transformer": {"encoder": {"name": "transformer", "model": "MODEL", "attention_dropout": 0}},
+    "document windows": {
+        "encoder": {"name": "transformer", "model": "MODEL", "pooling": "mean"},
+        "windows": {"unit": "document", "max_length": 16},
+    },
+    "concat": {
+        "encoder": {"name": "concat", "transformer": {"model": "MODEL"}, "embedding": {"dimension": 3, "shape": 2}},
+        "context": {"name": "rtransformer", "width": 8, "layers": 1},
+    },
+    "pieces": {
+        "unit": {"name": "piece", "tokenizer": "MODEL"},
+        "encoder": {"name": "embedding", "dimension": 4},
+        "decoder": "softmax",
+    },
+    "pieces of a transformer": {
+        "unit": {"name": "piece", "tokenizer": "MODEL"},
+        "encoder": {"name": "transformer", "model": "MODEL"},
+    },
+}
+
+
+@pytest.mark.parametrize("make", [make_bert, make_bpe, make_unigram])
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_a_model_with_pretrained_parts_is_whole_without_their_source(
+    name: str, make: Callable[[Path], str], tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    raw = json.loads(json.dumps(PRETRAINED[name]).replace("MODEL", make(source)))
+    config = validate(RunConfig, {"data": {"train": "a", "valid": "a"}, **raw})
+    sentences = [["Colby", "lives", "in", "Berlin", "\u200b", "."], ["Washington"] * 9, []]
+    examples = [Example(words, spans=[Span(0, 1, "PER")], tags=["B-PER"] * len(words)) for words in sentences[:2]]
+    model = build(config, [Document(examples)]).eval()
+    save(model, config, tmp_path / "run")
+    shutil.rmtree(source)
+    again, same = load(tmp_path / "run")
+    assert same == config
+    document = Document([Example(words) for words in sentences])
+    assert Tagger(again, same).tag(document) == Tagger(model, config).tag(document)
+    assert {name: t.tolist() for name, t in again.state_dict().items()} == {
+        name: t.tolist() for name, t in model.state_dict().items()
+    }
+
+
+def test_a_file_that_the_manifest_forgot_is_not_read(run: Path) -> None:
+    entries = json.loads((run / text_files.MANIFEST).read_bytes())
+    for name in entries.keys() - {"trained_on.bin"}:  # which a model does not need
+        left = {key: value for key, value in entries.items() if key != name}
+        (run / text_files.MANIFEST).write_text(json.dumps(left))
+        with pytest.raises(InputError):
+            load(run)
+
+
+@pytest.mark.parametrize("data", [b"", b"3", b"[", b'{"a": 1}', b"[1, 2]", b"\xff"])
+def test_tables_that_are_not_ours_are_refused(run: Path, data: bytes) -> None:
+    (run / "encoder" / "words.json").write_bytes(data)
+    signed(run)
+    with pytest.raises(InputError):
+        load(run)

@@ -1,0 +1,272 @@
+"""What is saved between two steps goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ner.config.schema import RunConfig, validate
+from ner.data.tags import encode
+from ner.model.model import build
+from ner.runtime.device import has_bf16, set_seed
+from ner.runtime.distributed import World
+from ner.training import checkpoint, loader
+from ner.training.checkpoint import State
+from ner.training.loop import begin, train
+from ner.types import Document, Example, InputError, Span
+
+CPU = torch.device("cpu")
+ABOUT = {"data": {"train": "abc"}, "threads": 1}
+NAMES = ("Ann", "Bob", "Cid", "Dan", "Eve", "Fay", "Gus", "Hal")
+
+
+def documents(count: int = 64) -> list[Document]:
+    """Sentences of different lengths, some words seen once."""
+    found = []
+    for number in range(count):
+        words = [NAMES[number % 8], "of", f"Rare{number}", *["far"] * (number % 7), "."]
+        spans = [Span(0, 1, "PER"), Span(2, 3, "LOC")]
+        found.append(Document([Example(words, spans=spans, tags=encode(spans, len(words)), source="t", line=number)]))
+    return found
+
+
+def settings(bert: str | None = None, **options: Any) -> RunConfig:
+    """Dropout, word dropout, buckets, accumulation over two passes."""
+    encoder: dict[str, Any] = {"name": "embedding", "dimension": 6, "dropout": 0.2, "word_dropout": 0.2}
+    if bert:
+        encoder = {"name": "transformer", "model": bert, "word_dropout": 0.2}
+    raw: dict[str, Any] = {
+        "data": {"train": "a", "valid": "b"},
+        "encoder": encoder,
+        "context": None if bert else {"name": "bilstm", "hidden": 4, "dropout": 0.3},
+        "batch": {"size": 8, "at_once": 4, "ahead": 0},
+        "training": {"epochs": 5, "learning_rate": 0.01, "schedule": "linear", "warmup": 0.1, "select": "last"},
+    }
+    for path, value in options.items():
+        section = raw
+        *above, key = path.split("__")
+        for name in above:
+            section = section.setdefault(name, {})
+        section[key] = value
+    return validate(RunConfig, raw)
+
+
+def fresh(
+    config: RunConfig, learned: list[Document] | None = None, world: World | None = None, shard: bool = False
+) -> tuple[State, loader.Data]:
+    set_seed(config.seed)
+    model = build(config, documents())
+    if shard and world is not None:
+        world.shard(model.encoder, model.encoder.layers(), CPU)
+    data = loader.Data(model, learned or documents(), config.batch, config.seed, world)
+    return begin(model, config.training, config.batch, config.metrics, CPU), data
+
+
+def finish(state: State, data: loader.Data, config: RunConfig) -> list[Any]:
+    return list(train(state, data, documents(8), config.metrics, CPU))
+
+
+def digest(state: State) -> str:
+    """Of the weights, the optimizer's memory and the history."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(state.model.state_dict().items()):
+        found.update(name.encode() + tensor.numpy().tobytes())
+    for parameter in state.model.parameters():
+        for key, value in sorted(state.optimizer.state.get(parameter, {}).items()):
+            found.update(key.encode() + value.numpy().tobytes())
+    if state.average is not None:
+        found.update(b"".join(t.numpy().tobytes() for _, t in sorted(state.average.weights.items())))
+    rows = [(row.epoch, row.step, row.sentences, row.learning_rates, row.evaluations) for row in state.history]
+    found.update(repr(rows).encode())
+    return found.hexdigest()
+
+
+def keep_all(config: RunConfig, folder: Path) -> tuple[str, list[Path]]:
+    """Train to the end with a checkpoint after every step and every epoch; gives what it ended in."""
+    state, data = fresh(config)
+    paths = []
+    for _ in train(state, data, documents(8), config.metrics, CPU):
+        run = folder / str(len(paths))
+        found = checkpoint.save(state, run, ABOUT, World())
+        assert found is not None
+        paths.append(found)
+    return digest(state), paths
+
+
+def resumed(config: RunConfig, path: Path) -> tuple[State, loader.Data]:
+    state, data = fresh(config)
+    torch.manual_seed(12345)  # whatever was drawn before does not matter
+    assert checkpoint.load(path, state, ABOUT, config.metrics, World()) == []
+    return state, data
+
+
+@pytest.mark.parametrize("kind", ["bilstm", "bert"])
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_a_training_interrupted_at_any_step_ends_in_the_same_bits(
+    kind: str, ahead: int, tmp_path: Path, tiny_bert: str
+) -> None:
+    config = settings(tiny_bert if kind == "bert" else None, batch__ahead=ahead)
+    expected, paths = keep_all(config, tmp_path)
+    assert len(paths) == 40 + 5
+    for path in paths:
+        state, data = resumed(config, path)
+        finish(state, data, config)
+        assert digest(state) == expected, path.name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"training__averaging": {"kind": "ema"}, "training__optimizer": "sgd"},
+        {"training__averaging": {"kind": "swa", "start": 1}, "training__optimizer": "adam"},
+        {"training__plateau": {"change": "both", "patience": 0}, "training__stopping": {"patience": 2}},
+        {"training__adversarial": {"kind": "fgm"}, "training__rdrop": 0.5},
+        {"training__adversarial": {"kind": "pgd", "steps": 2}},
+        {"training__freeze": {"encoder": {"steps": 11}, "context": {"epochs": 1}}, "training__schedule": "cosine"},
+        {"training__layer_decay": 0.5, "training__warmup": 0, "training__warmup_steps": 12},
+        {"training__select": "best", "batch__unit": "words", "batch__size": 40, "batch__at_once": 20},
+        {"training__schedule": "inverse_sqrt"},
+        pytest.param(
+            {"training__precision": "bf16"},
+            marks=pytest.mark.skipif(not has_bf16(CPU), reason="needs a processor with bf16"),
+        ),
+    ],
+    ids=lambda options: ",".join(key.removeprefix("training__") for key in options),
+)
+def test_whatever_is_configured_is_part_of_the_checkpoint(options: dict[str, Any], tmp_path: Path) -> None:
+    config = settings(training__epochs=4, **options)
+    expected, paths = keep_all(config, tmp_path)
+    for path in paths[3::6]:
+        state, data = resumed(config, path)
+        finish(state, data, config)
+        assert digest(state) == expected, path.name
+
+
+def test_three_kills_within_one_epoch_and_one_at_its_last_batch(tmp_path: Path) -> None:
+    config = settings()
+    expected, _ = keep_all(config, tmp_path / "whole")
+    state, data = fresh(config)
+    for number, steps in enumerate((2, 3, 2, 1, 1)):  # the fourth is the last batch of the epoch, the fifth its end
+        loop = train(state, data, documents(8), config.metrics, CPU)
+        for _ in range(steps):
+            next(loop)
+        path = checkpoint.save(state, tmp_path / str(number), ABOUT, World())
+        assert path is not None
+        if number == 3:
+            assert (state.epoch, state.position, state.step) == (0, 64, 8)
+        loop.close()
+        state, data = resumed(config, path)
+    assert (state.epoch, state.position) == (1, 0)
+    finish(state, data, config)
+    assert digest(state) == expected
+
+
+def test_a_larger_batch_at_resume_counts_the_epochs_by_sentences(tmp_path: Path) -> None:
+    config = settings(training__epochs=6)
+    state, data = fresh(config)
+    loop = train(state, data, documents(8), config.metrics, CPU)
+    for now in loop:
+        if now.row and now.epoch == 2:
+            break
+    loop.close()
+    path = checkpoint.save(state, tmp_path, ABOUT, World())
+    assert path is not None
+    state, data = resumed(config, path)
+    state.next_batch = state.batch = config.batch.model_copy(update={"size": 16})
+    rows = [now.row for now in finish(state, data, config) if now.row]
+    assert [row.epoch for row in rows] == [3, 4, 5, 6]
+    assert [row.sentences for row in rows] == [192, 256, 320, 384]
+    assert [row.batch_size for row in rows] == [16] * 4
+    assert state.step == 2 * 8 + 4 * 4
+
+
+def test_a_batch_changed_within_an_epoch_is_that_of_the_next(tmp_path: Path) -> None:
+    config = settings(training__epochs=3)
+    state, data = fresh(config)
+    loop = train(state, data, documents(8), config.metrics, CPU)
+    for _ in range(3):
+        next(loop)
+    state.next_batch = config.batch.model_copy(update={"size": 32})
+    rows = [now.row for now in loop if now.row]
+    assert [row.batch_size for row in rows] == [8, 32, 32]
+    assert [row.step for row in rows] == [8, 10, 12]
+    assert rows[-1].sentences == 3 * 64
+
+
+def test_changed_data_refuse_to_go_on(tmp_path: Path) -> None:
+    config = settings()
+    state, _ = fresh(config)
+    path = checkpoint.save(state, tmp_path, ABOUT, World())
+    assert path is not None
+    with pytest.raises(
+        InputError, match="the train file has changed since the run began .* or start another run, with --init"
+    ):
+        checkpoint.load(path, state, {"data": {"train": "xyz"}}, config.metrics, World())
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    state, _ = fresh(settings())
+    path = checkpoint.save(state, tmp_path, ABOUT, World())
+    assert path is not None
+    other, _ = fresh(settings(context__hidden=6))
+    with pytest.raises(InputError, match="of another model, context.lstm.* differs"):
+        checkpoint.load(path, other, ABOUT, ("tag", "entity"), World())
+
+
+def test_another_machine_is_told(tmp_path: Path) -> None:
+    config = settings()
+    state, _ = fresh(config)
+    path = checkpoint.save(state, tmp_path, {**ABOUT, "versions": {"torch": "1"}}, World())
+    assert path is not None
+    found = checkpoint.load(path, state, {**ABOUT, "threads": 2, "versions": {"torch": "2"}}, config.metrics, World())
+    assert found == [
+        "versions of torch: 1 when it was saved, 2 now; weights may differ in the end",
+        "threads: 1 when it was saved, 2 now; weights may differ in the end",
+    ]
+
+
+def test_only_so_many_are_kept_and_the_newest_whole_one_is_found(tmp_path: Path) -> None:
+    state, data = fresh(settings(training__keep=3))
+    for _ in zip(range(5), train(state, data, documents(8), ("tag", "entity"), CPU), strict=False):
+        checkpoint.save(state, tmp_path, ABOUT, World())
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["000003-step-3", "000004-step-4", "000005-step-5"]
+    newest = tmp_path / "checkpoints" / "000005-step-5"
+    assert checkpoint.find(tmp_path) == (newest, [])
+    data_file = newest / "state.safetensors"
+    content = bytearray(data_file.read_bytes())
+    content[len(content) // 2] ^= 1
+    data_file.write_bytes(content)
+    found, broken = checkpoint.find(tmp_path)
+    assert found == tmp_path / "checkpoints" / "000004-step-4"
+    assert broken == [newest]
+    (found / "manifest.json").unlink()
+    assert checkpoint.find(tmp_path)[0] == tmp_path / "checkpoints" / "000003-step-3"
+    shutil.rmtree(tmp_path / "checkpoints")
+    assert checkpoint.find(tmp_path) == (None, [])
+
+
+def test_a_checkpoint_that_was_not_finished_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, _ = fresh(settings())
+    first = checkpoint.save(state, tmp_path, ABOUT, World())
+    monkeypatch.setattr(
+        checkpoint.text_files, "write_manifest", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left"))
+    )
+    with pytest.raises(InputError, match=r"No space left; the checkpoint before it is untouched \(.*000001-step-0\)"):
+        checkpoint.save(state, tmp_path, ABOUT, World())
+    assert checkpoint.find(tmp_path) == (first, [])
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000001-step-0"]
+
+
+def test_a_checkpoint_is_tensors_and_json(tmp_path: Path) -> None:
+    state, _ = fresh(settings())
+    path = checkpoint.save(state, tmp_path, ABOUT, World())
+    assert path is not None
+    assert sorted(file.name for file in path.iterdir()) == ["manifest.json", "state.json", "state.safetensors"]
+    assert json.loads((path / "state.json").read_bytes())["step"] == 0
