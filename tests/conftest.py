@@ -14,7 +14,7 @@ import torch
 from hypothesis import settings
 
 from ner.data.store.reader import Store, open_store, write
-from tests.stores import sentences
+from tests.builders import sentences
 
 torch.set_num_threads(1)
 settings.register_profile("ner", deadline=None)  # a busy machine is no failure
@@ -42,7 +42,7 @@ def on_the_cpu(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Directory of a two-layer BERT with random weights and a vocabulary of letters and a few words."""
-    from tests.small import make_bert
+    from tests.builders import make_bert
 
     return make_bert(tmp_path_factory.mktemp("tiny_bert"))
 

@@ -27,7 +27,7 @@ import torch  # noqa: E402
 from ner.commands import train  # noqa: E402
 from ner.runtime import text_files  # noqa: E402
 from ner.training import checkpoint  # noqa: E402
-from tests.small import make_bert  # noqa: E402
+from tests.builders import make_bert  # noqa: E402
 
 torch.set_num_threads(1)
 EPOCHS = 3

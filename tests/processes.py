@@ -27,7 +27,7 @@ from ner.runtime.device import set_seed  # noqa: E402
 from ner.runtime.distributed import World  # noqa: E402
 from ner.training import checkpoint, loader  # noqa: E402
 from ner.training.loop import train  # noqa: E402
-from tests.training.test_checkpoint import ABOUT, documents, fresh, settings  # noqa: E402
+from tests.builders import ABOUT, documents, fresh, settings  # noqa: E402
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

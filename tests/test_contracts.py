@@ -15,7 +15,7 @@ from ner.data.questions import UNKNOWN
 from ner.data.vocab import Vocabs
 from ner.model.model import build
 from ner.types import Annotation, Document, Encoding, Example, Span
-from tests.small import settings_of
+from tests.builders import settings_of
 
 WIDTH = 8
 WRITERS = [name for name in names("decoders") if hasattr(component("decoders", name), "attach")]

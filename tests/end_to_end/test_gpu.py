@@ -20,10 +20,8 @@ from ner.runtime.device import set_seed
 from ner.training import batch_size, loader
 from ner.training.loop import begin, train
 from ner.training.step import OutOfMemory
+from tests.builders import documents, make_bert, random_chain, random_mask, settings
 from tests.conftest import ROOT, SAMPLE
-from tests.model.kernels.test_crf import random_chain, random_mask
-from tests.small import make_bert
-from tests.training.test_checkpoint import documents, settings
 
 if not torch.cuda.is_available():
     pytest.skip("needs a GPU", allow_module_level=True)

@@ -15,7 +15,7 @@ from ner.inference.annotate import Tagger
 from ner.model.model import build, find_runs, load, newest_run, save
 from ner.runtime import text_files
 from ner.types import Document, Example, InputError, Span
-from tests.small import make_bert, make_bpe, make_unigram
+from tests.builders import make_bert, make_bpe, make_unigram
 
 
 @pytest.fixture

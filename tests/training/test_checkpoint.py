@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,80 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from ner.config.schema import RunConfig, validate
-from ner.data.tags import encode
-from ner.model.model import build
-from ner.runtime.device import has_bf16, set_seed
+from ner.config.schema import RunConfig
+from ner.runtime.device import has_bf16
 from ner.runtime.distributed import World
 from ner.training import checkpoint, loader
 from ner.training.checkpoint import State
-from ner.training.loop import begin, train
-from ner.types import Document, Example, InputError, Span
-
-CPU = torch.device("cpu")
-ABOUT = {"data": {"train": "abc"}, "threads": 1}
-NAMES = ("Ann", "Bob", "Cid", "Dan", "Eve", "Fay", "Gus", "Hal")
-
-
-def documents(count: int = 64) -> list[Document]:
-    """Sentences of different lengths, some words seen once."""
-    found = []
-    for number in range(count):
-        words = [NAMES[number % 8], "of", f"Rare{number}", *["far"] * (number % 7), "."]
-        spans = [Span(0, 1, "PER"), Span(2, 3, "LOC")]
-        found.append(Document([Example(words, spans=spans, tags=encode(spans, len(words)), source="t", line=number)]))
-    return found
-
-
-def settings(bert: str | None = None, **options: Any) -> RunConfig:
-    """Dropout, word dropout, buckets, accumulation over two passes."""
-    encoder: dict[str, Any] = {"name": "embedding", "dimension": 6, "dropout": 0.2, "word_dropout": 0.2}
-    if bert:
-        encoder = {"name": "transformer", "model": bert, "word_dropout": 0.2}
-    raw: dict[str, Any] = {
-        "data": {"train": "a", "valid": "b"},
-        "encoder": encoder,
-        "context": None if bert else {"name": "bilstm", "hidden": 4, "dropout": 0.3},
-        "batch": {"size": 8, "at_once": 4, "ahead": 0},
-        "training": {"epochs": 5, "learning_rate": 0.01, "schedule": "linear", "warmup": 0.1, "select": "last"},
-    }
-    for path, value in options.items():
-        section = raw
-        *above, key = path.split("__")
-        for name in above:
-            section = section.setdefault(name, {})
-        section[key] = value
-    return validate(RunConfig, raw)
-
-
-def fresh(
-    config: RunConfig, learned: list[Document] | None = None, world: World | None = None, shard: bool = False
-) -> tuple[State, loader.Data]:
-    set_seed(config.seed)
-    model = build(config, documents())
-    if shard and world is not None:
-        world.shard(model.encoder, model.encoder.layers(), CPU)
-    data = loader.Data(model, learned or documents(), config.batch, config.seed, world)
-    return begin(model, config.training, config.batch, config.metrics, CPU), data
+from ner.training.loop import train
+from ner.types import InputError
+from tests.builders import ABOUT, CPU, digest, documents, fresh, settings
 
 
 def finish(state: State, data: loader.Data, config: RunConfig) -> list[Any]:
     return list(train(state, data, documents(8), config.metrics, CPU))
-
-
-def digest(state: State) -> str:
-    """Of the weights, the optimizer's memory and the history."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(state.model.state_dict().items()):
-        found.update(name.encode() + tensor.numpy().tobytes())
-    for parameter in state.model.parameters():
-        for key, value in sorted(state.optimizer.state.get(parameter, {}).items()):
-            found.update(key.encode() + value.numpy().tobytes())
-    if state.average is not None:
-        found.update(b"".join(t.numpy().tobytes() for _, t in sorted(state.average.weights.items())))
-    rows = [(row.epoch, row.step, row.sentences, row.learning_rates, row.evaluations) for row in state.history]
-    found.update(repr(rows).encode())
-    return found.hexdigest()
 
 
 def keep_all(config: RunConfig, folder: Path) -> tuple[str, list[Path]]:

@@ -9,7 +9,7 @@ from ner.runs.events import Event
 from ner.training import control
 from ner.training.loop import train
 from ner.types import InputError
-from tests.training.test_checkpoint import CPU, documents, fresh, settings
+from tests.builders import CPU, documents, fresh, settings
 
 
 def test_a_batch_size_is_that_of_the_next_epoch_which_between_two_epochs_is_the_one_to_come() -> None:

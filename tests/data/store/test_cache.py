@@ -15,7 +15,7 @@ from ner.data.store.reader import Store, open_store
 from ner.runtime import text_files
 from ner.runtime.text_files import MANIFEST
 from ner.types import Document, Example, InputError
-from tests.stores import leftovers
+from tests.builders import leftovers
 
 
 class Reader:

@@ -24,8 +24,8 @@ from ner.data.store.reader import Examples, Store, open_store, write
 from ner.data.vocab import Vocabs
 from ner.runtime.text_files import MANIFEST
 from ner.types import Document, Example, InputError, Span
+from tests.builders import leftovers, sentences
 from tests.conftest import ROOT, SAMPLE
-from tests.stores import leftovers, sentences
 
 STRINGS = st.text(st.characters(), max_size=4)  # halves of surrogate pairs, too
 NUMBERS = st.integers(0, 2**31 - 1)

@@ -25,8 +25,7 @@ from ner.runtime.device import set_seed
 from ner.runtime.distributed import World
 from ner.training import checkpoint, loader, loop
 from ner.types import Document, Example, InputError, Scores, Span
-from tests.small import make_bert, make_unigram
-from tests.training.test_checkpoint import ABOUT, digest
+from tests.builders import ABOUT, digest, make_bert, make_unigram
 
 CPU = torch.device("cpu")
 

@@ -22,7 +22,7 @@ from ner.model.encoders.transformer import Config, TransformerEncoder, build
 from ner.model.pretrained import WordTokenizer
 from ner.model.windows import cut, owners
 from ner.types import Document, Example, InputError
-from tests.small import make_bert, make_bpe, make_unigram, make_word_level
+from tests.builders import make_bert, make_bpe, make_unigram, make_word_level
 
 SENTENCE = ["Washington", "lives", "in", "Berlin", "."]
 

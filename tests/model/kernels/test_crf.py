@@ -15,6 +15,7 @@ from torchcrf import CRF
 
 from ner.model.kernels import crf
 from ner.model.kernels.chain import BadExample, Chain
+from tests.builders import random_chain, random_mask
 
 KERNELS = ["plain"]
 try:
@@ -26,22 +27,6 @@ except ImportError:
 
 kernels = pytest.mark.parametrize("kernel", KERNELS)
 DOUBLE = torch.float64
-
-
-def random_chain(k: int, constrained: bool = False, scale: float = 1.0, dtype: torch.dtype = torch.float32) -> Chain:
-    scores = [torch.randn(k, dtype=dtype), torch.randn(k, k, dtype=dtype), torch.randn(k, dtype=dtype)]
-    allowed: list[Tensor | None] = [None, None, None]
-    if constrained:
-        allowed = [torch.rand_like(score) > 0.4 for score in scores]
-        for mask in allowed:  # tag 0 may always follow itself, so there is always a path
-            assert mask is not None
-            mask.view(-1)[0] = True
-    return Chain(*(score * scale for score in scores), *allowed)
-
-
-def random_mask(lengths: list[int], holes: bool = False) -> Tensor:
-    mask = torch.arange(max(lengths, default=0)) < torch.tensor(lengths)[:, None]
-    return mask & (torch.rand(mask.shape) > 0.3) if holes else mask
 
 
 def path_score(emissions: Tensor, path: tuple[int, ...], chain: Chain) -> float:

@@ -22,8 +22,8 @@ if not GPU:
 
 from ner.model.kernels import crf, crf_torch, crf_triton
 from ner.model.kernels.chain import Chain
+from tests.builders import random_chain, random_mask
 from tests.conftest import ROOT
-from tests.model.kernels.test_crf import random_chain, random_mask
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy, in the interpreter, where a GPU says nothing
 DEVICE = torch.device("cuda" if GPU else "cpu")

@@ -1,14 +1,105 @@
-"""Small settings and models for parts that cannot be built from their defaults."""
+"""Objects that several test files build: small models, settings, documents, CRFs."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import string
 from pathlib import Path
 from typing import Any
 
 import tokenizers
+import torch
 import transformers
+from torch import Tensor
+
+from ner.config.schema import RunConfig, validate
+from ner.data.tags import encode
+from ner.model.kernels.chain import Chain
+from ner.model.model import build
+from ner.runtime.device import set_seed
+from ner.runtime.distributed import World
+from ner.training import loader
+from ner.training.checkpoint import State
+from ner.training.loop import begin
+from ner.types import Document, Example, Span
+
+CPU = torch.device("cpu")
+ABOUT = {"data": {"train": "abc"}, "threads": 1}
+NAMES = ("Ann", "Bob", "Cid", "Dan", "Eve", "Fay", "Gus", "Hal")
+
+
+def documents(count: int = 64) -> list[Document]:
+    """Sentences of different lengths, some words seen once."""
+    found = []
+    for number in range(count):
+        words = [NAMES[number % 8], "of", f"Rare{number}", *["far"] * (number % 7), "."]
+        spans = [Span(0, 1, "PER"), Span(2, 3, "LOC")]
+        found.append(Document([Example(words, spans=spans, tags=encode(spans, len(words)), source="t", line=number)]))
+    return found
+
+
+def settings(bert: str | None = None, **options: Any) -> RunConfig:
+    """Dropout, word dropout, buckets, accumulation over two passes."""
+    encoder: dict[str, Any] = {"name": "embedding", "dimension": 6, "dropout": 0.2, "word_dropout": 0.2}
+    if bert:
+        encoder = {"name": "transformer", "model": bert, "word_dropout": 0.2}
+    raw: dict[str, Any] = {
+        "data": {"train": "a", "valid": "b"},
+        "encoder": encoder,
+        "context": None if bert else {"name": "bilstm", "hidden": 4, "dropout": 0.3},
+        "batch": {"size": 8, "at_once": 4, "ahead": 0},
+        "training": {"epochs": 5, "learning_rate": 0.01, "schedule": "linear", "warmup": 0.1, "select": "last"},
+    }
+    for path, value in options.items():
+        section = raw
+        *above, key = path.split("__")
+        for name in above:
+            section = section.setdefault(name, {})
+        section[key] = value
+    return validate(RunConfig, raw)
+
+
+def fresh(
+    config: RunConfig, learned: list[Document] | None = None, world: World | None = None, shard: bool = False
+) -> tuple[State, loader.Data]:
+    set_seed(config.seed)
+    model = build(config, documents())
+    if shard and world is not None:
+        world.shard(model.encoder, model.encoder.layers(), CPU)
+    data = loader.Data(model, learned or documents(), config.batch, config.seed, world)
+    return begin(model, config.training, config.batch, config.metrics, CPU), data
+
+
+def digest(state: State) -> str:
+    """Of the weights, the optimizer's memory and the history."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(state.model.state_dict().items()):
+        found.update(name.encode() + tensor.numpy().tobytes())
+    for parameter in state.model.parameters():
+        for key, value in sorted(state.optimizer.state.get(parameter, {}).items()):
+            found.update(key.encode() + value.numpy().tobytes())
+    if state.average is not None:
+        found.update(b"".join(t.numpy().tobytes() for _, t in sorted(state.average.weights.items())))
+    rows = [(row.epoch, row.step, row.sentences, row.learning_rates, row.evaluations) for row in state.history]
+    found.update(repr(rows).encode())
+    return found.hexdigest()
+
+
+def random_chain(k: int, constrained: bool = False, scale: float = 1.0, dtype: torch.dtype = torch.float32) -> Chain:
+    scores = [torch.randn(k, dtype=dtype), torch.randn(k, k, dtype=dtype), torch.randn(k, dtype=dtype)]
+    allowed: list[Tensor | None] = [None, None, None]
+    if constrained:
+        allowed = [torch.rand_like(score) > 0.4 for score in scores]
+        for mask in allowed:  # tag 0 may always follow itself, so there is always a path
+            assert mask is not None
+            mask.view(-1)[0] = True
+    return Chain(*(score * scale for score in scores), *allowed)
+
+
+def random_mask(lengths: list[int], holes: bool = False) -> Tensor:
+    mask = torch.arange(max(lengths, default=0)) < torch.tensor(lengths)[:, None]
+    return mask & (torch.rand(mask.shape) > 0.3) if holes else mask
 
 
 def make_bert(folder: Path, cased: bool = True, **options: Any) -> str:
@@ -123,3 +214,19 @@ def _with_bert(folder: Path, tokenizer: Any) -> str:
     )
     transformers.BertModel(shape).save_pretrained(folder)
     return str(folder)
+
+
+def sentences(count: int = 5) -> list[Document]:
+    """Two documents of as many sentences, with everything that is counted."""
+    tags = ["B-PER", "O", "I-PER"]
+    return [
+        Document(
+            [Example([f"w{i}", "und", "é"], [Span(0, 1, "PER"), Span(0, 3, "ORG")], tags, ["x"]) for i in range(count)],
+            id=name,
+        )
+        for name in ("0", "b")
+    ]
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.name.endswith(".part")]
