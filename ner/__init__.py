@@ -19,7 +19,7 @@ def load(run: str, device: str = "auto", precision: Precision = "run") -> Tagger
     """The tagger of a run directory; fetches nothing. See :class:`ner.inference.annotate.Tagger` for the arguments.
 
     Raises:
-        ner.types.InputError: If the directory does not hold a whole model.
+        ner.errors.InputError: If the directory does not hold a whole model.
     """
     from ner.inference.annotate import Tagger
 

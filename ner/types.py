@@ -34,10 +34,6 @@ Axes = tuple["Sequence[str] | None", ...]
 """What the positions along each dimension of a tensor stand for (tags, words); None where they have no names."""
 
 
-class InputError(Exception):
-    """Something that the user gave (file, configuration, run directory) cannot be used; one sentence says why."""
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
     """A labelled stretch of words: ``start`` inclusive, ``end`` exclusive. The score takes no part in comparison."""
@@ -223,31 +219,6 @@ class Encoding:
     mask: Tensor
     summary: Tensor | None = None
     query: Tensor | None = None
-
-
-class NonFiniteLoss(Exception):
-    """Loss or gradient is NaN or infinite; the step was not made and the weights are those before it.
-
-    Without a step it shows when a model answers: a step before has spoiled its weights.
-    """
-
-    def __init__(self, what: str, step: int | None, examples: Sequence[Example]) -> None:
-        self.examples = list(examples)
-        places = ", ".join(example.place for example in self.examples[:5])
-        more = f" and {len(self.examples) - 5} more" if len(self.examples) > 5 else ""
-        when = "" if step is None else f" at step {step}, which was not made"
-        words = " ".join(self.examples[0].words)[:60] if self.examples else ""
-        first = f' ("{words}...")' if words else ""
-        super().__init__(
-            f"{what} is not finite{when}. Sentences: {places}{more}{first}. Try a lower training.learning_rate, "
-            "training.precision=float32, or training.on_nonfinite=skip"
-        )
-
-
-class Lost(Exception):
-    """Another process of a training is gone or silent; the sentence names it. ``code`` is the exit code then."""
-
-    code = 75
 
 
 @dataclass(slots=True)

@@ -62,12 +62,12 @@ def settings(bert: str | None = None, **options: Any) -> RunConfig:
 
 def fresh(
     config: RunConfig, learned: list[Document] | None = None, world: World | None = None, shard: bool = False
-) -> tuple[State, loader.Data]:
+) -> tuple[State, loader.TrainLoader]:
     set_seed(config.seed)
     model = build(config, documents())
     if shard and world is not None:
         world.shard(model.encoder, model.encoder.layers(), CPU)
-    data = loader.Data(model, learned or documents(), config.batch, config.seed, world)
+    data = loader.TrainLoader(model, learned or documents(), config.batch, config.seed, world)
     return begin(model, config.training, config.batch, config.metrics, CPU), data
 
 

@@ -157,7 +157,7 @@ def evaluation(run: str) -> Any:
 def order() -> Any:
     """Sentences in the order in which they are learned: of one process, and of two that one takes over from."""
 
-    def lines(made: loader.Made) -> list[int]:
+    def lines(made: loader.StepBatch) -> list[int]:
         return [example.line for part in made.parts if part.weight for example in part.gold]
 
     config = settings(training__epochs=2)

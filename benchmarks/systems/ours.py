@@ -52,7 +52,7 @@ def prepare_training(
     seeds = iter(range(1, 1000))
 
     def repeat() -> dict[str, Any]:
-        data = loader.Data(model, documents, configuration.batch, next(seeds))
+        data = loader.TrainLoader(model, documents, configuration.batch, next(seeds))
         state = training_loop.begin(model, configuration.training, configuration.batch, configuration.metrics, where)
         loop = training_loop.train(state, data, None, configuration.metrics, where)
         for _ in range(START):
@@ -131,7 +131,7 @@ def prepare_reading(train: str, config: str, times: int) -> Any:
         model.encoder.tokenizer._cache.clear()
         with cli.loading():  # as the command does
             documents = _read(configuration)
-            data = loader.Data(model, documents, configuration.batch, 1)
+            data = loader.TrainLoader(model, documents, configuration.batch, 1)
         batches = data.epoch(0, configuration.batch)
         made = data.steps(batches, 0, configuration.batch, torch.device("cpu"))
         words = sum(one.amounts["words"] for one in made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ner.types import InputError
+from ner.errors import InputError
 
 
 class Board:

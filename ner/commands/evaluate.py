@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ner.errors import InputError
 from ner.runtime import cli
-from ner.types import SPLITS, InputError
+from ner.types import SPLITS
 
 if TYPE_CHECKING:
     from ner.config.schema import DataConfig

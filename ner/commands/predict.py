@@ -43,10 +43,10 @@ def _predict(arguments: argparse.Namespace) -> None:
 
         from ner.config.schema import component
         from ner.data import tasks
+        from ner.errors import InputError
         from ner.inference.annotate import Tagger
         from ner.model.model import chosen_run
         from ner.runtime.device import progress, set_up_log
-        from ner.types import InputError
 
         set_up_log(sys.stderr)
         tagger = Tagger.load(chosen_run(arguments.run), precision=arguments.precision)
@@ -92,7 +92,7 @@ def _format(config: Part, overrides: Sequence[str]) -> Part:
     """How the input is written."""
     from ner.config.load import override
     from ner.config.schema import part
-    from ner.types import InputError
+    from ner.errors import InputError
 
     raw: dict[str, Any] = {"data": {"format": config.model_dump()}}
     for change in overrides:

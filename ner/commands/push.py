@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ner.errors import InputError
 from ner.runtime import cli
-from ner.types import InputError
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError

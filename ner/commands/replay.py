@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ner.errors import InputError
 from ner.runtime import cli
-from ner.types import InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     from ner.runtime import distributed, text_files
     from ner.runtime.device import choose_device, set_up_log
     from ner.training import checkpoint
-    from ner.training.run import Session, named_init
+    from ner.training.run import TrainingRun, named_init
 
     first = Path(arguments.run)
     config, recorded = model.read_config(first), events.read(first)
@@ -43,7 +43,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     world.start(device, config.processes.timeout)
     try:
         set_up_log(sys.stdout, second / "train.log", speaks=world.first)
-        one = Session(config, second, device, world, logger.info, logger.warning)
+        one = TrainingRun(config, second, device, world, logger.info, logger.warning)
         one.ahead = [event for event in recorded if event.kind in ("control", "auto", "resume")]
         began = [event.change for event in recorded if event.kind == "init"]
         prepare(one, named_init(began[0]) if began else None)

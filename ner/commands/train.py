@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner.data.questions import ANSWER
+from ner.errors import InputError
 from ner.runtime import cli
-from ner.types import InputError
 
 if TYPE_CHECKING:
     from ner.commands._tensorboard import Board
     from ner.config.schema import RunConfig
     from ner.model.model import Model
     from ner.runtime.distributed import World
-    from ner.training.run import Session
+    from ner.training.run import TrainingRun
     from ner.training.step import Progress
     from ner.types import Document
 
@@ -98,7 +98,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     from ner.model import model
     from ner.runtime import text_files
     from ner.training import control
-    from ner.training.run import Session, beginning, differences
+    from ner.training.run import TrainingRun, beginning, differences
 
     logger.info("run directory: {}", directory)
     started = time.monotonic()
@@ -112,7 +112,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
         if refused:
             raise InputError(f"{directory}: cannot be resumed with another configuration: {'; '.join(refused)}")
         config = config.model_copy(update={"training": saved.training, "batch": saved.batch})
-    one = Session(config, directory, device, world, logger.info, logger.warning)
+    one = TrainingRun(config, directory, device, world, logger.info, logger.warning)
     init = Path(arguments.init) if arguments.init else None
     unusual = prepare(one, beginning(directory, world) if resumed else init)
     if resumed:
@@ -141,7 +141,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     return 0
 
 
-def prepare(one: Session, init: Path | None = None) -> dict[str, dict[str, Any]]:
+def prepare(one: TrainingRun, init: Path | None = None) -> dict[str, dict[str, Any]]:
     """Read the data, build the model, and say what there is; gives what is unusual about the splits."""
     from loguru import logger
 
@@ -164,7 +164,7 @@ class Display:
         one: The session that is shown.
     """
 
-    def __init__(self, one: Session) -> None:
+    def __init__(self, one: TrainingRun) -> None:
         from ner.runtime.device import progress
 
         self.one = one
@@ -291,7 +291,7 @@ def _new_directory(config: str) -> Path:
     return directory
 
 
-def _describe(one: Session, model: Model) -> dict[str, dict[str, Any]]:
+def _describe(one: TrainingRun, model: Model) -> dict[str, dict[str, Any]]:
     """What there is to learn, what is unusual about it, and the size of the model; gives what is unusual by split."""
     from loguru import logger
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ner.config.schema import ConfigError, RunConfig, validate
-from ner.types import InputError
+from ner.errors import InputError
 
 
 def read_yaml(text: str, source: str) -> Any:

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from ner.config.training import BatchConfig, ProcessesConfig, TrainingConfig
 from ner.contracts import Part, Section
 from ner.data.words import WordRule
-from ner.types import InputError
+from ner.errors import InputError
 
 
 class ConfigError(InputError):

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ner.config.schema import component, names
 from ner.data.questions import KINDS
-from ner.types import Document, Example, InputError
+from ner.errors import InputError
+from ner.types import Document, Example
 
 WHAT = {"tags": "tags of words", "labels": "labels of texts", "answers": "answers to questions"}
 """What decoders give, files hold and metrics need, for people."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ner.errors import InputError
 from ner.runtime import text_files
-from ner.types import InputError
 
 
 def load(path: str, dimension: int) -> tuple[list[str], np.ndarray]:

@@ -11,10 +11,11 @@ import numpy as np
 
 from ner.data import seen as seen_sentences
 from ner.data import tags
+from ner.errors import InputError
 from ner.inference.annotate import Chunk, Evaluation, Scorer
 from ner.model.model import Model
 from ner.training import corpus
-from ner.types import Document, Example, InputError
+from ner.types import Document, Example
 
 
 class Scoring:

@@ -19,11 +19,12 @@ from ner.config.training import BatchConfig
 from ner.data import batching, tasks
 from ner.data.questions import ask
 from ner.data.words import split_words
+from ner.errors import InputError, NonFiniteLossError
 from ner.model.kernels.chain import BadExample
 from ner.model.model import Model, load
 from ner.runtime.device import HostCopy, autocast, choose_device, choose_precision, has_bf16
 from ner.runtime.distributed import World
-from ner.types import Annotation, Batch, Document, Example, InputError, NonFiniteLoss, Span
+from ner.types import Annotation, Batch, Document, Example, Span
 
 CHUNK = 2000
 """Examples that are sorted by length together; more documents are read only when these are done."""
@@ -91,12 +92,12 @@ def naming(examples: Sequence[Example], step: int | None = None) -> Iterator[Non
     """Names the sentence when a decoder finds emissions that are not finite.
 
     Raises:
-        NonFiniteLoss: Instead of the decoder's error.
+        NonFiniteLossError: Instead of the decoder's error.
     """
     try:
         yield
     except BadExample as error:
-        raise NonFiniteLoss("what the model computes", step, [examples[error.position]]) from error
+        raise NonFiniteLossError("what the model computes", step, [examples[error.position]]) from error
 
 
 @torch.inference_mode()
@@ -125,7 +126,7 @@ def _annotate(
         sums = {name.removeprefix("loss."): float(host[name]) for name in host if name.startswith("loss.")}
         for part, value in sums.items():
             if not math.isfinite(value):
-                raise NonFiniteLoss(f"the loss of the model's {part}", None, tensors.examples)
+                raise NonFiniteLossError(f"the loss of the model's {part}", None, tensors.examples)
         with naming(tensors.examples):
             annotations = said.pop(number, None) or model.decoder.annotations(host, mask)
         found[number] = _Answers(annotations, sums, tensors.counts)

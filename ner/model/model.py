@@ -19,11 +19,12 @@ from ner.config.schema import RunConfig, component, validate
 from ner.data import tasks
 from ner.data.store.reader import Store
 from ner.data.vocab import Vocabs
+from ner.errors import InputError
 from ner.model import units
 from ner.model.kernels.crf import choose
 from ner.runtime import text_files
 from ner.runtime.distributed import gathered
-from ner.types import Annotation, Batch, Document, Example, InputError, Loss, Scores
+from ner.types import Annotation, Batch, Document, Example, Loss, Scores
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"

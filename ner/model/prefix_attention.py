@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ner.types import InputError
+from ner.errors import InputError
 
 Memory = list[tuple[Tensor, Tensor]]
 """Keys and values of each layer: ``(S, A, T, D)`` of a source, ``(S, G, A, P, D)`` of its continuations."""

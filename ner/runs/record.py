@@ -13,10 +13,10 @@ from ner.config.load import read_yaml
 from ner.config.schema import ConfigError
 from ner.data import tasks
 from ner.data.questions import ANSWER, EVIDENCE, KINDS
+from ner.errors import InputError
 from ner.runs import events
 from ner.runs.events import Event
 from ner.runs.plot import read_history
-from ner.types import InputError
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d-]+")
 """Names that train.py gives to run directories."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from ner.types import InputError, Lost, NonFiniteLoss
+from ner.errors import InputError, NonFiniteLossError, ProcessLostError
 
 USAGE = 2
 """Exit code of bad input; argparse uses it too."""
@@ -39,10 +39,10 @@ def run(
     except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Lost as error:
+    except ProcessLostError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.code
-    except NonFiniteLoss as error:
+    except NonFiniteLossError as error:
         print(f"error: {error}", file=sys.stderr)
         return NON_FINITE
     return code

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from ner.types import InputError
+from ner.errors import InputError
 
 
 def choose_device(name: str, number: int = 0) -> Any:

@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ner.types import Lost
+from ner.errors import ProcessLostError
 
 
 class World:
@@ -86,7 +86,7 @@ class World:
         """The block waits for the other processes.
 
         Raises:
-            Lost: If one of them is gone; it is named.
+            ProcessLostError: If one of them is gone; it is named.
         """
         if self._pulse is None:
             yield
@@ -102,7 +102,7 @@ class World:
                 gone = self._pulse.silent(3 * self._pulse.interval) + self._pulse.left()
                 if not gone:
                     raise
-                raise Lost(f"{' and '.join(gone)} is gone ({reason}); start again with --resume") from error
+                raise ProcessLostError(f"{' and '.join(gone)} is gone ({reason}); start again with --resume") from error
 
     def share(self, items: Any) -> Any:
         """What of these falls to this process: every size-th of them."""
@@ -342,7 +342,7 @@ class _Pulse:
                 f"{self.host} gives up at step {self.step}. Start again with --resume\n"
             )
             sys.stderr.flush()
-            os._exit(Lost.code)
+            os._exit(ProcessLostError.code)
 
 
 def _describe(rank: int, sign: str) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeVar
 
-from ner.types import InputError
+from ner.errors import InputError
 
 T = TypeVar("T")
 

@@ -8,13 +8,14 @@ import torch
 
 from ner.config.schema import RunConfig
 from ner.data import batching
+from ner.errors import InputError
 from ner.model.model import Model
 from ner.runtime.device import Clock
 from ner.runtime.distributed import World
 from ner.training import loop
-from ner.training.loader import Data
+from ner.training.loader import TrainLoader
 from ner.training.step import Learner, OutOfMemory
-from ner.types import Document, InputError
+from ner.types import Document
 
 
 def trial(
@@ -24,7 +25,7 @@ def trial(
 
     def fits(size: int) -> bool:
         batch = config.batch.model_copy(update={"size": size})
-        data = Data(model, documents, batch, config.seed)
+        data = TrainLoader(model, documents, batch, config.seed)
         state = loop.begin(model, config.training, batch, (), device)
         longest = batching.sorted_batches(data.groups, batch.unit, batch.units)[:1]
         generator = torch.get_rng_state()

@@ -22,13 +22,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ner.config.training import BatchConfig, TrainingConfig
+from ner.errors import InputError
 from ner.inference.annotate import Evaluation, Scorer
 from ner.model.model import WEIGHTS, Model
 from ner.runs.events import Event
 from ner.runtime import text_files
 from ner.runtime.distributed import World, gathered, spread
 from ner.training.optimizer import Average
-from ner.types import InputError
 
 ASKED = "stop=epoch was asked for"
 """Why a training ended that somebody ended."""

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from ner.config.load import override
 from ner.config.schema import RunConfig, validate
+from ner.errors import InputError
 from ner.runs.events import Event
 from ner.runtime import text_files
 from ner.training.checkpoint import ASKED, State
 from ner.training.optimizer import check_paths, is_below, parameter_groups
-from ner.types import InputError
 
 FOLDER = "control"
 

@@ -21,11 +21,12 @@ from ner.data.questions import ANSWER, EVIDENCE, KINDS
 from ner.data.store import cache, reader
 from ner.data.tags import PLAIN, flatten
 from ner.data.vocab import Vocabs
+from ner.errors import InputError
 from ner.model.model import Model
 from ner.runtime import text_files
 from ner.runtime.distributed import World
 from ner.training import loader
-from ner.types import SPLITS, Document, InputError
+from ner.types import SPLITS, Document
 
 LARGE = 200_000_000
 """Bytes of a training file from which on it is kept as memory-mapped arrays."""

@@ -28,7 +28,7 @@ def group(model: Model, documents: Iterable[Document], batch: BatchConfig) -> ba
     return batching.plan(map(model.split, documents), model.reader.plan, group_limit(batch))
 
 
-class Data:
+class TrainLoader:
     """Training documents in groups, and the batches of an epoch: functions of the seed and the epoch alone.
 
     Args:
@@ -65,10 +65,10 @@ class Data:
 
     def steps(
         self, batches: Sequence[np.ndarray], epoch: int, batch: BatchConfig, device: torch.device
-    ) -> Iterator[Made]:
+    ) -> Iterator[StepBatch]:
         """What this process learns from in some batches; in page-locked memory if it is to go to a GPU."""
         for positions in batches:
-            made = Made(len(positions), int(self.groups.sentences[positions].sum()))
+            made = StepBatch(len(positions), int(self.groups.sentences[positions].sum()))
             mine = self.world.share(positions)
             for chosen in batching.cut(self.groups, mine, batch.unit, batch.units_at_once):
                 tensors, gold = self._tensors(chosen, epoch, device)
@@ -101,7 +101,7 @@ class Part(NamedTuple):
 
 
 @dataclass
-class Made:
+class StepBatch:
     """What a process learns from in one step, and the size of the step in groups and sentences of all processes."""
 
     groups: int

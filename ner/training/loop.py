@@ -13,15 +13,16 @@ from typing import Any
 import torch
 
 from ner.config.training import BatchConfig, TrainingConfig
+from ner.errors import InputError
 from ner.inference.annotate import Evaluation, Scorer, annotate
 from ner.model.model import Model
 from ner.runtime.device import choose_precision
 from ner.runtime.distributed import World
 from ner.training.checkpoint import Row, State
-from ner.training.loader import Data
+from ner.training.loader import TrainLoader
 from ner.training.optimizer import Average, build_optimizer, check_paths, is_below
-from ner.training.step import Learner, Meter, Progress, rate_groups
-from ner.types import Document, InputError
+from ner.training.step import Learner, StepTimer, Progress, rate_groups
+from ner.types import Document
 
 Watcher = Callable[[Sequence[Document]], Iterable[Document]]
 """Gives documents one after the other, and shows how far they are."""
@@ -61,7 +62,7 @@ def begin(
 
 def train(
     state: State,
-    data: Data,
+    data: TrainLoader,
     valid: Sequence[Document] | None,
     metrics: Sequence[str],
     device: torch.device,
@@ -84,7 +85,7 @@ def train(
         that trained.
 
     Raises:
-        NonFiniteLoss: Before the step that it would have spoiled.
+        NonFiniteLossError: Before the step that it would have spoiled.
         InputError: If a watched score does not exist, or memory does not suffice.
     """
     world = world or World()
@@ -96,7 +97,7 @@ def train(
         state.model.encoder.compile(dynamic=True)
     learner = Learner(state, data, device, world)
     while state.position or (state.epoch < state.training.epochs and not state.ended):
-        meter = Meter(state.model, device)
+        meter = StepTimer(state.model, device)
         last: Progress | None = None
         for last in learner.epoch(meter):
             yield last

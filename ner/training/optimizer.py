@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ner.config.training import AveragingConfig
+from ner.errors import InputError
 from ner.runtime.distributed import is_spread
-from ner.types import InputError
 
 
 def parameter_groups(

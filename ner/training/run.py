@@ -25,6 +25,7 @@ from ner.config.load import write_yaml
 from ner.config.schema import RunConfig, component
 from ner.config.training import BatchConfig, PlateauConfig
 from ner.data import seen, tasks
+from ner.errors import InputError
 from ner.evaluation.evaluator import Scoring
 from ner.inference.annotate import Evaluation, Tagger
 from ner.model import model
@@ -37,16 +38,16 @@ from ner.runtime.distributed import World
 from ner.training import batch_size, checkpoint, control, loop, warm_start
 from ner.training.checkpoint import State
 from ner.training.corpus import Corpus
-from ner.training.loader import Data
+from ner.training.loader import TrainLoader
 from ner.training.step import Progress, warmup_share
-from ner.types import Document, InputError
+from ner.types import Document
 
 FREE = ("data.train", "data.valid", "data.test", "data.store", "device", "by", "processes.")
 """Settings that may differ when a run is resumed: they change no result, or checksums watch over them."""
 
 
 @dataclass
-class Session:
+class TrainingRun:
     """See the file.
 
     Attributes:
@@ -80,7 +81,7 @@ class Session:
     corpus: Corpus = field(init=False)
     about: dict[str, Any] = field(init=False)
     state: State = field(init=False)
-    data: Data = field(init=False)
+    data: TrainLoader = field(init=False)
 
     def read(self) -> None:
         """Read the data.
@@ -133,7 +134,7 @@ class Session:
             batch = batch.model_copy(update={"size": self._fitting_size(made)})
         self.state = loop.begin(made, config.training, batch, config.metrics, self.device)
         groups = self.corpus.groups(made, batch)
-        self.data = Data(made, self.corpus.train, batch, config.seed, self.world, groups)
+        self.data = TrainLoader(made, self.corpus.train, batch, config.seed, self.world, groups)
         if config.batch.size == "auto":
             self.state.note("auto", f"batch.size={batch.size}")
         if init is not None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ner.config.training import BatchConfig, TrainingConfig
 from ner.data import batching
+from ner.errors import InputError, NonFiniteLossError
 from ner.inference.annotate import naming
 from ner.model.kernels.chain import BadExample
 from ner.model.model import Model
@@ -24,9 +25,9 @@ from ner.runtime.device import Clock, HostCopy, autocast, choose_precision, peak
 from ner.runtime.distributed import World
 from ner.training import regularization
 from ner.training.checkpoint import Row, State
-from ner.training.loader import Data, Made
+from ner.training.loader import TrainLoader, StepBatch
 from ner.training.optimizer import is_below, parameter_groups, regroup, schedule
-from ner.types import Batch, Example, InputError, Loss, NonFiniteLoss, Scores
+from ner.types import Batch, Example, Loss, Scores
 
 
 @dataclass
@@ -59,14 +60,14 @@ def rate_groups(model: Model, training: TrainingConfig, trained: Collection[str]
     return parameter_groups(model, training.learning_rate, training.weight_decay, training.layer_decay, trained)
 
 
-def warmup_share(training: TrainingConfig, data: Data) -> float:
+def warmup_share(training: TrainingConfig, data: TrainLoader) -> float:
     """Share of all sentences in which the rates rise; more than 1 where the training ends before the warm-up does."""
     if training.warmup_steps is None:
         return training.warmup
     return training.warmup_steps * data.per_step / (training.epochs * data.sentences)
 
 
-class Meter:
+class StepTimer:
     """The seconds of an epoch by part of the model, forward and backward, and what was done in them."""
 
     def __init__(self, model: Model, device: Any) -> None:
@@ -76,7 +77,7 @@ class Meter:
         self.has_context = not isinstance(model.context, nn.Identity)
         model.watch = self._watch
 
-    def begin(self, made: Made) -> None:
+    def begin(self, made: StepBatch) -> None:
         """A step has its data."""
         self.clock.mark("data")
         self.amounts.update(made.amounts)
@@ -101,7 +102,7 @@ class Meter:
         return found | {part: parts.get(part, 0.0) / seconds for part in shares}
 
 
-class Guard(nn.Module):
+class NonFiniteGuard(nn.Module):
     """A model that does not raise when it cannot compute: its losses are NaN, and it remembers the sentence.
 
     Of several processes each must take part in the backward pass, also one whose sentences are spoiled.
@@ -137,18 +138,18 @@ class Learner:
         world: Processes that share each batch.
     """
 
-    def __init__(self, state: State, data: Data, device: torch.device, world: World) -> None:
+    def __init__(self, state: State, data: TrainLoader, device: torch.device, world: World) -> None:
         self.state, self.data, self.device, self.world = state, data, device, world
         self.precision = choose_precision(state.training.precision, device)
         self.trained = {name for name, parameter in state.model.named_parameters() if parameter.requires_grad}
         self.frozen: frozenset[str] | None = None
         self.settings: TrainingConfig | None = None
-        self.failure: NonFiniteLoss | None = None
+        self.failure: NonFiniteLossError | None = None
         self.tables: list[nn.Parameter] = []
         self.wrapped: nn.Module = state.model
-        self.guard = Guard(state.model) if world.size > 1 and world.deals else None
+        self.guard = NonFiniteGuard(state.model) if world.size > 1 and world.deals else None
 
-    def epoch(self, meter: Meter) -> Iterator[Progress]:
+    def epoch(self, meter: StepTimer) -> Iterator[Progress]:
         """The steps that are left of the present epoch."""
         state, data = self.state, self.data
         state.model.train()
@@ -194,7 +195,7 @@ class Learner:
         factor = state.factor * schedule(training.schedule, done, after, warmup)
         return {group["name"]: group["base"] * factor for group in state.optimizer.param_groups}
 
-    def step(self, made: Made, clock: Clock) -> float:
+    def step(self, made: StepBatch, clock: Clock) -> float:
         """One step; gives the loss, and counts what the model said of its examples before it learned from them.
 
         A GPU is waited for once: for the losses, the norm of the gradient and the predictions together.
@@ -213,7 +214,7 @@ class Learner:
                 regularization.adversarial(list(state.model.parameters()), self.tables, training.adversarial, again)
         except torch.OutOfMemoryError as error:
             raise _out_of_memory(made, state.batch) from error
-        except NonFiniteLoss as error:
+        except NonFiniteLossError as error:
             return self._leave_out(error)
         state.scaler.unscale_(state.optimizer)
         parameters = [parameter for parameter in state.model.parameters() if parameter.grad is not None]
@@ -228,10 +229,10 @@ class Learner:
             if state.scaler.is_enabled():
                 state.scaler.update()  # it has seen the gradients, and lowers its scale
             what = "the loss of another process" if all(map(math.isfinite, losses)) else "the loss"
-            return self._leave_out(self.failure or NonFiniteLoss(what, state.step, made.examples()))
+            return self._leave_out(self.failure or NonFiniteLossError(what, state.step, made.examples()))
         length = float(host["norm"])
         if not math.isfinite(length) and not state.scaler.is_enabled():
-            return self._leave_out(NonFiniteLoss("the gradient", state.step, made.examples()))
+            return self._leave_out(NonFiniteLossError("the gradient", state.step, made.examples()))
         limit = training.max_grad_norm
         if limit is not None and 0 < limit < length:  # torch's own function multiplies by 1 otherwise
             distributed.clip(parameters, limit, norm)
@@ -251,7 +252,7 @@ class Learner:
         return value
 
     def _sweep(
-        self, made: Made, counts: dict[str, float], clock: Clock | None
+        self, made: StepBatch, counts: dict[str, float], clock: Clock | None
     ) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:
         """Add the gradients of all passes; gives the sums of the losses, and the predictions of passes with weight.
 
@@ -263,7 +264,7 @@ class Learner:
         state, model = self.state, self.state.model
         sums: dict[str, Tensor] = {}
         predictions: list[dict[str, Tensor]] = []
-        failures: list[NonFiniteLoss] = []
+        failures: list[NonFiniteLossError] = []
         for number, part in enumerate(made.parts):
             batch = part.batch.to(self.device)
             if clock is not None:
@@ -275,7 +276,7 @@ class Learner:
                 if clock is not None:
                     clock.mark("decoder")
                 if self.guard and self.guard.failed is not None:
-                    failures.append(NonFiniteLoss("what the model computes", state.step, [self.guard.failed]))
+                    failures.append(NonFiniteLossError("what the model computes", state.step, [self.guard.failed]))
                 with self.world.waiting():
                     state.scaler.scale(total).backward()
             if clock is not None:
@@ -306,13 +307,13 @@ class Learner:
         apart = regularization.disagreement(scores, other_scores, batch.inputs["mask"], distributions)
         return (share(losses) + share(others)) / 2 + self.state.training.rdrop * share(apart)
 
-    def _even(self, made: Made) -> None:
+    def _even(self, made: StepBatch) -> None:
         """As many passes in each process, where each pass needs all of them."""
         if self.world.size > 1 and not self.world.deals:
             passes = int(self.world.most([len(made.parts)])[0])
             made.parts += [made.parts[0]._replace(weight=0.0)] * (passes - len(made.parts))
 
-    def _leave_out(self, error: NonFiniteLoss) -> float:
+    def _leave_out(self, error: NonFiniteLossError) -> float:
         """Skip the step, or stop before it."""
         state = self.state
         state.optimizer.zero_grad(set_to_none=True)
@@ -329,7 +330,7 @@ class OutOfMemory(InputError):
     """A step did not fit."""
 
 
-def _out_of_memory(made: Made, batch: BatchConfig) -> OutOfMemory:
+def _out_of_memory(made: StepBatch, batch: BatchConfig) -> OutOfMemory:
     """What was too large, and what to try: passes of half the size give the same result."""
     shapes = [tuple(part.batch.inputs["mask"].shape) for part in made.parts]
     sentences, words = max(shapes, key=lambda shape: shape[0] * shape[1])

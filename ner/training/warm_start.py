@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ner.errors import InputError
 from ner.model.model import Model
-from ner.types import Axes, InputError
+from ner.types import Axes
 
 
 @dataclass

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ner.config.load import load_config, read_yaml, write_yaml
 from ner.config.schema import ConfigError, RunConfig, WindowsConfig, component, names, part, validate
-from ner.types import InputError
+from ner.errors import InputError
 from tests.conftest import ROOT
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))

@@ -15,12 +15,13 @@ from ner.config.schema import RunConfig, component, names, validate
 from ner.data import tasks
 from ner.data.questions import ANSWER, EVIDENCE
 from ner.data.vocab import Vocabs
+from ner.errors import InputError
 from ner.inference.annotate import Evaluation, Scorer
 from ner.model.model import build
 from ner.training.checkpoint import Row
 from ner.training.corpus import Tally, unusual
 from ner.training.run import history_row
-from ner.types import Document, Example, InputError, Span
+from ner.types import Document, Example, Span
 from tests.conftest import ROOT, SAMPLE
 
 REVIEWS, INTENT = SAMPLE / "reviews", SAMPLE / "intent" / "valid"

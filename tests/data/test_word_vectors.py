@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ner.data import word_vectors
-from ner.types import InputError
+from ner.errors import InputError
 from tests.conftest import ROOT
 
 SHARED = ROOT.parent / "shared" / "data" / "vectors"

@@ -116,7 +116,7 @@ def test_a_shipped_configuration_trains_a_step(path: Path, tiny_bert: str, tmp_p
     documents = some_documents(config, tmp_path)
     model = build(config, documents)
     cpu = torch.device("cpu")
-    data = loader.Data(model, documents, config.batch, config.seed)
+    data = loader.TrainLoader(model, documents, config.batch, config.seed)
     state = loop.begin(model, config.training, config.batch, config.metrics, cpu)
     steps = loop.train(state, data, documents, config.metrics, cpu)
     assert next(iter(steps)).loss > 0

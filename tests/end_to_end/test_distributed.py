@@ -59,7 +59,7 @@ def test_one_process_takes_over_from_two_in_the_same_order() -> None:
     ("kind", "codes", "words"),
     [
         ("hang", [75, -14], "error: process 1 on {host} (last seen at step 5) gave no sign of life for 2 s; process 0"),
-        ("die", [99, 1], "Lost: process 1 on {host} (last seen at step "),
+        ("die", [99, 1], "ProcessLostError: process 1 on {host} (last seen at step "),
     ],
 )
 def test_a_process_that_hangs_or_dies_is_named(kind: str, codes: list[int], words: str) -> None:
@@ -74,8 +74,8 @@ def test_sentences_that_one_process_cannot_compute_are_skipped_or_stop_all() -> 
         assert code == 0
         assert found == {"skipped": 1, "finite": True, "steps": 4}
     (_, _, first), (_, _, second) = experiment("spoiled", "stop")
-    assert "NonFiniteLoss: the loss of another process is not finite at step" in first
-    assert "NonFiniteLoss: what the model computes is not finite at step" in second
+    assert "NonFiniteLossError: the loss of another process is not finite at step" in first
+    assert "NonFiniteLossError: what the model computes is not finite at step" in second
     assert "Sentences: t:" in second
 
 

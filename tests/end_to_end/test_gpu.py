@@ -102,7 +102,7 @@ def trained(config: RunConfig, device: torch.device, steps: int | None = None) -
     """The state after a training, or its first steps, and the losses."""
     set_seed(config.seed)
     model = build(config, documents()).to(device)
-    data = loader.Data(model, documents(), config.batch, config.seed)
+    data = loader.TrainLoader(model, documents(), config.batch, config.seed)
     state = begin(model, config.training, config.batch, config.metrics, device)
     losses = []
     for progress in train(state, data, None, config.metrics, device):
@@ -175,7 +175,7 @@ def waits(config: RunConfig, steps: int) -> tuple[float, list[str]]:
 
     set_seed(config.seed)
     model = build(config, documents()).to(GPU)
-    data = loader.Data(model, documents(), config.batch, config.seed)
+    data = loader.TrainLoader(model, documents(), config.batch, config.seed)
     state = begin(model, config.training, config.batch, config.metrics, GPU)
     loop = train(state, data, None, config.metrics, GPU)
     for _ in range(2):
@@ -215,7 +215,7 @@ def test_a_step_waits_once_for_the_gpu(encoder: str, tiny_bert: str) -> None:
 def test_batches_come_in_page_locked_memory() -> None:
     config = settings()
     model = build(config, documents()).to(GPU)
-    data = loader.Data(model, documents(), config.batch, config.seed)
+    data = loader.TrainLoader(model, documents(), config.batch, config.seed)
     made = next(iter(data.steps(data.epoch(0, config.batch), 0, config.batch, GPU)))
     tensors = [*made.parts[0].batch.inputs.values(), *made.parts[0].batch.targets.values()]
     assert all(tensor.is_pinned() for tensor in tensors if tensor.numel())
@@ -249,7 +249,7 @@ def test_a_step_that_does_not_fit_says_what_to_try(little_memory: None) -> None:
     config = large()
     many = documents(4096)
     model = build(config, many).to(GPU)
-    data = loader.Data(model, many, config.batch, config.seed)
+    data = loader.TrainLoader(model, many, config.batch, config.seed)
     state = begin(model, config.training, config.batch, config.metrics, GPU)
     with pytest.raises(OutOfMemory, match=r"out of memory with 4096 sentences .*try batch.at_once=2048"):
         next(train(state, data, None, config.metrics, GPU))

@@ -8,11 +8,12 @@ import torch
 
 import ner
 from ner.config.schema import BatchConfig, RunConfig, component, part, validate
+from ner.errors import NonFiniteLossError
 from ner.inference import annotate as annotating
 from ner.inference.annotate import Scorer, Tagger, _Answers, annotate
 from ner.model.decoder import DecoderModule
 from ner.model.model import Model, build
-from ner.types import Annotation, Document, Encoding, Example, NonFiniteLoss, Span
+from ner.types import Annotation, Document, Encoding, Example, Span
 from tests.conftest import SAMPLE
 
 CPU = torch.device("cpu")
@@ -158,7 +159,7 @@ def test_batches_change_no_answer_of_a_transformer(
 def test_a_spoiled_model_is_named_instead_of_answering(tiny_run: Path) -> None:
     spoiled = ner.load(str(tiny_run))
     next(spoiled.model.decoder.emissions.parameters()).data.fill_(float("nan"))
-    with pytest.raises(NonFiniteLoss, match="is not finite. Sentences: "):
+    with pytest.raises(NonFiniteLossError, match="is not finite. Sentences: "):
         spoiled.tag(["Paris"])
 
 

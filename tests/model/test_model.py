@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ner.config.schema import RunConfig, validate
+from ner.errors import InputError
 from ner.inference.annotate import Tagger
 from ner.model.model import build, find_runs, load, newest_run, save
 from ner.runtime import text_files
-from ner.types import Document, Example, InputError, Span
+from ner.types import Document, Example, Span
 from tests.builders import make_bert, make_bpe, make_unigram
 
 

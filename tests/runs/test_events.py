@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from ner.errors import InputError
 from ner.runs import events
 from ner.runs.events import Event
-from ner.types import InputError
 
 
 def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from ner.commands import card
 from ner.config.load import read_yaml
+from ner.errors import InputError
 from ner.runs.model_card import model_card, write_card
-from ner.types import InputError
 
 CONFIG = """\
 data: {train: corpus/train.conll, valid: corpus/valid.conll, test: corpus/test.conll, words: space,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ner.commands import plot
+from ner.errors import InputError
 from ner.runs.events import Event
 from ner.runs.plot import (
     MARK,
@@ -16,7 +17,6 @@ from ner.runs.plot import (
     read_history,
     write_history_markdown,
 )
-from ner.types import InputError
 
 COLUMNS = "epoch,avg_train_loss,avg_val_loss,accuracy,precision,recall,f1,weighted_f1,batch_size,step,sentences,best"
 

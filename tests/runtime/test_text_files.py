@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ner.errors import InputError
 from ner.runtime import text_files
 from ner.runtime.text_files import MANIFEST, open_text, verify, write_bytes, write_manifest
-from ner.types import InputError
 
 
 @pytest.fixture

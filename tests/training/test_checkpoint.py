@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from ner.config.schema import RunConfig
+from ner.errors import InputError
 from ner.runtime.device import has_bf16
 from ner.runtime.distributed import World
 from ner.training import checkpoint, loader
 from ner.training.checkpoint import State
 from ner.training.loop import train
-from ner.types import InputError
 from tests.builders import ABOUT, CPU, digest, documents, fresh, settings
 
 
-def finish(state: State, data: loader.Data, config: RunConfig) -> list[Any]:
+def finish(state: State, data: loader.TrainLoader, config: RunConfig) -> list[Any]:
     return list(train(state, data, documents(8), config.metrics, CPU))
 
 
@@ -36,7 +36,7 @@ def keep_all(config: RunConfig, folder: Path) -> tuple[str, list[Path]]:
     return digest(state), paths
 
 
-def resumed(config: RunConfig, path: Path) -> tuple[State, loader.Data]:
+def resumed(config: RunConfig, path: Path) -> tuple[State, loader.TrainLoader]:
     state, data = fresh(config)
     torch.manual_seed(12345)  # whatever was drawn before does not matter
     assert checkpoint.load(path, state, ABOUT, config.metrics, World()) == []

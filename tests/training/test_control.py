@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ner.errors import InputError
 from ner.runs.events import Event
 from ner.training import control
 from ner.training.loop import train
-from ner.types import InputError
 from tests.builders import CPU, documents, fresh, settings
 
 

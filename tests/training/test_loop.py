@@ -8,11 +8,12 @@ import torch
 from ner.config.schema import RunConfig, WindowsConfig, validate
 from ner.config.schema import part as config_part
 from ner.data.tags import encode
+from ner.errors import InputError, NonFiniteLossError
 from ner.inference.annotate import Scorer, annotate
 from ner.model.model import Model, build
 from ner.runtime import device
 from ner.training import batch_size, loader, loop
-from ner.types import Document, Example, InputError, NonFiniteLoss, Span
+from ner.types import Document, Example, Span
 
 CPU = torch.device("cpu")
 
@@ -42,7 +43,7 @@ def config(**options: Any) -> RunConfig:
 def train(configuration: RunConfig, valid: bool = True, model: Model | None = None) -> tuple[Model, list[Any]]:
     device.set_seed(configuration.seed)
     model = model or build(configuration, documents())
-    data = loader.Data(model, documents(), configuration.batch, configuration.seed)
+    data = loader.TrainLoader(model, documents(), configuration.batch, configuration.seed)
     state = loop.begin(model, configuration.training, configuration.batch, configuration.metrics, CPU)
     steps = loop.train(state, data, documents() if valid else None, configuration.metrics, CPU)
     return model, list(steps)
@@ -146,7 +147,7 @@ def test_what_is_not_finite_stops_before_the_step_and_names_the_sentences(what: 
 
     model.forward = spoiled  # type: ignore[method-assign]
     with pytest.raises(
-        NonFiniteLoss, match=rf"{what} is not finite at step 1, .* Sentences: train.txt:\d+1?, "
+        NonFiniteLossError, match=rf"{what} is not finite at step 1, .* Sentences: train.txt:\d+1?, "
     ) as caught:
         train(config(epochs=1), model=model)
     assert len(caught.value.examples) == 4
@@ -215,7 +216,7 @@ def test_a_typing_error_in_the_monitored_score_is_found_before_the_first_step() 
 def test_weights_that_the_last_step_spoiled_are_noticed_when_the_epoch_is_scored() -> None:
     spoiling = config(epochs=1, learning_rate=1e38, optimizer="sgd", max_grad_norm=None)
     spoiling = spoiling.model_copy(update={"batch": spoiling.batch.model_copy(update={"size": 100})})
-    with pytest.raises(NonFiniteLoss, match=r"is not finite\. Sentences: train.txt:\d+"):
+    with pytest.raises(NonFiniteLossError, match=r"is not finite\. Sentences: train.txt:\d+"):
         train(spoiling)
 
 
@@ -276,7 +277,7 @@ def test_a_batch_that_is_not_finite_can_be_skipped_so_many_times(
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
     assert all(torch.isfinite(torch.tensor(now.row.evaluations["train"].loss)) for now in steps if now.row)
     poisoned(model, {1, 2, 3}, factor, what)
-    with pytest.raises(NonFiniteLoss, match=rf'{what} is not finite at step 3, .*train.txt:\d+, .*\(".*\.\.\."\)'):
+    with pytest.raises(NonFiniteLossError, match=rf'{what} is not finite at step 3, .*train.txt:\d+, .*\(".*\.\.\."\)'):
         train(configuration, model=model)
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
 
@@ -328,7 +329,7 @@ def test_parts_keep_their_weights_for_the_first_steps_or_epochs() -> None:
     configuration = config(epochs=3, freeze={"encoder": {"steps": 4}, "decoder.crf": {"epochs": 2}})
     device.set_seed(1)
     model = build(configuration, documents())
-    data = loader.Data(model, documents(), configuration.batch, 1)
+    data = loader.TrainLoader(model, documents(), configuration.batch, 1)
     state = loop.begin(model, configuration.training, configuration.batch, configuration.metrics, CPU)
     words, transitions = model.encoder.words.weight, model.decoder.crf.transitions
     first = words.detach().clone(), transitions.detach().clone()

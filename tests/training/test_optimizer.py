@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from ner.config.training import AveragingConfig
+from ner.errors import InputError
 from ner.training.optimizer import Average, build_optimizer, parameter_groups, regroup, schedule
-from ner.types import InputError
 
 
 class Parts(nn.Module):

@@ -26,8 +26,9 @@ from ner.contracts import Part
 from ner.data.answers import best, locate, normalized, stripped
 from ner.data.questions import ANSWER, EVIDENCE, MISSING, NEAREST, NO, REPAIRED, SPAN, UNKNOWN, YES, ask, mark
 from ner.data.words import WordRule, split_words
+from ner.errors import InputError
 from ner.runtime import text_files
-from ner.types import Document, Example, InputError, Span
+from ner.types import Document, Example, Span
 
 extension = "json"
 probabilities = False

@@ -22,8 +22,9 @@ from ner.data.answers import is_whole, locate, normalized
 from ner.data.questions import KINDS, MISSING, NEAREST, SPAN, ask, mark
 from ner.data.tags import encode
 from ner.data.words import WordRule, split_words
+from ner.errors import InputError
 from ner.runtime import text_files
-from ner.types import Document, Example, InputError, Span
+from ner.types import Document, Example, Span
 
 extension = "jsonl"
 probabilities = True

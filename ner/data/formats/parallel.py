@@ -17,8 +17,9 @@ from typing import Literal
 from ner.contracts import Part
 from ner.data import tags
 from ner.data.words import WordRule
+from ner.errors import InputError
 from ner.runtime import text_files
-from ner.types import Document, Example, InputError
+from ner.types import Document, Example
 
 SEPARATOR = "#"
 """Stands between the intents of an utterance."""

@@ -18,8 +18,9 @@ from ner.contracts import Part
 from ner.data.answers import best, locate, normalized, stripped
 from ner.data.questions import MISSING, NEAREST, REPAIRED, SPAN, UNKNOWN, ask, mark
 from ner.data.words import WordRule
+from ner.errors import InputError
 from ner.runtime import text_files
-from ner.types import Document, Example, InputError
+from ner.types import Document, Example
 
 ABSENT = "answers that do not occur in their passage"
 

@@ -16,8 +16,9 @@ from pydantic import Field, field_validator, model_validator
 
 from ner.contracts import Part
 from ner.data.words import WordRule, split_words
+from ner.errors import InputError
 from ner.runtime import text_files
-from ner.types import Document, Example, InputError
+from ner.types import Document, Example
 
 extension = "tsv"
 probabilities = True

@@ -19,8 +19,9 @@ import numpy as np
 
 from ner.data.store import reader
 from ner.data.store.reader import Store
+from ner.errors import InputError
 from ner.runtime import text_files
-from ner.types import Document, InputError
+from ner.types import Document
 
 SETTLED = 2_000_000_000
 """Nanoseconds after which another change of a file shows in its times, on coarse file systems too."""

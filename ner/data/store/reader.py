@@ -24,8 +24,9 @@ from typing import BinaryIO, cast, overload
 
 import numpy as np
 
+from ner.errors import InputError
 from ner.runtime import text_files
-from ner.types import Document, Example, InputError, Span
+from ner.types import Document, Example, Span
 
 LAYOUT = "layout.json"
 COLUMNS = {

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ner.contracts import Part
-from ner.types import Encoding, InputError
+from ner.errors import InputError
+from ner.types import Encoding
 
 
 class Config(Part):

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 
 from ner.contracts import Part
 from ner.data.vocab import Vocabs
+from ner.errors import InputError
 from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
-from ner.types import Annotation, Axes, Encoding, Example, InputError, Loss, Scores
+from ner.types import Annotation, Axes, Encoding, Example, Loss, Scores
 
 gives = frozenset({"labels"})
 IGNORED = -100

@@ -23,12 +23,13 @@ from torch.nn import functional as F
 
 from ner.contracts import Part
 from ner.data.questions import ANSWER, KINDS, SPAN, UNKNOWN
+from ner.errors import InputError
 from ner.model import prefix_attention
 from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
 from ner.model.prefix_attention import Memory
 from ner.model.rows import WITHOUT
-from ner.types import Annotation, Axes, Document, Example, InputError, Loss, Scores, Span
+from ner.types import Annotation, Axes, Document, Example, Loss, Scores, Span
 
 gives = frozenset({"answers"})
 IGNORED = -100

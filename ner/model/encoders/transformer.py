@@ -25,11 +25,12 @@ from torch.nn import functional as F
 from ner.config.schema import WindowsConfig
 from ner.contracts import Part
 from ner.data.vocab import Vocabs
+from ner.errors import InputError
 from ner.model import pretrained
 from ner.model.pretrained import WordTokenizer
 from ner.model.rows import WITHOUT, Layout, Room, Rows, skipped_words
 from ner.model.windows import pack
-from ner.types import Axes, Document, Encoding, Example, InputError
+from ner.types import Axes, Document, Encoding, Example
 
 SHORTENED = "words longer than a window, read from their first pieces"
 SKIPPED = "words of a question beyond windows.max_query_length, not read"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ner.data.formats import conll
 from ner.data.formats.conll import Config
 from ner.data.tags import encode
-from ner.types import Document, Example, InputError, Span
+from ner.errors import InputError
+from ner.types import Document, Example, Span
 from tests.conftest import ROOT, SAMPLE
 
 SHARED = ROOT.parent / "shared" / "data"

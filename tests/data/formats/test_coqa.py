@@ -13,7 +13,8 @@ from ner.data.formats import coqa
 from ner.data.formats.coqa import Config
 from ner.data.questions import ANSWER, EVIDENCE, MISSING, NEAREST, REPAIRED, ask
 from ner.data.words import WordRule
-from ner.types import Document, Example, InputError, Span
+from ner.errors import InputError
+from ner.types import Document, Example, Span
 
 STORY = "Ada lived in a small house. The dog of Ada was called Bo! Ada had 3 cats."
 

@@ -14,7 +14,8 @@ from ner.data.formats.jsonl import Config
 from ner.data.questions import MISSING, NEAREST
 from ner.data.tags import encode, flatten
 from ner.data.words import WordRule
-from ner.types import Annotation, Document, Example, InputError, Span
+from ner.errors import InputError
+from ner.types import Annotation, Document, Example, Span
 from tests.conftest import ROOT
 
 CLUENER = ROOT.parent / "shared" / "data" / "cluener"

@@ -10,8 +10,9 @@ import pytest
 
 from ner.data.formats import parallel
 from ner.data.formats.parallel import Config
+from ner.errors import InputError
 from ner.runtime import text_files
-from ner.types import Annotation, Document, Example, InputError, Span
+from ner.types import Annotation, Document, Example, Span
 from tests.conftest import ROOT, SAMPLE
 
 ATIS = ROOT.parent / "shared" / "data" / "atis"

@@ -13,7 +13,8 @@ from ner.data.formats import squad
 from ner.data.formats.squad import ABSENT, Config
 from ner.data.questions import MISSING, NEAREST, REPAIRED
 from ner.data.words import WordRule
-from ner.types import Document, Example, InputError, Span
+from ner.errors import InputError
+from ner.types import Document, Example, Span
 from tests.conftest import ROOT
 
 CMRC = ROOT.parent / "shared" / "data" / "cmrc2018"

@@ -8,7 +8,8 @@ import pytest
 from ner.data.formats import text
 from ner.data.formats.text import Config
 from ner.data.words import WordRule
-from ner.types import Document, Example, InputError, Span
+from ner.errors import InputError
+from ner.types import Document, Example, Span
 
 
 def read(folder: Path, data: bytes, rule: WordRule = "space", encoding: str = "utf-8") -> list[Example]:

@@ -13,7 +13,8 @@ from ner.config.schema import ConfigError, part
 from ner.data.formats import tsv
 from ner.data.formats.tsv import Config
 from ner.data.words import WordRule
-from ner.types import Document, Example, InputError
+from ner.errors import InputError
+from ner.types import Document, Example
 from tests.conftest import ROOT
 
 CHNSENTICORP = ROOT.parent / "shared" / "data" / "chnsenticorp"

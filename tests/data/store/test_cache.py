@@ -12,9 +12,10 @@ import pytest
 from ner.data.store import cache
 from ner.data.store.cache import cached, saved_table, saved_values
 from ner.data.store.reader import Store, open_store
+from ner.errors import InputError
 from ner.runtime import text_files
 from ner.runtime.text_files import MANIFEST
-from ner.types import Document, Example, InputError
+from ner.types import Document, Example
 from tests.builders import leftovers
 
 

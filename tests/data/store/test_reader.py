@@ -22,8 +22,9 @@ from ner.data.store import reader
 from ner.data.store.cache import saved_table
 from ner.data.store.reader import Examples, Store, open_store, write
 from ner.data.vocab import Vocabs
+from ner.errors import InputError
 from ner.runtime.text_files import MANIFEST
-from ner.types import Document, Example, InputError, Span
+from ner.types import Document, Example, Span
 from tests.builders import leftovers, sentences
 from tests.conftest import ROOT, SAMPLE
 

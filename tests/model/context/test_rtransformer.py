@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from ner.config.schema import ConfigError, part
+from ner.errors import InputError
 from ner.model.context.rtransformer import Config, build
-from ner.types import Encoding, InputError
+from ner.types import Encoding
 
 
 def test_the_local_network_reads_a_window_that_ends_at_the_word() -> None:

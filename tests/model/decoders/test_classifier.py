@@ -11,10 +11,11 @@ from torch.nn import functional as F
 
 from ner.config.schema import ConfigError, part
 from ner.data.vocab import Vocabs
+from ner.errors import InputError
 from ner.model.decoders.classifier import IGNORED, ClassifierDecoder, Config, build
 from ner.model.kernels.chain import BadExample
 from ner.training.regularization import disagreement
-from ner.types import Encoding, Example, InputError
+from ner.types import Encoding, Example
 
 WIDTH = 6
 CLASSES = Counter({"good": 30, "bad": 10, "mixed": 20})

@@ -14,6 +14,7 @@ from ner.config.schema import ConfigError, RunConfig, WindowsConfig, component, 
 from ner.config.training import BatchConfig
 from ner.data.questions import ask
 from ner.data.vocab import Vocabs
+from ner.errors import InputError
 from ner.inference.annotate import Tagger, annotate
 from ner.model import model
 from ner.model.decoders.generator import SKIPPED, UNLEARNED, UNREAD, Config, GeneratorDecoder, attach
@@ -24,7 +25,7 @@ from ner.model.pretrained import WordTokenizer
 from ner.runtime.device import set_seed
 from ner.runtime.distributed import World
 from ner.training import checkpoint, loader, loop
-from ner.types import Document, Example, InputError, Scores, Span
+from ner.types import Document, Example, Scores, Span
 from tests.builders import ABOUT, digest, make_bert, make_unigram
 
 CPU = torch.device("cpu")
@@ -300,10 +301,10 @@ def toy_config(bert: str, **decoder: Any) -> RunConfig:
     return config
 
 
-def learner(config: RunConfig, count: int) -> tuple[checkpoint.State, loader.Data]:
+def learner(config: RunConfig, count: int) -> tuple[checkpoint.State, loader.TrainLoader]:
     set_seed(1)
     made = model.build(config, toy(4, 1))
-    data = loader.Data(made, toy(count, 1), config.batch, 1)
+    data = loader.TrainLoader(made, toy(count, 1), config.batch, 1)
     return loop.begin(made, config.training, config.batch, config.metrics, CPU), data
 
 

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from ner.config.schema import ConfigError, WindowsConfig
 from ner.config.schema import part as configured
 from ner.data.vocab import Vocabs
+from ner.errors import InputError
 from ner.model import pretrained
 from ner.model.encoders.transformer import Config, TransformerEncoder, build
 from ner.model.pretrained import WordTokenizer
 from ner.model.windows import cut, owners
-from ner.types import Document, Example, InputError
+from ner.types import Document, Example
 from tests.builders import make_bert, make_bpe, make_unigram, make_word_level
 
 SENTENCE = ["Washington", "lives", "in", "Berlin", "."]

@@ -1,0 +1,41 @@
+"""Errors that are shown to the user as one line instead of a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ner.types import Example
+
+
+class InputError(Exception):
+    """User input (file, configuration, run directory) that cannot be used; the message contains the reason."""
+
+
+class NonFiniteLossError(Exception):
+    """A loss or gradient that is NaN or infinite. The step was skipped, so the weights are unchanged.
+
+    Args:
+        what: The value that is not finite, such as ``the gradient``.
+        step: The step that was skipped; None during prediction, where an earlier step has broken the weights.
+        examples: The examples of the batch.
+    """
+
+    def __init__(self, what: str, step: int | None, examples: Sequence[Example]) -> None:
+        self.examples = list(examples)
+        places = ", ".join(example.place for example in self.examples[:5])
+        more = f" and {len(self.examples) - 5} more" if len(self.examples) > 5 else ""
+        when = "" if step is None else f" at step {step}, which was skipped"
+        words = " ".join(self.examples[0].words)[:60] if self.examples else ""
+        first = f' ("{words}...")' if words else ""
+        super().__init__(
+            f"{what} is not finite{when}. Sentences: {places}{more}{first}. Try a lower training.learning_rate, "
+            "training.precision=float32, or training.on_nonfinite=skip"
+        )
+
+
+class ProcessLostError(Exception):
+    """Another training process that died or stopped responding; the message names it. ``code`` is the exit code."""
+
+    code = 75
