@@ -20,7 +20,7 @@ from torch import Tensor
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from ner.config.schema import component  # noqa: E402  # after the path
+from ner.config.parts import load_component  # noqa: E402  # after the path
 from ner.inference.annotate import annotate  # noqa: E402  # after the path
 from ner.model.decoders.generator import GeneratorDecoder  # noqa: E402  # after the path
 from ner.model.model import load  # noqa: E402  # after the path
@@ -66,7 +66,7 @@ def main() -> None:
     decoder = Forgetful(config.decoder, forgetful.encoder)
     decoder.load_state_dict(forgetful.decoder.state_dict())
     forgetful.decoder = decoder.eval()
-    form = component("formats", config.data.format.name)
+    form = load_component("formats", config.data.format.name)
     documents = list(form.read(config.data.test, config.data.format, config.data.words))[: arguments.limit]
     times: dict[str, list[float]] = {"kept": [], "read again": []}
     answers: dict[str, list[list[str]]] = {}

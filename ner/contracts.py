@@ -22,26 +22,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
+from ner.config.base import ComponentConfig
 from ner.types import Annotation, Axes, Document, Encoding, Example, Loss, Scores
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from torch import Tensor, nn
-
-
-class Section(BaseModel):
-    """A section of the configuration: each key is a field, each field has a sentence, nothing else is accepted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class Part(Section):
-    """The configuration of a file of ours; every ``Config`` narrows ``name`` to that of its file."""
-
-    name: str
-    """The file."""
 
 
 class Encoder(Protocol):
@@ -164,7 +150,7 @@ class Writer(Protocol):
 class Format(Protocol):
     """A module of ``formats/``."""
 
-    Config: type[Part]
+    Config: type[ComponentConfig]
     extension: str
     """Of the files that ``write`` makes."""
     probabilities: bool

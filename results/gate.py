@@ -32,7 +32,11 @@ FAULTS = {
         ["training.learning_rate={encoder: 2e-4, decoder: 2e-5}"],
     ),
     "bert_one_rate": (BERT, "one learning rate of 2e-3 for encoder and decoder", ["training.learning_rate=2e-3"]),
-    "bert_no_warmup": (BERT, "a constant schedule without warm-up", ["training.schedule=constant", "training.warmup=0"]),
+    "bert_no_warmup": (
+        BERT,
+        "a constant schedule without warm-up",
+        ["training.schedule=constant", "training.warmup=0"],
+    ),
     "bert_frozen": (
         BERT,
         "an encoder that hardly learns (2e-9)",
@@ -59,7 +63,9 @@ def check(run: Path) -> int:
     config = next(name for name in gates if Path(name).stem in (run.parent.name, run.name))
     reached, threshold = f1(metrics), gates[config]["threshold"]
     verdict = "passed" if reached >= threshold else "failed"
-    print(f"quality gate {verdict}: {config} reached a test entity F1 of {reached:.4f}, the threshold is {threshold:.4f}")
+    print(
+        f"quality gate {verdict}: {config} reached a test entity F1 of {reached:.4f}, the threshold is {threshold:.4f}"
+    )
     return 0 if reached >= threshold else 1
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ner.commands import train  # noqa: E402  # after the path
-from ner.config.schema import component, part  # noqa: E402  # after the path
+from ner.config.parts import load_component, parse_component  # noqa: E402  # after the path
 from ner.data.vocab import Vocabs  # noqa: E402  # after the path
 
 CONFIG = "configs/convqa/minilm.yaml"
@@ -59,11 +59,11 @@ def base_parameters(name: str) -> int:
         context = CONTEXTS[name]
         if context is not None:
             wide = {**context, "hidden": width // 2} if "hidden" in context else context
-            config = part("context", wide)
-            modules.append(component("context", config.name).build(config, width))
+            config = parse_component("context", wide)
+            modules.append(load_component("context", config.name).build(config, width))
             width = modules[-1].width
-        config = part("decoders", "span")
-        modules.append(component("decoders", "span").build(config, width, Vocabs()))
+        config = parse_component("decoders", "span")
+        modules.append(load_component("decoders", "span").build(config, width, Vocabs()))
     return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
 

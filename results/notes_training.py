@@ -72,10 +72,10 @@ def resumed() -> dict[str, Any]:
 
         def stopping(self: train.Display, now: Any) -> None:
             show(self, now)
-            if now.row is not None and now.epoch == 10:
+            if now.epoch_record is not None and now.epoch == 10:
                 from ner.training import control
 
-                control.ask(stopped, ["stop=step"])
+                control.write_requests(stopped, ["stop=step"])
 
         train.Display.show = stopping  # type: ignore[method-assign]
         try:

@@ -11,16 +11,17 @@ from typing import Any
 import tokenizers
 import torch
 import transformers
+from ner.training.state import State
 from torch import Tensor
 
-from ner.config.schema import RunConfig, validate
+from ner.config.parts import validate
+from ner.config.schema import RunConfig
 from ner.data.tags import encode
 from ner.model.kernels.chain import Chain
 from ner.model.model import build
 from ner.runtime.device import set_seed
 from ner.runtime.distributed import World
 from ner.training import loader
-from ner.training.checkpoint import State
 from ner.training.loop import begin
 from ner.types import Document, Example, Span
 
@@ -79,8 +80,8 @@ def digest(state: State) -> str:
     for parameter in state.model.parameters():
         for key, value in sorted(state.optimizer.state.get(parameter, {}).items()):
             found.update(key.encode() + value.numpy().tobytes())
-    if state.average is not None:
-        found.update(b"".join(t.numpy().tobytes() for _, t in sorted(state.average.weights.items())))
+    if state.averaged_weights is not None:
+        found.update(b"".join(t.numpy().tobytes() for _, t in sorted(state.averaged_weights.weights.items())))
     rows = [(row.epoch, row.step, row.sentences, row.learning_rates, row.evaluations) for row in state.history]
     found.update(repr(rows).encode())
     return found.hexdigest()

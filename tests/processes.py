@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT)]
 import torch  # noqa: E402
 
 from ner.commands import evaluate  # noqa: E402
-from ner.model.kernels.chain import BadExample  # noqa: E402
+from ner.model.kernels.chain import BadExampleError  # noqa: E402
 from ner.runtime import distributed  # noqa: E402
 from ner.runtime.device import set_seed  # noqa: E402
 from ner.runtime.distributed import World  # noqa: E402
@@ -90,7 +90,7 @@ def trained(sentences: int, at_once: int, shard: bool = False, epochs: int = 1, 
         state, data = fresh(config, documents(sentences), world, shard)
         steps = list(train(state, data, documents(5), config.metrics, CPU, world))
         weights = {name: distributed.gathered(t).flatten().tolist() for name, t in state.model.state_dict().items()}
-        row = steps[-1].row
+        row = steps[-1].epoch_record
         assert row is not None
         scores = {split: (found.loss, found.scores) for split, found in row.evaluations.items()}
         world.end()
@@ -249,7 +249,7 @@ def spoiled(policy: str) -> Any:
         def failing(batch: Any) -> Any:
             count[0] += 1
             if world.rank == 1 and count[0] == 3:
-                raise BadExample("emissions of example {} are not finite", 1)
+                raise BadExampleError("emissions of example {} are not finite", 1)
             return forward(batch)
 
         state.model.forward = failing  # type: ignore[method-assign]

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from ner.config.schema import RunConfig, WindowsConfig, component, names, part, validate
+from ner.config.parts import component_names, load_component, parse_component, validate
+from ner.config.schema import RunConfig, WindowsConfig
 from ner.data import tasks
-from ner.data.questions import UNKNOWN
+from ner.data.question_answering import UNKNOWN
 from ner.data.vocab import Vocabs
 from ner.model.model import build
 from ner.types import Annotation, Document, Encoding, Example, Span
 from tests.builders import settings_of
 
 WIDTH = 8
-WRITERS = [name for name in names("decoders") if hasattr(component("decoders", name), "attach")]
-DECODERS = [name for name in names("decoders") if name not in WRITERS]
+WRITERS = [name for name in component_names("decoders") if hasattr(load_component("decoders", name), "attach")]
+DECODERS = [name for name in component_names("decoders") if name not in WRITERS]
 SENTENCES = [
     ["Berlin"],
     ["Washington", "lives", "in", "Berlin", "."],
@@ -40,17 +41,17 @@ def document() -> Document:
 
 
 def configured(folder: str, name: str, bert: str) -> Any:
-    return part(folder, {"name": name, **settings_of(folder, name, bert)})
+    return parse_component(folder, {"name": name, **settings_of(folder, name, bert)})
 
 
 def vocabs() -> Vocabs:
     return Vocabs.learn(document().examples, "bio")
 
 
-@pytest.fixture(params=names("encoders"))
+@pytest.fixture(params=component_names("encoders"))
 def encoder(request: pytest.FixtureRequest, tiny_bert: str) -> Any:
     config = configured("encoders", request.param, tiny_bert)
-    built = component("encoders", request.param).build(config, vocabs(), WindowsConfig(max_length=24))
+    built = load_component("encoders", request.param).build(config, vocabs(), WindowsConfig(max_length=24))
     return built.eval()
 
 
@@ -61,14 +62,14 @@ def uses_pieces(encoder: Any) -> bool:
 
 @pytest.mark.parametrize(
     ("folder", "name"),
-    [(folder, name) for folder in ("encoders", "context", "decoders", "formats") for name in names(folder)],
+    [(folder, name) for folder in ("encoders", "context", "decoders", "formats") for name in component_names(folder)],
 )
 def test_a_part_is_called_like_its_file_and_every_key_has_a_sentence(folder: str, name: str, tiny_bert: str) -> None:
     config = configured(folder, name, tiny_bert)
     assert config.name == name
     assert (type(config).__doc__ or "").strip()
     assert all((field.description or "").endswith(".") for field in type(config).model_fields.values())
-    assert part(folder, config.model_dump()) == config
+    assert parse_component(folder, config.model_dump()) == config
 
 
 def single_groups(examples: list[Example]) -> list[list[Example]]:
@@ -113,7 +114,9 @@ def test_a_vector_depends_on_neither_batch_nor_order_nor_padding(encoder: Any) -
 def test_an_encoder_is_built_again_from_its_files(encoder: Any, request: pytest.FixtureRequest, tiny_bert: str) -> None:
     name = type(encoder).__module__.rpartition(".")[2]
     config = configured("encoders", name, tiny_bert)
-    again = component("encoders", name).build(config, Vocabs(), WindowsConfig(max_length=24), encoder.files()).eval()
+    again = (
+        load_component("encoders", name).build(config, Vocabs(), WindowsConfig(max_length=24), encoder.files()).eval()
+    )
     again.load_state_dict(encoder.state_dict())
     groups = single_groups(document().examples)
     torch.testing.assert_close(again(again.inputs(groups)).words, encoder(encoder.inputs(groups)).words)
@@ -152,18 +155,21 @@ KINDS = {"tags", "labels", "answers"}
 def test_what_decoders_give_files_hold_and_metrics_need_is_said_in_the_same_words() -> None:
     assert {*tasks.WHAT} == KINDS
     for folder, attribute in (("decoders", "gives"), ("formats", "holds"), ("metrics", "needs")):
-        for name in names(folder):
-            found = getattr(component(folder, name), attribute)
+        for name in component_names(folder):
+            found = getattr(load_component(folder, name), attribute)
             assert isinstance(found, frozenset)
             assert found
             assert found <= KINDS
 
 
-@pytest.mark.parametrize("name", names("decoders"))
+@pytest.mark.parametrize("name", component_names("decoders"))
 def test_what_a_decoder_gives_it_says_and_some_format_and_metric_has_a_place_for_it(name: str, tiny_bert: str) -> None:
-    module = component("decoders", name)
-    assert any(module.gives <= component("formats", form).holds for form in names("formats"))
-    assert all(any(kind in component("metrics", metric).needs for metric in names("metrics")) for kind in module.gives)
+    module = load_component("decoders", name)
+    assert any(module.gives <= load_component("formats", form).holds for form in component_names("formats"))
+    assert all(
+        any(kind in load_component("metrics", metric).needs for metric in component_names("metrics"))
+        for kind in module.gives
+    )
     if name in DECODERS:
         decoder = module.build(configured("decoders", name, tiny_bert), WIDTH, vocabs()).eval()
         encoding = encoding_of([3])
@@ -181,9 +187,9 @@ def encoding_of(lengths: list[int]) -> Encoding:
     return Encoding(torch.randn(*mask.shape, WIDTH) * mask[..., None], mask)
 
 
-@pytest.mark.parametrize("name", names("context"))
+@pytest.mark.parametrize("name", component_names("context"))
 def test_a_context_keeps_words_apart_from_padding_and_examples_apart(name: str, tiny_bert: str) -> None:
-    layer = component("context", name).build(configured("context", name, tiny_bert), WIDTH).eval()
+    layer = load_component("context", name).build(configured("context", name, tiny_bert), WIDTH).eval()
     encoding = encoding_of([3, 0, 5])
     found = layer(encoding)
     assert found.words.shape == (3, 5, layer.width)
@@ -201,7 +207,7 @@ def test_a_context_keeps_words_apart_from_padding_and_examples_apart(name: str, 
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_a_decoder_learns_counts_and_answers_every_example(name: str, tiny_bert: str) -> None:
-    decoder = component("decoders", name).build(configured("decoders", name, tiny_bert), WIDTH, vocabs())
+    decoder = load_component("decoders", name).build(configured("decoders", name, tiny_bert), WIDTH, vocabs())
     examples = document().examples[:4]
     encoding = encoding_of([len(example.words) for example in examples])
     targets, counts = decoder.targets(examples)
@@ -221,7 +227,7 @@ def test_a_decoder_learns_counts_and_answers_every_example(name: str, tiny_bert:
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_what_a_decoder_loses_and_answers_adds_up_over_examples(name: str, tiny_bert: str) -> None:
-    decoder = component("decoders", name).build(configured("decoders", name, tiny_bert), WIDTH, vocabs()).eval()
+    decoder = load_component("decoders", name).build(configured("decoders", name, tiny_bert), WIDTH, vocabs()).eval()
     examples = document().examples[:3]
     encoding = encoding_of([len(example.words) for example in examples])
     scores = decoder(encoding)
@@ -282,9 +288,9 @@ def test_a_decoder_that_runs_the_encoder_reads_plans_and_learns_as_the_two_toget
         assert model.decoder.decode(model(empty)[1], empty.inputs["mask"]) == []
 
 
-@pytest.mark.parametrize("name", names("formats"))
+@pytest.mark.parametrize("name", component_names("formats"))
 def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
-    form, path = component("formats", name), tmp_path / "file"
+    form, path = load_component("formats", name), tmp_path / "file"
     config = form.Config()
     spans, tags = [Span(0, 1, "LOC")], ["B-LOC", "O"]
     example = Example(["Berlin", "wins"], spans=spans, tags=tags, labels=["claim"], text="Berlin wins")
@@ -304,9 +310,9 @@ def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
         assert "Berlin" in source.read_text(encoding="utf-8").splitlines()[found.examples[0].line - 1]
 
 
-@pytest.mark.parametrize("name", names("metrics"))
+@pytest.mark.parametrize("name", component_names("metrics"))
 def test_a_metric_is_integers_that_divide_last(name: str) -> None:
-    metric = component("metrics", name)
+    metric = load_component("metrics", name)
     examples = document().examples
     for example in examples:
         example.answers = ["in Berlin"]
@@ -328,8 +334,8 @@ def test_a_metric_is_integers_that_divide_last(name: str) -> None:
 
 @pytest.mark.parametrize("unit", ["sentence", "document"])
 @pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("context", [None, *names("context")])
-@pytest.mark.parametrize("encoder", names("encoders"))
+@pytest.mark.parametrize("context", [None, *component_names("context")])
+@pytest.mark.parametrize("encoder", component_names("encoders"))
 def test_a_whole_model_answers_alike_alone_in_batches_and_shuffled(
     encoder: str, context: str | None, decoder: str, unit: str, tiny_bert: str
 ) -> None:
@@ -341,7 +347,7 @@ def test_a_whole_model_answers_alike_alone_in_batches_and_shuffled(
         "decoder": decoder,
         "windows": {"unit": unit, "max_length": 24},
     }
-    if "answers" in component("decoders", decoder).gives:
+    if "answers" in load_component("decoders", decoder).gives:
         source.examples[0].labels = [UNKNOWN]
     model = build(validate(RunConfig, raw), [source]).eval()
     groups = [source.examples[start:stop] for start, stop, _ in model.encoder.plan(source, None)]

@@ -19,7 +19,7 @@ PACKAGES = {
 
 # Each step may import from the steps before it; files on one step only when they are listed as steps of their own.
 LADDER = [
-    ["ner.types", "ner.errors", "ner.model.kernels.chain", "ner.model.kernels.simd", "ner.model.lstm"],
+    ["ner.config.base", "ner.types", "ner.errors", "ner.model.kernels.chain", "ner.model.kernels.simd", "ner.model.lstm"],
     ["ner.model.kernels.crf_torch"],
     ["ner.model.kernels.crf_numba", "ner.model.kernels.crf_triton"],
     ["ner.model.kernels.crf"],
@@ -41,10 +41,10 @@ LADDER = [
         "ner.runs.plot",
         "ner.commands._tensorboard",
     ],
-    ["ner.data.vocab", "ner.model.units", "ner.data.questions", "ner.model.rows"],
+    ["ner.data.vocab", "ner.model.units", "ner.data.question_answering", "ner.model.rows"],
     ["ner.model.decoder"],
-    ["ner.contracts", "ner.model.tag_decoder", "ner.data.answers"],
-    ["ner.config.training"],
+    ["ner.contracts", "ner.model.tag_decoder", "ner.data.question_answering"],
+    ["ner.config.training", "ner.config.parts"],
     ["ner.config.schema"],
     ["ner.config.load", "ner.data.tasks"],
     ["ner.runs.record"],

@@ -9,7 +9,8 @@ import torch
 import worker
 
 from ner.config.load import load_config
-from ner.config.schema import RunConfig, component
+from ner.config.parts import load_component
+from ner.config.schema import RunConfig
 from ner.evaluation.metrics import entity
 from ner.inference.annotate import Tagger
 from ner.model.model import build
@@ -87,7 +88,7 @@ def prepare_tagging(
 
 def tagging(tagger: Tagger, test: str, limit: int | None = None) -> Any:
     """The same, of a tagger."""
-    form = component("formats", "conll")
+    form = load_component("formats", "conll")
     documents = _first(list(form.read(test, form.Config(), "space")), limit)
     words = sum(len(example.words) for document in documents for example in document.examples)
 
@@ -159,7 +160,7 @@ def _configuration(config: str, train: str, overrides: list[str]) -> RunConfig:
 
 
 def _read(config: RunConfig) -> list[Document]:
-    form = component("formats", config.data.format.name)
+    form = load_component("formats", config.data.format.name)
     return list(form.read(config.data.train, config.data.format, config.data.words))
 
 

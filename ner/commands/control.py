@@ -39,7 +39,7 @@ def _control(arguments: argparse.Namespace) -> None:
     config = read_config(run)
     for change in arguments.changes:
         config = control.check(config, change)
-    asked = control.ask(run, arguments.changes)
+    asked = control.write_requests(run, arguments.changes)
     deadline = time.monotonic() + arguments.wait
     while time.monotonic() < deadline and any(path.exists() for path in asked):
         time.sleep(0.1)

@@ -70,7 +70,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     """Score, and write predictions; of several processes the first one writes."""
     from loguru import logger
 
-    from ner.config.schema import component
+    from ner.config.parts import load_component
     from ner.data import seen, tasks
     from ner.evaluation.evaluator import Scoring
     from ner.runtime import text_files
@@ -82,7 +82,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     if path is None:
         raise InputError(f"config.data.{split}: the run has no such file; give --data FILE")
     tasks.check_format(config.decoder.name, config.data.format.name)
-    form = component("formats", config.data.format.name)
+    form = load_component("formats", config.data.format.name)
     name = split
     if arguments.data:
         name = _name(Path(path), config.data, form.extension)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ner.runtime import cli
 
 if TYPE_CHECKING:
-    from ner.contracts import Part
+    from ner.config.base import ComponentConfig
     from ner.types import Document
 
 
@@ -41,7 +41,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     with cli.loading():
         from loguru import logger
 
-        from ner.config.schema import component
+        from ner.config.parts import load_component
         from ner.data import tasks
         from ner.errors import InputError
         from ner.inference.annotate import Tagger
@@ -53,9 +53,11 @@ def _predict(arguments: argparse.Namespace) -> None:
     data, decoder = tagger.config.data, tagger.config.decoder.name
     name = arguments.format or data.format.name
     tasks.check_format(decoder, name, "--format")
-    form = component("formats", name)
+    form = load_component("formats", name)
     if arguments.scores and not form.probabilities:
-        fitting = " or ".join(other for other in tasks.formats(decoder) if component("formats", other).probabilities)
+        fitting = " or ".join(
+            other for other in tasks.formats(decoder) if load_component("formats", other).probabilities
+        )
         raise InputError(f"--scores: {name} files have no place for probabilities; choose --format {fitting}")
     if arguments.input != "-" and Path(arguments.output).exists() and Path(arguments.output).samefile(arguments.input):
         raise InputError(f"--output {arguments.output}: is the file that is read; name another")
@@ -88,10 +90,10 @@ def _predict(arguments: argparse.Namespace) -> None:
         logger.warning("every sentence was a single word, as conll files have a word a line; text needs --format text")
 
 
-def _format(config: Part, overrides: Sequence[str]) -> Part:
+def _format(config: ComponentConfig, overrides: Sequence[str]) -> ComponentConfig:
     """How the input is written."""
     from ner.config.load import override
-    from ner.config.schema import part
+    from ner.config.parts import parse_component
     from ner.errors import InputError
 
     raw: dict[str, Any] = {"data": {"format": config.model_dump()}}
@@ -99,7 +101,7 @@ def _format(config: Part, overrides: Sequence[str]) -> Part:
         if not change.startswith("data.format.") or change.startswith("data.format.name="):
             raise InputError(f"{change}: expected data.format.key=value; the model is as it was trained, see --format")
         override(raw, change)
-    found: Part = part("formats", raw["data"]["format"])
+    found: ComponentConfig = parse_component("formats", raw["data"]["format"])
     return found
 
 

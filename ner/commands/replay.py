@@ -28,7 +28,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     from ner.runtime import distributed, text_files
     from ner.runtime.device import choose_device, set_up_log
     from ner.training import checkpoint
-    from ner.training.run import TrainingRun, named_init
+    from ner.training.run import TrainingRun, parse_init_event
 
     first = Path(arguments.run)
     config, recorded = model.read_config(first), events.read(first)
@@ -44,14 +44,14 @@ def _replay(arguments: argparse.Namespace) -> int:
     try:
         set_up_log(sys.stdout, second / "train.log", speaks=world.first)
         one = TrainingRun(config, second, device, world, logger.info, logger.warning)
-        one.ahead = [event for event in recorded if event.kind in ("control", "auto", "resume")]
+        one.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
         began = [event.change for event in recorded if event.kind == "init"]
-        prepare(one, named_init(began[0]) if began else None)
-        one.ahead = [event for event in one.ahead if event.kind != "auto"]
-        for sentence in checkpoint.compare(newest, one.about):
+        prepare(one, parse_init_event(began[0]) if began else None)
+        one.pending_events = [event for event in one.pending_events if event.kind != "auto"]
+        for sentence in checkpoint.compare(newest, one.provenance):
             logger.warning(sentence)
         one.start()
-        end = checkpoint.reached(newest)
+        end = checkpoint.progress_of(newest)
         with Display(one) as display:
             one.train(display.show, until=end)
         newest_again, _ = checkpoint.find(second)

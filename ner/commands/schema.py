@@ -30,7 +30,7 @@ def _print_schema(arguments: argparse.Namespace) -> None:
 
 def _with_parts(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with every part's own fields where a part is named."""
-    from ner.config.schema import component, names
+    from ner.config.parts import component_names, load_component
 
     folders: set[str] = set()
 
@@ -39,31 +39,32 @@ def _with_parts(schema: dict[str, Any]) -> dict[str, Any]:
             return [walk(item) for item in value]
         if not isinstance(value, dict):
             return value
-        if value == {"$ref": "#/$defs/Part"}:
+        if value == {"$ref": "#/$defs/ComponentConfig"}:
             return {"type": ["object", "string"]}
-        if "part" in value:
-            folders.add(value["part"])
+        if "component" in value:
+            folders.add(value["component"])
             kept = {key: walk(item) for key, item in value.items() if key in ("description", "default")}
-            return {**kept, "$ref": f"#/$defs/{value['part']}"}
+            return {**kept, "$ref": f"#/$defs/{value['component']}"}
         return {key: walk(item) for key, item in value.items()}
 
     schema = walk(schema)
     for folder in sorted(folders):
-        options: list[dict[str, Any]] = [{"enum": names(folder)}]
-        for name in names(folder):
-            part = walk(component(folder, name).Config.model_json_schema())
+        options: list[dict[str, Any]] = [{"enum": component_names(folder)}]
+        for name in component_names(folder):
+            part = walk(load_component(folder, name).Config.model_json_schema())
             schema["$defs"].update(part.pop("$defs", {}))
             schema["$defs"][f"{folder}.{name}"] = {**part, "required": ["name", *part.get("required", [])]}
             options.append({"$ref": f"#/$defs/{folder}.{name}"})
         schema["$defs"][folder] = {"anyOf": options}
-    schema["$defs"].pop("Part", None)
+    schema["$defs"].pop("ComponentConfig", None)
     return schema
 
 
 def _page() -> str:
     """Every key with its default and its sentence, as Markdown."""
-    from ner.config.schema import RunConfig, component, names
-    from ner.contracts import Part, Section
+    from ner.config.base import ComponentConfig, ConfigSection
+    from ner.config.parts import component_names, load_component
+    from ner.config.schema import RunConfig
 
     lines = [
         "# Configuration",
@@ -74,13 +75,13 @@ def _page() -> str:
         "",
     ]
 
-    def table(title: str, section: type[Section]) -> None:
+    def table(title: str, section: type[ConfigSection]) -> None:
         lines.extend([title, "", (section.__doc__ or "").strip(), "", "| key | default | meaning |", "|---|---|---|"])
-        below: list[tuple[str, type[Section]]] = []
+        below: list[tuple[str, type[ConfigSection]]] = []
         for key, field in section.model_fields.items():
             kind = field.annotation
             meaning = " ".join((field.description or "").split())
-            if isinstance(kind, type) and issubclass(kind, Section) and not issubclass(kind, Part):
+            if isinstance(kind, type) and issubclass(kind, ConfigSection) and not issubclass(kind, ComponentConfig):
                 below.append((key, kind))
                 default = "see below"
             else:
@@ -92,8 +93,8 @@ def _page() -> str:
 
     table("## The file", RunConfig)
     for folder in ("encoders", "context", "decoders", "formats"):
-        for name in names(folder):
-            table(f"## {folder}/{name}", component(folder, name).Config)
+        for name in component_names(folder):
+            table(f"## {folder}/{name}", load_component(folder, name).Config)
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner.data.questions import ANSWER
+from ner.data.question_answering import ANSWER
 from ner.errors import InputError
 from ner.runtime import cli
 
@@ -98,7 +98,7 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     from ner.model import model
     from ner.runtime import text_files
     from ner.training import control
-    from ner.training.run import TrainingRun, beginning, differences
+    from ner.training.run import TrainingRun, differences, initial_run
 
     logger.info("run directory: {}", directory)
     started = time.monotonic()
@@ -107,14 +107,14 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     if resumed:
         saved = model.read_config(directory)
         changes, refused = differences(saved, config)
-        typed = [change for change in arguments.overrides if change.startswith(control.KEYS)]
+        typed = [change for change in arguments.overrides if change.startswith(control.LIVE_SETTINGS)]
         changes = [old for old in changes if not any(control.same_setting(old, new) for new in typed)] + typed
         if refused:
             raise InputError(f"{directory}: cannot be resumed with another configuration: {'; '.join(refused)}")
         config = config.model_copy(update={"training": saved.training, "batch": saved.batch})
     one = TrainingRun(config, directory, device, world, logger.info, logger.warning)
     init = Path(arguments.init) if arguments.init else None
-    unusual = prepare(one, beginning(directory, world) if resumed else init)
+    unusual = prepare(one, initial_run(directory, world) if resumed else init)
     if resumed:
         one.resume()
         one.change(changes)
@@ -127,8 +127,8 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     scores = one.finish()
     scores |= {split: {**scores[split], **found} for split, found in unusual.items() if split in scores}
     seconds = time.monotonic() - started
-    about = {"seconds": seconds, "command": _command(arguments), "seed": config.seed, "data": one.about["data"]}
-    machine = {key: one.about[key] for key in ("versions", "device", "threads", "processes")}
+    about = {"seconds": seconds, "command": _command(arguments), "seed": config.seed, "data": one.provenance["data"]}
+    machine = {key: one.provenance[key] for key in ("versions", "device", "threads", "processes")}
     report = {**scores, **about, **machine, "kernel": one.kernel}
     if world.first:
         text_files.write_bytes(directory / "metrics.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
@@ -168,7 +168,7 @@ class Display:
         from ner.runtime.device import progress
 
         self.one = one
-        self.epochs = progress(total=one.state.training.epochs, unit="epoch", position=0)
+        self.epochs = progress(total=one.state.training_config.epochs, unit="epoch", position=0)
         self.bar = progress(total=one.data.sentences, unit="sentence", position=1)
         self.pace = Pace(one.state.sentences)
         self.board: Board | None = None
@@ -194,14 +194,14 @@ class Display:
         state = self.one.state
         self.bar.set_postfix(refresh=False, step=now.step, loss=f"{now.loss:.3f}")
         self.bar.update(state.sentences - (now.epoch - 1) * self.one.data.sentences - self.bar.n)
-        every = state.training.log_every
-        if now.row is None and every and now.step % every == 0:
+        every = state.training_config.log_every
+        if now.epoch_record is None and every and now.step % every == 0:
             rates = ", ".join(f"{name} {rate:.3g}" for name, rate in sorted(set(now.learning_rates.items())))
             logger.info("Step: {} Learning rate: {} Loss: {:.4f}", now.step, rates, now.loss)
-        if now.row is not None:
+        if now.epoch_record is not None:
             self.pace.after_epoch(state.sentences, now.timing)
             self._show_epoch(now)
-            self.epochs.total = state.training.epochs
+            self.epochs.total = state.training_config.epochs
             self.epochs.update(now.epoch - self.epochs.n)
             self.bar.reset()
         if self.board is not None:
@@ -211,9 +211,9 @@ class Display:
         """What TensorBoard gets: of a step its loss and rates, of an epoch everything that history.csv has."""
         from ner.training.run import history_row
 
-        if now.row is None:
+        if now.epoch_record is None:
             return {"step/loss": now.loss, **{f"step/rate.{name}": rate for name, rate in now.learning_rates.items()}}
-        row = history_row(now.row, self.one.config)
+        row = history_row(now.epoch_record, self.one.config)
         return {key.replace(".", "/", 1): float(value) for key, value in row.items()}
 
     def watch(self, documents: Sequence[Document]) -> Iterable[Document]:
@@ -227,16 +227,16 @@ class Display:
         from loguru import logger
 
         state = self.one.state
-        assert now.row is not None, "asked for by the caller"
-        logger.info("epoch [{}/{}]", now.epoch, state.training.epochs)
-        for split, evaluation in now.row.evaluations.items():
+        assert now.epoch_record is not None, "asked for by the caller"
+        logger.info("epoch [{}/{}]", now.epoch, state.training_config.epochs)
+        for split, evaluation in now.epoch_record.evaluations.items():
             for line in evaluation.lines(split):
                 logger.info(line)
         for event in state.events:
             if event.step == now.step and event.kind in ("plateau", "stopping"):
                 logger.info("{}: {}", event.kind, event.change)
-        if now.epoch < state.training.epochs and not state.ended:
-            epochs = state.training.epochs
+        if now.epoch < state.training_config.epochs and not state.ended:
+            epochs = state.training_config.epochs
             left = self.pace.left(epochs * self.one.data.sentences - state.sentences, epochs - state.epoch)
             logger.info("best: epoch {}; about {} left", state.best_epoch, _duration(left))
 
@@ -328,9 +328,9 @@ def _describe(one: TrainingRun, model: Model) -> dict[str, dict[str, Any]]:
             logger.info("{}: {}: {}{}", split, "kinds of answers" if asks else "labels of texts", listed, more)
             if split == "train" and len(classes) == 1 and "labels" in given:
                 logger.warning("train: a single label, so there is nothing to tell apart")
-        unusual[split] = corpus.unusual(counts, model.vocabs)
+        unusual[split] = corpus.notable(counts, model.vocabs)
         if "unseen_labels" in unusual[split]:
-            logger.warning("{}: {}", split, corpus.unseen_line(unusual[split]["unseen_labels"]))
+            logger.warning("{}: {}", split, corpus.format_unseen(unusual[split]["unseen_labels"]))
         if counts["overlapping"]:
             logger.warning("{}: {} entities overlap a longer one and cannot be tagged", split, counts["overlapping"])
         for remark, count in unusual[split].get("remarks", {}).items():

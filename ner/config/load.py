@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ner.config.schema import ConfigError, RunConfig, validate
+from ner.config.parts import ConfigError, validate
+from ner.config.schema import RunConfig
 from ner.errors import InputError
 
 

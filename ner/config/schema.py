@@ -2,142 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import ModuleType
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
+from ner.config.base import ComponentConfig, ConfigSection, WordRule
+from ner.config.parts import AnyContext, AnyDecoder, AnyEncoder, AnyFormat, ConfigError, load_component
 from ner.config.training import BatchConfig, ProcessesConfig, TrainingConfig
-from ner.contracts import Part, Section
-from ner.data.words import WordRule
-from ner.errors import InputError
 
 
-class ConfigError(InputError):
-    """A value of the configuration; the message begins with its path."""
-
-    def __init__(self, path: Sequence[str], message: str) -> None:
-        self.path, self.message = tuple(path), message
-        super().__init__(f"{'.'.join(('config', *self.path))}: {message}")
-
-    def under(self, *path: str) -> ConfigError:
-        """The same error seen from further up."""
-        return ConfigError((*path, *self.path), self.message)
-
-
-FOLDERS = {
-    "formats": "data/formats",
-    "encoders": "model/encoders",
-    "context": "model/context",
-    "decoders": "model/decoders",
-    "metrics": "evaluation/metrics",
-}
-"""Kind of part -> its folder below ``ner/``."""
-
-
-def names(folder: str) -> list[str]:
-    """The parts in a folder."""
-    return sorted(path.stem for path in (Path(__file__).parents[1] / FOLDERS[folder]).glob("[!_]*.py"))
-
-
-def component(folder: str, name: str) -> ModuleType:
-    """The file of a part, of one of ``FOLDERS``.
-
-    Raises:
-        ConfigError: If there is no such file; those that there are get named.
-    """
-    if name not in names(folder):
-        known = ", ".join(names(folder))
-        raise ConfigError((), f"no file named '{name}' in ner/{FOLDERS[folder]}; there are: {known}")
-    return importlib.import_module(f"ner.{FOLDERS[folder].replace('/', '.')}.{name}")
-
-
-def part(folder: str, value: Any) -> Any:
-    """The ``Config`` of a part from its YAML: a name, or a mapping with the key ``name``."""
-    if isinstance(value, Part):
-        return value
-    if isinstance(value, str):
-        value = {"name": value}
-    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        raise ConfigError((), f"expected the name of a part ({', '.join(names(folder))}) or a mapping with 'name'")
-    return validate(component(folder, value["name"]).Config, dict(value))
-
-
-def validate(section: type[Section], value: Any) -> Any:
-    """A section from plain values; the first problem becomes one sentence.
-
-    Raises:
-        ConfigError: With the path, what was expected, what was found, and the nearest known key.
-    """
-    try:
-        return section.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = _path(first["loc"], value, first["type"])
-        if first["type"] == "part":
-            raise ConfigError([*path, *first["ctx"]["path"]], first["ctx"]["message"]) from None
-        if first["type"] == "extra_forbidden":
-            known = _keys_at(section, path[:-1])
-            near = difflib.get_close_matches(path[-1], known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-            raise ConfigError(path, f"unknown key; {hint}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        found = first.get("input")
-        shown = "" if isinstance(found, (dict, Section)) or first["type"] == "value_error" else f", found {found!r}"
-        raise ConfigError(path, message[0].lower() + message[1:] + shown) from None
-
-
-def _path(location: Sequence[int | str], value: Any, kind: str) -> list[str]:
-    """Where an error is, without the names that pydantic gives to the members of a union."""
-    path: list[str] = []
-    for key in location:
-        if not isinstance(value, Mapping) or (key not in value and kind != "missing"):
-            break
-        path.append(str(key))
-        value = value.get(key)
-    return path
-
-
-def _keys_at(section: type[Section], path: Sequence[str]) -> list[str]:
-    for key in path:
-        field = section.model_fields.get(key)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, Section):
-            break
-        section = field.annotation
-    return list(section.model_fields)
-
-
-def _part_of(folder: str, default: str | None = None) -> BeforeValidator:
-    def validator(value: Any) -> Any:
-        if value is None:
-            return None
-        if default is not None and isinstance(value, Mapping):
-            value = {"name": default, **value}
-        try:
-            return part(folder, value)
-        except ConfigError as error:  # as an error of pydantic, which knows the path above
-            raise PydanticCustomError("part", "{message}", {"path": error.path, "message": error.message}) from None
-
-    return BeforeValidator(validator)
-
-
-EncoderPart = Annotated[SerializeAsAny[Part], _part_of("encoders"), Field(json_schema_extra={"part": "encoders"})]
-ContextPart = Annotated[SerializeAsAny[Part], _part_of("context"), Field(json_schema_extra={"part": "context"})]
-DecoderPart = Annotated[
-    SerializeAsAny[Part], _part_of("decoders", "crf"), Field(json_schema_extra={"part": "decoders"})
-]
-ClassifierPart = Annotated[
-    SerializeAsAny[Part], _part_of("decoders", "classifier"), Field(json_schema_extra={"part": "decoders"})
-]
-FormatPart = Annotated[SerializeAsAny[Part], _part_of("formats", "conll"), Field(json_schema_extra={"part": "formats"})]
-
-
-class DataConfig(Section):
+class DataConfig(ConfigSection):
     """Where the text is and how it is read."""
 
     train: str
@@ -146,7 +21,7 @@ class DataConfig(Section):
     """File that chooses the best epoch."""
     test: str | None = None
     """File that is scored once, at the end."""
-    format: FormatPart = Field(default="conll", validate_default=True)
+    format: AnyFormat = Field(default="conll", validate_default=True)
     """Form of the files: a file of ner/data/formats."""
     store: str | None = "auto"
     """Folder in which the training file is kept as memory-mapped arrays, so that it may outgrow the memory. auto does
@@ -156,7 +31,7 @@ class DataConfig(Section):
     characters and runs of other letters."""
 
 
-class UnitConfig(Section):
+class UnitConfig(ConfigSection):
     """What gets a tag."""
 
     name: Literal["word", "piece"] = "word"
@@ -171,7 +46,7 @@ class UnitConfig(Section):
         return self
 
 
-class WindowsConfig(Section):
+class WindowsConfig(ConfigSection):
     """Rows of an encoder that reads a limited number of pieces; ignored by encoders without a limit."""
 
     unit: Literal["sentence", "document"] = "sentence"
@@ -207,18 +82,18 @@ class WindowsConfig(Section):
         return min(self.overlap if self.overlap is not None else capacity // 4, capacity - 1)
 
 
-class RunConfig(Section):
+class RunConfig(ConfigSection):
     """Everything that makes a run."""
 
     data: DataConfig
     """Files and their form."""
     unit: UnitConfig = UnitConfig()
     """What gets a tag."""
-    encoder: EncoderPart
+    encoder: AnyEncoder
     """From words to vectors: a file of ner/model/encoders."""
-    context: ContextPart | None = None
+    context: AnyContext | None = None
     """Optional layer between encoder and decoder: a file of ner/model/context."""
-    decoder: DecoderPart = Field(default="crf", validate_default=True)
+    decoder: AnyDecoder = Field(default="crf", validate_default=True)
     """From vectors to tags: a file of ner/model/decoders."""
     windows: WindowsConfig = WindowsConfig()
     """How an encoder with a limit reads long and short texts."""
@@ -241,16 +116,16 @@ class RunConfig(Section):
     def _consistent(self) -> RunConfig:
         for name in self.metrics:
             try:
-                component("metrics", name)
+                load_component("metrics", name)
             except ConfigError as error:
-                raise error.under("metrics") from None
+                raise error.with_prefix("metrics") from None
         for key, path in self.training.watched.items():
             if self.data.valid is None:
                 hint = "; give the file or training.select=last" if key == "monitor" else "; give the file"
                 raise ValueError(f"training.{'select=best' if key == 'monitor' else key} needs data.valid{hint}")
             if path.split(".")[0] not in (*self.metrics, "loss"):
                 raise ValueError(f"training.{key} is '{path}' but metrics has no '{path.split('.')[0]}'")
-        if hasattr(component("decoders", self.decoder.name), "attach"):
+        if hasattr(load_component("decoders", self.decoder.name), "attach"):
             reasons = {
                 "context": (self.context, "nothing can stand between them; leave it out"),
                 "processes.shard": (self.processes.shard, "its weights must be whole; use DDP (shard: false)"),
@@ -259,7 +134,7 @@ class RunConfig(Section):
             for key, (given, reason) in reasons.items():
                 if given:
                     raise ValueError(f"decoder {self.decoder.name} runs the encoder itself, so with {key} {reason}")
-        members: Mapping[str, Part] = getattr(self.encoder, "members", {})
+        members: Mapping[str, ComponentConfig] = getattr(self.encoder, "members", {})
         for path, encoder in {
             "encoder": self.encoder,
             **{f"encoder.{key}": part for key, part in members.items()},

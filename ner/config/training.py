@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ner.contracts import Section
+from ner.config.base import ConfigSection
 
 
-class BatchConfig(Section):
+class BatchConfig(ConfigSection):
     """How much text makes a batch."""
 
     unit: Literal["sentences", "words", "pieces"] = "sentences"
@@ -45,7 +45,7 @@ class BatchConfig(Section):
         return min(self.units, self.at_once or self.units)
 
 
-class FreezeConfig(Section):
+class FreezeConfig(ConfigSection):
     """How long a part keeps its weights; of both the longer one counts."""
 
     steps: int = Field(0, ge=0)
@@ -54,7 +54,7 @@ class FreezeConfig(Section):
     """Epochs from the start."""
 
 
-class PlateauConfig(Section):
+class PlateauConfig(ConfigSection):
     """What happens when a validation score has stopped to rise (Smith et al., 2018, for the batch)."""
 
     monitor: str | None = None
@@ -71,7 +71,7 @@ class PlateauConfig(Section):
     """The batch stays at or below this size."""
 
 
-class StoppingConfig(Section):
+class StoppingConfig(ConfigSection):
     """When training ends before its last epoch."""
 
     monitor: str | None = None
@@ -80,7 +80,7 @@ class StoppingConfig(Section):
     """Epochs without a better score after which training ends."""
 
 
-class AveragingConfig(Section):
+class AveragingConfig(ConfigSection):
     """Weights that are scored and kept in place of the last ones."""
 
     kind: Literal["ema", "swa"] = "ema"
@@ -92,7 +92,7 @@ class AveragingConfig(Section):
     """Epochs before averaging begins."""
 
 
-class AdversarialConfig(Section):
+class AdversarialConfig(ConfigSection):
     """A second gradient, at embeddings moved in the direction that hurts most (Miyato et al., 2017)."""
 
     kind: Literal["fgm", "pgd"] = "fgm"
@@ -105,7 +105,7 @@ class AdversarialConfig(Section):
     """Norm of a single move of pgd."""
 
 
-class TrainingConfig(Section):
+class TrainingConfig(ConfigSection):
     """How the model learns."""
 
     epochs: int = Field(10, ge=1)
@@ -183,7 +183,7 @@ class TrainingConfig(Section):
         return found
 
 
-class ProcessesConfig(Section):
+class ProcessesConfig(ConfigSection):
     """Training in several processes, started by torchrun."""
 
     timeout: float = Field(300.0, gt=0)

@@ -1,29 +1,31 @@
-"""From documents to batches: groups of examples, their order in an epoch, where batches are cut, and their making."""
+"""Batching: group the examples of documents, order the groups of an epoch, and cut the order into batches."""
 
 from __future__ import annotations
 
-import queue
-import threading
 from array import array
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ner.types import Document
 
-T = TypeVar("T")
-Unit = Literal["sentences", "words", "pieces"]
+Measure = Literal["sentences", "words", "pieces"]
 
-POOL = 4096
-"""Groups that are sorted by length together."""
+SORT_POOL_SIZE = 4096
+"""Number of groups that are sorted by length together."""
 
 
 class Group(NamedTuple):
-    """Consecutive examples of a document that an encoder wants side by side.
+    """Consecutive examples of a document that an encoder reads together.
 
-    ``first`` is the number of its first sentence, counted over all documents.
+    Attributes:
+        document: Number of the document.
+        start, stop: Range of examples in the document.
+        cost: Number of pieces, or another length that the encoder reports.
+        words: Number of words.
+        first: Number of the first example, counted over all documents.
     """
 
     document: int
@@ -35,15 +37,15 @@ class Group(NamedTuple):
 
     @property
     def sentences(self) -> int:
-        """Examples of the group."""
+        """Return the number of examples."""
         return self.stop - self.start
 
 
-class Plan:
-    """The groups of all documents, as a table of integers: millions of them are cheap to keep.
+class GroupTable:
+    """The groups of all documents as a table of integers, which stays small for millions of groups.
 
     Args:
-        table: ``(G, 6)`` 32-bit integers, a row for each group, with the columns of :class:`Group`.
+        table: ``(G, 6)`` 32-bit integers: a row per group, a column per field of :class:`Group`.
     """
 
     def __init__(self, table: np.ndarray) -> None:
@@ -52,8 +54,8 @@ class Plan:
         self.sentences = self.table[:, 2] - self.table[:, 1]
 
     @classmethod
-    def of(cls, groups: Iterable[Group]) -> Plan:
-        """From groups one by one."""
+    def from_groups(cls, groups: Iterable[Group]) -> GroupTable:
+        """Build the table from single groups."""
         flat = array("i")
         for group in groups:
             flat.extend(group)
@@ -66,17 +68,17 @@ class Plan:
         return Group(*self.table[position].tolist())
 
 
-def plan(
+def group_documents(
     documents: Iterable[Document],
     planner: Callable[[Document, int | None], Sequence[tuple[int, int, int]]],
     limit: int | None = None,
-) -> Plan:
-    """Groups of all documents.
+) -> GroupTable:
+    """Group the examples of all documents.
 
     Args:
-        documents: In units of the model.
-        planner: An encoder's ``plan``.
-        limit: Most sentences of a group; None for no bound.
+        documents: Documents in the units of the model.
+        planner: The ``plan`` method of an encoder.
+        limit: Maximum number of sentences in a group; None for no limit.
     """
 
     def groups() -> Iterable[Group]:
@@ -87,91 +89,46 @@ def plan(
                 yield Group(number, start, stop, cost, sum(lengths[start:stop]), first + start)
             first += len(lengths)
 
-    return Plan.of(groups())
+    return GroupTable.from_groups(groups())
 
 
-def order(groups: Plan, seed: int, epoch: int) -> np.ndarray:
-    """The order of an epoch, a function of seed and epoch alone: a permutation, sorted by cost within pools."""
-    found = np.random.default_rng([seed, epoch]).permutation(np.arange(len(groups), dtype=np.int32))
-    for start in range(0, len(found), POOL):
-        pool = found[start : start + POOL]
-        found[start : start + POOL] = pool[np.argsort(groups.cost[pool], kind="stable")]
-    return found
+def epoch_order(groups: GroupTable, seed: int, epoch: int) -> np.ndarray:
+    """Return the order of an epoch: a permutation that depends on seed and epoch only, sorted by cost within pools."""
+    order = np.random.default_rng([seed, epoch]).permutation(np.arange(len(groups), dtype=np.int32))
+    for start in range(0, len(order), SORT_POOL_SIZE):
+        pool = order[start : start + SORT_POOL_SIZE]
+        order[start : start + SORT_POOL_SIZE] = pool[np.argsort(groups.cost[pool], kind="stable")]
+    return order
 
 
-def cut(groups: Plan, ordered: np.ndarray, unit: Unit, size: int) -> list[np.ndarray]:
-    """Batches of consecutive groups of an order.
+def cut_batches(groups: GroupTable, order: np.ndarray, measure: Measure, size: int) -> list[np.ndarray]:
+    """Cut an order into batches of consecutive groups.
 
-    Sentences are counted; words and pieces with their padding, that is, the longest group times their number. A group
-    that is larger than ``size`` is a batch by itself.
+    Sentences are counted; words and pieces include padding, so a batch measures its longest group times its number of
+    groups. A group larger than ``size`` is a batch of its own.
     """
-    lengths = {"sentences": groups.sentences, "words": groups.words, "pieces": groups.cost}[unit][ordered]
+    lengths = {"sentences": groups.sentences, "words": groups.words, "pieces": groups.cost}[measure][order]
     starts = array("q")
     held = total = longest = 0
-    for begin in range(0, len(ordered), POOL):
-        for length in lengths[begin : begin + POOL].tolist():
-            longest_then = max(longest, length)
-            total_then = total + length if unit == "sentences" else longest_then * (held + 1)
-            if not starts or (total_then > size and held):
+    for begin in range(0, len(order), SORT_POOL_SIZE):
+        for length in lengths[begin : begin + SORT_POOL_SIZE].tolist():
+            new_longest = max(longest, length)
+            new_total = total + length if measure == "sentences" else new_longest * (held + 1)
+            if not starts or (new_total > size and held):
                 starts.append(starts[-1] + held if starts else 0)
-                held, longest_then, total_then = 0, length, length
-            held, total, longest = held + 1, total_then, longest_then
-    ends = [*starts, len(ordered)]
-    return [ordered[start:stop] for start, stop in pairwise(ends)] if starts else []
+                held, new_longest, new_total = 0, length, length
+            held, total, longest = held + 1, new_total, new_longest
+    ends = [*starts, len(order)]
+    return [order[start:stop] for start, stop in pairwise(ends)] if starts else []
 
 
-def epoch_batches(groups: Plan, unit: Unit, size: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """The batches of an epoch: alike in length within, in random order among each other."""
-    batches = cut(groups, order(groups, seed, epoch), unit, size)
+def epoch_batches(groups: GroupTable, measure: Measure, size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Return the batches of an epoch in random order; the groups of a batch have similar lengths."""
+    batches = cut_batches(groups, epoch_order(groups, seed, epoch), measure, size)
     shuffle = np.random.default_rng([seed, epoch, 1]).permutation(len(batches))
     return [batches[position] for position in shuffle]
 
 
-def sorted_batches(groups: Plan, unit: Unit, size: int) -> list[np.ndarray]:
-    """For evaluation and prediction: longest first, so that memory is asked for at once."""
-    return cut(groups, np.argsort(-groups.cost, kind="stable"), unit, size)
-
-
-def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
-    """The same items, made by a thread, up to ``depth`` of them before they are asked for.
-
-    What the thread raises is raised here. When the generator is closed the thread ends at its next item.
-    """
-    if depth == 0:
-        yield from items
-        return
-    ready: queue.Queue[tuple[str, object]] = queue.Queue(depth)
-    closed = threading.Event()
-
-    def offer(kind: str, value: object) -> bool:
-        while not closed.is_set():
-            try:
-                ready.put((kind, value), timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not offer("item", item):
-                    return
-            offer("end", None)
-        except BaseException as error:
-            offer("error", error)
-
-    thread = threading.Thread(target=work, name="batches", daemon=True)
-    thread.start()
-    try:
-        while True:
-            kind, value = ready.get()
-            if kind == "end":
-                return
-            if kind == "error":
-                assert isinstance(value, BaseException), "the thread sends what it caught"
-                raise value
-            yield value  # type: ignore[misc]  # an item
-    finally:
-        closed.set()
-        thread.join()
+def sorted_batches(groups: GroupTable, measure: Measure, size: int) -> list[np.ndarray]:
+    """Return batches for evaluation and prediction, longest first, so that memory use peaks at once."""
+    return cut_batches(groups, np.argsort(-groups.cost, kind="stable"), measure, size)

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from ner.config.schema import component, names
-from ner.data.questions import KINDS
+from ner.config.parts import component_names, load_component
+from ner.data.question_answering import ANSWER_TYPES
 from ner.errors import InputError
 from ner.types import Document, Example
 
 WHAT = {"tags": "tags of words", "labels": "labels of texts", "answers": "answers to questions"}
 """What decoders give, files hold and metrics need, for people."""
 
-UNLABELLED = "texts without a label, which are not scored"
 """Remark on examples whose label nobody knows: those without any, for a decoder that gives each exactly one."""
 
 
 def gives(decoder: str) -> frozenset[str]:
     """What the decoder of that name gives, of :data:`WHAT`."""
-    found: frozenset[str] = component("decoders", decoder).gives
+    found: frozenset[str] = load_component("decoders", decoder).gives
     return found
 
 
 def has(example: Example, kind: str) -> bool:
     """Whether an example has gold of a kind; an answer may be of a kind alone (yes, unknown)."""
     if kind == "answers":
-        return bool(example.answers or (example.query_length and set(example.labels) & {*KINDS}))
+        return bool(example.answers or (example.query_length and set(example.labels) & {*ANSWER_TYPES}))
     return bool(example.tags if kind == "tags" else example.labels)
 
 
 def formats(decoder: str) -> list[str]:
     """The forms of files that can ask for what a decoder gives, and have a place for it."""
-    return [name for name in names("formats") if gives(decoder) <= component("formats", name).holds]
+    return [name for name in component_names("formats") if gives(decoder) <= load_component("formats", name).holds]
 
 
 def check_format(decoder: str, form: str, key: str = "config.data.format") -> None:
@@ -46,7 +45,7 @@ def check_format(decoder: str, form: str, key: str = "config.data.format") -> No
         InputError: If not; it names the forms that can.
     """
     given = gives(decoder)
-    missing = given - component("formats", form).holds
+    missing = given - load_component("formats", form).holds
     if missing:
         raise InputError(
             f"{key}: the decoder {decoder} gives {_listed(given)}, and {form} files have no place for "
@@ -61,11 +60,11 @@ def check_metrics(decoder: str, metrics: Sequence[str]) -> None:
         InputError: If not; it names the metrics that do.
     """
     given = gives(decoder)
-    fitting = [name for name in names("metrics") if component("metrics", name).needs & given]
+    fitting = [name for name in component_names("metrics") if load_component("metrics", name).needs & given]
     for name in metrics:
         if name not in fitting:
             raise InputError(
-                f"config.metrics: {name} counts {_listed(component('metrics', name).needs, 'or')}, and the decoder "
+                f"config.metrics: {name} counts {_listed(load_component('metrics', name).needs, 'or')}, and the decoder "
                 f"{decoder} gives {_listed(given)}; choose of {_joined(fitting)}"
             )
 
@@ -79,7 +78,7 @@ def check_gold(decoder: str, documents: Sequence[Document], source: str) -> None
     missing = [kind for kind in sorted(gives(decoder)) if not _any(documents, [kind])]
     if missing:
         there = {kind for kind in WHAT if kind not in missing and _any(documents, [kind])}
-        fitting = [name for name in names("decoders") if gives(name) <= there]
+        fitting = [name for name in component_names("decoders") if gives(name) <= there]
         instead = f"choose {_joined(fitting, 'or')} as decoder, or see data.format" if fitting else "see data.format"
         lacking = "any" if {*missing} == gives(decoder) else _listed(missing)
         raise InputError(
@@ -94,7 +93,7 @@ def check_scored(decoder: str, metrics: Sequence[str], documents: Sequence[Docum
         InputError: If no example has what a metric needs.
     """
     for name in metrics:
-        needs = component("metrics", name).needs & gives(decoder)
+        needs = load_component("metrics", name).needs & gives(decoder)
         if not _any(documents, needs):
             raise InputError(
                 f"config.metrics: {name} has nothing to count in {source}, where no example has "
@@ -109,7 +108,7 @@ def asking(decoder: str, form: str, documents: Iterable[Document]) -> Iterator[D
         InputError: If the decoder gives answers and an example asks nothing, or the other way round.
     """
     answers = "answers" in gives(decoder)
-    may_differ = component("formats", form).holds > {"answers"}
+    may_differ = load_component("formats", form).holds > {"answers"}
     for document in documents:
         for example in document.examples if may_differ else ():
             if answers and not example.query_length:

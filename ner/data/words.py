@@ -6,9 +6,8 @@ import re
 import sys
 import unicodedata
 from functools import cache
-from typing import Literal
 
-WordRule = Literal["space", "punctuation", "characters", "chinese"]
+from ner.config.base import WordRule
 
 CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 """Blocks of Chinese characters (Unicode 16, CJK Unified Ideographs and its extensions A to F, Compatibility), to stand

@@ -43,7 +43,7 @@ class Scoring:
         self.scorer, self.model, self.trained_on = Scorer(metrics, by), model, trained_on
         self.unseen = Scorer(metrics) if unseen else None
         self.opinion = SecondOpinion() if opinion else None
-        self.tally = corpus.Tally()
+        self.tally = corpus.DocumentStatistics()
         self.coverage: Counter[str] = Counter()
         self.known = 0
         self.answered = False
@@ -102,7 +102,7 @@ class Scoring:
             counts = f"{self.known} of {self.scorer.sentences} sentences"
             found.append(f"{name}: {counts} are among those that the model was trained on")
         if labels := self._unusual().get("unseen_labels"):
-            found.append(f"{name}: {corpus.unseen_line(labels)}")
+            found.append(f"{name}: {corpus.format_unseen(labels)}")
         return found
 
     def lines(self, name: str) -> list[str]:
@@ -135,7 +135,7 @@ class Scoring:
 
     def _unusual(self) -> dict[str, dict[str, int]]:
         coverage = {"coverage": dict(sorted(self.coverage.items()))} if self.coverage else {}
-        return {**corpus.unusual(vars(self.tally), self.model.vocabs), **coverage}
+        return {**corpus.notable(vars(self.tally), self.model.vocabs), **coverage}
 
 
 class SecondOpinion:

@@ -14,13 +14,15 @@ from typing import Any, Literal, overload
 
 import torch
 
-from ner.config.schema import RunConfig, component
+from ner.config.parts import load_component
+from ner.config.schema import RunConfig
 from ner.config.training import BatchConfig
 from ner.data import batching, tasks
-from ner.data.questions import ask
+from ner.data.prefetch import prefetch
+from ner.data.question_answering import question_example
 from ner.data.words import split_words
 from ner.errors import InputError, NonFiniteLossError
-from ner.model.kernels.chain import BadExample
+from ner.model.kernels.chain import BadExampleError
 from ner.model.model import Model, load
 from ner.runtime.device import HostCopy, autocast, choose_device, choose_precision, has_bf16
 from ner.runtime.distributed import World
@@ -96,7 +98,7 @@ def naming(examples: Sequence[Example], step: int | None = None) -> Iterator[Non
     """
     try:
         yield
-    except BadExample as error:
+    except BadExampleError as error:
         raise NonFiniteLossError("what the model computes", step, [examples[error.position]]) from error
 
 
@@ -112,7 +114,7 @@ def _annotate(
     world: World,
 ) -> Chunk:
     split = [model.split(document) for document in documents]
-    groups = batching.plan(split, model.reader.plan)
+    groups = batching.group_documents(split, model.reader.plan)
     batches = batching.sorted_batches(groups, batch.unit, batch.units_at_once)
 
     def made(number: int) -> tuple[int, list[batching.Group], Batch]:
@@ -137,7 +139,7 @@ def _annotate(
     found: dict[int, _Answers] = {}
     said: dict[int, list[Annotation]] = {}
     waiting: list[tuple[int, Batch, torch.Tensor, HostCopy]] = []
-    for number, _, collated in batching.ahead(map(made, world.share(mine) if dealt else mine), batch.ahead):
+    for number, _, collated in prefetch(map(made, world.share(mine) if dealt else mine), batch.ahead):
         tensors = collated.to(device)
         with naming(tensors.examples), autocast(device, precision):
             losses, scores = model(tensors)
@@ -235,11 +237,11 @@ class Evaluation:
         digits = max((len(str(part.sentences)) for _, part in parts), default=0)
         found = [f"{split} loss: {self.loss:.4f}"]
         for name, part in parts:
-            shown = [component("metrics", metric).lines(scores)[-1] for metric, scores in part.scores.items()]
+            shown = [load_component("metrics", metric).lines(scores)[-1] for metric, scores in part.scores.items()]
             text = "; ".join(shown) or "nothing to score"
             found.append(f"{split} {name:<{width}} ({part.sentences:>{digits}}): {text}")
         for name, scores in self.scores.items():
-            found += [f"{split} {line}" for line in component("metrics", name).lines(scores)]
+            found += [f"{split} {line}" for line in load_component("metrics", name).lines(scores)]
         return found
 
 
@@ -252,7 +254,7 @@ class Scorer:
     """
 
     def __init__(self, metrics: Sequence[str], by: Sequence[str] = ()) -> None:
-        self.metrics = {name: component("metrics", name) for name in metrics}
+        self.metrics = {name: load_component("metrics", name) for name in metrics}
         self.by: dict[str, dict[str, Scorer]] = {name: {} for name in by}
         self.totals: dict[str, Counter[str]] = {name: Counter() for name in metrics}
         self.losses: dict[str, float] = {}
@@ -480,7 +482,7 @@ class Tagger:
         ):
             if not isinstance(text, str):
                 raise TypeError(f"expected a text as {name}, found {type(text).__name__}")
-        example = ask([*history, question], passage, self.config.data.words)
+        example = question_example([*history, question], passage, self.config.data.words)
         document = Document([example], scheme=self.model.vocabs.scheme)
         answered = self.tag(document, probabilities=True).examples[0]
         remarks = [f"{count} {reason}" for reason, count in sorted(self.model.coverage(document).items())]

@@ -29,7 +29,7 @@ class DecoderModule(nn.Module):
             probabilities: As handed to :meth:`predict`.
 
         Raises:
-            BadExample: If scores are not finite.
+            BadExampleError: If scores are not finite.
         """
         raise NotImplementedError("a decoder reads its predictions")
 
@@ -37,7 +37,7 @@ class DecoderModule(nn.Module):
         """One answer per example; ``probabilities`` gives each part of it a score between 0 and 1.
 
         Raises:
-            BadExample: If scores are not finite.
+            BadExampleError: If scores are not finite.
         """
         predicted = HostCopy({**self.predict(scores, mask, probabilities), "mask": mask}).get()
         return self.annotations(predicted, predicted["mask"], probabilities)

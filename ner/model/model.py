@@ -15,8 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ner.config.load import read_yaml, write_yaml
-from ner.config.schema import RunConfig, component, validate
+from ner.config.parts import load_component, validate
+from ner.config.schema import RunConfig
 from ner.data import tasks
+from ner.data.notices import Notice
 from ner.data.store.reader import Store
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
@@ -120,7 +122,7 @@ class Model(nn.Module):
         """
         if self.single is None or all(example.labels for example in examples):
             return examples
-        unknown = tasks.UNLABELLED
+        unknown = Notice.UNLABELLED
         return [e if e.labels else replace(e, remarks=[*e.remarks, unknown]) for e in examples]
 
     @property
@@ -142,7 +144,7 @@ def build(config: RunConfig, documents: Sequence[Document]) -> Model:
         vocabs = Vocabs.counted(documents, scheme)
     else:
         vocabs = Vocabs.learn((unit for document in documents for unit in parts.split(document.examples)), scheme)
-    encoder = component("encoders", config.encoder.name).build(config.encoder, vocabs, config.windows)
+    encoder = load_component("encoders", config.encoder.name).build(config.encoder, vocabs, config.windows)
     model = _assemble(config, vocabs, parts, encoder)
     if model.single is not None:
         _check_single(documents, model.single)
@@ -185,17 +187,17 @@ def _rebuild(config: RunConfig, vocabs: Vocabs, saved: Mapping[str, bytes]) -> M
         return {name.removeprefix(prefix): data for name, data in saved.items() if name.startswith(prefix)}
 
     parts = units.build(config.unit.name, config.unit.tokenizer, vocabs.scheme, below("unit"))
-    module = component("encoders", config.encoder.name)
+    module = load_component("encoders", config.encoder.name)
     return _assemble(config, vocabs, parts, module.build(config.encoder, vocabs, config.windows, below("encoder")))
 
 
 def _assemble(config: RunConfig, vocabs: Vocabs, parts: units.Units, encoder: Any) -> Model:
-    module = component("decoders", config.decoder.name)
+    module = load_component("decoders", config.decoder.name)
     if hasattr(module, "attach"):
         return Model(parts, encoder, None, module.attach(config.decoder, encoder), vocabs)
     context, width = None, encoder.width
     if config.context is not None:
-        context = component("context", config.context.name).build(config.context, width)
+        context = load_component("context", config.context.name).build(config.context, width)
         width = context.width
     return Model(parts, encoder, context, module.build(config.decoder, width, vocabs), vocabs)
 

@@ -15,7 +15,6 @@ import numpy as np
 from ner.model.pretrained import WordTokenizer
 from ner.model.windows import cut, owners
 
-WITHOUT = "words without a piece, read as unknown"
 """What is said of them, whatever reads them."""
 
 

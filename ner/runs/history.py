@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ner.runtime import text_files
-from ner.types import InputError
+from ner.errors import InputError
 
 LEARNING_RATE = "learning_rate."
 """Prefix of the columns that hold the learning rate of a parameter group."""

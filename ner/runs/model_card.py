@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ner.data.questions import KINDS
-from ner.runs.plot import MARK, history_table, markdown_table
+from ner.data.question_answering import ANSWER_TYPES
+from ner.runs.history import BEST_MARK, history_table, markdown_table
 from ner.runs.record import Run, read_run
 from ner.runtime import text_files
 from ner.types import SPLITS
@@ -309,7 +309,7 @@ def _share(value: Any) -> str:
 def _epochs(run: Run) -> str:
     if not run.history:
         return ""
-    note = f"Scores are those of the validation split; {MARK} marks an epoch better than all before."
+    note = f"Scores are those of the validation split; {BEST_MARK} marks an epoch better than all before."
     return f"{note}\n\n{history_table(run.history)}"
 
 
@@ -363,7 +363,7 @@ def _statements_on_answers(run: Run) -> Iterator[str]:
         yield f"An answer from the passage has {longest} words at most, and is taken from it as it stands."
     if windows.get("max_query_length") and any(part.get("model") for _, part in run.encoders):
         yield f"Of a question with the turns before it, the last {windows['max_query_length']} word pieces are read."
-    missing = [kind for kind in KINDS if kind not in (run.labels.get("classes") or {})]
+    missing = [kind for kind in ANSWER_TYPES if kind not in (run.labels.get("classes") or {})]
     if missing:
         yield f"It has never been shown an answer of the kind {' or '.join(map(_code, missing))}."
 

@@ -1,29 +1,31 @@
-"""Picture of a run: loss, score, learning rates and the F1 of single labels over the epochs (matplotlib)."""
+"""Picture of a run: loss, score, learning rates and the F1 of single labels over the epochs, drawn by matplotlib."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ner.runs.events import Event
-from ner.runs.history import LEARNING_RATE
-from ner.types import InputError
+from ner.runs.history import LEARNING_RATE, SCORES
+from ner.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 History = Sequence[Mapping[str, float]]
-Curve = tuple[list[float], list[float]]
 
 CJK_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei"),
-    *("WenQuanYi Zen Hei", "Droid Sans Fallback", "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB"),
-    *("Heiti TC", "Arial Unicode MS"),
+    *("WenQuanYi Zen Hei", "Droid Sans Fallback", "Microsoft YaHei", "SimHei", "PingFang SC", "Arial Unicode MS"),
 )
-"""Fonts for the characters that the first font lacks; labels are in the language of the data."""
-MAX_LABELS = 12
+"""Fallbacks for characters that the first font lacks: labels are in the language of the data."""
+MAX_LISTED = 12
 """Number of labels and of events that a picture lists at most."""
 MAX_RATES = 8
 """Number of learning rates that the legend lists at most."""
@@ -35,7 +37,7 @@ LABEL_SCORES = {
     "class": ("accuracy.by_label.", ".f1"),
     "kind of answer": ("answer.kinds.", ".f1"),
 }
-"""Prefix and suffix of the columns that hold the F1 of a single label, by the kind of label."""
+"""Prefix and suffix of the columns that hold the F1 of single labels, by the kind of label."""
 
 
 def plot_history(
@@ -47,7 +49,7 @@ def plot_history(
         history: Epochs as returned by :func:`~ner.runs.history.read_history`.
         path: Picture to write; its extension selects the format.
         title: Text above the picture.
-        score: Path of the score as in ``training.monitor``; another score of the run if it lacks this one.
+        score: Path of the score as in ``training.monitor``; replaced by another score if the run lacks it.
         events: Changes during the training, drawn as vertical lines and listed below.
 
     Raises:
@@ -61,22 +63,29 @@ def plot_history(
         raise InputError("ner plot requires matplotlib; pip install 'ner-crf[plot]'") from None
     if not history:
         raise InputError(f"{path}: nothing to draw: the run has not finished an epoch")
-    fallbacks = [name for name in CJK_FONTS if name in {font.name for font in fontManager.ttflist}]
-    settings = {"font.family": [*matplotlib.rcParams["font.family"], *fallbacks], "font.size": 8}
-    with matplotlib.rc_context({**settings, "axes.titlesize": 10, "text.parse_math": False}):
-        listed = [_event_line(position, event) for position, event in zip(_positions(history, events), events)]
-        if len(listed) > MAX_LABELS:
-            listed = [*listed[: MAX_LABELS - 1], f"{len(listed) - MAX_LABELS + 1} more in events.jsonl"]
-        figure = Figure(figsize=(11, 6.4 + 0.15 * len(listed)), layout="constrained")
-        panels = figure.subplots(2, 2)
-        for axes in panels.flat:
-            _draw_epochs(axes, history, events)
-        _draw_losses(panels[0, 0], history)
-        _draw_scores(panels[0, 1], history, score)
-        _draw_learning_rates(panels[1, 0], history)
-        _draw_labels(panels[1, 1], history)
+    installed = {font.name for font in fontManager.ttflist}
+    family = [*matplotlib.rcParams["font.family"], *(name for name in CJK_FONTS if name in installed)]
+    settings = {"font.family": family, "font.size": 8, "axes.titlesize": 10, "text.parse_math": False}
+    positions = _positions(history, events)
+    lines = [
+        " ".join(f"epoch {position:.2f}, step {event.step}, {event.kind}: {event.change}".split())[:150]
+        for position, event in zip(positions, events, strict=True)
+    ]
+    if len(lines) > MAX_LISTED:
+        lines[MAX_LISTED - 1 :] = [f"{len(lines) - MAX_LISTED + 1} more in events.jsonl"]
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(11, 6.4 + 0.15 * len(lines)), layout="constrained")
+        losses, scores, rates, labels = panels = list(figure.subplots(2, 2).flat)
+        _draw_splits(losses, history, "loss", "avg_train_loss", "avg_val_loss")
+        score = _existing_score(history, score)
+        _draw_splits(scores, history, score, f"train.{score}", f"valid.{score}")
+        _draw_learning_rates(rates, history)
+        _draw_labels(labels, history)
+        for axes in panels:
+            _draw_epochs(axes, history, positions)
+            axes.legend(**({"loc": "upper left", "bbox_to_anchor": (1, 1.02)} if axes is labels else {}))
         figure.suptitle(title, fontsize=11)
-        figure.supxlabel("\n".join(listed), x=0.04, ha="left", fontsize=8)
+        figure.supxlabel("\n".join(lines), x=0.04, ha="left", fontsize=8)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, dpi=120)
@@ -84,71 +93,93 @@ def plot_history(
             raise InputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _event_line(position: float, event: Event) -> str:
-    line = " ".join(f"epoch {position:.2f}, step {event.step}, {event.kind}: {event.change}".split())
-    return line if len(line) <= 150 else f"{line[:149]}…"
-
-
 def _positions(history: History, events: Sequence[Event]) -> list[float]:
-    """Return the epoch of each event as a fraction, from its step; the number of an epoch marks its last step."""
-    import numpy as np
+    """Return the position of each event between the epochs as a fraction; an epoch ends at its number."""
+    steps = [0.0, *(row.get("step", 0.0) for row in history)]
+    epochs = [0.0, *(row["epoch"] for row in history)]
+    inside = np.interp([event.step for event in events], steps, epochs)
+    return [
+        float(event.epoch if event.step > steps[-1] else position)
+        for event, position in zip(events, inside, strict=True)
+    ]
 
-    steps, epochs = [row.get("step", 0) for row in history], [row["epoch"] for row in history]
-    after = [event.step if steps[-1] else np.interp(event.epoch, [0, *epochs], [0, *steps]) for event in events]
-    if not steps[-1]:
-        return [min(float(event.epoch), epochs[-1]) for event in events]
-    return [float(position) for position in np.interp(after, [0, *steps], [0, *epochs])]
+
+def _existing_score(history: History, score: str) -> str:
+    """Return a path of a score that the history contains, the given one if possible."""
+    columns = {column for row in history for column in row}
+    candidates = (score, *SCORES["f1"], *SCORES["weighted_f1"], *SCORES["accuracy"])
+    return next((path for path in candidates if {f"train.{path}", f"valid.{path}"} & columns), score)
 
 
-def _curve(history: History, column: str) -> Curve:
-    """Return the epochs that have a finite value in a column, and these values."""
+def _draw(axes: Axes, history: History, column: str, label: str, **style: Any) -> list[float]:
+    """Draw the finite values of a column over the epochs, and return them."""
     points = [(row["epoch"], row[column]) for row in history if math.isfinite(row.get(column, math.nan))]
-    return [epoch for epoch, _ in points], [value for _, value in points]
+    if points:
+        marker = "o" if len(points) <= 30 else None
+        axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, linewidth=1.3, label=label, **style)
+    return [value for _, value in points]
 
 
-def _draw_epochs(axes: Axes, history: History, events: Sequence[Event]) -> None:
-    """Draw what all panels share: the axis of the epochs, the events and the best epoch."""
+def _draw_epochs(axes: Axes, history: History, positions: Sequence[float]) -> None:
+    """Draw the parts that all panels share: the axis of the epochs, the events, and the best epoch."""
     from matplotlib.ticker import MaxNLocator
 
-    first, last = history[0]["epoch"], history[-1]["epoch"]
-    axes.set_xlim(min(first, *(positions := [last, *_positions(history, events)])) - 0.25, max(positions) + 0.25)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     axes.set_xlabel("epoch")
     axes.grid(alpha=0.25)
-    for position in positions[1:]:
+    for position in positions:
         axes.axvline(position, color="tab:purple", linewidth=0.7, alpha=0.5, zorder=1)
-    best = [row["epoch"] for row in history if row.get("best")]
-    if best:
-        axes.axvline(best[-1], color="tab:red", linewidth=1, linestyle=":", zorder=1, label=f"best: epoch {best[-1]:.0f}")
-
-
-def _draw_curve(axes: Axes, curve: Curve, label: str, **style: Any) -> bool:
-    """Draw a curve unless it is empty; return whether it was drawn."""
-    if curve[0]:
-        marker = "o" if len(curve[0]) <= 30 else None
-        axes.plot(*curve, marker=marker, markersize=3, linewidth=1.3, **style).pop().set_label(label)
-    return bool(curve[0])
+    best = max((row["epoch"] for row in history if row.get("best")), default=None)
+    if best is not None:
+        axes.axvline(best, color="tab:red", linewidth=1, linestyle=":", zorder=1, label=f"best: epoch {best:.0f}")
+    elif not axes.lines:
+        axes.plot([], label="no data")
 
 
 def _draw_splits(axes: Axes, history: History, title: str, train: str, valid: str) -> None:
-    """Draw a column of the training data and one of the validation data."""
+    """Draw a column of the training data and the same one of the validation data."""
     axes.set_title(title)
-    drawn = [
-        _draw_curve(axes, _curve(history, train), "train", color=GRAY),
-        _draw_curve(axes, _curve(history, valid), "valid", color="tab:blue"),
-    ]
-    if any(drawn):
-        axes.legend()
+    _draw(axes, history, train, "train", color=GRAY)
+    _draw(axes, history, valid, "valid", color="tab:blue")
 
 
-def _draw_losses(axes: Axes, history: History) -> None:
-    _draw_splits(axes, history, "loss", "avg_train_loss", "avg_val_loss")
+def _draw_learning_rates(axes: Axes, history: History) -> None:
+    """Draw the learning rates, equal ones as a single line, and the batch size if it changes."""
+    groups: dict[tuple[float | None, ...], list[str]] = {}
+    for column in dict.fromkeys(key for row in history for key in row if key.startswith(LEARNING_RATE)):
+        groups.setdefault(tuple(row.get(column) for row in history), []).append(column)
+    curves = sorted(groups.values(), key=lambda columns: -max(row.get(columns[0], 0.0) for row in history))
+    axes.set_title("learning rate" if len(curves) <= MAX_RATES else f"learning rate ({len(curves)} groups)")
+    peaks = []
+    for number, columns in enumerate(curves):
+        names = textwrap.shorten(", ".join(name.removeprefix(LEARNING_RATE) for name in columns), 44, placeholder="…")
+        label = "" if number % math.ceil(len(curves) / MAX_RATES) else names
+        peaks.append(max(_draw(axes, history, columns[0], label, color=f"C{number % 10}"), default=0.0))
+    if peaks and max(peaks) > 20 * min(peaks) > 0:
+        axes.set_yscale("log")
+        axes.set_ylim(min(peaks) / 100, max(peaks) * 2)  # leaves out the end of a schedule, where the rate reaches 0
+    if len({row["batch_size"] for row in history if "batch_size" in row}) > 1:
+        right = axes.twinx()
+        _draw(right, history, "batch_size", "", color=GRAY, linestyle="--", drawstyle="steps-mid")
+        right.set_ylabel("batch size (dashed)")
 
 
-def _draw_scores(axes: Axes, history: History, score: str) -> None:
-    candidates = (score, "entity.micro.f1", "tag.weighted_f1", "accuracy.accuracy", "answer.f1")
-    columns = {column for row in history for column in row}
-    score = next((path for path in candidates if {f"train.{path}", f"valid.{path}"} & columns), "f1")
-    _draw_splits(axes, history, score, f"train.{score}", f"valid.{score}" if score != "f1" else "f1")
-
-
+def _draw_labels(axes: Axes, history: History) -> None:
+    """Draw the lowest F1 scores of single labels: a color for each type, a line style for each prefix of a tag."""
+    columns = list(dict.fromkeys(column for row in history for column in row))
+    by_label: dict[str, str] = {}
+    for split, (kind, (prefix, suffix)) in product(("valid", "train"), LABEL_SCORES.items()):
+        start = f"{split}.{prefix}"
+        found = [column for column in columns if column.startswith(start) and column.endswith(suffix)]
+        if found:
+            axes.set_title(f"{split} F1 by {kind}" + f", {MAX_LISTED} lowest of {len(found)}" * (len(found) > MAX_LISTED))
+            by_label = {column.removeprefix(start).removesuffix(suffix): column for column in found}
+            break
+    last = {label: next(row[name] for row in reversed(history) if name in row) for label, name in by_label.items()}
+    shown = sorted(last, key=lambda label: -last[label])[-MAX_LISTED:]  # the legend follows the ends of the lines
+    split_tags = {label: (label[:1], label[2:]) if label[1:2] == "-" else ("", label) for label in shown}
+    types, prefixes = (sorted({tag[part] for tag in split_tags.values()}) for part in (1, 0))
+    for label, (prefix, type_) in split_tags.items():
+        style = LINE_STYLES[prefixes.index(prefix) % len(LINE_STYLES)]
+        listed = f" {label}" if label.startswith("_") else label  # legends leave out names that start with "_"
+        _draw(axes, history, by_label[label], listed, color=f"C{types.index(type_) % 10}", linestyle=style)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ner.config.load import read_yaml
-from ner.config.schema import ConfigError
+from ner.config.parts import ConfigError
 from ner.data import tasks
-from ner.data.questions import ANSWER, EVIDENCE, KINDS
+from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE
 from ner.errors import InputError
 from ner.runs import events
 from ner.runs.events import Event
-from ner.runs.plot import read_history
+from ner.runs.history import read_history
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d-]+")
 """Names that train.py gives to run directories."""
@@ -54,7 +54,7 @@ class Run:
             return tasks.gives(str(self.section("decoder").get("name")))
         except ConfigError:
             words, classes = self.labels.get("labels") or self.labels.get("tags"), self.labels.get("classes")
-        if classes and {*classes} <= {*KINDS} and {*(words or [])} <= {ANSWER, EVIDENCE}:
+        if classes and {*classes} <= {*ANSWER_TYPES} and {*(words or [])} <= {ANSWER, EVIDENCE}:
             return frozenset({"answers"})
         return frozenset({"tags"} if words or not classes else set()) | frozenset({"labels"} if classes else set())
 

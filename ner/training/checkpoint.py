@@ -131,7 +131,7 @@ class State:
         if self.ended == ASKED:
             self.ended = ""
 
-    def kept_weights(self) -> Any:
+    def evaluation_weights(self) -> Any:
         """A context in which the model has the weights that are scored and kept: the averaged ones, if there are."""
         return nullcontext() if self.average is None else self.average.in_place()
 
@@ -174,7 +174,7 @@ def save(state: State, run: Path, about: Mapping[str, Any], world: World) -> Pat
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         for rank, generator in enumerate(world.exchange_bytes(torch.cuda.get_rng_state())):
             tensors[f"random/{rank}/cuda"] = generator
-    running = state.running.together(world)
+    running = state.train_scorer.together(world)
     if not world.first:
         return None
     values = {
@@ -182,7 +182,7 @@ def save(state: State, run: Path, about: Mapping[str, Any], world: World) -> Pat
         **{name: getattr(state, name) for name in _COUNTERS},
         **{name: asdict(getattr(state, name)) for name in _WATCHES},
         **{name: getattr(state, name).model_dump(mode="json") for name in _SETTINGS},
-        "average": state.average.count if state.average else None,
+        "average": state.averaged_weights.count if state.averaged_weights else None,
         "scaler": state.scaler.state_dict(),
         "frozen": sorted(state.frozen),
         "running": running.to_json(),
@@ -207,7 +207,7 @@ def save(state: State, run: Path, about: Mapping[str, Any], world: World) -> Pat
     except InputError as error:
         untouched = ", ".join(str(path) for path in older[:1]) or "none"
         raise InputError(f"{error}; the checkpoint before it is untouched ({untouched}), go on with --resume") from None
-    for path in older[max(0, state.training.keep - 1) :]:
+    for path in older[max(0, state.training_config.keep - 1) :]:
         shutil.rmtree(path, ignore_errors=True)
     return target
 
@@ -227,8 +227,8 @@ def _tensors(state: State) -> dict[str, Tensor]:
         for key, value in state.optimizer.state.get(parameter, {}).items():
             if value is not None:
                 found[f"optimizer/{key}/{name}"] = gathered(value)
-    if state.average is not None:
-        found |= {f"average/{name}": gathered(tensor) for name, tensor in state.average.weights.items()}
+    if state.averaged_weights is not None:
+        found |= {f"average/{name}": gathered(tensor) for name, tensor in state.averaged_weights.weights.items()}
     return found
 
 
@@ -280,10 +280,10 @@ def load(path: Path, state: State, about: Mapping[str, Any], metrics: Sequence[s
     for name in _SETTINGS:
         setattr(state, name, type(getattr(state, name)).model_validate(values[name]))
     state.frozen = set(values["frozen"])
-    state.running = Scorer.from_json(metrics, values["running"])
+    state.train_scorer = Scorer.from_json(metrics, values["running"])
     if not world.first:  # what was counted so far is added up once
-        state.running.totals = Scorer(metrics).totals
-        state.running.sentences = state.running.words = 0
+        state.train_scorer.totals = Scorer(metrics).totals
+        state.train_scorer.sentences = state.train_scorer.words = 0
     state.history = [_row(row) for row in values["history"]]
     state.events = [Event(**event) for event in values["events"]]
     if values["scaler"]:
@@ -355,9 +355,9 @@ def _restore(path: Path, state: State, tensors: Mapping[str, Tensor], averaged: 
         key, _, parameter = name.partition("/")
         template = parameters[parameter]
         state.optimizer.state[template][key] = spread(tensor, template) if tensor.ndim else tensor.to(template.device)
-    if state.average is not None:
-        state.average.count = averaged or 0
-        state.average.weights = {name: spread(t, parameters[name]) for name, t in below("average/").items()}
+    if state.averaged_weights is not None:
+        state.averaged_weights.count = averaged or 0
+        state.averaged_weights.weights = {name: spread(t, parameters[name]) for name, t in below("average/").items()}
 
 
 def _row(values: Mapping[str, Any]) -> Row:

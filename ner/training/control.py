@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ner.config.load import override
-from ner.config.schema import RunConfig, validate
+from ner.config.parts import validate
+from ner.config.schema import RunConfig
 from ner.errors import InputError
 from ner.runs.events import Event
 from ner.runtime import text_files
 from ner.training.checkpoint import ASKED, State
-from ner.training.optimizer import check_paths, is_below, parameter_groups
+from ner.training.optimizer import check_paths, in_module, parameter_groups
 
 FOLDER = "control"
 
@@ -132,7 +133,7 @@ def apply(state: State, config: RunConfig, change: str) -> str:
     Raises:
         InputError: If it cannot be made; nothing has changed.
     """
-    now = config.model_copy(update={"training": state.training, "batch": state.next_batch})
+    now = config.model_copy(update={"training": state.training_config, "batch": state.next_batch_config})
     after = check(now, change)
     key, _, value = change.partition("=")
     if key in ("freeze", "unfreeze"):
@@ -144,8 +145,8 @@ def apply(state: State, config: RunConfig, change: str) -> str:
                 "releases by itself, what encoder.freeze holds stays)"
             )
         trained = [name for group in state.optimizer.param_groups for name in group["names"]]
-        frozen_then = state.held() | {value}
-        if key == "freeze" and all(any(is_below(name, path) for path in frozen_then) for name in trained):
+        frozen_then = state.frozen_paths() | {value}
+        if key == "freeze" and all(any(in_module(name, path) for path in frozen_then) for name in trained):
             raise InputError(f"{change}: nothing would be left to train; stop=step stops the training")
         state.frozen = state.frozen | {value} if key == "freeze" else state.frozen - {value}
         return f"{change}: from the next step on"
@@ -157,16 +158,16 @@ def apply(state: State, config: RunConfig, change: str) -> str:
     if key.startswith("training.learning_rate"):
         training = after.training
         parameter_groups(state.model, training.learning_rate, training.weight_decay, training.layer_decay)
-        state.factor = 1.0  # what was asked for is meant, whatever a plateau made of the rate before
+        state.lr_scale = 1.0  # what was asked for is meant, whatever a plateau made of the rate before
     if after.training.epochs < state.epoch + bool(state.position):
         raise InputError(f"{change}: the run is in epoch {state.epoch + bool(state.position)} already")
-    if after.training.epochs > state.training.epochs:
+    if after.training.epochs > state.training_config.epochs:
         state.ended = ""
-    state.training = after.training
+    state.training_config = after.training
     if key.startswith("batch."):
-        state.next_batch = after.batch
+        state.next_batch_config = after.batch
         if not state.position:  # between two epochs
-            state.batch = after.batch
+            state.batch_config = after.batch
         return f"{change}: from the next epoch on"
     return f"{change}: from the next step on"
 

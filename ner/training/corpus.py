@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from ner.config.schema import RunConfig, component
+from ner.config.parts import load_component
+from ner.config.schema import RunConfig
 from ner.config.training import BatchConfig
 from ner.data import batching, seen
-from ner.data.questions import ANSWER, EVIDENCE, KINDS
+from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE
 from ner.data.store import cache, reader
 from ner.data.tags import PLAIN, flatten
 from ner.data.vocab import Vocabs
@@ -50,7 +51,7 @@ class Corpus:
     def __init__(self, config: RunConfig, world: World, say: Callable[[str], None]) -> None:
         self.config, self.world = config, world
         self.documents: dict[str, Sequence[Document]] = {}
-        form = component("formats", config.data.format.name)
+        form = load_component("formats", config.data.format.name)
         options = config.data.format, config.data.words
         for split in SPLITS:
             path = getattr(config.data, split)
@@ -96,7 +97,7 @@ class Corpus:
             table = cache.saved_table(learned, "hashes", 1, "q", {}, make)
         return np.ascontiguousarray(table[:, 0]).view("<u8")
 
-    def groups(self, made: Model, batch: BatchConfig) -> batching.Plan:
+    def groups(self, made: Model, batch: BatchConfig) -> batching.GroupTable:
         """Groups to learn from; of a training file in a store made once for each encoder and its windows."""
         learned = self.train
         if not isinstance(learned, reader.Store):
@@ -104,7 +105,7 @@ class Corpus:
         key = {**self._encoder_key(made), "limit": loader.group_limit(batch)}
         with self._first_alone():
             table = cache.saved_table(learned, "plan", 6, "i", key, lambda: loader.group(made, learned, batch).table)
-        return batching.Plan(table)
+        return batching.GroupTable(table)
 
     def _encoder_key(self, made: Model) -> dict[str, Any]:
         """What decides how documents are read."""
@@ -133,7 +134,7 @@ class Corpus:
 
 
 @dataclass
-class Tally:
+class DocumentStatistics:
     """How often documents have what: labels of spans, plain tags, classes, and remarks of their reader.
 
     ``questions`` are those of the labels and classes that say of what kind an answer is.
@@ -156,7 +157,7 @@ class Tally:
             self.classes.update(example.labels)
             if example.query_length:
                 named = [*example.labels, *(span.label for span in example.spans)]
-                self.questions.update(label for label in named if label in (*KINDS, ANSWER, EVIDENCE))
+                self.questions.update(label for label in named if label in (*ANSWER_TYPES, ANSWER, EVIDENCE))
             self.remarks.update(example.remarks)
 
 
@@ -166,7 +167,7 @@ def unusual(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str
     Kinds of answers are always known: a model that answers questions can give those that training never had.
 
     Args:
-        counts: As in :class:`Tally`, by name.
+        counts: As in :class:`DocumentStatistics`, by name.
         vocabs: Of the training data.
     """
     others = {kind: Counter(counts[kind]) - Counter(counts["questions"]) for kind in ("labels", "tags", "classes")}
@@ -174,7 +175,7 @@ def unusual(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str
     return {kind: names for kind, names in found.items() if names}
 
 
-def unseen_line(unseen: Mapping[str, int]) -> str:
+def format_unseen(unseen: Mapping[str, int]) -> str:
     """Says so in the log."""
     listed = ", ".join(f"{label} {count}" for label, count in unseen.items())
     return f"labels that training never had, each counts as a miss: {listed}"
@@ -182,7 +183,7 @@ def unseen_line(unseen: Mapping[str, int]) -> str:
 
 def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
     """See :meth:`Corpus.statistics`; one document after the other."""
-    tally, coverage = Tally(), Counter[str]()
+    tally, coverage = DocumentStatistics(), Counter[str]()
     sentences = words = overlapping = 0
     for document in documents:
         tally.add(replace(document, examples=made.marked(document.examples)))

@@ -23,9 +23,9 @@ def group_limit(batch: BatchConfig) -> int | None:
     return batch.units_at_once if batch.unit == "sentences" else None
 
 
-def group(model: Model, documents: Iterable[Document], batch: BatchConfig) -> batching.Plan:
+def group(model: Model, documents: Iterable[Document], batch: BatchConfig) -> batching.GroupTable:
     """Groups of documents, as the encoder wants them."""
-    return batching.plan(map(model.split, documents), model.reader.plan, group_limit(batch))
+    return batching.group_documents(map(model.split, documents), model.reader.plan, group_limit(batch))
 
 
 class TrainLoader:
@@ -47,7 +47,7 @@ class TrainLoader:
         batch: BatchConfig,
         seed: int,
         world: World | None = None,
-        groups: batching.Plan | None = None,
+        groups: batching.GroupTable | None = None,
     ) -> None:
         self.model, self.documents, self.seed, self.world = model, documents, seed, world or World()
         self.groups = group(model, documents, batch) if groups is None else groups
@@ -70,7 +70,7 @@ class TrainLoader:
         for positions in batches:
             made = StepBatch(len(positions), int(self.groups.sentences[positions].sum()))
             mine = self.world.share(positions)
-            for chosen in batching.cut(self.groups, mine, batch.unit, batch.units_at_once):
+            for chosen in batching.cut_batches(self.groups, mine, batch.unit, batch.units_at_once):
                 tensors, gold = self._tensors(chosen, epoch, device)
                 made.amounts.update(_amounts(tensors))
                 made.parts.append(Part(tensors, gold))

@@ -20,8 +20,8 @@ from ner.runtime.device import choose_precision
 from ner.runtime.distributed import World
 from ner.training.checkpoint import Row, State
 from ner.training.loader import TrainLoader
-from ner.training.optimizer import Average, build_optimizer, check_paths, is_below
-from ner.training.step import Learner, StepTimer, Progress, rate_groups
+from ner.training.optimizer import Average, build_optimizer, check_paths, in_module
+from ner.training.step import Learner, Progress, StepTimer, rate_groups
 from ner.types import Document
 
 Watcher = Callable[[Sequence[Document]], Iterable[Document]]
@@ -45,7 +45,7 @@ def begin(
     """
     check_paths(model, training.freeze, "training.freeze")
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    if all(any(is_below(name, path) for path in training.freeze) for name in trained):
+    if all(any(in_module(name, path) for path in training.freeze) for name in trained):
         raise InputError("config.training.freeze: nothing is left to train at the start; leave a part out of it")
     precision = choose_precision(training.precision, device)
     return State(
@@ -91,27 +91,27 @@ def train(
     world = world or World()
     if valid is not None:
         perfect = _perfect(valid, metrics)  # a typing error is found before an epoch is lost
-        for key, path in state.training.watched.items():
+        for key, path in state.training_config.watched.items():
             monitored(perfect, path, f"training.{key}")
-    if state.training.compile:
+    if state.training_config.compile:
         state.model.encoder.compile(dynamic=True)
     learner = Learner(state, data, device, world)
-    while state.position or (state.epoch < state.training.epochs and not state.ended):
+    while state.position or (state.epoch < state.training_config.epochs and not state.ended):
         meter = StepTimer(state.model, device)
         last: Progress | None = None
         for last in learner.epoch(meter):
             yield last
         timing = meter.end()
         started = time.perf_counter()
-        if state.average is not None:
-            state.average.after_epoch(state.epoch + 1)
-        evaluations = {"train": state.running.together(world).result()}
+        if state.averaged_weights is not None:
+            state.averaged_weights.after_epoch(state.epoch + 1)
+        evaluations = {"train": state.train_scorer.together(world).result()}
         if valid is not None:
             evaluations["valid"] = evaluate(state, watch(valid), metrics, device, world)
         timing["evaluation_seconds"] = time.perf_counter() - started
         row = _close(state, evaluations)
-        state.running = Scorer(metrics)
-        share = state.sentences / (state.training.epochs * data.sentences)
+        state.train_scorer = Scorer(metrics)
+        share = state.sentences / (state.training_config.epochs * data.sentences)
         yield Progress(
             state.epoch, state.step, share, last.loss if last else math.nan, state.learning_rates, row, timing
         )
@@ -122,9 +122,9 @@ def evaluate(
 ) -> Evaluation:
     """Scores of the weights that would be kept; the state stays as it is."""
     scorer = Scorer(metrics)
-    precision = choose_precision(state.training.precision, device)
-    with state.kept_weights():
-        for chunk in annotate(state.model, documents, state.batch, device, precision, world=world):
+    precision = choose_precision(state.training_config.precision, device)
+    with state.evaluation_weights():
+        for chunk in annotate(state.model, documents, state.batch_config, device, precision, world=world):
             scorer.add_chunk(chunk)
     return scorer.result()
 
@@ -133,14 +133,14 @@ def _close(state: State, evaluations: dict[str, Evaluation]) -> Row:
     """What the end of an epoch changes besides the weights."""
     state.epoch += 1
     state.position = 0
-    training = state.training
+    training = state.training_config
     best = training.select == "last" or state.best.look(monitored(evaluations["valid"], training.monitor))
     if best:
         state.best_epoch = state.epoch
-    size, rates = state.batch.units, dict(state.learning_rates)
+    size, rates = state.batch_config.units, dict(state.learning_rates)
     row = Row(state.epoch, state.step, state.sentences, size, best, rates, evaluations)
     state.history.append(row)
-    state.batch = state.next_batch
+    state.batch_config = state.next_batch_config
     if training.plateau is not None:
         _adapt(state, monitored(evaluations["valid"], training.plateau.monitor or training.monitor))
     if training.stopping is not None and not state.ended:
@@ -148,24 +148,24 @@ def _close(state: State, evaluations: dict[str, Evaluation]) -> Row:
         state.stopping.look(monitored(evaluations["valid"], path))
         if state.stopping.waited >= training.stopping.patience:
             state.ended = f"{path} has not risen for {state.stopping.waited} epochs"
-            state.note("stopping", state.ended)
+            state.record_event("stopping", state.ended)
     return row
 
 
 def _adapt(state: State, score: float) -> None:
     """Lower the rates or enlarge the batch when a score has stopped to rise."""
-    plateau = state.training.plateau
+    plateau = state.training_config.plateau
     assert plateau is not None, "asked for by the caller"
     if state.plateau.look(score) or state.plateau.waited <= plateau.patience:
         return
     state.plateau.waited = 0
-    if plateau.change != "batch" and state.factor * plateau.factor >= plateau.smallest * (1 - 1e-9):
-        state.factor *= plateau.factor
-        state.note("plateau", f"learning rates times {state.factor:g}")
-    size = round(state.next_batch.units / plateau.factor)
+    if plateau.change != "batch" and state.lr_scale * plateau.factor >= plateau.smallest * (1 - 1e-9):
+        state.lr_scale *= plateau.factor
+        state.record_event("plateau", f"learning rates times {state.lr_scale:g}")
+    size = round(state.next_batch_config.units / plateau.factor)
     if plateau.change != "rate" and size <= plateau.largest:
-        state.next_batch = state.batch = state.next_batch.model_copy(update={"size": size})
-        state.note("plateau", f"batch.size={size}")
+        state.next_batch_config = state.batch_config = state.next_batch_config.model_copy(update={"size": size})
+        state.record_event("plateau", f"batch.size={size}")
 
 
 def _perfect(documents: Sequence[Document], metrics: Sequence[str]) -> Evaluation:

@@ -43,7 +43,7 @@ def parameter_groups(
     used: set[str] = set()
     groups: dict[tuple[str, int, bool, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
-        matching = [path for path in rates if is_below(name, path)]
+        matching = [path for path in rates if in_module(name, path)]
         if not matching:
             raise InputError(
                 f"config.training.learning_rate: no rate for {name}; add one for '{name.split('.')[0]}' to the map"
@@ -71,7 +71,7 @@ def parameter_groups(
     return list(groups.values())
 
 
-def is_below(name: str, path: str) -> bool:
+def in_module(name: str, path: str) -> bool:
     """Whether a parameter belongs to the part of the model at a path; the empty path is the whole model."""
     return not path or name == path or name.startswith(f"{path}.")
 
@@ -84,7 +84,7 @@ def check_paths(model: nn.Module, paths: Iterable[str], key: str) -> None:
     """
     names = [name for name, _ in model.named_parameters()]
     for path in sorted(paths):
-        if not any(is_below(name, path) for name in names):
+        if not any(in_module(name, path) for name in names):
             parts = ", ".join(sorted({name.split(".")[0] for name in names}))
             raise InputError(f"config.{key}: '{path}' is the path of no parameter; paths begin with {parts}")
 
@@ -103,7 +103,7 @@ def build_optimizer(name: str, groups: list[dict[str, Any]]) -> torch.optim.Opti
     return (torch.optim.AdamW if name == "adamw" else torch.optim.Adam)(groups, fused=True)
 
 
-def regroup(optimizer: torch.optim.Optimizer, groups: list[dict[str, Any]]) -> None:
+def replace_param_groups(optimizer: torch.optim.Optimizer, groups: list[dict[str, Any]]) -> None:
     """Give an optimizer other groups of the same parameters; what it remembers of each parameter stays."""
     optimizer.param_groups.clear()
     for group in groups:

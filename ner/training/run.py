@@ -22,7 +22,8 @@ import torch
 from safetensors.torch import load_file
 
 from ner.config.load import write_yaml
-from ner.config.schema import RunConfig, component
+from ner.config.parts import load_component
+from ner.config.schema import RunConfig
 from ner.config.training import BatchConfig, PlateauConfig
 from ner.data import seen, tasks
 from ner.errors import InputError
@@ -30,15 +31,15 @@ from ner.evaluation.evaluator import Scoring
 from ner.inference.annotate import Evaluation, Tagger
 from ner.model import model
 from ner.model.model import Model
-from ner.runs import events, plot
+from ner.runs import events, history
 from ner.runs.events import Event
 from ner.runtime import text_files
 from ner.runtime.device import Signals, describe, make_deterministic
 from ner.runtime.distributed import World
 from ner.training import batch_size, checkpoint, control, loop, warm_start
-from ner.training.checkpoint import State
 from ner.training.corpus import Corpus
 from ner.training.loader import TrainLoader
+from ner.training.state import State
 from ner.training.step import Progress, warmup_share
 from ner.types import Document
 
@@ -136,16 +137,16 @@ class TrainingRun:
         groups = self.corpus.groups(made, batch)
         self.data = TrainLoader(made, self.corpus.train, batch, config.seed, self.world, groups)
         if config.batch.size == "auto":
-            self.state.note("auto", f"batch.size={batch.size}")
+            self.state.record_event("auto", f"batch.size={batch.size}")
         if init is not None:
-            self.state.note("init", f"{init} {text_files.sha256(init / model.WEIGHTS)}")
+            self.state.record_event("init", f"{init} {text_files.sha256(init / model.WEIGHTS)}")
         if self.world.size > 1:
             torch.manual_seed(config.seed + self.world.rank)  # each process has its own dropout
         return made
 
     def _take_over(self, made: Model, init: Path) -> None:
         trained, _ = model.load(init)
-        for line in warm_start.take_over(made, trained.to(self.device)).lines():
+        for line in warm_start.copy_matching_weights(made, trained.to(self.device)).lines():
             self.say(f"--init: {line}")
         theirs = seen.read(init)
         if theirs is None:
@@ -165,7 +166,7 @@ class TrainingRun:
                 return int(event.change.partition("=")[2])
         if self.device.type != "cuda":
             raise InputError("config.batch.size: auto tries out the memory of a GPU; on a CPU give a number")
-        size = batch_size.find_size(batch_size.trial(made, self.corpus.train, self.config, self.device))
+        size = batch_size.largest_batch(batch_size.fits_in_memory(made, self.corpus.train, self.config, self.device))
         return int(self.world.tell(size)) * self.world.size
 
     def resume(self) -> None:
@@ -179,25 +180,25 @@ class TrainingRun:
         for request in control.requests(self.directory) if self.world.first else []:
             if request.key in ("stop", "save", "evaluate"):
                 self.say(f"{request.change}: was asked of the run before and is dropped")
-                control.done(self.directory, request)
+                control.remove_request(self.directory, request)
         known_before = seen.read(self.directory)
         if known_before is not None:  # of a run that began with the weights of another one, too
             self.trained_on = seen.to_bytes(known_before, seen.from_bytes(self.trained_on))
         if path is None:
             self.say(f"{self.directory}: no checkpoint to go on from, starting from the beginning")
-            self.ahead = _again(control.later(recorded, self.state))
+            self.ahead = _again(control.unreplayed(recorded, self.state))
             self._meet_again()
             return
         differences = checkpoint.load(path, self.state, self.about, self.config.metrics, self.world)
         state = self.state
         known = set(state.events)
-        self.ahead = _again(control.later(recorded, state))
+        self.ahead = _again(control.unreplayed(recorded, state))
         state.events += [event for event in recorded if event.kind == "resume" and event not in known]
-        state.note("resume", path.name)
-        state.go_on()
+        state.record_event("resume", path.name)
+        state.clear_stop()
         timings = self.directory / "timing.csv"
         if timings.exists():
-            self.timings = [row for row in plot.read_history(timings) if row["epoch"] <= state.epoch]
+            self.timings = [row for row in history.read_history(timings) if row["epoch"] <= state.epoch]
         self.say(f"resumed from {path}: {state.epoch} epochs done, step {state.step}, {state.sentences} sentences seen")
         for sentence in differences:
             self.warn(sentence)
@@ -262,7 +263,7 @@ class TrainingRun:
 
     def _holds(self, change: str) -> bool:
         """Whether a setting is already as it is asked for."""
-        now = self.config.model_copy(update={"training": self.state.training, "batch": self.state.next_batch})
+        now = self.config.model_copy(update={"training": self.state.training_config, "batch": self.state.next_batch_config})
         return control.check(now, change) == now
 
     def train(
@@ -285,7 +286,7 @@ class TrainingRun:
                     (self.directory / "metrics.json").unlink(missing_ok=True)
                     shutil.rmtree(self.directory / "predictions", ignore_errors=True)
                 scored = True
-                if now.row is not None:
+                if now.epoch_record is not None:
                     self._keep(now)
                 code = self._between_steps(now, signals, (self.state.step, self.state.epoch) == until)
                 if code is not None:
@@ -305,10 +306,10 @@ class TrainingRun:
         told = self.world.exchange([signals.received, [[request.id, request.change] for request in asked]])
         received = max(number for number, _ in told)
         wishes = [self._meet(control.Request(*request)) for request in told[0][1]]
-        if len(state.events) > before or now.row is not None:
+        if len(state.events) > before or now.epoch_record is not None:
             self._write_events()
-        every = state.training.save_every
-        due = now.row is not None or (every is not None and state.step % every == 0)
+        every = state.training_config.save_every
+        due = now.epoch_record is not None or (every is not None and state.step % every == 0)
         stop = bool(received) or enough or "stop=step" in wishes
         if due or stop or "save=now" in wishes:
             with self.world.busy():
@@ -330,14 +331,14 @@ class TrainingRun:
         wish = ""
         if not any(event.id == request.id and event.change == request.change for event in state.events):
             try:
-                self.say(f"step {state.step}: {control.apply(state, self.config, request.change)}")
-                state.note("control", request.change, request.id)
+                self.say(f"step {state.step}: {control.apply_change(state, self.config, request.change)}")
+                state.record_event("control", request.change, request.id)
                 wish = request.change
             except InputError as error:
                 self.warn(f"step {state.step}: not changed: {error}")
         if self.world.first:
             self._write_events()  # before the request goes, so that a kill between them loses nothing
-            control.done(self.directory, request)
+            control.remove_request(self.directory, request)
         return wish
 
     def _meet_again(self) -> None:
@@ -351,9 +352,9 @@ class TrainingRun:
                 self.warn(f"{event.change}: cannot be made again, {place} is not reached any more")
                 continue
             if event.kind == "resume":
-                self.state.go_on()
+                self.state.clear_stop()
             elif event.change != "stop=step" and event.change.partition("=")[0] not in ("evaluate", "save"):
-                self.say(f"step {event.step}, again: {control.apply(self.state, self.config, event.change)}")
+                self.say(f"step {event.step}, again: {control.apply_change(self.state, self.config, event.change)}")
             self.state.events.append(event)
 
     def _write_events(self) -> None:
@@ -370,16 +371,16 @@ class TrainingRun:
 
     def _keep(self, now: Progress) -> None:
         """Tables of the epoch, and its model."""
-        assert now.row is not None, "only after an epoch"
-        best, first = now.row.best, self.world.first
-        self.timings.append({"epoch": now.row.epoch, **now.timing})
+        assert now.epoch_record is not None, "only after an epoch"
+        best, first = now.epoch_record.best, self.world.first
+        self.timings.append({"epoch": now.epoch_record.epoch, **now.timing})
         if first:
             rows = [history_row(row, self.config) for row in self.state.history]
-            plot.write_table(self.directory / "history.csv", rows)
-            plot.write_history_markdown(rows, self.directory / "history.md")
-            plot.write_table(self.directory / "timing.csv", self.timings)
+            history.write_csv(self.directory / "history.csv", rows)
+            text_files.write_bytes(self.directory / "history.md", history.history_table(rows).encode())
+            history.write_csv(self.directory / "timing.csv", self.timings)
         last = self.directory / "last"
-        with self.state.kept_weights(), self.world.busy():
+        with self.state.evaluation_weights(), self.world.busy():
             extra = {seen.FILE: self.trained_on}
             model.save(self.state.model, self.config, self.directory if best else last, extra, write=first)
         if best and first:
@@ -401,7 +402,7 @@ class TrainingRun:
             evaluations["test"] = scoring.result()
             for line in evaluations["test"].lines("test"):
                 self.say(line)
-            form = component("formats", self.config.data.format.name)
+            form = load_component("formats", self.config.data.format.name)
             path = self.directory / "predictions" / f"test.{form.extension}"
             if self.world.first:
                 form.write(str(path), predicted, self.config.data.format)
@@ -414,7 +415,7 @@ def _again(recorded: Sequence[Event]) -> list[Event]:
     return [event for event in recorded if event.change != "stop=epoch"]
 
 
-def named_init(change: str) -> Path:
+def parse_init_event(change: str) -> Path:
     """The run that an event of the kind ``init`` names.
 
     Raises:
@@ -435,7 +436,7 @@ def history_row(row: checkpoint.Row, config: RunConfig) -> dict[str, Any]:
         found["avg_val_loss"] = row.evaluations["valid"].loss
     for column in ("accuracy", "precision", "recall", "f1", "weighted_f1"):
         for metric in config.metrics:
-            path = component("metrics", metric).COLUMNS.get(column)
+            path = load_component("metrics", metric).COLUMNS.get(column)
             if path is not None and metric in shown.scores:
                 found[column] = loop.monitored(shown, f"{metric}.{path}")
                 break
@@ -473,7 +474,7 @@ def differences(saved: RunConfig, given: RunConfig) -> tuple[list[str], list[str
         old, new = before.get(key), after.get(key)
         if old == new or key.startswith(FREE):
             continue
-        if key.startswith(control.KEYS):
+        if key.startswith(control.LIVE_SETTINGS):
             changes.append(f"{key}={json.dumps(new)}")
         else:
             refused.append(f"config.{key}: the run has {old}, found {new}")
@@ -489,7 +490,7 @@ def _paths(value: Any, path: str = "") -> dict[str, Any]:
     return found
 
 
-def beginning(directory: Path, world: World) -> Path | None:
+def initial_run(directory: Path, world: World) -> Path | None:
     """The run whose weights a run began with, if it has no checkpoint of its own yet."""
     began = None
     if world.first:
@@ -497,4 +498,4 @@ def beginning(directory: Path, world: World) -> Path | None:
         if began is not None and checkpoint.find(directory)[0] is not None:
             began = None
     began = world.tell(began)
-    return None if began is None else named_init(began)
+    return None if began is None else parse_init_event(began)

@@ -15,18 +15,18 @@ import torch
 from torch import Tensor, nn
 
 from ner.config.training import BatchConfig, TrainingConfig
-from ner.data import batching
+from ner.data.prefetch import prefetch
 from ner.errors import InputError, NonFiniteLossError
 from ner.inference.annotate import naming
-from ner.model.kernels.chain import BadExample
+from ner.model.kernels.chain import BadExampleError
 from ner.model.model import Model
 from ner.runtime import distributed
 from ner.runtime.device import Clock, HostCopy, autocast, choose_precision, peak_memory
 from ner.runtime.distributed import World
 from ner.training import regularization
 from ner.training.checkpoint import Row, State
-from ner.training.loader import TrainLoader, StepBatch
-from ner.training.optimizer import is_below, parameter_groups, regroup, schedule
+from ner.training.loader import StepBatch, TrainLoader
+from ner.training.optimizer import in_module, parameter_groups, replace_param_groups, schedule
 from ner.types import Batch, Example, Loss, Scores
 
 
@@ -121,7 +121,7 @@ class NonFiniteGuard(nn.Module):
         self.failed = None
         try:
             found: tuple[Loss, Scores] = self.model(batch)
-        except BadExample as error:
+        except BadExampleError as error:
             self.failed = batch.examples[error.position]
             trained = [parameter.sum() for parameter in self.model.parameters() if parameter.requires_grad]
             return dict.fromkeys(batch.counts, torch.stack(trained).sum() * math.nan), {}
@@ -140,7 +140,7 @@ class Learner:
 
     def __init__(self, state: State, data: TrainLoader, device: torch.device, world: World) -> None:
         self.state, self.data, self.device, self.world = state, data, device, world
-        self.precision = choose_precision(state.training.precision, device)
+        self.precision = choose_precision(state.training_config.precision, device)
         self.trained = {name for name, parameter in state.model.named_parameters() if parameter.requires_grad}
         self.frozen: frozenset[str] | None = None
         self.settings: TrainingConfig | None = None
@@ -153,12 +153,12 @@ class Learner:
         """The steps that are left of the present epoch."""
         state, data = self.state, self.data
         state.model.train()
-        batches = data.epoch(state.epoch, state.batch)
+        batches = data.epoch(state.epoch, state.batch_config)
         starts = np.cumsum([0, *map(len, batches)])
         first = int(np.searchsorted(starts, state.position))
-        total = state.training.epochs * data.sentences
-        made_ahead = data.steps(batches[first:], state.epoch, state.batch, self.device)
-        with closing(batching.ahead(made_ahead, state.batch.ahead)) as ready:
+        total = state.training_config.epochs * data.sentences
+        made_ahead = data.steps(batches[first:], state.epoch, state.batch_config, self.device)
+        with closing(prefetch(made_ahead, state.batch_config.ahead)) as ready:
             for made in ready:
                 meter.begin(made)
                 self.prepare()
@@ -174,13 +174,13 @@ class Learner:
     def prepare(self) -> None:
         """Follow the settings: groups of rates, what is frozen, and the wrapper that depends on it."""
         state = self.state
-        if self.settings != state.training:
-            regroup(state.optimizer, rate_groups(state.model, state.training, self.trained))
-            self.settings = state.training
-        frozen = frozenset(state.held())
+        if self.settings != state.training_config:
+            replace_param_groups(state.optimizer, rate_groups(state.model, state.training_config, self.trained))
+            self.settings = state.training_config
+        frozen = frozenset(state.frozen_paths())
         if self.frozen != frozen:
             for name, parameter in state.model.named_parameters():
-                parameter.requires_grad_(name in self.trained and not any(is_below(name, path) for path in frozen))
+                parameter.requires_grad_(name in self.trained and not any(in_module(name, path) for path in frozen))
                 parameter.grad = None
             self.frozen = frozen
             self.tables = regularization.embeddings(state.model.encoder)
@@ -188,11 +188,11 @@ class Learner:
 
     def rates(self, sentences: int) -> dict[str, float]:
         """Of a step that sees so many sentences, by group."""
-        state, training = self.state, self.state.training
+        state, training = self.state, self.state.training_config
         total = training.epochs * self.data.sentences
         warmup = min(1.0, warmup_share(training, self.data))
         done, after = state.sentences / total, (state.sentences + sentences) / total
-        factor = state.factor * schedule(training.schedule, done, after, warmup)
+        factor = state.lr_scale * schedule(training.schedule, done, after, warmup)
         return {group["name"]: group["base"] * factor for group in state.optimizer.param_groups}
 
     def step(self, made: StepBatch, clock: Clock) -> float:
@@ -200,7 +200,7 @@ class Learner:
 
         A GPU is waited for once: for the losses, the norm of the gradient and the predictions together.
         """
-        state, training = self.state, self.state.training
+        state, training = self.state, self.state.training_config
         state.step += 1
         state.optimizer.zero_grad(set_to_none=True)
         self._even(made)
@@ -213,7 +213,7 @@ class Learner:
                 again = partial(self._sweep, made, counts, None)
                 regularization.adversarial(list(state.model.parameters()), self.tables, training.adversarial, again)
         except torch.OutOfMemoryError as error:
-            raise _out_of_memory(made, state.batch) from error
+            raise _out_of_memory(made, state.batch_config) from error
         except NonFiniteLossError as error:
             return self._leave_out(error)
         state.scaler.unscale_(state.optimizer)
@@ -238,16 +238,16 @@ class Learner:
             distributed.clip(parameters, limit, norm)
         state.scaler.step(state.optimizer)  # in fp16 a step with an overflow is left out and the scale lowered
         state.scaler.update()
-        if state.average is not None:
-            state.average.after_step(state.epoch)
+        if state.averaged_weights is not None:
+            state.averaged_weights.after_step(state.epoch)
         clock.mark("optimizer")
-        state.running.add_loss(values, {name: int(count) for name, count in counts.items()})
+        state.train_scorer.add_loss(values, {name: int(count) for name, count in counts.items()})
         for number, part in enumerate([part for part in made.parts if part.weight]):  # while a GPU updates the weights
             predicted = {name: host[f"{number}.{name}"] for name in predictions[number]}
             said = state.model.decoder.annotations(predicted, part.batch.inputs["mask"])
             if said:  # a decoder that writes says nothing while it is trained
                 answers = state.model.answer(part.batch.examples, said)
-                state.running.add(state.model.marked(part.gold), state.model.units.merge(part.gold, answers))
+                state.train_scorer.add(state.model.marked(part.gold), state.model.units.merge(part.gold, answers))
         clock.mark("scores")
         return value
 
@@ -300,12 +300,12 @@ class Learner:
         def share(parts: Loss) -> Tensor:
             return torch.stack([loss / max(1, counts[name]) for name, loss in parts.items()]).sum()
 
-        if not self.state.training.rdrop:
+        if not self.state.training_config.rdrop:
             return share(losses)
         others, other_scores = self.wrapped(batch)
         distributions = self.state.model.decoder.distributions()
         apart = regularization.disagreement(scores, other_scores, batch.inputs["mask"], distributions)
-        return (share(losses) + share(others)) / 2 + self.state.training.rdrop * share(apart)
+        return (share(losses) + share(others)) / 2 + self.state.training_config.rdrop * share(apart)
 
     def _even(self, made: StepBatch) -> None:
         """As many passes in each process, where each pass needs all of them."""
@@ -317,11 +317,11 @@ class Learner:
         """Skip the step, or stop before it."""
         state = self.state
         state.optimizer.zero_grad(set_to_none=True)
-        if state.training.on_nonfinite == "stop":
+        if state.training_config.on_nonfinite == "stop":
             raise error
         state.skipped += 1
-        state.note("skip", str(error))
-        if state.skipped > state.training.max_skipped:
+        state.record_event("skip", str(error))
+        if state.skipped > state.training_config.max_skipped:
             raise error
         return math.nan
 

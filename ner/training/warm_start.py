@@ -14,7 +14,7 @@ from ner.types import Axes
 
 
 @dataclass
-class Taken:
+class WarmStartReport:
     """What was taken over.
 
     Attributes:
@@ -40,13 +40,13 @@ class Taken:
         return found
 
 
-def take_over(model: Model, trained: Model) -> Taken:
+def copy_matching_weights(model: Model, trained: Model) -> WarmStartReport:
     """Copy into a model what a trained one has for it: tensors of the same name and shape, and rows of the same name.
 
     Raises:
         InputError: If there is nothing to take over.
     """
-    taken = Taken()
+    taken = WarmStartReport()
     old, axes, old_axes = trained.state_dict(), _axes(model), _axes(trained)
     with torch.no_grad():
         for name, tensor in model.state_dict().items():

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner.config.load import load_config, read_yaml, write_yaml
-from ner.config.schema import ConfigError, RunConfig, WindowsConfig, component, names, part, validate
+from ner.config.parts import ConfigError, component_names, load_component, parse_component, validate
+from ner.config.schema import RunConfig, WindowsConfig
 from ner.errors import InputError
 from tests.conftest import ROOT
 
@@ -358,18 +359,18 @@ def test_any_text_is_yaml_or_an_input_error(text: str) -> None:
 
 
 def test_parts_are_files(tmp_path: Path) -> None:
-    assert names("decoders") == sorted(path.stem for path in (ROOT / "ner/model/decoders").glob("[a-z]*.py"))
-    assert component("formats", "conll").__name__ == "ner.data.formats.conll"
-    made = part("decoders", "crf")
-    assert part("decoders", made) is made
+    assert component_names("decoders") == sorted(path.stem for path in (ROOT / "ner/model/decoders").glob("[a-z]*.py"))
+    assert load_component("formats", "conll").__name__ == "ner.data.formats.conll"
+    made = parse_component("decoders", "crf")
+    assert parse_component("decoders", made) is made
     with pytest.raises(ConfigError, match=r"^config: no file named '\.\./cli' in ner/data/formats; there are: conll"):
-        component("formats", "../cli")
+        load_component("formats", "../cli")
 
 
 def test_an_error_can_be_seen_from_further_up() -> None:
     inner = ConfigError(("b",), "wrong")
-    assert str(inner.under("a")) == "config.a.b: wrong"
-    assert inner.under("a").path == ("a", "b")
+    assert str(inner.with_prefix("a")) == "config.a.b: wrong"
+    assert inner.with_prefix("a").path == ("a", "b")
 
 
 def test_every_field_has_a_sentence() -> None:
@@ -381,5 +382,5 @@ def test_every_field_has_a_sentence() -> None:
 
     walk(RunConfig)
     for folder in ("encoders", "context", "decoders", "formats"):
-        for name in names(folder):
-            walk(component(folder, name).Config)
+        for name in component_names(folder):
+            walk(load_component(folder, name).Config)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner.data import batching
-from ner.data.batching import Group, Plan, ahead, cut, epoch_batches, order, plan, sorted_batches
+from ner.data.batching import Group, GroupTable, ahead, cut, epoch_batches, order, plan, sorted_batches
 from ner.types import Document, Example
 
 UNITS = ["sentences", "words", "pieces"]
@@ -24,14 +24,14 @@ groups_of_any_size = st.lists(
         st.integers(0, 20),
     ),
     max_size=30,
-).map(Plan.of)
+).map(GroupTable.from_groups)
 
 
 def listed(batches: list[np.ndarray]) -> list[list[int]]:
     return [batch.tolist() for batch in batches]
 
 
-def size_of(groups: Plan, batch: Sequence[int], unit: str) -> int:
+def size_of(groups: GroupTable, batch: Sequence[int], unit: str) -> int:
     """Sentences, or words or pieces with their padding."""
     chosen = [groups[position] for position in batch]
     if unit == "sentences":
@@ -64,21 +64,21 @@ def test_no_group_holds_more_sentences_than_the_limit() -> None:
 
 
 @given(groups_of_any_size, st.integers(0, 3), st.integers(0, 3))
-def test_an_order_is_a_function_of_seed_and_epoch(groups: Plan, seed: int, epoch: int) -> None:
+def test_an_order_is_a_function_of_seed_and_epoch(groups: GroupTable, seed: int, epoch: int) -> None:
     found = order(groups, seed, epoch)
     assert sorted(found.tolist()) == list(range(len(groups)))
-    assert (order(Plan(groups.table.copy()), seed, epoch) == found).all()
+    assert (order(GroupTable(groups.table.copy()), seed, epoch) == found).all()
 
 
 def test_seeds_and_epochs_give_other_orders() -> None:
-    groups = Plan.of(Group(0, position, position + 1, 1, 1) for position in range(100))
+    groups = GroupTable.from_groups(Group(0, position, position + 1, 1, 1) for position in range(100))
     found = {tuple(order(groups, seed, epoch)) for seed in range(3) for epoch in range(3)}
     assert len(found) == 9
 
 
 def test_an_order_is_sorted_by_cost_within_pools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "POOL", 10)
-    groups = Plan.of(Group(0, position, position + 1, position * 7 % 25, 1) for position in range(25))
+    monkeypatch.setattr(batching, "SORT_POOL_SIZE", 10)
+    groups = GroupTable.from_groups(Group(0, position, position + 1, position * 7 % 25, 1) for position in range(25))
     costs = [groups[position].cost for position in order(groups, 1, 1)]
     for start in (0, 10, 20):
         assert costs[start : start + 10] == sorted(costs[start : start + 10])
@@ -88,7 +88,7 @@ def test_an_order_is_sorted_by_cost_within_pools(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("unit", UNITS)
 @given(groups=groups_of_any_size, size=st.integers(1, 40), seed=st.integers(0, 3), epoch=st.integers(0, 3))
 def test_every_group_stands_in_one_batch_of_an_epoch_and_sizes_are_respected(
-    unit: batching.Unit, groups: Plan, size: int, seed: int, epoch: int
+    unit: batching.Measure, groups: GroupTable, size: int, seed: int, epoch: int
 ) -> None:
     for batches in (epoch_batches(groups, unit, size, seed, epoch), sorted_batches(groups, unit, size)):
         assert Counter(position for batch in batches for position in batch) == Counter(range(len(groups)))
@@ -101,7 +101,7 @@ def test_every_group_stands_in_one_batch_of_an_epoch_and_sizes_are_respected(
 
 @pytest.mark.parametrize("unit", UNITS)
 @given(groups=groups_of_any_size, size=st.integers(1, 40))
-def test_batches_follow_the_order_and_are_as_large_as_they_may_be(unit: batching.Unit, groups: Plan, size: int) -> None:
+def test_batches_follow_the_order_and_are_as_large_as_they_may_be(unit: batching.Measure, groups: GroupTable, size: int) -> None:
     ordered = list(range(len(groups)))[::-1]
     batches = listed(cut(groups, np.array(ordered, dtype=np.int64), unit, size))
     assert [position for batch in batches for position in batch] == ordered
@@ -110,25 +110,25 @@ def test_batches_follow_the_order_and_are_as_large_as_they_may_be(unit: batching
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_a_group_that_is_too_large_is_a_batch_by_itself(unit: batching.Unit) -> None:
+def test_a_group_that_is_too_large_is_a_batch_by_itself(unit: batching.Measure) -> None:
     small, large = Group(0, 0, 1, 1, 1), Group(0, 0, 9, 9, 9)
-    groups = Plan.of([small, large, small, small])
+    groups = GroupTable.from_groups([small, large, small, small])
     assert listed(cut(groups, np.arange(4), unit, 4)) == [[0], [1], [2, 3]]
 
 
 def test_padding_counts() -> None:
-    groups = Plan.of(Group(0, 0, 1, cost, cost) for cost in (1, 1, 1, 4))
+    groups = GroupTable.from_groups(Group(0, 0, 1, cost, cost) for cost in (1, 1, 1, 4))
     assert listed(cut(groups, np.arange(4), "words", 8)) == [[0, 1, 2], [3]]
     assert listed(cut(groups, np.arange(4), "sentences", 8)) == [[0, 1, 2, 3]]
 
 
 def test_the_longest_comes_first_in_evaluation() -> None:
-    groups = Plan.of(Group(0, position, position + 1, cost, cost) for position, cost in enumerate([3, 9, 1, 5]))
+    groups = GroupTable.from_groups(Group(0, position, position + 1, cost, cost) for position, cost in enumerate([3, 9, 1, 5]))
     assert listed(sorted_batches(groups, "sentences", 2)) == [[1, 3], [0, 2]]
 
 
 def test_batches_of_an_epoch_do_not_come_by_length() -> None:
-    groups = Plan.of(Group(0, position, position + 1, position, position) for position in range(200))
+    groups = GroupTable.from_groups(Group(0, position, position + 1, position, position) for position in range(200))
     lengths = [groups[batch[0]].cost for batch in epoch_batches(groups, "sentences", 4, 1, 1)]
     assert lengths != sorted(lengths)
 

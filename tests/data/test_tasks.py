@@ -7,19 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ner.training.state import EpochRecord
 
 import ner
 from ner.commands import evaluate, predict, train
 from ner.config.load import read_yaml
-from ner.config.schema import RunConfig, component, names, validate
+from ner.config.parts import component_names, load_component, validate
+from ner.config.schema import RunConfig
 from ner.data import tasks
-from ner.data.questions import ANSWER, EVIDENCE
+from ner.data.question_answering import ANSWER, EVIDENCE
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.inference.annotate import Evaluation, Scorer
 from ner.model.model import build
-from ner.training.checkpoint import Row
-from ner.training.corpus import Tally, unusual
+from ner.training.corpus import DocumentStatistics, unusual
 from ner.training.run import history_row
 from ner.types import Document, Example, Span
 from tests.conftest import ROOT, SAMPLE
@@ -49,10 +50,10 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.mark.parametrize("decoder", names("decoders"))
-@pytest.mark.parametrize("form", names("formats"))
+@pytest.mark.parametrize("decoder", component_names("decoders"))
+@pytest.mark.parametrize("form", component_names("formats"))
 def test_a_form_takes_what_it_has_a_place_for_and_names_others(decoder: str, form: str) -> None:
-    if tasks.gives(decoder) <= component("formats", form).holds:
+    if tasks.gives(decoder) <= load_component("formats", form).holds:
         return tasks.check_format(decoder, form)
     with pytest.raises(
         InputError, match=f"^--format: the decoder {decoder} gives .* and {form} files have no place"
@@ -104,7 +105,7 @@ def test_models_without_questions_answer_none(classifier: Path, tiny_run: Path) 
 def test_a_run_whose_files_do_not_fit_is_not_scored(
     classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(component("formats", "tsv"), "holds", frozenset({"answers"}))
+    monkeypatch.setattr(load_component("formats", "tsv"), "holds", frozenset({"answers"}))
     error = refused(capsys, evaluate.main, "--run", str(classifier), "--predictions", str(tmp_path / "out"))
     assert "config.data.format: the decoder classifier gives labels of texts, and tsv files have no place" in error
 
@@ -213,7 +214,7 @@ def test_a_metric_that_has_counted_nothing_has_no_scores() -> None:
 def test_the_history_has_no_column_of_what_was_not_counted() -> None:
     raw = {"data": {"train": "a", "format": "coqa"}, "encoder": "embedding", "decoder": "span", "metrics": ["answer"]}
     config = validate(RunConfig, {**raw, "training": {"select": "last"}})
-    row = history_row(Row(1, 5, 8, 4, True, {"all": 0.1}, {"train": Evaluation(0.5, 0, 0, {})}), config)
+    row = history_row(EpochRecord(1, 5, 8, 4, True, {"all": 0.1}, {"train": Evaluation(0.5, 0, 0, {})}), config)
     assert row["train.loss"] == row["avg_train_loss"] == 0.5
     assert not {"accuracy", "f1", "train.answer.exact"} & row.keys()
 
@@ -223,7 +224,7 @@ def test_kinds_of_answers_are_never_new() -> None:
         ["who", "Ada"], labels=["unknown"], spans=[Span(1, 2, EVIDENCE), Span(1, 2, ANSWER)], query_length=1
     )
     labelled = Example(["who"], labels=["unknown"])
-    tally = Tally()
+    tally = DocumentStatistics()
     tally.add(Document([asked, asked, labelled]))
     assert unusual(vars(tally), Vocabs()) == {"unseen_labels": {"unknown": 1}}
 
@@ -251,7 +252,7 @@ def test_none_is_an_answer_only_where_several_may_be_given(several: bool, counte
     gold = [Example(["a"], labels=["x"]), Example(["b"])]
     model = build(config, [Document(gold)])
     for metric, key in (("accuracy", "texts"), ("sentence", "sentences")):
-        assert component("metrics", metric).count(model.marked(gold), gold)[key] == counted
+        assert load_component("metrics", metric).count(model.marked(gold), gold)[key] == counted
     assert gold[1].remarks == []
     assert len(model.marked(gold)[1].remarks) == 2 - counted
 

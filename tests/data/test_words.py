@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import normalizers, pre_tokenizers
 
-from ner.data.words import WordRule, split_words
+from ner.config.base import WordRule
+from ner.data.words import split_words
 
 RULES = get_args(WordRule)
 anything = st.text(st.characters(exclude_categories=[]))

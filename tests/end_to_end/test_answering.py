@@ -12,8 +12,8 @@ import pytest
 
 import ner
 from ner.commands import evaluate, predict, train
-from ner.data.questions import ANSWER, EVIDENCE
-from ner.model.decoders.span import LONGER
+from ner.data.notices import Notice
+from ner.data.question_answering import ANSWER, EVIDENCE
 from ner.types import Document, Example, Span
 from tests.conftest import ROOT
 
@@ -156,7 +156,7 @@ def test_what_is_not_read_is_said_by_training_evaluation_and_prediction(
     options += [f"encoder.model={tiny_bert}", "windows={max_length: 40, max_query_length: 8}", "training.epochs=1"]
     config = str(ROOT / "configs" / "convqa" / "minilm.yaml")
     assert train.main(["--config", config, "--run", str(tmp_path / "run"), *options]) == 0
-    line = "words of a question beyond windows.max_query_length, not read"
+    line = Notice.QUESTION_CUT
     (said,) = {words for words in capsys.readouterr().out.splitlines() if words.startswith("test: ") and line in words}
     scores = tmp_path / "scores.json"
     assert evaluate.main(["--run", str(tmp_path / "run"), "--json", str(scores)]) == 0
@@ -213,7 +213,7 @@ def test_gold_that_can_never_be_given_is_counted(run: Path) -> None:
     assert tagger.model.decoder.config.max_answer_length == 8
     spans = [Span(1, 9, ANSWER), Span(1, 10, ANSWER), Span(0, 10, EVIDENCE)]
     document = Document([Example(["a"] * 12, spans=[span], query_length=1) for span in spans])
-    assert tagger.model.coverage(document)[LONGER] == 1
+    assert tagger.model.coverage(document)[Notice.ANSWER_TOO_LONG] == 1
 
 
 @pytest.mark.parametrize("text", ["Lund", ["Lund", "."], [["Lund"]]])

@@ -20,7 +20,7 @@ from ner.data import seen
 from ner.data.formats import tsv
 from ner.evaluation.metrics import accuracy
 from ner.runs.model_card import model_card
-from ner.runs.plot import read_history
+from ner.runs.history import read_history
 from tests.conftest import ROOT, SAMPLE
 
 REVIEWS = SAMPLE / "reviews"

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from ner.config.load import load_config
-from ner.config.schema import RunConfig, component
+from ner.config.parts import load_component
+from ner.config.schema import RunConfig
 from ner.inference.annotate import annotate
 from ner.model.model import build
 from ner.runtime.device import has_bf16
@@ -43,7 +44,7 @@ def test_the_files_of_a_configuration_are_bundled_or_explained(path: Path) -> No
 
 def some_documents(config: RunConfig, folder: Path) -> list[Document]:
     """A few, of the bundled file that a configuration names, or made up in its format where users bring their own."""
-    form = component("formats", config.data.format.name)
+    form = load_component("formats", config.data.format.name)
     options = config.data.format
     bundled = ROOT / config.data.train
     if config.data.valid and (ROOT / config.data.valid).exists():

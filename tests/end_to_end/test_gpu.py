@@ -241,7 +241,7 @@ def test_the_largest_batch_that_fits_is_found(little_memory: None) -> None:
     config = large()
     many = documents(4096)
     model = build(config, many).to(GPU)
-    found = batch_size.find_size(batch_size.trial(model, many, config, GPU))
+    found = batch_size.largest_batch(batch_size.fits_in_memory(model, many, config, GPU))
     assert 8 <= found < 4096
 
 

@@ -49,7 +49,7 @@ def asking(monkeypatch: pytest.MonkeyPatch, wishes: dict[int, list[str]], run: P
 
     def shown(self: train.Display, now: Any) -> None:
         show(self, now)
-        if now.row is None and (changes := wishes.pop(now.step, None)):
+        if now.epoch_record is None and (changes := wishes.pop(now.step, None)):
             assert control.main(["--run", str(run), "--wait", "0", *changes]) == 0
 
     monkeypatch.setattr(train.Display, "show", shown)
@@ -398,7 +398,7 @@ def test_a_run_that_is_stopped_at_the_end_of_an_epoch_is_not_taken_for_finished(
 
     def shown(self: train.Display, now: Any) -> None:
         show(self, now)
-        if now.row is not None and now.epoch == 2:
+        if now.epoch_record is not None and now.epoch == 2:
             assert control.main(["--run", str(run), "--wait", "0", "stop=step"]) == 0
 
     with monkeypatch.context() as patch:

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 import ner
-from ner.config.schema import BatchConfig, RunConfig, component, part, validate
+from ner.config.parts import load_component, parse_component, validate
+from ner.config.schema import RunConfig
+from ner.config.training import BatchConfig
 from ner.errors import NonFiniteLossError
 from ner.inference import annotate as annotating
 from ner.inference.annotate import Scorer, Tagger, _Answers, annotate
@@ -26,7 +28,7 @@ def tagger(tiny_run: Path) -> Tagger:
 
 @pytest.fixture(scope="module")
 def documents() -> list[Document]:
-    form = component("formats", "conll")
+    form = load_component("formats", "conll")
     return list(form.read(str(SAMPLE / "en" / "valid.conll"), form.Config(), "space"))[:6]
 
 
@@ -251,7 +253,7 @@ class Oracle(DecoderModule):
 def test_a_question_is_answered_from_its_passage(tiny_run: Path) -> None:
     tagger = ner.load(str(tiny_run))
     tagger.model.decoder = Oracle(tagger.model)
-    tagger.config = tagger.config.model_copy(update={"decoder": part("decoders", "span")})
+    tagger.config = tagger.config.model_copy(update={"decoder": parse_component("decoders", "span")})
     example = tagger.answer("Who lives  here?", " In Paris Colby", ["Where?", "in Paris"])
     assert example.words == ["Where?", "in", "Paris", "Who", "lives", "here?", "In", "Paris", "Colby"]
     assert example.query_length == 6

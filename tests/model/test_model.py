@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ner.config.schema import RunConfig, validate
+from ner.config.parts import validate
+from ner.config.schema import RunConfig
 from ner.errors import InputError
 from ner.inference.annotate import Tagger
 from ner.model.model import build, find_runs, load, newest_run, save

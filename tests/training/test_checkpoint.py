@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from ner.training.state import State
 
 from ner.config.schema import RunConfig
 from ner.errors import InputError
 from ner.runtime.device import has_bf16
 from ner.runtime.distributed import World
 from ner.training import checkpoint, loader
-from ner.training.checkpoint import State
 from ner.training.loop import train
 from tests.builders import ABOUT, CPU, digest, documents, fresh, settings
 
@@ -109,14 +109,14 @@ def test_a_larger_batch_at_resume_counts_the_epochs_by_sentences(tmp_path: Path)
     state, data = fresh(config)
     loop = train(state, data, documents(8), config.metrics, CPU)
     for now in loop:
-        if now.row and now.epoch == 2:
+        if now.epoch_record and now.epoch == 2:
             break
     loop.close()
     path = checkpoint.save(state, tmp_path, ABOUT, World())
     assert path is not None
     state, data = resumed(config, path)
-    state.next_batch = state.batch = config.batch.model_copy(update={"size": 16})
-    rows = [now.row for now in finish(state, data, config) if now.row]
+    state.next_batch_config = state.batch_config = config.batch.model_copy(update={"size": 16})
+    rows = [now.epoch_record for now in finish(state, data, config) if now.epoch_record]
     assert [row.epoch for row in rows] == [3, 4, 5, 6]
     assert [row.sentences for row in rows] == [192, 256, 320, 384]
     assert [row.batch_size for row in rows] == [16] * 4
@@ -129,8 +129,8 @@ def test_a_batch_changed_within_an_epoch_is_that_of_the_next(tmp_path: Path) -> 
     loop = train(state, data, documents(8), config.metrics, CPU)
     for _ in range(3):
         next(loop)
-    state.next_batch = config.batch.model_copy(update={"size": 32})
-    rows = [now.row for now in loop if now.row]
+    state.next_batch_config = config.batch.model_copy(update={"size": 32})
+    rows = [now.epoch_record for now in loop if now.epoch_record]
     assert [row.batch_size for row in rows] == [8, 32, 32]
     assert [row.step for row in rows] == [8, 10, 12]
     assert rows[-1].sentences == 3 * 64

@@ -17,12 +17,12 @@ def test_a_batch_size_is_that_of_the_next_epoch_which_between_two_epochs_is_the_
     state, data = fresh(config)
     rows = []
     for now in train(state, data, documents(8), config.metrics, CPU):
-        if now.row is not None:
-            rows.append((now.row.batch_size, now.row.step))
+        if now.epoch_record is not None:
+            rows.append((now.epoch_record.batch_size, now.epoch_record.step))
             if now.epoch == 1:
-                assert control.apply(state, config, "batch.size=16") == "batch.size=16: from the next epoch on"
+                assert control.apply_change(state, config, "batch.size=16") == "batch.size=16: from the next epoch on"
         elif now.step == 11:
-            control.apply(state, config, "batch.size=32")
+            control.apply_change(state, config, "batch.size=32")
     assert rows == [(8, 8), (16, 12), (32, 14)]
 
 
@@ -33,44 +33,44 @@ def test_rates_follow_at_the_next_step_and_the_optimizer_remembers() -> None:
     for _ in range(3):
         next(loop)
     before = {id(p): dict(kept) for p, kept in state.optimizer.state.items()}
-    control.apply(state, config, "training.learning_rate={encoder: 0.1, context: 0.2, decoder: 0.3}")
+    control.apply_change(state, config, "training.learning_rate={encoder: 0.1, context: 0.2, decoder: 0.3}")
     now = next(loop)
     assert now.learning_rates == {"encoder": 0.1, "context": 0.2, "decoder": 0.3}
-    control.apply(state, config, "training.learning_rate=0.5")
-    control.apply(state, config, "training.learning_rate.decoder=0.7")
+    control.apply_change(state, config, "training.learning_rate=0.5")
+    control.apply_change(state, config, "training.learning_rate.decoder=0.7")
     assert next(loop).learning_rates == {"all": 0.5, "decoder": 0.7}
-    control.apply(state, config, "training.learning_rate={encoder: 0.1, context: 0.2, decoder: 0.3}")
+    control.apply_change(state, config, "training.learning_rate={encoder: 0.1, context: 0.2, decoder: 0.3}")
     assert {id(p) for p in state.optimizer.state} == set(before)
     assert all(int(kept["step"]) == 5 for kept in state.optimizer.state.values())
     with pytest.raises(InputError, match="'encodr' is the path of no parameter"):
-        control.apply(state, config, "training.learning_rate.encodr=1")
-    assert state.training.learning_rate == {"encoder": 0.1, "context": 0.2, "decoder": 0.3}
+        control.apply_change(state, config, "training.learning_rate.encodr=1")
+    assert state.training_config.learning_rate == {"encoder": 0.1, "context": 0.2, "decoder": 0.3}
 
 
 def test_what_was_not_frozen_cannot_be_released() -> None:
     config = settings()
     state, _ = fresh(config)
     with pytest.raises(InputError, match="unfreeze=encoder: was not frozen by ner control; frozen so are: -"):
-        control.apply(state, config, "unfreeze=encoder")
-    control.apply(state, config, "freeze=encoder")
+        control.apply_change(state, config, "unfreeze=encoder")
+    control.apply_change(state, config, "freeze=encoder")
     assert state.frozen == {"encoder"}
-    control.apply(state, config, "freeze=context")
+    control.apply_change(state, config, "freeze=context")
     with pytest.raises(InputError, match="freeze=decoder: nothing would be left to train"):
-        control.apply(state, config, "freeze=decoder")
+        control.apply_change(state, config, "freeze=decoder")
     with pytest.raises(InputError, match="config.freeze: 'encodr' is the path of no parameter"):
-        control.apply(state, config, "freeze=encodr")
+        control.apply_change(state, config, "freeze=encodr")
 
 
 def test_requests_are_read_in_order_and_what_is_none_is_put_aside(tmp_path: Path) -> None:
     assert control.requests(tmp_path) == []
-    control.ask(tmp_path, ["save=now", "batch.size=4"])
+    control.write_requests(tmp_path, ["save=now", "batch.size=4"])
     (tmp_path / "control" / "0.json").write_text("{")
     (tmp_path / "control" / "1.json").write_text(json.dumps({"chang": 1}))
     found = control.requests(tmp_path)
     assert [request.change for request in found] == ["save=now", "batch.size=4"]
     assert sorted(path.name for path in (tmp_path / "control").glob("*.unreadable")) == ["0.unreadable", "1.unreadable"]
-    control.done(tmp_path, found[0])
-    control.done(tmp_path, found[0])
+    control.remove_request(tmp_path, found[0])
+    control.remove_request(tmp_path, found[0])
     assert control.requests(tmp_path) == found[1:]
 
 
@@ -81,7 +81,7 @@ def test_only_requests_that_a_state_has_not_met_come_later() -> None:
     state.events.append(met)
     new = [Event(10, 1, "control", "batch.size=8", "b"), Event(12, 1, "control", "stop=step", "c")]
     old = [Event(9, 1, "control", "batch.size=2", "d"), Event(12, 1, "plateau", "batch.size=8"), met]
-    assert control.later([*old, *new], state) == new
+    assert control.unreplayed([*old, *new], state) == new
 
 
 def test_what_is_held_at_the_start_counts_as_frozen_when_the_rest_is_to_be() -> None:
@@ -89,10 +89,10 @@ def test_what_is_held_at_the_start_counts_as_frozen_when_the_rest_is_to_be() -> 
     state, data = fresh(config)
     loop = train(state, data, documents(8), config.metrics, CPU)
     next(loop)
-    control.apply(state, config, "freeze=context")
+    control.apply_change(state, config, "freeze=context")
     with pytest.raises(InputError, match="nothing would be left to train"):
-        control.apply(state, config, "freeze=decoder")
+        control.apply_change(state, config, "freeze=decoder")
     for _ in range(3):
         next(loop)
-    control.apply(state, config, "freeze=decoder")  # the encoder is trained by now
+    control.apply_change(state, config, "freeze=decoder")  # the encoder is trained by now
     next(loop)

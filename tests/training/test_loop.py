@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from ner.config.schema import RunConfig, WindowsConfig, validate
-from ner.config.schema import part as config_part
+from ner.config.parts import parse_component, validate
+from ner.config.schema import RunConfig, WindowsConfig
 from ner.data.tags import encode
 from ner.errors import InputError, NonFiniteLossError
 from ner.inference.annotate import Scorer, annotate
@@ -51,13 +51,13 @@ def train(configuration: RunConfig, valid: bool = True, model: Model | None = No
 
 def test_the_loss_falls_and_scores_rise() -> None:
     _, steps = train(config(epochs=15))
-    ends = [now for now in steps if now.row]
+    ends = [now for now in steps if now.epoch_record]
     assert [now.epoch for now in ends] == list(range(1, 16))
     assert steps[-1].step == 45
     assert len(steps) == 45 + 15
-    assert steps[-1].share == 1
-    assert ends[-1].row.evaluations["train"].loss < ends[0].row.evaluations["train"].loss
-    assert ends[-1].row.evaluations["valid"].scores["entity"]["micro"]["f1"] == 1
+    assert steps[-1].fraction == 1
+    assert ends[-1].epoch_record.evaluations["train"].loss < ends[0].epoch_record.evaluations["train"].loss
+    assert ends[-1].epoch_record.evaluations["valid"].scores["entity"]["micro"]["f1"] == 1
 
 
 def test_two_runs_of_one_seed_end_in_the_same_weights() -> None:
@@ -73,7 +73,7 @@ def test_a_batch_in_several_passes_is_the_same_step(unit: str) -> None:
         batch = {"unit": unit, "size": 12 if unit == "sentences" else 60, "at_once": at_once}
         raw = config(epochs=2, optimizer="sgd").model_dump() | sure | {"batch": batch}
         model, steps = train(validate(RunConfig, raw))
-        found.append((model.state_dict(), [now.loss for now in steps], steps[-1].row.evaluations["train"]))
+        found.append((model.state_dict(), [now.loss for now in steps], steps[-1].epoch_record.evaluations["train"]))
     for state, losses, evaluation in found[1:]:
         assert losses == pytest.approx(found[0][1])
         assert evaluation.scores == found[0][2].scores
@@ -93,7 +93,7 @@ def test_batches_made_ahead_change_nothing() -> None:
 def test_the_time_of_an_epoch_is_told_by_part() -> None:
     _, steps = train(config(epochs=2))
     for now in steps:
-        if now.row is None:
+        if now.epoch_record is None:
             assert not now.timing
             continue
         shares = [now.timing[part] for part in ("data", "encoder", "context", "decoder", "optimizer", "scores")]
@@ -108,17 +108,17 @@ def test_the_time_of_an_epoch_is_told_by_part() -> None:
 
 def test_train_scores_are_those_of_the_forwards_that_trained() -> None:
     _, steps = train(config(epochs=1))
-    evaluation = steps[-1].row.evaluations["train"]
+    evaluation = steps[-1].epoch_record.evaluations["train"]
     assert (evaluation.sentences, evaluation.words) == (12, sum(len(d.examples[0].words) for d in documents()))
 
 
 def test_the_best_epoch_is_marked_or_the_last() -> None:
     _, steps = train(config(epochs=6))
-    scores = [now.row.evaluations["valid"].scores["entity"]["micro"]["f1"] for now in steps if now.row]
-    best = [now.row.best for now in steps if now.row]
+    scores = [now.epoch_record.evaluations["valid"].scores["entity"]["micro"]["f1"] for now in steps if now.epoch_record]
+    best = [now.epoch_record.best for now in steps if now.epoch_record]
     assert best == [all(score > earlier for earlier in scores[:i]) for i, score in enumerate(scores)]
     _, steps = train(config(select="last"))
-    assert [now.row.best for now in steps if now.row] == [True] * 3
+    assert [now.epoch_record.best for now in steps if now.epoch_record] == [True] * 3
 
 
 class Poison(torch.autograd.Function):
@@ -170,7 +170,7 @@ def test_a_monitored_score_that_does_not_exist_is_refused(monitor: str, message:
 
 def test_the_loss_may_be_monitored() -> None:
     _, steps = train(config(epochs=3, monitor="loss"))
-    assert any(now.row.best for now in steps if now.row)
+    assert any(now.epoch_record.best for now in steps if now.epoch_record)
 
 
 def test_a_processor_without_bf16_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_a_processor_without_bf16_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.skipif(not device.has_bf16(CPU), reason="needs a processor with bf16")
 def test_bf16_trains_and_the_crf_stays_in_float32() -> None:
     _, steps = train(config(precision="bf16", epochs=10))
-    assert steps[-1].row.evaluations["train"].loss < 1
+    assert steps[-1].epoch_record.evaluations["train"].loss < 1
 
 
 def test_train_scores_come_from_the_weights_before_each_step() -> None:
@@ -199,9 +199,9 @@ def test_train_scores_come_from_the_weights_before_each_step() -> None:
     for chunk in annotate(build(whole, documents()), documents(), whole.batch, CPU):
         scorer.add_chunk(chunk)
     _, steps = train(whole)
-    assert steps[-1].row.evaluations["train"].scores == scorer.result().scores
-    assert steps[-1].row.evaluations["train"].loss == pytest.approx(scorer.result().loss)
-    assert steps[-1].row.evaluations["valid"].scores != scorer.result().scores
+    assert steps[-1].epoch_record.evaluations["train"].scores == scorer.result().scores
+    assert steps[-1].epoch_record.evaluations["train"].loss == pytest.approx(scorer.result().loss)
+    assert steps[-1].epoch_record.evaluations["valid"].scores != scorer.result().scores
 
 
 def test_a_typing_error_in_the_monitored_score_is_found_before_the_first_step() -> None:
@@ -230,7 +230,7 @@ def test_sentences_without_any_tag_are_nothing_to_learn_from() -> None:
 @pytest.mark.parametrize("unit", ["sentence", "document"])
 def test_a_transformer_with_dropout_ends_in_the_same_weights_and_moves_all_of_them(tiny_bert: str, unit: str) -> None:
     configuration = config(epochs=1, learning_rate={"encoder": 1e-3, "decoder": 1e-2})
-    part = config_part("encoders", {"name": "transformer", "model": tiny_bert})
+    part = parse_component("encoders", {"name": "transformer", "model": tiny_bert})
     configuration = configuration.model_copy(update={"encoder": part, "windows": WindowsConfig(unit=unit)})
     states = []
     for _ in range(2):
@@ -267,15 +267,15 @@ def test_a_batch_that_is_not_finite_can_be_skipped_so_many_times(
 ) -> None:
     configuration = config(epochs=3, on_nonfinite="skip", max_skipped=2)
     if kind == "bert":
-        encoder = config_part("encoders", {"name": "transformer", "model": tiny_bert})
+        encoder = parse_component("encoders", {"name": "transformer", "model": tiny_bert})
         configuration = configuration.model_copy(update={"encoder": encoder})
     device.set_seed(1)
     model = build(configuration, documents())
     poisoned(model, {2, 5}, factor, what)
     _, steps = train(configuration, model=model)
-    assert len([now for now in steps if now.row is None]) == 9
+    assert len([now for now in steps if now.epoch_record is None]) == 9
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
-    assert all(torch.isfinite(torch.tensor(now.row.evaluations["train"].loss)) for now in steps if now.row)
+    assert all(torch.isfinite(torch.tensor(now.epoch_record.evaluations["train"].loss)) for now in steps if now.epoch_record)
     poisoned(model, {1, 2, 3}, factor, what)
     with pytest.raises(NonFiniteLossError, match=rf'{what} is not finite at step 3, .*train.txt:\d+, .*\(".*\.\.\."\)'):
         train(configuration, model=model)
@@ -296,11 +296,11 @@ def test_memory_that_does_not_suffice_is_told_with_the_size_to_try() -> None:
 
 def test_the_largest_batch_that_fits_is_found() -> None:
     tried = []
-    assert batch_size.find_size(lambda size: bool(tried.append(size)) or size <= 100) == 64
+    assert batch_size.largest_batch(lambda size: bool(tried.append(size)) or size <= 100) == 64
     assert tried == [8, 16, 32, 64, 128]
-    assert batch_size.find_size(lambda size: True, largest=64) == 64
+    assert batch_size.largest_batch(lambda size: True, largest=64) == 64
     with pytest.raises(InputError, match="not even 8 fit into memory"):
-        batch_size.find_size(lambda size: False)
+        batch_size.largest_batch(lambda size: False)
 
 
 def test_trying_sizes_out_leaves_the_model_as_it_was() -> None:
@@ -309,7 +309,7 @@ def test_trying_sizes_out_leaves_the_model_as_it_was() -> None:
     model = build(configuration, documents())
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     generator = torch.get_rng_state()
-    fits = batch_size.trial(model, documents(), configuration, CPU)
+    fits = batch_size.fits_in_memory(model, documents(), configuration, CPU)
     assert fits(8)
     assert torch.equal(generator, torch.get_rng_state())
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
@@ -335,7 +335,7 @@ def test_parts_keep_their_weights_for_the_first_steps_or_epochs() -> None:
     first = words.detach().clone(), transitions.detach().clone()
     moved = []
     for now in loop.train(state, data, documents(), configuration.metrics, CPU):
-        if now.row is None:
+        if now.epoch_record is None:
             moved.append((not torch.equal(first[0], words), not torch.equal(first[1], transitions)))
     assert moved == [(False, False)] * 4 + [(True, False)] * 2 + [(True, True)] * 3
 

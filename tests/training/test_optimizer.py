@@ -6,7 +6,7 @@ from torch import nn
 
 from ner.config.training import AveragingConfig
 from ner.errors import InputError
-from ner.training.optimizer import Average, build_optimizer, parameter_groups, regroup, schedule
+from ner.training.optimizer import Average, build_optimizer, parameter_groups, replace_param_groups, schedule
 
 
 class Parts(nn.Module):
@@ -115,7 +115,7 @@ def test_other_groups_keep_what_the_optimizer_remembers() -> None:
     model(torch.ones(2)).sum().backward()
     optimizer.step()
     before = {id(p): dict(state) for p, state in optimizer.state.items()}
-    regroup(optimizer, parameter_groups(model, {"weight": 0.5, "bias": 0.2}, 0.1))
+    replace_param_groups(optimizer, parameter_groups(model, {"weight": 0.5, "bias": 0.2}, 0.1))
     assert {id(p): dict(state) for p, state in optimizer.state.items()} == before
     assert {group["lr"] for group in optimizer.param_groups} == {0.5, 0.2}
 
@@ -135,6 +135,6 @@ def test_averages_are_means_of_the_weights(kind: str) -> None:
         for count, value in enumerate(values[2:], 1):
             keep = min(0.5, (count + 1) / (count + 11))
             expected = keep * expected + (1 - keep) * value
-    with average.in_place():
+    with average.swapped_in():
         assert float(model.weight.detach()) == pytest.approx(expected)
     assert float(model.weight.detach()) == 8.0

@@ -10,9 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
-from ner.contracts import Part
+from ner.config.base import ComponentConfig, WordRule
 from ner.data import tags
-from ner.data.words import WordRule
 from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example
@@ -29,7 +28,7 @@ probabilities = False
 holds = frozenset({"tags"})
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Column files."""
 
     name: Literal["conll"] = "conll"

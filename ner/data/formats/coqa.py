@@ -22,10 +22,23 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ner.contracts import Part
-from ner.data.answers import best, locate, normalized, stripped
-from ner.data.questions import ANSWER, EVIDENCE, MISSING, NEAREST, NO, REPAIRED, SPAN, UNKNOWN, YES, ask, mark
-from ner.data.words import WordRule, split_words
+from ner.config.base import ComponentConfig, WordRule
+from ner.data.notices import Notice
+from ner.data.question_answering import (
+    ANSWER,
+    EVIDENCE,
+    NO,
+    SPAN,
+    UNKNOWN,
+    YES,
+    answer_span,
+    find_answer,
+    first_answer,
+    normalize_answer,
+    question_example,
+    strip_answer,
+)
+from ner.data.words import split_words
 from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example, Span
@@ -35,7 +48,7 @@ probabilities = False
 holds = frozenset({"answers"})
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """CoQA."""
 
     name: Literal["coqa"] = "coqa"
@@ -84,7 +97,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
             asked = text_files.member(question, "input_text", str, f"{place}.questions, turn {turn}")
             gold = golds.get(turn, [])
             recent = past[-config.history_len :] if config.history_len else []
-            example = ask([said for earlier in recent for said in earlier] + [asked], text, words)
+            example = question_example([said for earlier in recent for said in earlier] + [asked], text, words)
             if gold:
                 _answer(example, gold, text, words)
             past.append([asked, *example.answers[:1]])
@@ -133,7 +146,7 @@ def _gold(story: dict[str, Any], place: str, questions: Container[int]) -> dict[
             evidence = text_files.member(answer, "span_text", str, here, "")
             start = text_files.member(answer, "span_start", int, here, -1)
             if said.strip():
-                found.setdefault(turn, []).append((said, *stripped(evidence, start)))
+                found.setdefault(turn, []).append((said, *strip_answer(evidence, start)))
     return found
 
 
@@ -141,12 +154,12 @@ def _answer(example: Example, gold: list[_Gold], story: str, rule: WordRule) -> 
     """Give an example its answers and the kind and the words of the first."""
     example.answers = list(dict.fromkeys(said for said, _, _ in gold))
     said, evidence, start = gold[0]
-    begin = locate(story, evidence, start) if evidence else None
-    whole = None if begin is None else mark(example, begin, begin + len(evidence))
-    named = normalized(evidence) != [UNKNOWN]
+    begin = find_answer(story, evidence, start) if evidence else None
+    whole = None if begin is None else answer_span(example, begin, begin + len(evidence))
+    named = normalize_answer(evidence) != [UNKNOWN]
     if named and begin is not None and 0 <= start != begin:
-        example.remarks.append(REPAIRED)
-    words = normalized(said)
+        example.remarks.append(Notice.OFFSET_REPAIRED)
+    words = normalize_answer(said)
     if words in ([YES], [NO], [UNKNOWN]):
         example.labels = words
     elif not named and start < 0:
@@ -156,11 +169,11 @@ def _answer(example: Example, gold: list[_Gold], story: str, rule: WordRule) -> 
         if begin is not None and whole is not None:
             span = _stretch(example, said, begin, whole, evidence, rule)
         if span is None:
-            example.remarks.append(MISSING)
+            example.remarks.append(Notice.QUESTION_UNANSWERED)
             return
         example.spans, example.labels = [span], [SPAN]
-        if normalized(example.surface(span)) != words:
-            example.remarks.append(NEAREST)
+        if normalize_answer(example.surface(span)) != words:
+            example.remarks.append(Notice.ANSWER_APPROXIMATED)
     if named and whole is not None:  # what the answer follows from
         example.spans.append(replace(whole, label=EVIDENCE))
 
@@ -180,7 +193,7 @@ def _stretch(example: Example, said: str, begin: int, evidence: Span, text: str,
 
     def marked(pattern: str) -> Span | None:
         match = re.search(pattern, text, re.IGNORECASE)
-        return mark(example, begin + match.start(), begin + match.end()) if match else None
+        return answer_span(example, begin + match.start(), begin + match.end()) if match else None
 
     found = marked(rf"(?<!\w){answer}(?!\w)")
     if found is None:
@@ -190,8 +203,8 @@ def _stretch(example: Example, said: str, begin: int, evidence: Span, text: str,
 
 def _nearest(example: Example, evidence: Span, said: str, rule: WordRule) -> Span | None:
     """The stretch of words with the highest F1 of tokens, the shortest and first of equals; None where it is 0."""
-    wanted = Counter(token for word in split_words(said, rule)[0] for token in normalized(word))
-    tokens = [normalized(word) for word in example.words[evidence.start : evidence.end]]
+    wanted = Counter(token for word in split_words(said, rule)[0] for token in normalize_answer(word))
+    tokens = [normalize_answer(word) for word in example.words[evidence.start : evidence.end]]
     lengths = list(accumulate(map(len, tokens), initial=0))
     ends = [place for place, own in enumerate(tokens) if any(token in wanted for token in own)]
     size, highest, chosen = wanted.total(), 0.0, None
@@ -219,7 +232,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
         for document in documents:
             for turn, example in enumerate(document.examples, 1):
                 place = {"id": example.fields.get("id", document.id), "turn_id": example.fields.get("turn_id", turn)}
-                value = json.dumps({**place, "answer": best(example) or UNKNOWN}, ensure_ascii=False)
+                value = json.dumps({**place, "answer": first_answer(example) or UNKNOWN}, ensure_ascii=False)
                 file.write(f"{',' if number else '['}\n{value}")
                 number += 1
         file.write("\n]\n" if number else "[]\n")

@@ -17,11 +17,19 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from ner.contracts import Part
-from ner.data.answers import is_whole, locate, normalized
-from ner.data.questions import KINDS, MISSING, NEAREST, SPAN, ask, mark
+from ner.config.base import ComponentConfig, WordRule
+from ner.data.notices import Notice
+from ner.data.question_answering import (
+    ANSWER_TYPES,
+    SPAN,
+    answer_span,
+    find_answer,
+    normalize_answer,
+    on_word_boundaries,
+    question_example,
+)
 from ner.data.tags import encode
-from ner.data.words import WordRule, split_words
+from ner.data.words import split_words
 from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example, Span
@@ -31,7 +39,7 @@ probabilities = True
 holds = frozenset({"tags", "labels", "answers"})
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """JSON Lines."""
 
     name: Literal["jsonl"] = "jsonl"
@@ -99,7 +107,7 @@ def _example(value: dict[str, Any], config: Config, rule: WordRule, place: str) 
             raise InputError(f"{place}: expected a question in '{config.question}', found an empty one")
         if not isinstance(text, str):
             raise InputError(f"{place}: expected '{config.text}' (a string) that '{config.question}' is about")
-        example = ask(turns, text, rule)
+        example = question_example(turns, text, rule)
         answers = _strings(value.get(config.answers) or [], config.answers, place)
         example.answers = list(dict.fromkeys(answer.strip() for answer in answers if answer.strip()))
         _mark_answer(example, text)
@@ -140,31 +148,31 @@ def _mark_answer(example: Example, passage: str) -> None:
     """The kind of the first answer that has one, and the words of the passage that are this answer."""
     for answer in example.answers:
         kind = answer.lower()
-        if kind in KINDS and kind != SPAN:
+        if kind in ANSWER_TYPES and kind != SPAN:
             example.labels = [kind]
             return
         span = _occurrence(example, answer, passage)
         if span is not None:
             example.spans, example.labels = [span], [SPAN]
-            if normalized(example.surface(span)) != normalized(answer):
-                example.remarks.append(NEAREST)
+            if normalize_answer(example.surface(span)) != normalize_answer(answer):
+                example.remarks.append(Notice.ANSWER_APPROXIMATED)
             return
     if example.answers:
-        example.remarks.append(MISSING)
+        example.remarks.append(Notice.QUESTION_UNANSWERED)
 
 
 def _occurrence(example: Example, answer: str, passage: str) -> Span | None:
     """Where an answer first stands: as words of the example, else outside of longer words, else anywhere."""
-    first = locate(passage, answer, -1)
+    first = find_answer(passage, answer, -1)
     if first is None:
         return None
     place = first
     while place >= 0:
-        span = mark(example, place, place + len(answer)) if is_whole(passage, place, place + len(answer)) else None
+        span = answer_span(example, place, place + len(answer)) if on_word_boundaries(passage, place, place + len(answer)) else None
         if span is not None and example.surface(span) == answer:
             return span
         place = passage.find(answer, place + 1)
-    return mark(example, first, first + len(answer))
+    return answer_span(example, first, first + len(answer))
 
 
 def _spans(value: Any, place: str, key: str) -> Iterator[tuple[int, int, str]]:

@@ -14,9 +14,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
-from ner.contracts import Part
+from ner.config.base import ComponentConfig, WordRule
 from ner.data import tags
-from ner.data.words import WordRule
 from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example
@@ -29,7 +28,7 @@ probabilities = False
 holds = frozenset({"tags", "labels"})
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Parallel files in a directory, an utterance a line."""
 
     name: Literal["parallel"] = "parallel"

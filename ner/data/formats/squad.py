@@ -1,7 +1,7 @@
 """SQuAD 1.1 and 2.0 (Rajpurkar et al., 2016 and 2018), and data in that form: one JSON file of passages and questions.
 
 A passage is a document, its questions are the examples. An answer is looked for where the file says, in characters or
-in units of UTF-16 (CMRC2018), else at its nearest occurrence, see :func:`ner.data.answers.locate`; what had to be
+in units of UTF-16 (CMRC2018), else at its nearest occurrence, see :func:`ner.data.question_answering.find_answer`; what had to be
 repaired or does not occur is remarked. Of several answers the first that occurs is learned and all are gold; white
 space around them does not count.
 
@@ -14,22 +14,28 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from ner.contracts import Part
-from ner.data.answers import best, locate, normalized, stripped
-from ner.data.questions import MISSING, NEAREST, REPAIRED, SPAN, UNKNOWN, ask, mark
-from ner.data.words import WordRule
+from ner.config.base import ComponentConfig, WordRule
+from ner.data.notices import Notice
+from ner.data.question_answering import (
+    SPAN,
+    UNKNOWN,
+    answer_span,
+    find_answer,
+    first_answer,
+    normalize_answer,
+    question_example,
+    strip_answer,
+)
 from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example
-
-ABSENT = "answers that do not occur in their passage"
 
 extension = "json"
 probabilities = False
 holds = frozenset({"answers"})
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """SQuAD 1.1 and 2.0, and CMRC2018 in its SQuAD form."""
 
     name: Literal["squad"] = "squad"
@@ -82,7 +88,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
 
 def _example(question: Any, context: str, rule: WordRule, place: str) -> Example:
     """A question with its gold answers."""
-    example = ask([text_files.member(question, "question", str, place)], context, rule)
+    example = question_example([text_files.member(question, "question", str, place)], context, rule)
     found = _answers(question, place)
     impossible = text_files.member(question, "is_impossible", bool, place, not found and "answers" in question)
     if impossible:
@@ -90,19 +96,19 @@ def _example(question: Any, context: str, rule: WordRule, place: str) -> Example
         return example
     example.answers = list(dict.fromkeys(text for text, _ in found))
     for text, given in found:
-        start = locate(context, text, given)
+        start = find_answer(context, text, given)
         if start is None:
-            example.remarks.append(ABSENT)
+            example.remarks.append(Notice.ANSWER_ABSENT)
             continue
         if given >= 0 and start != given:
-            example.remarks.append(REPAIRED)
-        span = mark(example, start, start + len(text))
+            example.remarks.append(Notice.OFFSET_REPAIRED)
+        span = answer_span(example, start, start + len(text))
         if span is not None and not example.spans:
             example.spans, example.labels = [span], [SPAN]
-            if normalized(example.surface(span)) != normalized(text):
-                example.remarks.append(NEAREST)
+            if normalize_answer(example.surface(span)) != normalize_answer(text):
+                example.remarks.append(Notice.ANSWER_APPROXIMATED)
     if found and not example.spans:
-        example.remarks.append(MISSING)
+        example.remarks.append(Notice.QUESTION_UNANSWERED)
     return example
 
 
@@ -114,7 +120,7 @@ def _answers(question: dict[str, Any], place: str) -> list[tuple[str, int]]:
         text = text_files.member(answer, "text", str, below)
         start = text_files.member(answer, "answer_start", int, below, -1)
         if text.strip():
-            found.append(stripped(text, start))
+            found.append(strip_answer(text, start))
     return found
 
 
@@ -125,7 +131,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
         for document in documents:
             for example in document.examples:
                 name = str(example.fields.get("id", number))
-                pair = (json.dumps(text, ensure_ascii=False) for text in (name, best(example)))
+                pair = (json.dumps(text, ensure_ascii=False) for text in (name, first_answer(example)))
                 file.write(f"{',' if number else '{'}\n{': '.join(pair)}")
                 number += 1
         file.write("\n}\n" if number else "{}\n")

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from ner.contracts import Part
-from ner.data.words import WordRule, split_words
+from ner.config.base import ComponentConfig, WordRule
+from ner.data.words import split_words
 from ner.runtime import text_files
 from ner.types import Document, Example
 
@@ -16,7 +16,7 @@ probabilities = True
 holds = frozenset({"tags", "labels"})  # answers too could be written, but a line asks no question
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Raw text, one text a line."""
 
     name: Literal["text"] = "text"

@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ner.contracts import Part
-from ner.data.words import WordRule, split_words
+from ner.config.base import ComponentConfig, WordRule
+from ner.data.words import split_words
 from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example
@@ -28,7 +28,7 @@ ADDED = ("predicted", "probability")
 Column = str | Annotated[int, Field(ge=0)]
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Tables of labelled texts."""
 
     name: Literal["tsv"] = "tsv"

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ner.data.tasks import UNLABELLED
+from ner.data.notices import Notice
 from ner.types import Example
 
 needs = frozenset({"labels"})
@@ -29,7 +29,7 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     """``texts``, ``exact``, and ``<kind> <class>`` for the kinds gold, predicted, correct."""
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
-        if UNLABELLED in left.remarks:
+        if Notice.UNLABELLED in left.remarks:
             continue
         wanted, found = set(left.labels), set(right.labels)
         counts["texts"] += 1

@@ -1,8 +1,8 @@
 """Answers to questions: exact match and F1 of tokens, the best over the gold answers of each question.
 
-Tokens are those of :func:`ner.data.answers.normalized`. To say that there is no answer (``unknown``, or nothing) is
-right where that is gold, as in SQuAD 2.0 and CoQA; gold of nothing but articles and punctuation has no tokens and
-counts alike. Two evaluation scripts differ on purpose:
+Tokens are those of :func:`ner.data.question_answering.normalize_answer`. To say that there is no answer (``unknown``,
+or nothing) is right where that is gold, as in SQuAD 2.0 and CoQA; gold of nothing but articles and punctuation has no
+tokens and counts alike. Two evaluation scripts differ on purpose:
 
 - CoQA's leaves out one person's answer after the other where several people answered and takes the mean of the best
   over the rest, so that models and people are measured alike; our best over all is never lower.
@@ -16,8 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ner.data.answers import best, f1, normalized
-from ner.data.questions import KINDS, UNKNOWN
+from ner.data.question_answering import ANSWER_TYPES, UNKNOWN, first_answer, normalize_answer, token_f1
 from ner.types import Example
 
 needs = frozenset({"answers"})
@@ -37,10 +36,10 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
         wanted = _wanted(left)
         if not wanted:
             continue
-        kind = left.labels[0] if left.labels and left.labels[0] in KINDS else "other"
-        found = _tokens(best(right))
+        kind = left.labels[0] if left.labels and left.labels[0] in ANSWER_TYPES else "other"
+        found = _tokens(first_answer(right))
         counts[f"exact {kind}"] += found in wanted
-        counts[f"f1 {kind}"] += round(max(f1(found, answer) for answer in wanted) * BILLION)
+        counts[f"f1 {kind}"] += round(max(token_f1(found, answer) for answer in wanted) * BILLION)
         counts[f"turns {kind}"] += 1
     return counts
 
@@ -49,18 +48,18 @@ def _wanted(example: Example) -> list[list[str]]:
     """Tokens of each gold answer, none of an answer that there is none; empty for a question without any gold."""
     if not example.answers:
         return [[]] if example.labels[:1] == [UNKNOWN] else []
-    answers = [answer for answer in example.answers if normalized(answer)]  # a mere article is no answer
+    answers = [answer for answer in example.answers if normalize_answer(answer)]  # a mere article is no answer
     return [_tokens(answer) for answer in answers] or [[]]
 
 
 def _tokens(answer: str) -> list[str]:
-    tokens = normalized(answer)
+    tokens = normalize_answer(answer)
     return [] if tokens == [UNKNOWN] else tokens
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:
     """``exact`` and ``f1`` over all ``turns``, and the same below ``kinds`` for each kind of gold answer."""
-    present = [kind for kind in (*KINDS, "other") if counts[f"turns {kind}"]]
+    present = [kind for kind in (*ANSWER_TYPES, "other") if counts[f"turns {kind}"]]
     kinds = {kind: _means(*(counts[f"{figure} {kind}"] for figure in _FIGURES)) for kind in present}
     return {**_means(*(sum(counts[f"{figure} {kind}"] for kind in present) for figure in _FIGURES)), "kinds": kinds}
 

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ner.config.schema import component
+from ner.config.parts import load_component
 from ner.types import Example
 
 needs = frozenset({"tags"})
 BILLION = 10**9
 
-tag = component("metrics", "tag")
+tag = load_component("metrics", "tag")
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:

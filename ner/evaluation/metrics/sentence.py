@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ner.data.tasks import UNLABELLED
+from ner.data.notices import Notice
 from ner.types import Example
 
 needs = frozenset({"tags", "labels"})
@@ -22,7 +22,7 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     """``sentences``, and of these how many have all ``spans``, all ``labels``, and both ``right``."""
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
-        if UNLABELLED in left.remarks:
+        if Notice.UNLABELLED in left.remarks:
             continue
         spans, labels = _same_spans(left, right), set(left.labels) == set(right.labels)
         counts.update({"sentences": 1, "spans": spans, "labels": labels, "right": spans and labels})

@@ -7,12 +7,12 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
-from ner.contracts import Part
+from ner.config.base import ComponentConfig
 from ner.model.lstm import BidirectionalLSTM
 from ner.types import Encoding
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """A bidirectional LSTM over the words of each example."""
 
     name: Literal["bilstm"] = "bilstm"

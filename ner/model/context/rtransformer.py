@@ -13,12 +13,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ner.contracts import Part
+from ner.config.base import ComponentConfig
 from ner.errors import InputError
 from ner.types import Encoding
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Blocks of local RNN, attention and feed-forward layer."""
 
     name: Literal["rtransformer"] = "rtransformer"

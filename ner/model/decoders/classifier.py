@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ner.contracts import Part
+from ner.config.base import ComponentConfig
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model.decoder import DecoderModule
@@ -33,7 +33,7 @@ def _named(value: Any) -> Any:
 ClassWeights = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_named)]
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Classes of whole texts."""
 
     name: Literal["classifier"] = "classifier"

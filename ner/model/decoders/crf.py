@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 from torchcrf import CRF
 
-from ner.contracts import Part
+from ner.config.base import ComponentConfig
 from ner.data.vocab import Vocabs
 from ner.model.kernels import crf
 from ner.model.kernels.chain import Chain
@@ -23,7 +23,7 @@ from ner.types import Axes, Example, Loss, Scores
 gives = frozenset({"tags"})
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """A linear-chain conditional random field."""
 
     name: Literal["crf"] = "crf"

@@ -21,25 +21,22 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ner.contracts import Part
-from ner.data.questions import ANSWER, KINDS, SPAN, UNKNOWN
+from ner.config.base import ComponentConfig
+from ner.data.notices import Notice
+from ner.data.question_answering import ANSWER, ANSWER_TYPES, SPAN, UNKNOWN
 from ner.errors import InputError
 from ner.model import prefix_attention
 from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
 from ner.model.prefix_attention import Memory
-from ner.model.rows import WITHOUT
 from ner.types import Annotation, Axes, Document, Example, Loss, Scores, Span
 
 gives = frozenset({"answers"})
 IGNORED = -100
 """Target behind the end of an answer."""
-SKIPPED = "words of a question beyond the source's pieces or windows.max_query_length, not read"
-UNREAD = "words of a passage beyond the source's pieces (max_source_seq_length), not read"
-UNLEARNED = "answers longer than max_target_seq_length, of which the beginning is learned"
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Answers that are written piece by piece, by the encoder itself."""
 
     name: Literal["generator"] = "generator"
@@ -147,11 +144,11 @@ class GeneratorDecoder(DecoderModule):
         found: Counter[str] = Counter()
         for example in document.examples:
             source = self.encoder.source(example, self.max_source)
-            found[UNREAD] += source.unread
-            found[SKIPPED] += source.skipped
+            found[Notice.PASSAGE_CUT] += source.unread
+            found[Notice.QUESTION_CUT] += source.skipped
             if example.pieces is None:
-                found[WITHOUT] += sum(not ids for ids in self.encoder.tokenizer.pieces(example.words))
-            found[UNLEARNED] += len(self._answer(example)) >= self.config.max_target_seq_length
+                found[Notice.NO_PIECES] += sum(not ids for ids in self.encoder.tokenizer.pieces(example.words))
+            found[Notice.ANSWER_CUT] += len(self._answer(example)) >= self.config.max_target_seq_length
         return +found
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
@@ -380,7 +377,7 @@ class GeneratorDecoder(DecoderModule):
         """
         text = self.encoder.tokenizer.text(ids)
         size = len(ids)
-        if text not in KINDS:
+        if text not in ANSWER_TYPES:
             for start in range(len(pieces) - size):
                 if pieces[start : start + size] == ids:
                     first, last, behind = words[start], words[start + size - 1], words[start + size]
@@ -392,7 +389,7 @@ class GeneratorDecoder(DecoderModule):
 def _annotation(answers: Mapping[str | Span, float], probabilities: bool) -> Annotation:
     """What is said of one example; answers with their probabilities, best first."""
     best = next(iter(answers))
-    kind = [SPAN] if isinstance(best, Span) else [best] if best in KINDS else []
+    kind = [SPAN] if isinstance(best, Span) else [best] if best in ANSWER_TYPES else []
     if not probabilities:
         return Annotation(labels=kind, answers=[best], spans=[best] if isinstance(best, Span) else [])
     scored = [replace(answer, score=value) if isinstance(answer, Span) else answer for answer, value in answers.items()]

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ner.config.schema import ClassifierPart, ConfigError, DecoderPart, component, names
-from ner.contracts import Part, Section
+from ner.config.base import ComponentConfig, ConfigSection
+from ner.config.parts import AnyClassifier, AnyDecoder, ConfigError, component_names, load_component
 from ner.data.vocab import Vocabs
 from ner.model.decoder import DecoderModule
 from ner.types import Annotation, Axes, Encoding, Example, Loss, Scores
@@ -20,7 +20,7 @@ KINDS = {"tags": ("scheme", "words"), "classes": ("several", "whole examples")}
 """Part -> the key that every decoder of its kind has, and what such a decoder labels."""
 
 
-class WeightsConfig(Section):
+class WeightsConfig(ConfigSection):
     """What the losses are multiplied by: that of the tags is a mean over words, that of the classes over examples."""
 
     tags: float = Field(1.0, ge=0)
@@ -29,14 +29,14 @@ class WeightsConfig(Section):
     """Of the labels of whole examples."""
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Tags for the words and labels for whole examples, learned together."""
 
     name: Literal["joint"] = "joint"
     """File of ner/model/decoders."""
-    tags: DecoderPart = Field(default="crf", validate_default=True)
+    tags: AnyDecoder = Field(default="crf", validate_default=True)
     """What labels words: a file of ner/model/decoders."""
-    classes: ClassifierPart = Field(default="classifier", validate_default=True)
+    classes: AnyClassifier = Field(default="classifier", validate_default=True)
     """What labels whole examples: a file of ner/model/decoders."""
     weights: WeightsConfig = WeightsConfig()
     """How much either counts in the loss."""
@@ -46,7 +46,11 @@ class Config(Part):
         for key, (sign, what) in KINDS.items():
             found = getattr(self, key)
             if sign not in type(found).model_fields:
-                known = [name for name in names("decoders") if sign in component("decoders", name).Config.model_fields]
+                known = [
+                    name
+                    for name in component_names("decoders")
+                    if sign in load_component("decoders", name).Config.model_fields
+                ]
                 fitting = ", ".join(known)
                 raise ConfigError((key,), f"expected a decoder that labels {what} ({fitting}), found '{found.name}'")
         return self
@@ -55,7 +59,7 @@ class Config(Part):
 def build(config: Config, width: int, vocabs: Vocabs) -> JointDecoder:
     """Both parts for vectors of ``width``."""
     tags, classes = (
-        component("decoders", part.name).build(part, width, vocabs) for part in (config.tags, config.classes)
+        load_component("decoders", part.name).build(part, width, vocabs) for part in (config.tags, config.classes)
     )
     return JointDecoder(tags, classes, config.weights)
 

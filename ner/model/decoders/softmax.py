@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from ner.contracts import Part
+from ner.config.base import ComponentConfig
 from ner.data.vocab import Vocabs
 from ner.model.kernels.chain import Chain
 from ner.model.kernels.crf import Kernel
@@ -20,7 +20,7 @@ from ner.types import Loss, Scores
 gives = frozenset({"tags"})
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Each word for itself."""
 
     name: Literal["softmax"] = "softmax"

@@ -19,22 +19,22 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ner.contracts import Part
-from ner.data.questions import ANSWER, EVIDENCE, KINDS, SPAN, UNKNOWN
+from ner.config.base import ComponentConfig
+from ner.data.notices import Notice
+from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE, SPAN, UNKNOWN
 from ner.data.vocab import Vocabs
 from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
 from ner.types import Annotation, Axes, Document, Encoding, Example, Loss, Scores, Span
 
 gives = frozenset({"answers"})
-OTHERS = KINDS[1:]
+OTHERS = ANSWER_TYPES[1:]
 """Answers that stand nowhere in the passage; they come before the words in both distributions."""
-LONGER = "answers longer than max_answer_length, never given whole"
 IGNORED = -100
 """Target of examples whose answer is not known."""
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """A stretch of the passage, or yes, no, or unknown."""
 
     name: Literal["span"] = "span"
@@ -85,7 +85,8 @@ class SpanDecoder(DecoderModule):
     def coverage(self, document: Document) -> Counter[str]:
         """Gold answers that are too long to be given."""
         spans = (span for example in document.examples for span in example.spans if span.label == ANSWER)
-        return +Counter({LONGER: sum(span.end - span.start > self.config.max_answer_length for span in spans)})
+        too_long = sum(span.end - span.start > self.config.max_answer_length for span in spans)
+        return +Counter({Notice.ANSWER_TOO_LONG: too_long})
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """``starts`` and ``ends (S,)`` as positions in the scores, ``evidence (S, W)``.
@@ -157,7 +158,7 @@ class SpanDecoder(DecoderModule):
                 if log > -math.inf
             ]
             candidates += [(log, kind, kind) for log, kind in zip(others, OTHERS, strict=True)]
-            found.append(self._annotation(candidates, dict(zip(KINDS, kinds, strict=True)), probabilities))
+            found.append(self._annotation(candidates, dict(zip(ANSWER_TYPES, kinds, strict=True)), probabilities))
         return found
 
     def _log_probabilities(self, scores: Scores) -> tuple[Tensor, Tensor]:

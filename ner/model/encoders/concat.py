@@ -11,17 +11,19 @@ from numpy.random import Generator
 from pydantic import ConfigDict, SerializeAsAny, model_validator
 from torch import Tensor, nn
 
-from ner.config.schema import ConfigError, WindowsConfig, component, part
-from ner.contracts import Encoder, Part
+from ner.config.base import ComponentConfig
+from ner.config.parts import ConfigError, load_component, parse_component
+from ner.config.schema import WindowsConfig
+from ner.contracts import Encoder
 from ner.data.vocab import Vocabs
 from ner.types import Axes, Document, Encoding, Example
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Several encoders side by side: every further key is one, and names its file unless it has a ``name`` itself."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, SerializeAsAny[Part]]
+    __pydantic_extra__: dict[str, SerializeAsAny[ComponentConfig]]
 
     name: Literal["concat"] = "concat"
     """File of ner/model/encoders."""
@@ -33,11 +35,13 @@ class Config(Part):
             return value
         found = {}
         for key, member in value.items():
-            if key != "name" and not isinstance(member, Part):
+            if key != "name" and not isinstance(member, ComponentConfig):
                 try:
-                    member = part("encoders", {"name": key, **member} if isinstance(member, Mapping) else member)
+                    member = parse_component(
+                        "encoders", {"name": key, **member} if isinstance(member, Mapping) else member
+                    )
                 except ConfigError as error:
-                    raise error.under(key) from None
+                    raise error.with_prefix(key) from None
             found[key] = member
         if len(found.keys() - {"name"}) < 1:
             raise ConfigError((), "concat needs at least one encoder below it")
@@ -58,7 +62,7 @@ def build(
         own = None
         if files is not None:
             own = {name.removeprefix(f"{key}/"): data for name, data in files.items() if name.startswith(f"{key}/")}
-        members[key] = component("encoders", member.name).build(member, vocabs, windows, own)
+        members[key] = load_component("encoders", member.name).build(member, vocabs, windows, own)
     return ConcatEncoder(members)
 
 

@@ -18,15 +18,15 @@ from numpy.random import Generator
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from ner.config.base import ComponentConfig, ConfigSection
 from ner.config.schema import WindowsConfig
-from ner.contracts import Part, Section
 from ner.data import word_vectors
 from ner.data.vocab import Vocab, Vocabs
 from ner.model.lstm import BidirectionalLSTM
 from ner.types import Axes, Document, Encoding, Example
 
 
-class CharacterConfig(Section):
+class CharacterConfig(ConfigSection):
     """Vectors of words from their characters."""
 
     kind: Literal["cnn", "lstm", "none"] = "none"
@@ -47,7 +47,7 @@ class CharacterConfig(Section):
         return self
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """Words by a table, by their characters and by their shape."""
 
     name: Literal["embedding"] = "embedding"

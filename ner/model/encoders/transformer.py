@@ -22,18 +22,17 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ner.config.base import ComponentConfig
 from ner.config.schema import WindowsConfig
-from ner.contracts import Part
+from ner.data.notices import Notice
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import pretrained
 from ner.model.pretrained import WordTokenizer
-from ner.model.rows import WITHOUT, Layout, Room, Rows, skipped_words
+from ner.model.rows import Layout, Room, Rows, skipped_words
 from ner.model.windows import pack
 from ner.types import Axes, Document, Encoding, Example
 
-SHORTENED = "words longer than a window, read from their first pieces"
-SKIPPED = "words of a question beyond windows.max_query_length, not read"
 ROWS_AT_ONCE = 32
 """Rows of one forward pass outside training, so that a text of any length fits; on a GPU eight times as many."""
 WHOLE_MASKS = {"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"}
@@ -41,7 +40,7 @@ WHOLE_MASKS = {"bert", "roberta", "xlm-roberta", "camembert", "electra", "distil
 for which a GPU has to be waited for."""
 
 
-class Config(Part):
+class Config(ComponentConfig):
     """A pretrained encoder of the BERT family."""
 
     name: Literal["transformer"] = "transformer"
@@ -155,13 +154,13 @@ class TransformerEncoder(nn.Module):
         found: Counter[str] = Counter()
         for example in document.examples:
             pieces = [] if example.pieces is not None else self.tokenizer.pieces(example.words)
-            found[WITHOUT] += sum(not ids for ids in pieces)
+            found[Notice.NO_PIECES] += sum(not ids for ids in pieces)
             if example.query_length:
                 layout = self._layout(example)
-                found[SKIPPED] += layout.skipped
-                found[SHORTENED] += layout.shortened
+                found[Notice.QUESTION_CUT] += layout.skipped
+                found[Notice.WORD_CUT] += layout.shortened
             else:
-                found[SHORTENED] += sum(len(ids) > self.capacity for ids in pieces)
+                found[Notice.WORD_CUT] += sum(len(ids) > self.capacity for ids in pieces)
         return +found
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:

@@ -29,7 +29,7 @@ TINY_SINGLE = 1e-17
 """The same for float32, where there is nothing else."""
 
 
-class BadExample(ValueError):
+class BadExampleError(ValueError):
     """Emissions that are not finite, or constraints that nothing fits; ``position`` is the first such example's."""
 
     def __init__(self, message: str, position: int) -> None:
@@ -63,8 +63,8 @@ class Forward(NamedTuple):
     Attributes:
         log_partition: ``(S,)`` float64, 0 for a sentence without words; -inf where no path is allowed, NaN where an
             emission of the sentence is not finite.
-        kept: What ``backward`` of the same backend needs.
+        saved: What ``backward`` of the same backend needs.
     """
 
     log_partition: Tensor
-    kept: Any
+    saved: Any

@@ -20,15 +20,15 @@ import torch
 from torch import Tensor
 
 from ner.model.kernels import crf_torch
-from ner.model.kernels.chain import BadExample, Chain
+from ner.model.kernels.chain import BadExampleError, Chain
 
-Kernel = Literal["auto", "plain", "compiled", "triton"]
+Backend = Literal["auto", "torch", "numba", "triton"]
 
 FEW_WORDS = 256
 """A call that decodes no more does not load Numba, which takes half a second; once loaded it is used for all."""
 
-_MODULES = {"plain": ("crf_torch", "torch"), "compiled": ("crf_numba", "numba"), "triton": ("crf_triton", "triton")}
-"""Kernel -> its file, and the package that it stands on."""
+_MODULES = {"torch": ("crf_torch", "torch"), "numba": ("crf_numba", "numba"), "triton": ("crf_triton", "triton")}
+"""Backend -> its file, and the package that it stands on."""
 
 
 @cache
@@ -37,32 +37,32 @@ def _installed(package: str) -> bool:
 
 
 @cache
-def choose(kernel: Kernel, device: torch.device) -> Kernel:
-    """The kernel that runs on a device: the fastest that is installed, or the one that is asked for.
+def choose(backend: Backend, device: torch.device) -> Backend:
+    """The backend that runs on a device: the fastest that is installed, or the one that is asked for.
 
     Raises:
         ValueError: If it is asked for and cannot run here.
     """
-    if kernel not in get_args(Kernel):
-        raise ValueError(f"expected a kernel ({', '.join(get_args(Kernel))}), found '{kernel}'")
-    native: Kernel = "compiled" if device.type == "cpu" else "triton" if device.type == "cuda" else "plain"
-    if kernel == "auto":
-        return native if _installed(_MODULES[native][1]) else "plain"
-    if kernel not in ("plain", native):
-        raise ValueError(f"the kernel {kernel} does not run on {device.type}; there are: plain, {native}")
-    if not _installed(_MODULES[kernel][1]):
-        extra = "pip install 'ner-crf[compiled]'" if kernel == "compiled" else f"pip install {_MODULES[kernel][1]}"
-        raise ValueError(f"the kernel {kernel} needs the package {_MODULES[kernel][1]}: {extra}, or choose plain")
-    return kernel
+    if backend not in get_args(Backend):
+        raise ValueError(f"expected a backend ({', '.join(get_args(Backend))}), found '{backend}'")
+    native: Backend = "numba" if device.type == "cpu" else "triton" if device.type == "cuda" else "torch"
+    if backend == "auto":
+        return native if _installed(_MODULES[native][1]) else "torch"
+    if backend not in ("torch", native):
+        raise ValueError(f"the backend {backend} does not run on {device.type}; there are: plain, {native}")
+    if not _installed(_MODULES[backend][1]):
+        extra = "pip install 'ner-crf[compiled]'" if backend == "numba" else f"pip install {_MODULES[backend][1]}"
+        raise ValueError(f"the backend {backend} needs the package {_MODULES[backend][1]}: {extra}, or choose plain")
+    return backend
 
 
 @cache
-def _machine(kernel: Kernel, device: torch.device) -> ModuleType:
-    chosen = choose(kernel, device)
+def _backend(backend: Backend, device: torch.device) -> ModuleType:
+    chosen = choose(backend, device)
     try:
         return importlib.import_module(f"ner.model.kernels.{_MODULES[chosen][0]}")
     except ImportError as error:
-        raise ImportError(f"the kernel {chosen} cannot be loaded ({error}); set decoder.kernel=plain") from error
+        raise ImportError(f"the backend {chosen} cannot be loaded ({error}); set decoder.backend=plain") from error
 
 
 def compress(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +75,7 @@ def compress(mask: Tensor) -> tuple[Tensor, Tensor]:
     return order, mask.gather(1, order)
 
 
-def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> Tensor:
+def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> Tensor:
     """Log-probability of tags; differentiable by the emissions and the scores of the chain.
 
     Whatever the length, it is one node of autograd: the gradient is the tags less their marginals.
@@ -85,38 +85,38 @@ def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, 
         tags: ``(S, W)`` tag ids; ignored where ``mask`` is false.
         mask: ``(S, W)`` true on words.
         chain: Scores and constraints.
-        kernel: See :func:`choose`.
+        backend: See :func:`choose`.
 
     Returns:
         ``(S,)`` float32 (float64 for float64 emissions), at most 0.
 
     Raises:
-        BadExample: If an emission is not finite, a tag is none, or the constraints forbid the tags or every path; the
+        BadExampleError: If an emission is not finite, a tag is none, or the constraints forbid the tags or every path; the
             first such example is named by its position. On CUDA nothing is waited for: the result is NaN, or -inf.
     """
-    if emissions.device.type == "cuda" and choose(kernel, emissions.device) == "triton":
+    if emissions.device.type == "cuda" and choose(backend, emissions.device) == "triton":
         _check_shapes(mask, emissions)
         with torch.autocast("cuda", enabled=False):
-            fused: Tensor = _machine(kernel, emissions.device).log_likelihood(emissions, tags, mask, chain)
+            fused: Tensor = _backend(backend, emissions.device).log_likelihood(emissions, tags, mask, chain)
         return fused
-    packed = _front(mask, emissions, tags)
-    emissions, tags, lengths = packed.emissions, packed.others[0], packed.lengths
+    aligned = _left_align(mask, emissions, tags)
+    emissions, tags, lengths = aligned.emissions, aligned.others[0], aligned.lengths
     inside = crf_torch.word_mask(lengths, tags.shape[1])
     tags = tags.masked_fill(~inside, 0)
-    machine = _machine(kernel, emissions.device)
+    module = _backend(backend, emissions.device)
     if emissions.device.type != "cuda":
         _check_tags(tags, emissions.shape[2])
     with torch.autocast(emissions.device.type, enabled=False):
-        found: Tensor = _LogLikelihood.apply(emissions, tags, lengths, machine, *chain)
+        found: Tensor = _LogLikelihood.apply(emissions, tags, lengths, module, *chain)
     if emissions.device.type != "cuda" and not bool(torch.isfinite(found).all()):
-        _explain(emissions, lengths, chain)
+        _raise_cause(emissions, lengths, chain)
         example = int((~torch.isfinite(found)).int().argmax())
-        raise BadExample("the constraints forbid the tags of example {}", example)
+        raise BadExampleError("the constraints forbid the tags of example {}", example)
     return found
 
 
 @torch.no_grad()
-def best_path(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> tuple[Tensor, Tensor]:
+def best_path(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> tuple[Tensor, Tensor]:
     """The most probable tags (Viterbi, 1967).
 
     Returns:
@@ -125,48 +125,48 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "a
         copied.
 
     Raises:
-        BadExample: As :func:`log_likelihood`.
+        BadExampleError: As :func:`log_likelihood`.
     """
-    if emissions.device.type == "cuda" and choose(kernel, emissions.device) == "triton":
+    if emissions.device.type == "cuda" and choose(backend, emissions.device) == "triton":
         _check_shapes(mask, emissions)
-        fused: tuple[Tensor, Tensor] = _machine(kernel, emissions.device).best_path(emissions, mask, chain)
+        fused: tuple[Tensor, Tensor] = _backend(backend, emissions.device).best_path(emissions, mask, chain)
         return fused
-    packed = _front(mask, emissions)
-    if kernel == "auto" and mask.device.type == "cpu" and mask.numel() <= FEW_WORDS and "numba" not in sys.modules:
-        kernel = "plain"  # the same tags, sooner than Numba is loaded
-    path, score = _machine(kernel, emissions.device).viterbi(packed.emissions, packed.lengths, chain)
+    aligned = _left_align(mask, emissions)
+    if backend == "auto" and mask.device.type == "cpu" and mask.numel() <= FEW_WORDS and "numba" not in sys.modules:
+        backend = "torch"  # the same tags, sooner than Numba is loaded
+    path, score = _backend(backend, emissions.device).viterbi(aligned.emissions, aligned.lengths, chain)
     if emissions.device.type != "cuda":
-        crf_torch.check(score, packed.lengths)
-    return packed.back(path), score
+        crf_torch.check(score, aligned.lengths)
+    return aligned.restore(path), score
 
 
 @torch.no_grad()
-def token_marginals(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> Tensor:
+def token_marginals(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> Tensor:
     """``(S, W, K)`` float64 probability of each tag at each word, 0 where ``mask`` is false; not differentiable.
 
     Raises:
-        BadExample: As :func:`log_likelihood`.
+        BadExampleError: As :func:`log_likelihood`.
     """
-    packed = _front(mask, emissions)
-    _, unary, _ = _posterior(packed, chain, kernel)
-    return packed.back(unary)
+    aligned = _left_align(mask, emissions)
+    _, unary, _ = _posterior(aligned, chain, backend)
+    return aligned.restore(unary)
 
 
 @torch.no_grad()
-def entropy(emissions: Tensor, mask: Tensor, chain: Chain, kernel: Kernel = "auto") -> Tensor:
+def entropy(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> Tensor:
     """``(S,)`` float64 entropy of the distribution over all sequences of tags, in nats; not differentiable.
 
     Raises:
-        BadExample: As :func:`log_likelihood`.
+        BadExampleError: As :func:`log_likelihood`.
     """
-    packed = _front(mask, emissions)
-    log_partition, unary, pairs = _posterior(packed, chain, kernel)
+    aligned = _left_align(mask, emissions)
+    log_partition, unary, pairs = _posterior(aligned, chain, backend)
     first, transitions, last = (table.detach().to(unary) for table in chain[:3])
-    inside = crf_torch.word_mask(packed.lengths, unary.shape[1])
-    scores = packed.emissions.to(unary).masked_fill(~inside.unsqueeze(-1), 0)
+    inside = crf_torch.word_mask(aligned.lengths, unary.shape[1])
+    scores = aligned.emissions.to(unary).masked_fill(~inside.unsqueeze(-1), 0)
     expected = (unary * scores).sum((1, 2)) + (pairs * transitions).sum((1, 2))
     if unary.shape[1]:
-        expected = expected + unary[:, 0] @ first + crf_torch.at_end(unary.transpose(0, 1), packed.lengths) @ last
+        expected = expected + unary[:, 0] @ first + crf_torch.at_end(unary.transpose(0, 1), aligned.lengths) @ last
     return (log_partition - expected).clamp(min=0)
 
 
@@ -177,7 +177,7 @@ def span_probabilities(
     chain: Chain,
     spans: Sequence[tuple[int, int, int, int]],
     begins: Tensor,
-    goes_on: Tensor,
+    continues: Tensor,
 ) -> Tensor:
     """Probability of spans: the mass of all sequences that hold exactly them.
 
@@ -190,29 +190,29 @@ def span_probabilities(
         chain: Scores and constraints.
         spans: Example, first word, past the last word (counted in words of the mask), label.
         begins: ``(N, K + 1, K)`` whether a tag after another (the last: after nothing) begins a span of a label.
-        goes_on: ``(N, K, K)`` whether a tag after another goes on with a span of a label.
+        continues: ``(N, K, K)`` whether a tag after another goes on with a span of a label.
 
     Returns:
         One float64 per span, on the CPU.
 
     Raises:
-        BadExample: As :func:`log_likelihood`.
+        BadExampleError: As :func:`log_likelihood`.
     """
-    packed = _front(mask, emissions)
+    aligned = _left_align(mask, emissions)
     if not spans:
         return torch.zeros(0, dtype=torch.float64)
-    unary, step = crf_torch.markov(packed.emissions, packed.lengths, chain)
+    unary, step = crf_torch.as_markov_chain(aligned.emissions, aligned.lengths, chain)
     example, start, end, label = torch.tensor(list(spans), device=unary.device).T
-    begins, goes_on = begins.to(unary), goes_on.to(unary)
+    begins, continues = begins.to(unary), continues.to(unary)
     before = unary[example, (start - 1).clamp(min=0)]  # (M, K)
     inner = (before.unsqueeze(1) @ (step(example, start) * begins[label, :-1])).squeeze(1)
     mass = torch.where((start == 0).unsqueeze(1), unary[example, 0] * begins[label, -1], inner)  # (M, K)
     for offset in range(1, int((end - start).max())):
         word = start + offset
-        on = (mass.unsqueeze(1) @ (step(example, word) * goes_on[label])).squeeze(1)
+        on = (mass.unsqueeze(1) @ (step(example, word) * continues[label])).squeeze(1)
         mass = torch.where((word < end).unsqueeze(1), on, mass)
-    leaves = 1 - (step(example, end) * goes_on[label]).sum(-1)  # (M, K)
-    at_end = (end >= packed.lengths[example]).unsqueeze(1)
+    leaves = 1 - (step(example, end) * continues[label]).sum(-1)  # (M, K)
+    at_end = (end >= aligned.lengths[example]).unsqueeze(1)
     return (mass * torch.where(at_end, 1.0, leaves)).sum(1).cpu().double()
 
 
@@ -225,18 +225,18 @@ def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tenso
         are not.
 
     Raises:
-        BadExample: As :func:`log_likelihood`.
+        BadExampleError: As :func:`log_likelihood`.
         ValueError: If ``k`` is not positive.
     """
     if k < 1:
         raise ValueError(f"expected k of at least 1, found {k}")
-    packed = _front(mask, emissions)
-    paths, scores = crf_torch.k_best(packed.emissions, packed.lengths, chain, k)
-    crf_torch.check(scores[:, 0], packed.lengths)
-    return packed.back(paths.transpose(1, 2)).transpose(1, 2), scores
+    aligned = _left_align(mask, emissions)
+    paths, scores = crf_torch.k_best(aligned.emissions, aligned.lengths, chain, k)
+    crf_torch.check(scores[:, 0], aligned.lengths)
+    return aligned.restore(paths.transpose(1, 2)).transpose(1, 2), scores
 
 
-class _Packed(NamedTuple):
+class _LeftAligned(NamedTuple):
     """Sentences with their words in front; ``order`` is None where they stood there already."""
 
     emissions: Tensor
@@ -244,7 +244,7 @@ class _Packed(NamedTuple):
     lengths: Tensor
     order: Tensor | None
 
-    def back(self, values: Tensor) -> Tensor:
+    def restore(self, values: Tensor) -> Tensor:
         """Values ``(S, W, ...)`` of the words at their places."""
         if self.order is None:
             return values
@@ -258,33 +258,33 @@ def _check_shapes(mask: Tensor, emissions: Tensor) -> None:
         raise ValueError(f"expected emissions (S, W, K) and a boolean mask (S, W), found {shapes}")
 
 
-def _front(mask: Tensor, emissions: Tensor, *others: Tensor) -> _Packed:
+def _left_align(mask: Tensor, emissions: Tensor, *others: Tensor) -> _LeftAligned:
     _check_shapes(mask, emissions)
     lengths = mask.sum(1)
     if mask.device.type == "cpu" and not bool((mask[:, 1:] & ~mask[:, :-1]).any()):
-        return _Packed(emissions, list(others), lengths, None)
+        return _LeftAligned(emissions, list(others), lengths, None)
     order, _ = compress(mask)
     moved = [other.gather(1, order) for other in others]
-    return _Packed(emissions.gather(1, order.unsqueeze(-1).expand_as(emissions)), moved, lengths, order)
+    return _LeftAligned(emissions.gather(1, order.unsqueeze(-1).expand_as(emissions)), moved, lengths, order)
 
 
-def _posterior(packed: _Packed, chain: Chain, kernel: Kernel) -> tuple[Tensor, Tensor, Tensor]:
-    machine = _machine(kernel, packed.emissions.device)
-    emissions = packed.emissions.to(crf_torch.work_type(packed.emissions.device))
-    passed = machine.forward(emissions, packed.lengths, chain)
-    crf_torch.check(passed.log_partition, packed.lengths)
-    return passed.log_partition, *machine.backward(emissions, packed.lengths, chain, passed)
+def _posterior(aligned: _LeftAligned, chain: Chain, backend: Backend) -> tuple[Tensor, Tensor, Tensor]:
+    module = _backend(backend, aligned.emissions.device)
+    emissions = aligned.emissions.to(crf_torch.work_type(aligned.emissions.device))
+    forward_pass = module.forward(emissions, aligned.lengths, chain)
+    crf_torch.check(forward_pass.log_partition, aligned.lengths)
+    return forward_pass.log_partition, *module.backward(emissions, aligned.lengths, chain, forward_pass)
 
 
 def _check_tags(tags: Tensor, num_tags: int) -> None:
     """Raise if a tag is none; compiled code would read beside its tables."""
     wrong = ((tags < 0) | (tags >= num_tags)).any(1)
     if bool(wrong.any()):
-        raise BadExample(f"example {{}} has a tag that is none of the {num_tags}", int(wrong.int().argmax()))
+        raise BadExampleError(f"example {{}} has a tag that is none of the {num_tags}", int(wrong.int().argmax()))
 
 
 @torch.no_grad()
-def _explain(emissions: Tensor, lengths: Tensor, chain: Chain) -> None:
+def _raise_cause(emissions: Tensor, lengths: Tensor, chain: Chain) -> None:
     """Raise if the emissions or the constraints alone are at fault."""
     crf_torch.check(crf_torch.forward(emissions.detach(), lengths, chain).log_partition, lengths)
 
@@ -298,27 +298,27 @@ class _LogLikelihood(torch.autograd.Function):
         emissions: Tensor,
         tags: Tensor,
         lengths: Tensor,
-        machine: ModuleType,
+        module: ModuleType,
         first: Tensor,
         transitions: Tensor,
         last: Tensor,
         *allowed: Tensor | None,
     ) -> Tensor:
         chain = Chain(first, transitions, last, *allowed)
-        passed = machine.forward(emissions, lengths, chain, any(ctx.needs_input_grad))
+        forward_pass = module.forward(emissions, lengths, chain, any(ctx.needs_input_grad))
         ctx.save_for_backward(emissions, tags, lengths, first, transitions, last)
-        ctx.machine, ctx.allowed, ctx.passed = machine, allowed, passed
-        score = machine.path_score(emissions, tags, lengths, chain)
-        return (score - passed.log_partition).to(torch.promote_types(emissions.dtype, torch.float32))
+        ctx.module, ctx.allowed, ctx.forward_pass = module, allowed, forward_pass
+        score = module.path_score(emissions, tags, lengths, chain)
+        return (score - forward_pass.log_partition).to(torch.promote_types(emissions.dtype, torch.float32))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         emissions, tags, lengths, *scored = ctx.saved_tensors
         chain = Chain(*scored, *ctx.allowed)
-        passed, ctx.passed = ctx.passed, None  # which is used up; asked again, it is computed again
-        if passed is None:
-            passed = ctx.machine.forward(emissions, lengths, chain)
-        unary, pairs = ctx.machine.backward(emissions, lengths, chain, passed)
-        found = ctx.machine.gradients(unary, pairs, tags, lengths, gradients[0], emissions.dtype)
+        forward_pass, ctx.forward_pass = ctx.forward_pass, None  # which is used up; asked again, it is computed again
+        if forward_pass is None:
+            forward_pass = ctx.module.forward(emissions, lengths, chain)
+        unary, pairs = ctx.module.backward(emissions, lengths, chain, forward_pass)
+        found = ctx.module.gradients(unary, pairs, tags, lengths, gradients[0], emissions.dtype)
         scores = (gradient.to(score) for gradient, score in zip(found[1:], chain[:3], strict=True))
         return found[0], None, None, None, *scores, None, None, None

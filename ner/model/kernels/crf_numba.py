@@ -22,13 +22,13 @@ from ner.model.kernels.simd import (
     LANES,
     add,
     exponential,
-    larger,
+    maximum,
     load,
     multiply,
     multiply_add,
     reciprocal,
-    smaller,
-    spread,
+    minimum,
+    broadcast,
     store,
     subtract,
 )
@@ -36,31 +36,31 @@ from ner.model.kernels.simd import (
 
 def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = True) -> Forward:
     """See ``ner.model.kernels.chain``; what ``backward`` wants is computed on the way, block by block in the cache."""
-    rows = _array(emissions)
+    rows = _as_array(emissions)
     size, words, num_tags = rows.shape
     (begin, *_), (matrix, *_), (end, *_) = tables = [_factors(*pair) for pair in zip(chain[:3], chain[3:], strict=True)]
     reach = _reachable(chain, words)
-    log_partition, lost = np.zeros(size), np.zeros(size, dtype=np.bool_)
+    log_partition, underflowed = np.zeros(size), np.zeros(size, dtype=np.bool_)
     unary = np.zeros((size, words, num_tags) if gradient else (0, 0, 0), dtype=rows.dtype)
     pairs = np.zeros((size if gradient else 0, num_tags, num_tags))
     peaks = np.array([peak for _, peak in tables])
-    _recursion(rows, lengths.numpy(), begin, matrix, end, peaks, reach, log_partition, lost, unary, pairs)
+    _recursion(rows, lengths.numpy(), begin, matrix, end, peaks, reach, log_partition, underflowed, unary, pairs)
     found = torch.from_numpy(log_partition)
     posterior = torch.from_numpy(unary), torch.from_numpy(pairs)
-    if lost.any():
-        where = torch.from_numpy(lost)
+    if underflowed.any():
+        where = torch.from_numpy(underflowed)
         part = emissions[where], lengths[where], chain
-        exact = crf_torch.forward(*part)
-        found[where] = exact.log_partition
+        log_space = crf_torch.forward(*part)
+        found[where] = log_space.log_partition
         if gradient:
-            for table, rest in zip(posterior, crf_torch.backward(*part, exact), strict=True):
+            for table, rest in zip(posterior, crf_torch.backward(*part, log_space), strict=True):
                 table[where] = rest.to(table)
     return Forward(found, posterior)
 
 
-def backward(emissions: Tensor, lengths: Tensor, chain: Chain, passed: Forward) -> tuple[Tensor, Tensor]:
+def backward(emissions: Tensor, lengths: Tensor, chain: Chain, forward_pass: Forward) -> tuple[Tensor, Tensor]:
     """See ``ner.model.kernels.chain``."""
-    unary, pairs = passed.kept
+    unary, pairs = forward_pass.saved
     return unary, pairs
 
 
@@ -70,7 +70,7 @@ def path_score(emissions: Tensor, tags: Tensor, lengths: Tensor, chain: Chain) -
     allowed = [mask.numpy() for mask in chain[3:] if mask is not None] or [np.ones((1, 1), dtype=np.bool_)] * 3
     allowed = [np.atleast_2d(mask) for mask in allowed]
     scores = [table.detach().double().numpy() for table in chain[:3]]
-    _path_score(_array(emissions), tags.numpy(), lengths.numpy(), *scores, *allowed, score)
+    _path_score(_as_array(emissions), tags.numpy(), lengths.numpy(), *scores, *allowed, score)
     return torch.from_numpy(score)
 
 
@@ -87,7 +87,7 @@ def gradients(
 
 def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
     """See ``ner.model.kernels.chain``."""
-    rows = _array(emissions)
+    rows = _as_array(emissions)
     size, words, num_tags = rows.shape
     first, transitions, last = (table.double().numpy() for table in crf_torch.forbidding(chain))
     tags, score = np.zeros((size, words), dtype=np.int64), np.zeros(size)
@@ -96,7 +96,7 @@ def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, T
     return torch.from_numpy(tags), torch.from_numpy(score)
 
 
-def _array(emissions: Tensor) -> np.ndarray:
+def _as_array(emissions: Tensor) -> np.ndarray:
     wide = emissions.detach()
     wide = wide if wide.dtype in (torch.float32, torch.float64) else wide.float()
     return wide.contiguous().numpy()
@@ -128,21 +128,21 @@ def _compile(function: Any) -> Any:
 
 
 @_compile
-def _product(known, matrix, found):
+def _matrix_product(known, matrix, found):
     """For every lane ``found[j] = sum of known[i] * matrix[i, j]`` over i in order; two columns at a time."""
     num_tags = len(known)
     for tag in range(0, num_tags - 1, 2):
-        left, right = spread(0.0), spread(0.0)
+        left, right = broadcast(0.0), broadcast(0.0)
         for previous in range(num_tags):
             value = load(known, previous)
-            left = multiply_add(value, spread(matrix[previous, tag]), left)
-            right = multiply_add(value, spread(matrix[previous, tag + 1]), right)
+            left = multiply_add(value, broadcast(matrix[previous, tag]), left)
+            right = multiply_add(value, broadcast(matrix[previous, tag + 1]), right)
         store(found, tag, left)
         store(found, tag + 1, right)
     if num_tags % 2:
-        left = spread(0.0)
+        left = broadcast(0.0)
         for previous in range(num_tags):
-            left = multiply_add(load(known, previous), spread(matrix[previous, num_tags - 1]), left)
+            left = multiply_add(load(known, previous), broadcast(matrix[previous, num_tags - 1]), left)
         store(found, num_tags - 1, left)
 
 
@@ -155,10 +155,10 @@ def _longest(lengths, start, lanes):
 
 
 @_compile
-def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partition, lost, unary, pairs):
+def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partition, underflowed, unary, pairs):
     """Fill the last four arguments, the last two unless empty; ``peaks`` are those of begin, matrix and end."""
     size, words, num_tags = emissions.shape
-    turned = matrix.T.copy()
+    transposed = matrix.T.copy()
     ahead = np.empty((words, num_tags, LANES))  # normalised probabilities of the words so far
     steps = np.empty((words, num_tags, LANES))  # exponentials of the emissions, 1 for the highest
     totals, heights = np.empty((words, LANES)), np.empty((words, LANES))
@@ -169,7 +169,7 @@ def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partiti
         longest = _longest(lengths, start, lanes)
         if longest == 0:
             continue
-        _ahead(emissions, lengths, start, lanes, longest, begin, matrix, reach[0], ahead, steps, totals, heights, lost)
+        _forward_block(emissions, lengths, start, lanes, longest, begin, matrix, reach[0], ahead, steps, totals, heights, underflowed)
         for lane in range(lanes):
             length = lengths[start + lane]
             if length == 0:
@@ -186,14 +186,14 @@ def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partiti
                 mass += ahead[length - 1, tag, lane] * end[tag]
             log_partition[start + lane] = scale + np.log(product * mass)
             if not product * mass > 0.0:
-                lost[start + lane] = True
+                underflowed[start + lane] = True
         if len(unary):
-            _back(
+            _backward_block(
                 lengths,
                 start,
                 lanes,
                 longest,
-                turned,
+                transposed,
                 end,
                 reach[1],
                 ahead,
@@ -203,7 +203,7 @@ def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partiti
                 shares,
                 counts,
                 unary,
-                lost,
+                underflowed,
             )
             for lane in range(lanes):
                 for tag in range(num_tags):
@@ -213,27 +213,27 @@ def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partiti
 
 
 @_compile
-def _ahead(emissions, lengths, start, lanes, longest, begin, matrix, reach, ahead, steps, totals, heights, lost):
+def _forward_block(emissions, lengths, start, lanes, longest, begin, matrix, reach, ahead, steps, totals, heights, underflowed):
     """Forwards through a block: fill the last five arguments."""
     num_tags = emissions.shape[2]
     constrained = len(reach) > 1
-    least, wrong = spread(1.0), spread(0.0)
+    least, wrong = broadcast(1.0), broadcast(0.0)
     for word in range(longest):
         step, values = steps[word], ahead[word]
         for tag in range(num_tags):
-            store(step, tag, spread(0.0))
+            store(step, tag, broadcast(0.0))
         for lane in range(lanes):
             if word < lengths[start + lane]:
                 for tag in range(num_tags):
                     step[tag, lane] = emissions[start + lane, word, tag]
         if word:
-            _product(ahead[word - 1], matrix, values)
+            _matrix_product(ahead[word - 1], matrix, values)
         else:
             for tag in range(num_tags):
-                store(values, tag, spread(begin[tag]))
-        peak, total = load(step, 0), spread(0.0)
+                store(values, tag, broadcast(begin[tag]))
+        peak, total = load(step, 0), broadcast(0.0)
         for tag in range(1, num_tags):
-            peak = larger(load(step, tag), peak)
+            peak = maximum(load(step, tag), peak)
         for tag in range(num_tags):
             score = subtract(load(step, tag), peak)
             wrong = add(wrong, subtract(score, score))  # NaN unless finite
@@ -242,13 +242,13 @@ def _ahead(emissions, lengths, start, lanes, longest, begin, matrix, reach, ahea
             total = add(total, value)
             store(step, tag, factor)
             store(values, tag, value)
-        least = smaller(total, least)  # no factor is below that of -708, which must not count
+        least = minimum(total, least)  # no factor is below that of -708, which must not count
         inverse = reciprocal(total)
         for tag in range(num_tags):
             value = multiply(load(values, tag), inverse)
             store(values, tag, value)
             if not constrained or reach[word, tag]:
-                least = smaller(value, least)
+                least = minimum(value, least)
         store(totals, word, total)
         store(heights, word, peak)
     lowest, broken = np.empty(LANES), np.empty(LANES)
@@ -256,11 +256,11 @@ def _ahead(emissions, lengths, start, lanes, longest, begin, matrix, reach, ahea
     store(broken, 0, wrong)
     for lane in range(lanes):  # what is wrong, the other file says more exactly
         if lengths[start + lane] and not (lowest[lane] >= TINY and broken[lane] == 0.0):
-            lost[start + lane] = True
+            underflowed[start + lane] = True
 
 
 @_compile
-def _back(lengths, start, lanes, longest, turned, end, reach, ahead, steps, known, behind, shares, counts, unary, lost):
+def _backward_block(lengths, start, lanes, longest, transposed, end, reach, ahead, steps, known, behind, shares, counts, unary, underflowed):
     """Backwards through a block: fill the last three arguments; ``reach`` counts words from the last."""
     num_tags = len(end)
     constrained = len(reach) > 1
@@ -268,12 +268,12 @@ def _back(lengths, start, lanes, longest, turned, end, reach, ahead, steps, know
     known[:], counts[:] = 0.0, 0.0  # known: of the words behind, with their emissions; 0 behind the last word
     for word in range(longest - 1, -1, -1):
         step, values = steps[word], ahead[word]
-        _product(known, turned, behind)
+        _matrix_product(known, transposed, behind)
         for lane in range(lanes):
             if word == lengths[start + lane] - 1:
                 for tag in range(num_tags):
                     behind[tag, lane] = end[tag]
-        total = spread(0.0)
+        total = broadcast(0.0)
         for tag in range(num_tags):
             total = multiply_add(load(values, tag), load(behind, tag), total)
         inverse = reciprocal(total)  # 0 in lanes that are past their last word
@@ -283,7 +283,7 @@ def _back(lengths, start, lanes, longest, turned, end, reach, ahead, steps, know
             for following in range(num_tags):
                 place = tag * num_tags + following
                 store(counts, place, multiply_add(share, load(known, following), load(counts, place)))
-        total = spread(0.0)
+        total = broadcast(0.0)
         for tag in range(num_tags):
             value = multiply(load(behind, tag), load(step, tag))
             total = add(total, value)
@@ -296,11 +296,11 @@ def _back(lengths, start, lanes, longest, turned, end, reach, ahead, steps, know
             distance = lengths[start + lane] - 1 - word
             if distance >= 0:
                 if not mass[lane] >= TINY:
-                    lost[start + lane] = True
+                    underflowed[start + lane] = True
                 for tag in range(num_tags):
                     unary[start + lane, word, tag] = shares[tag, lane]
                     if not known[tag, lane] >= TINY and (not constrained or reach[distance, tag]):
-                        lost[start + lane] = True
+                        underflowed[start + lane] = True
 
 
 @_compile
@@ -311,11 +311,11 @@ def _viterbi(emissions, lengths, first, transitions, last, best, tags, score):
     broken = np.empty(LANES)
     for start in range(0, size, LANES):
         lanes = min(LANES, size - start)
-        wrong = spread(0.0)
+        wrong = broadcast(0.0)
         for word in range(_longest(lengths, start, lanes)):
             values = best[word]
             for tag in range(num_tags):
-                store(added, tag, spread(0.0))
+                store(added, tag, broadcast(0.0))
             for lane in range(lanes):
                 if word < lengths[start + lane]:
                     for tag in range(num_tags):
@@ -323,11 +323,11 @@ def _viterbi(emissions, lengths, first, transitions, last, best, tags, score):
             for tag in range(num_tags):
                 if word:
                     before = best[word - 1]
-                    reached = spread(-np.inf)
+                    reached = broadcast(-np.inf)
                     for previous in range(num_tags):
-                        reached = larger(add(load(before, previous), spread(transitions[previous, tag])), reached)
+                        reached = maximum(add(load(before, previous), broadcast(transitions[previous, tag])), reached)
                 else:
-                    reached = spread(first[tag])
+                    reached = broadcast(first[tag])
                 emission = load(added, tag)
                 wrong = add(wrong, subtract(emission, emission))  # NaN unless finite
                 store(values, tag, add(reached, emission))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ner.model.kernels.chain import TINY, TINY_SINGLE, BadExample, Chain, Forward
+from ner.model.kernels.chain import TINY, TINY_SINGLE, BadExampleError, Chain, Forward
 
 
 class Recursion(NamedTuple):
@@ -28,29 +28,29 @@ class Recursion(NamedTuple):
     in_logs: bool
 
 
-class _Kept(NamedTuple):
+class _Saved(NamedTuple):
     recursion: Recursion
-    lost: Tensor | None
-    exact: Recursion | None
+    underflowed: Tensor | None
+    log_space: Recursion | None
 
 
 def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = True) -> Forward:
     """See ``ner.model.kernels.chain``."""
     scores = _clean(emissions, lengths)
     recursion, log_partition = _recursion(scores, lengths, chain, directions=2 if gradient else 1)
-    lost, exact = _lost(recursion.values, lengths, chain), None
-    if lost is not None:
-        exact, log_partition[lost] = log_recursion(scores[lost], lengths[lost], chain)
-    return Forward(settle(log_partition, scores, lengths, chain), _Kept(recursion, lost, exact))
+    underflowed, log_space = _underflowed(recursion.values, lengths, chain), None
+    if underflowed is not None:
+        log_space, log_partition[underflowed] = log_recursion(scores[underflowed], lengths[underflowed], chain)
+    return Forward(mask_log_partition(log_partition, scores, lengths, chain), _Saved(recursion, underflowed, log_space))
 
 
-def backward(emissions: Tensor, lengths: Tensor, chain: Chain, passed: Forward) -> tuple[Tensor, Tensor]:
+def backward(emissions: Tensor, lengths: Tensor, chain: Chain, forward_pass: Forward) -> tuple[Tensor, Tensor]:
     """See ``ner.model.kernels.chain``."""
-    kept: _Kept = passed.kept
-    unary, pairs = _posterior(kept.recursion, lengths, chain)
-    if kept.lost is not None and kept.exact is not None:
-        unary[kept.lost], pairs[kept.lost] = log_posterior(kept.exact, lengths[kept.lost], chain)
-    nothing = ~torch.isfinite(passed.log_partition)
+    saved: _Saved = forward_pass.saved
+    unary, pairs = _posterior(saved.recursion, lengths, chain)
+    if saved.underflowed is not None and saved.log_space is not None:
+        unary[saved.underflowed], pairs[saved.underflowed] = log_posterior(saved.log_space, lengths[saved.underflowed], chain)
+    nothing = ~torch.isfinite(forward_pass.log_partition)
     return unary.masked_fill_(nothing[:, None, None], 0), pairs.masked_fill_(nothing[:, None, None], 0)
 
 
@@ -70,13 +70,13 @@ def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, T
     score, tag = (at_end(torch.stack(bests), lengths) + last).max(-1)
     tags = [tag]
     if pointers:
-        table = torch.stack(pointers)  # (W - 1, S, K); each sentence turned round, so that all begin at their last word
+        table = torch.stack(pointers)  # (W - 1, S, K); each sentence reversed_steps round, so that all begin at their last word
         steps = torch.arange(words - 1, device=lengths.device).unsqueeze(1)
-        turned = (lengths - 2 - steps).clamp(min=0)
-        for row in table.gather(0, turned.unsqueeze(-1).expand_as(table)).unbind():
+        reversed_steps = (lengths - 2 - steps).clamp(min=0)
+        for row in table.gather(0, reversed_steps.unsqueeze(-1).expand_as(table)).unbind():
             tag = row.gather(1, tag.unsqueeze(1)).squeeze(1)
             tags.append(tag)
-    path = _turn(torch.stack(tags, 1), lengths).masked_fill(~word_mask(lengths, words), 0)
+    path = _reverse(torch.stack(tags, 1), lengths).masked_fill(~word_mask(lengths, words), 0)
     return path, score.masked_fill(lengths == 0, 0).masked_fill(_not_finite(scores), torch.nan)
 
 
@@ -150,7 +150,7 @@ def k_best(emissions: Tensor, lengths: Tensor, chain: Chain, k: int) -> tuple[Te
     return paths.masked_fill(~mask.unsqueeze(1), 0), score
 
 
-def markov(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
+def as_markov_chain(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
     """The distribution of the tags as a Markov chain.
 
     Returns:
@@ -158,15 +158,15 @@ def markov(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Ca
         probabilities of the tag there, after each tag of the word before it.
 
     Raises:
-        BadExample: If an emission is not finite or no path is allowed; with the position of the example.
+        BadExampleError: If an emission is not finite or no path is allowed; with the position of the example.
     """
     scores = _clean(emissions, lengths)
     recursion, log_partition = _recursion(scores, lengths, chain)
-    if _lost(recursion.values, lengths, chain) is not None:
+    if _underflowed(recursion.values, lengths, chain) is not None:
         recursion, log_partition = log_recursion(scores, lengths, chain)
-    check(settle(log_partition, scores, lengths, chain), lengths)
+    check(mask_log_partition(log_partition, scores, lengths, chain), lengths)
     unary, _ = (log_posterior if recursion.in_logs else _posterior)(recursion, lengths, chain)
-    back = _turn(recursion.values[:, 1].transpose(0, 1), lengths)
+    back = _reverse(recursion.values[:, 1].transpose(0, 1), lengths)
     back = back if recursion.in_logs else back.log()
     transitions = forbidding(chain)[1].to(back)
 
@@ -181,15 +181,15 @@ def check(scores: Tensor, lengths: Tensor | None = None) -> None:
     """Refuse scores of paths or partitions that show bad input.
 
     Raises:
-        BadExample: If one is NaN (emissions that are not finite) or infinite (no path); with its position.
+        BadExampleError: If one is NaN (emissions that are not finite) or infinite (no path); with its position.
     """
     if bool(torch.isfinite(scores).all()):
         return
     example = int((~torch.isfinite(scores)).int().argmax())
     if bool(torch.isnan(scores[example])):
-        raise BadExample("emissions of example {} are not finite", example)
+        raise BadExampleError("emissions of example {} are not finite", example)
     length = "" if lengths is None else f" of {int(lengths[example])} words"
-    raise BadExample(f"the constraints leave no sequence of tags to example {{}}{length}", example)
+    raise BadExampleError(f"the constraints leave no sequence of tags to example {{}}{length}", example)
 
 
 def work_type(device: torch.device) -> torch.dtype:
@@ -202,7 +202,7 @@ def word_mask(lengths: Tensor, words: int) -> Tensor:
     return torch.arange(words, device=lengths.device) < lengths.unsqueeze(1)
 
 
-def settle(log_partition: Tensor, scores: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
+def mask_log_partition(log_partition: Tensor, scores: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
     """The same ``(S,)``, 0 for a sentence without words, -inf where no path is allowed, NaN for what is not finite."""
     if chain.allowed is not None and chain.allowed_last is not None and scores.shape[1]:
         ends = (reachable(chain, scores.shape[1])[0] & chain.allowed_last).any(-1)  # (W,)
@@ -285,13 +285,13 @@ def forbidding(chain: Chain) -> list[Tensor]:
 
 
 def _directions(steps: Tensor, lengths: Tensor, directions: int) -> Tensor:
-    """``(W, 2, S, K)`` of ``(S, W, K)``: as it is, and each sentence turned round; or ``(W, 1, S, K)``."""
-    both = [steps, _turn(steps, lengths)] if directions == 2 else [steps]
+    """``(W, 2, S, K)`` of ``(S, W, K)``: as it is, and each sentence reversed_steps round; or ``(W, 1, S, K)``."""
+    both = [steps, _reverse(steps, lengths)] if directions == 2 else [steps]
     return torch.stack(both).permute(2, 0, 1, 3).contiguous()
 
 
-def _turn(values: Tensor, lengths: Tensor) -> Tensor:
-    """``(S, W, ...)`` with the words of each sentence turned round, the padding left where it is; its own inverse."""
+def _reverse(values: Tensor, lengths: Tensor) -> Tensor:
+    """``(S, W, ...)`` with the words of each sentence reversed_steps round, the padding left where it is; its own inverse."""
     positions = torch.arange(values.shape[1], device=lengths.device)
     index = torch.where(word_mask(lengths, values.shape[1]), lengths.unsqueeze(1) - 1 - positions, positions)
     return values.gather(1, index.view(*index.shape, *[1] * (values.ndim - 2)).expand_as(values))
@@ -303,7 +303,7 @@ def at_end(values: Tensor, lengths: Tensor) -> Tensor:
     return values.gather(0, index.expand(1, *values.shape[1:]))[0]
 
 
-def _lost(values: Tensor, lengths: Tensor, chain: Chain) -> Tensor | None:
+def _underflowed(values: Tensor, lengths: Tensor, chain: Chain) -> Tensor | None:
     """Positions of the sentences in which a tag that can be reached has all but no mass left."""
     tiny = TINY if values.dtype == torch.float64 else TINY_SINGLE
     low = ~(values >= tiny)  # true for NaN too
@@ -316,7 +316,7 @@ def _lost(values: Tensor, lengths: Tensor, chain: Chain) -> Tensor | None:
 def _posterior(recursion: Recursion, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
     """``(S, W, K)`` probability of each tag, and ``(S, K, K)`` expected number of each step."""
     ahead = recursion.values[:, 0].transpose(0, 1)  # (S, W, K)
-    behind, back = (_turn(table[:, 1].transpose(0, 1), lengths) for table in (recursion.before, recursion.values))
+    behind, back = (_reverse(table[:, 1].transpose(0, 1), lengths) for table in (recursion.before, recursion.values))
     mask = word_mask(lengths, ahead.shape[1]).unsqueeze(-1)
     unary = ahead * behind
     total = unary.sum(-1, keepdim=True)
@@ -352,7 +352,7 @@ def log_recursion(scores: Tensor, lengths: Tensor, chain: Chain) -> tuple[Recurs
 def log_posterior(recursion: Recursion, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
     """The same as in probabilities."""
     ahead = recursion.values[:, 0].transpose(0, 1)  # (S, W, K)
-    behind, back = (_turn(table[:, 1].transpose(0, 1), lengths) for table in (recursion.before, recursion.values))
+    behind, back = (_reverse(table[:, 1].transpose(0, 1), lengths) for table in (recursion.before, recursion.values))
     mask = word_mask(lengths, ahead.shape[1])
     unary = (ahead + behind).softmax(-1).masked_fill(~mask.unsqueeze(-1), 0)
     transitions = forbidding(chain)[1].to(ahead)

@@ -26,7 +26,7 @@ WORDS_AT_ONCE = 16
 """Words of one program of ``_posterior``."""
 
 
-class _Kept(NamedTuple):
+class _Saved(NamedTuple):
     """What ``_recursion`` leaves behind.
 
     ``values`` and ``before (S, 2, W, K)`` as in ``crf_torch``, at the places of the words; ``in_logs (S, 2)``: whether
@@ -44,16 +44,16 @@ class _Kept(NamedTuple):
 def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = True) -> Forward:
     """See ``ner.model.kernels.chain``."""
     mask = word_mask(lengths, emissions.shape[1])
-    kept, log_partition, _ = _run(emissions, mask, mask, chain, gold=False, directions=2 if gradient else 1)
-    return Forward(log_partition, kept)
+    saved, log_partition, _ = _run(emissions, mask, mask, chain, gold=False, directions=2 if gradient else 1)
+    return Forward(log_partition, saved)
 
 
-def backward(emissions: Tensor, lengths: Tensor, chain: Chain, passed: Forward) -> tuple[Tensor, Tensor]:
+def backward(emissions: Tensor, lengths: Tensor, chain: Chain, forward_pass: Forward) -> tuple[Tensor, Tensor]:
     """See ``ner.model.kernels.chain``."""
     mask = word_mask(lengths, emissions.shape[1])
     weight = emissions.new_full((len(emissions),), -1.0, dtype=torch.float64)
     unary = emissions.new_empty(emissions.shape, dtype=torch.float64)
-    sums = _posteriors(unary, mask, mask, chain, passed, weight, gold=False)
+    sums = _posteriors(unary, mask, mask, chain, forward_pass, weight, gold=False)
     return unary, sums.sum(1)[:, 2:].contiguous()  # in a fixed order
 
 
@@ -98,26 +98,26 @@ class _LogLikelihood(torch.autograd.Function):
     ) -> Tensor:
         chain = Chain(first, transitions, last, *allowed)
         wanted = any(ctx.needs_input_grad)
-        kept, log_partition, score = _run(emissions, tags, mask, chain, gold=True, directions=2 if wanted else 1)
+        saved, log_partition, score = _run(emissions, tags, mask, chain, gold=True, directions=2 if wanted else 1)
         if wanted:
-            ctx.save_for_backward(tags, mask, first, transitions, last, log_partition, *kept)
+            ctx.save_for_backward(tags, mask, first, transitions, last, log_partition, *saved)
             ctx.allowed, ctx.dtype = allowed, emissions.dtype
         return (score - log_partition).to(torch.promote_types(emissions.dtype, torch.float32))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        tags, mask, first, transitions, last, log_partition, *kept = ctx.saved_tensors
+        tags, mask, first, transitions, last, log_partition, *saved = ctx.saved_tensors
         chain = Chain(first, transitions, last, *ctx.allowed)
         found = first.new_empty((*tags.shape, len(first)), dtype=ctx.dtype)
-        passed = Forward(log_partition, _Kept(*kept))
-        sums = _posteriors(found, tags, mask, chain, passed, gradients[0].contiguous(), gold=True)
+        forward_pass = Forward(log_partition, _Saved(*saved))
+        sums = _posteriors(found, tags, mask, chain, forward_pass, gradients[0].contiguous(), gold=True)
         total = sums.sum((0, 1)).to(first.dtype)  # (2 + K, K), in a fixed order
         return found, None, None, total[0], total[2:], total[1], None, None, None
 
 
 def _run(
     emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, gold: bool, directions: int
-) -> tuple[_Kept, Tensor, Tensor]:
+) -> tuple[_Saved, Tensor, Tensor]:
     """What ``_posteriors`` needs, ``(S,)`` log-partitions, and ``(S,)`` scores of the tags if they are gold."""
     size, words, num_tags = emissions.shape
     values = emissions.new_empty((size, directions, words, num_tags), dtype=torch.float64)
@@ -146,32 +146,32 @@ def _run(
             GOLD=gold,
             **_shape(chain, num_tags),
         )
-    return _Kept(values, before, in_logs, neighbours, ends), log_partition, gold_score
+    return _Saved(values, before, in_logs, neighbours, ends), log_partition, gold_score
 
 
 def _posteriors(
-    target: Tensor, tags: Tensor, mask: Tensor, chain: Chain, passed: Forward, weight: Tensor, gold: bool
+    target: Tensor, tags: Tensor, mask: Tensor, chain: Chain, forward_pass: Forward, weight: Tensor, gold: bool
 ) -> Tensor:
     """Fill ``target (S, W, K)`` with ``weight (S,)`` times the gold tags (if any) less the marginals.
 
     Returns:
         ``(S, blocks, 2 + K, K)`` float64, parts of the same for the first word, the last word, and the steps.
     """
-    kept: _Kept = passed.kept
+    saved: _Saved = forward_pass.saved
     size, words, num_tags = target.shape
     blocks = max(1, triton.cdiv(words, WORDS_AT_ONCE))
     sums = target.new_empty((size, blocks, 2 + num_tags, num_tags), dtype=torch.float64)
     if not size or not words:
         return sums.zero_()
-    short = kept.neighbours  # with in_logs and ends behind it in each row
+    short = saved.neighbours  # with in_logs and ends behind it in each row
     _posterior[(size, blocks)](
         tags.contiguous(),
         _bytes(mask),
         *_tables(chain)[2:4],
-        kept.values,
-        kept.before,
+        saved.values,
+        saved.before,
         short,
-        passed.log_partition,
+        forward_pass.log_partition,
         weight,
         target,
         sums,
@@ -215,10 +215,10 @@ def _vector(scores, allowed, tags, num_tags, CONSTRAINED: tl.constexpr):
 
 
 @triton.jit
-def _matrix(transitions, allowed, rows, columns, num_tags, turned, CONSTRAINED: tl.constexpr):
+def _matrix(transitions, allowed, rows, columns, num_tags, backwards, CONSTRAINED: tl.constexpr):
     """Scores from the tag of a row to that of a column, or the other way round; -inf as above."""
     inside = (rows < num_tags) & (columns < num_tags)
-    index = tl.where(turned, columns * num_tags + rows, rows * num_tags + columns)
+    index = tl.where(backwards, columns * num_tags + rows, rows * num_tags + columns)
     found = tl.load(transitions + index, mask=inside, other=0.0).to(tl.float64)
     if CONSTRAINED:
         inside = inside & (tl.load(allowed + index, mask=inside, other=0) != 0)
@@ -255,14 +255,14 @@ def _recursion(
             row_short, gold_score, sentence, words, num_tags, CONSTRAINED, GOLD,
         )  # fmt: skip
         return
-    turned = part
+    backwards = part
     tags = tl.arange(0, PADDED)
     inside = tags < num_tags
     rows, columns = tags[:, None], tags[None, :]
-    steps = _matrix(transitions, allowed, rows, columns, num_tags, turned == 1, CONSTRAINED)
+    steps = _matrix(transitions, allowed, rows, columns, num_tags, backwards == 1, CONSTRAINED)
     begin = _vector(first, allowed_first, tags, num_tags, CONSTRAINED)
     end = _vector(last, allowed_last, tags, num_tags, CONSTRAINED)
-    if turned == 1:
+    if backwards == 1:
         begin, end = end, begin
     step_peak = _finite(tl.max(tl.max(steps, 1), 0))
     begin_peak, end_peak = _finite(tl.max(begin, 0)), _finite(tl.max(end, 0))
@@ -272,20 +272,20 @@ def _recursion(
 
     row = sentence * words
     own = emissions + row * num_tags + tags
-    place = (sentence * directions + turned) * words * num_tags + tags
+    place = (sentence * directions + backwards) * words * num_tags + tags
     prior = tl.exp(begin - begin_peak)
     value = prior
     nothing = tl.sum(prior * 0.0, 0)
     scale = nothing
     product = nothing + 1.0
-    lost = tags * 0
+    underflowed = tags * 0
     broken = tags * 0
-    count = tl.sum(lost, 0)
-    word = tl.where(turned == 1, words - 1, 0)
+    count = tl.sum(underflowed, 0)
+    word = tl.where(backwards == 1, words - 1, 0)
     emission = tl.load(own + word * num_tags, mask=inside, other=-float("inf")).to(tl.float64)
     is_word = tl.load(mask + row + word) != 0
     for _ in range(0, words):
-        following = tl.where(turned == 1, tl.maximum(word - 1, 0), tl.minimum(word + 1, words - 1))
+        following = tl.where(backwards == 1, tl.maximum(word - 1, 0), tl.minimum(word + 1, words - 1))
         next_emission = tl.load(own + following * num_tags, mask=inside, other=-float("inf")).to(tl.float64)
         next_is_word = tl.load(mask + row + following) != 0
 
@@ -300,7 +300,7 @@ def _recursion(
         tl.store(values + place + word * num_tags, fresh, mask=here)
         broken += tl.where(here & (emission - emission != 0.0), 1, 0)
         enough = fresh * tl.where(total >= LEAST, 1.0, 0.0) >= LEAST
-        lost += tl.where(here & (reach > 0) & ~enough, 1, 0)
+        underflowed += tl.where(here & (reach > 0) & ~enough, 1, 0)
         if CONSTRAINED:
             reach = tl.where(is_word, tl.max(reach[:, None] * open_steps, 0), reach)
         value = tl.where(is_word, fresh, value)
@@ -313,17 +313,17 @@ def _recursion(
             product = nothing + 1.0
         emission, is_word, word = next_emission, next_is_word, following
     is_broken = tl.sum(broken, 0) > 0
-    is_lost = (tl.sum(lost, 0) > 0) & (tl.sum(broken, 0) == 0)
+    is_underflowed = (tl.sum(underflowed, 0) > 0) & (tl.sum(broken, 0) == 0)
     mass = tl.sum(value * tl.exp(end - end_peak), 0)
     found = scale + tl.log(product) + tl.log(mass) + begin_peak + step_peak * (count - 1) + end_peak
 
-    if is_lost:
-        steps = _matrix(transitions, allowed, rows, columns, num_tags, turned == 1, CONSTRAINED)  # again: registers
+    if is_underflowed:
+        steps = _matrix(transitions, allowed, rows, columns, num_tags, backwards == 1, CONSTRAINED)  # again: registers
         prior = begin
         value = begin
         scale = nothing
         for step in range(0, words):
-            word = tl.where(turned == 1, words - 1 - step, step)
+            word = tl.where(backwards == 1, words - 1 - step, step)
             if tl.load(mask + row + word) != 0:
                 emission = tl.load(own + word * num_tags, mask=inside, other=0.0).to(tl.float64)
                 value = prior + emission
@@ -338,8 +338,8 @@ def _recursion(
         stop = value + end
         highest = _finite(tl.max(stop, 0))
         found = scale + highest + tl.log(tl.sum(tl.exp(stop - highest), 0))
-    tl.store(row_short + words + turned, tl.where(is_lost, 1, 0))
-    if turned == 0:
+    tl.store(row_short + words + backwards, tl.where(is_underflowed, 1, 0))
+    if backwards == 0:
         found = tl.where(is_broken, float("nan"), found)
         tl.store(log_partition + sentence, tl.where(count > 0, found, 0.0))
 

@@ -95,8 +95,8 @@ def _reciprocal(builder: Any, value: ir.Value) -> ir.Value:
 add = _operation(lambda builder, a, b: builder.fadd(a, b), 2)
 subtract = _operation(lambda builder, a, b: builder.fsub(a, b), 2)
 multiply = _operation(lambda builder, a, b: builder.fmul(a, b), 2)
-larger = _operation(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b), 2)
-smaller = _operation(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b), 2)
+maximum = _operation(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b), 2)
+minimum = _operation(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b), 2)
 exponential = _operation(_exponential, 1)
 """Of numbers that are not positive; relative error below 1e-15."""
 reciprocal = _operation(_reciprocal, 1)
@@ -114,7 +114,7 @@ def multiply_add(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
-def spread(typing_context: Any, number: Any) -> Any:
+def broadcast(typing_context: Any, number: Any) -> Any:
     """A number in every lane."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
@@ -126,7 +126,7 @@ def spread(typing_context: Any, number: Any) -> Any:
     return vector(types.float64), generate
 
 
-def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> ir.Value:
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> ir.Value:
     data = context.make_array(kind)(context, builder, array).data
     pointer = builder.bitcast(data, _VECTOR.as_pointer())
     return builder.gep(pointer, [index], inbounds=True)
@@ -137,7 +137,7 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
     """The vector at ``index``."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
-        return builder.load(_place(context, builder, signature.args[0], *values), align=8)
+        return builder.load(_pointer(context, builder, signature.args[0], *values), align=8)
 
     return vector(array, types.intp), generate
 
@@ -147,7 +147,7 @@ def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
     """Put a vector at ``index``."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
-        builder.store(values[2], _place(context, builder, signature.args[0], *values[:2]), align=8)
+        builder.store(values[2], _pointer(context, builder, signature.args[0], *values[:2]), align=8)
         return context.get_dummy_value()
 
     return types.none(array, types.intp, vector), generate

@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner.data.answers import f1, normalized
+from ner.config.base import WordRule
 from ner.data.formats import coqa
 from ner.data.formats.coqa import Config
-from ner.data.questions import ANSWER, EVIDENCE, MISSING, NEAREST, REPAIRED, ask
-from ner.data.words import WordRule
+from ner.data.notices import Notice
+from ner.data.question_answering import ANSWER, EVIDENCE, normalize_answer, question_example, token_f1
 from ner.errors import InputError
 from ner.types import Document, Example, Span
+
+APPROXIMATED = Notice.ANSWER_APPROXIMATED
+REPAIRED = Notice.OFFSET_REPAIRED
+UNANSWERED = Notice.QUESTION_UNANSWERED
 
 STORY = "Ada lived in a small house. The dog of Ada was called Bo! Ada had 3 cats."
 
@@ -106,7 +110,7 @@ def test_without_answers_the_history_is_the_questions(tmp_path: Path) -> None:
         (turn("yes", "Ada had 3 cats"), "yes", None, []),
         (turn("Yes.", "Ada had 3 cats"), "yes", None, []),
         (turn("NO!", "Ada had 3 cats"), "no", None, []),
-        (turn("No, 3", "Ada had 3 cats"), "span", "3", [NEAREST]),
+        (turn("No, 3", "Ada had 3 cats"), "span", "3", [APPROXIMATED]),
         (turn("unknown", "unknown"), "unknown", None, []),
         (turn("Unknown", ""), "unknown", None, []),
         (turn("nobody knows", "unknown"), "unknown", None, []),
@@ -115,15 +119,15 @@ def test_without_answers_the_history_is_the_questions(tmp_path: Path) -> None:
         (turn("The Dog", "The dog of Ada"), "span", "The dog", []),
         (turn("dog", "The dog of Ada"), "span", "dog", []),
         (turn("a dog", "The dog of Ada"), "span", "dog", []),  # articles do not count
-        (turn("do", "The dog of Ada"), "span", "dog", [NEAREST]),  # the word that begins so
-        (turn("og", "The dog of Ada"), None, None, [MISSING]),
-        (turn("a very small house", "Ada lived in a small house."), "span", "small house", [NEAREST]),
-        (turn("Ada's dog", "The dog of Ada was"), "span", "dog of Ada", [NEAREST]),
-        (turn("house, small", "Ada lived in a small house."), "span", "small house", [NEAREST]),
-        (turn("elephants", "Ada had 3 cats."), None, None, [MISSING]),
-        (turn("Bo", ""), None, None, [MISSING]),
-        (turn("Bo", "not of the story"), None, None, [MISSING]),
-        (turn("...", "Ada had 3 cats."), None, None, [MISSING]),
+        (turn("do", "The dog of Ada"), "span", "dog", [APPROXIMATED]),  # the word that begins so
+        (turn("og", "The dog of Ada"), None, None, [UNANSWERED]),
+        (turn("a very small house", "Ada lived in a small house."), "span", "small house", [APPROXIMATED]),
+        (turn("Ada's dog", "The dog of Ada was"), "span", "dog of Ada", [APPROXIMATED]),
+        (turn("house, small", "Ada lived in a small house."), "span", "small house", [APPROXIMATED]),
+        (turn("elephants", "Ada had 3 cats."), None, None, [UNANSWERED]),
+        (turn("Bo", ""), None, None, [UNANSWERED]),
+        (turn("Bo", "not of the story"), None, None, [UNANSWERED]),
+        (turn("...", "Ada had 3 cats."), None, None, [UNANSWERED]),
         (turn(" Bo\n"), "span", "Bo", []),
     ],
 )
@@ -182,11 +186,11 @@ def test_the_evidence_of_an_answer_is_a_span_of_its_own(
     st.lists(st.sampled_from(["x", "y", "z", "q"]), min_size=1, max_size=5),
 )
 def test_the_nearest_words_are_those_of_the_highest_f1(evidence: list[str], said: list[str]) -> None:
-    example = ask(["q q"], " ".join(["x", *evidence, "y"]), "space")
+    example = question_example(["q q"], " ".join(["x", *evidence, "y"]), "space")
     whole = Span(3, 3 + len(evidence), ANSWER)
     found = coqa._nearest(example, whole, " ".join(said), "space")
     values = {
-        (start, end): f1(normalized(" ".join(evidence[start:end])), said)
+        (start, end): token_f1(normalize_answer(" ".join(evidence[start:end])), said)
         for start in range(len(evidence))
         for end in range(start + 1, len(evidence) + 1)
     }
@@ -200,18 +204,18 @@ def test_the_nearest_words_are_those_of_the_highest_f1(evidence: list[str], said
     [("x the y w x y", "x y"), ("x y w x the y", "x y"), ("y x w x y", "y x"), ("x w w y", "x")],
 )
 def test_of_equally_near_words_the_shortest_and_first_are_learned(evidence: str, surface: str) -> None:
-    example = ask(["q"], evidence, "space")
+    example = question_example(["q"], evidence, "space")
     found = coqa._nearest(example, Span(1, len(example.words), ANSWER), "x y", "space")
     assert found is not None
     assert example.surface(found) == surface
 
 
 def test_long_evidence_takes_no_time() -> None:
-    example = ask(["q"], "x " * 20_000 + "y", "space")
+    example = question_example(["q"], "x " * 20_000 + "y", "space")
     found = coqa._nearest(example, Span(1, 20_002, ANSWER), "x y x", "space")
     assert found is not None
     assert example.surface(found) in ("x y", "x x", "x x y")
-    assert f1(normalized(example.surface(found)), ["x", "y", "x"]) == 1
+    assert token_f1(normalize_answer(example.surface(found)), ["x", "y", "x"]) == 1
 
 
 def test_other_people_give_more_gold_answers(tmp_path: Path) -> None:
@@ -277,7 +281,7 @@ def test_empty_things_are_read(tmp_path: Path) -> None:
     (document,) = read(tmp_path, value)
     assert document.examples[0].query_length == 0
     assert [example.fields for example in document.examples] == [{"id": 0, "turn_id": 1}, {"id": 0, "turn_id": 2}]
-    assert [example.remarks for example in document.examples] == [[MISSING], []]
+    assert [example.remarks for example in document.examples] == [[UNANSWERED], []]
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ner.config.base import WordRule
 from ner.data.formats import jsonl
 from ner.data.formats.jsonl import Config
-from ner.data.questions import MISSING, NEAREST
+from ner.data.notices import Notice
 from ner.data.tags import encode, flatten
-from ner.data.words import WordRule
 from ner.errors import InputError
 from ner.types import Annotation, Document, Example, Span
 from tests.conftest import ROOT
@@ -261,13 +261,13 @@ def test_labels_of_another_form_are_named(tmp_path: Path, labels: Any) -> None:
         ([], [], None, []),
         ("Ada", ["span"], (0, 3), []),
         (["won", "Ada"], ["span"], (4, 7), []),
-        ("da w", ["span"], (0, 7), [NEAREST]),
+        ("da w", ["span"], (0, 7), [Notice.ANSWER_APPROXIMATED]),
         (" won\n", ["span"], (4, 7), []),
         ("yes", ["yes"], None, []),
         ("no", ["no"], None, []),
         (["unknown"], ["unknown"], None, []),
-        ("Bo", [], None, [MISSING]),
-        (["Bo", "Cy"], [], None, [MISSING]),
+        ("Bo", [], None, [Notice.QUESTION_UNANSWERED]),
+        (["Bo", "Cy"], [], None, [Notice.QUESTION_UNANSWERED]),
         (["Bo", "Ada"], ["span"], (0, 3), []),  # the first that stands there
         (["", " ", "Ada"], ["span"], (0, 3), []),
         (["Bo", "No"], ["no"], None, []),
@@ -307,7 +307,7 @@ def test_yes_no_and_unknown_are_kinds_whatever_the_text_says(tmp_path: Path, ans
         ("characters", "The dog and then he left.", "he", (17, 19), []),
         ("punctuation", "The dog and then he left.", "he", (17, 19), []),
         ("punctuation", "It was a party of art.", "art", (18, 21), []),
-        ("punctuation", "It was a party.", "art", (9, 14), [NEAREST]),
+        ("punctuation", "It was a party.", "art", (9, 14), [Notice.ANSWER_APPROXIMATED]),
         ("punctuation", "In 1990s, not 990.", "990", (14, 17), []),
         ("characters", "It was a party.", "art", (10, 13), []),
         ("punctuation", "Ада и Адам", "Ада", (0, 3), []),

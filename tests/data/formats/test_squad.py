@@ -9,13 +9,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ner.config.base import WordRule
 from ner.data.formats import squad
-from ner.data.formats.squad import ABSENT, Config
-from ner.data.questions import MISSING, NEAREST, REPAIRED
-from ner.data.words import WordRule
+from ner.data.formats.squad import Config
+from ner.data.notices import Notice
 from ner.errors import InputError
 from ner.types import Document, Example, Span
 from tests.conftest import ROOT
+
+ABSENT = Notice.ANSWER_ABSENT
+APPROXIMATED = Notice.ANSWER_APPROXIMATED
+REPAIRED = Notice.OFFSET_REPAIRED
+UNANSWERED = Notice.QUESTION_UNANSWERED
 
 CMRC = ROOT.parent / "shared" / "data" / "cmrc2018"
 
@@ -89,10 +94,10 @@ def test_a_passage_is_a_document_and_its_questions_are_the_examples(tmp_path: Pa
         ("Ada or Bo", [answer("Cy", 0), answer("Bo", 7)], (7, 9), [ABSENT]),
         ("Ada or Bo", [answer("Bo", 7), answer("Ada", 0)], (7, 9), []),
         ("Ada or Bo", [answer("Bo", 7), answer("Bo", 7), answer("Cy", 7)], (7, 9), [ABSENT]),
-        ("Ada or Bo", [answer("Cy", 0), answer("Cy", 0)], None, [ABSENT, ABSENT, MISSING]),
+        ("Ada or Bo", [answer("Cy", 0), answer("Cy", 0)], None, [ABSENT, ABSENT, UNANSWERED]),
         ("\ufeffAda", [answer("Ada", 0)], (1, 4), [REPAIRED]),
-        ("", [answer("Ada", 0)], None, [ABSENT, MISSING]),
-        ("Ada King", [answer("da Ki", 1)], (0, 8), [NEAREST]),  # whole words are learned
+        ("", [answer("Ada", 0)], None, [ABSENT, UNANSWERED]),
+        ("Ada King", [answer("da Ki", 1)], (0, 8), [APPROXIMATED]),  # whole words are learned
         ("Ada King", [answer(" King", 3)], (4, 8), []),
     ],
 )

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ner.config.base import WordRule
 from ner.data.formats import text
 from ner.data.formats.text import Config
-from ner.data.words import WordRule
 from ner.errors import InputError
 from ner.types import Document, Example, Span
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ner.config.schema import ConfigError, part
+from ner.config.base import WordRule
+from ner.config.parts import ConfigError, parse_component
 from ner.data.formats import tsv
 from ner.data.formats.tsv import Config
-from ner.data.words import WordRule
 from ner.errors import InputError
 from ner.types import Document, Example
 from tests.conftest import ROOT
@@ -141,7 +141,7 @@ def test_a_number_beyond_the_columns_is_named(tmp_path: Path) -> None:
 )
 def test_settings_without_sense_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        part("formats", {"name": "tsv", **options})
+        parse_component("formats", {"name": "tsv", **options})
 
 
 def test_a_file_to_be_answered_needs_no_labels(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ner.config.schema import ConfigError, part
+from ner.config.parts import ConfigError, parse_component
 from ner.errors import InputError
 from ner.model.context.rtransformer import Config, build
 from ner.types import Encoding
@@ -49,6 +49,6 @@ def test_another_width_is_reached_by_a_linear_layer() -> None:
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
     with pytest.raises(ConfigError, match="context.heads must divide context.width, found 3 and 8"):
-        part("context", {"name": "rtransformer", "width": 8, "heads": 3})
+        parse_component("context", {"name": "rtransformer", "width": 8, "heads": 3})
     with pytest.raises(InputError, match="config.context.heads: 3 does not divide the encoder's width 8"):
         build(Config(heads=3), 8)

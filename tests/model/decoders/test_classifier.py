@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ner.config.schema import ConfigError, part
+from ner.config.parts import ConfigError, parse_component
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model.decoders.classifier import IGNORED, ClassifierDecoder, Config, build
-from ner.model.kernels.chain import BadExample
+from ner.model.kernels.chain import BadExampleError
 from ner.training.regularization import disagreement
 from ner.types import Encoding, Example
 
@@ -163,9 +163,9 @@ def test_balanced_weights_make_all_classes_count_the_same_and_have_the_mean_1() 
 
 
 def test_classes_that_look_like_numbers_can_be_weighed() -> None:
-    config = part("decoders", {"name": "classifier", "class_weights": {0: 2, "1": 0.5}})
+    config = parse_component("decoders", {"name": "classifier", "class_weights": {0: 2, "1": 0.5}})
     assert config.class_weights == {"0": 2, "1": 0.5}
-    assert part("decoders", config.model_dump()) == config
+    assert parse_component("decoders", config.model_dump()) == config
 
 
 def test_a_weight_of_an_unknown_class_names_those_that_there_are() -> None:
@@ -179,7 +179,7 @@ def test_a_weight_of_an_unknown_class_names_those_that_there_are() -> None:
 @pytest.mark.parametrize("options", [{"class_weights": {"bad": 0}}, {"class_weights": "even"}, {"threshold": 1}])
 def test_settings_without_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"config.{next(iter(options))}"):
-        part("decoders", {"name": "classifier", **options})
+        parse_component("decoders", {"name": "classifier", **options})
 
 
 def test_data_without_classes_are_refused() -> None:
@@ -216,7 +216,7 @@ def test_several_classes_are_those_above_the_threshold_best_first(threshold: flo
 def test_scores_that_are_not_finite_are_named_by_their_text(value: float) -> None:
     logits = torch.zeros(3, 3)
     logits[1, 2] = value
-    with pytest.raises(BadExample) as caught:
+    with pytest.raises(BadExampleError) as caught:
         decoder().decode({"classes": logits}, torch.ones(3, 1, dtype=torch.bool))
     assert caught.value.position == 1
 

@@ -10,16 +10,18 @@ import torch
 import transformers
 from torch.nn import functional as F
 
-from ner.config.schema import ConfigError, RunConfig, WindowsConfig, component, part, validate
+from ner.config.parts import ConfigError, load_component, parse_component, validate
+from ner.config.schema import RunConfig, WindowsConfig
 from ner.config.training import BatchConfig
-from ner.data.questions import ask
+from ner.data.notices import Notice
+from ner.data.question_answering import question_example
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.inference.annotate import Tagger, annotate
 from ner.model import model
-from ner.model.decoders.generator import SKIPPED, UNLEARNED, UNREAD, Config, GeneratorDecoder, attach
+from ner.model.decoders.generator import Config, GeneratorDecoder, attach
 from ner.model.encoders import transformer
-from ner.model.kernels.chain import BadExample
+from ner.model.kernels.chain import BadExampleError
 from ner.model.prefix_attention import Memory
 from ner.model.pretrained import WordTokenizer
 from ner.runtime.device import set_seed
@@ -48,7 +50,7 @@ def generator(bert: str, windows: WindowsConfig | None = None, **options: Any) -
 
 
 def question(asked: str = "who ?", passage: str = "Ann lives in Berlin .", answer: str | None = None) -> Example:
-    example = ask([asked], passage, "punctuation")
+    example = question_example([asked], passage, "punctuation")
     example.answers = [answer] if answer is not None else []
     return example
 
@@ -315,9 +317,9 @@ def test_it_learns_to_copy_what_is_asked_for_and_is_saved_with_what_it_learned(
     config = toy_config(toy_bert(tmp_path), **decoder)
     state, data = learner(config, 600)
     *_, last = loop.train(state, data, toy(50, 2), config.metrics, CPU)
-    assert last.row is not None
-    assert last.row.evaluations["valid"].scores["answer"]["exact"] >= 0.9
-    assert last.row.evaluations["train"].scores == {}  # while it learns it writes nothing
+    assert last.epoch_record is not None
+    assert last.epoch_record.evaluations["valid"].scores["answer"]["exact"] >= 0.9
+    assert last.epoch_record.evaluations["train"].scores == {}  # while it learns it writes nothing
     made = state.model.eval()
     assert not any("encoder" in name for name in made.state_dict() if not name.startswith("encoder."))
     model.save(made, config, tmp_path / "run")
@@ -390,7 +392,7 @@ def test_of_a_long_passage_the_beginning_is_read_and_the_rest_is_counted(bert: s
     assert inputs["words"][0].tolist() == [-1] * 6 + [7, 8, 9, 10, 11] + [-1]
     assert inputs["mask"].sum() == 22
     found = made.coverage(Document([long, question("a", "b", "Berlin")]))
-    assert found == {UNREAD: 10, UNLEARNED: 1, SKIPPED: 3}
+    assert found == {Notice.PASSAGE_CUT: 10, Notice.ANSWER_CUT: 1, Notice.QUESTION_CUT: 3}
     targets, _ = made.targets([long])
     assert made.encoder.tokenizer.strings(targets["answers"][0].tolist()) == ["Berlin", "in", "the", "[SEP]"]
 
@@ -411,7 +413,7 @@ def test_the_source_leaves_room_for_the_longest_answer(bert: str) -> None:
 @torch.no_grad()
 def test_an_answer_that_stands_in_the_passage_is_given_as_it_is_written_there(tmp_path: Path) -> None:
     made = generator(make_bert(tmp_path, cased=False), max_target_seq_length=8)
-    example = ask(["Washing?"], "Ann-Berlin lives  in Washington, not Washing .", "punctuation")
+    example = question_example(["Washing?"], "Ann-Berlin lives  in Washington, not Washing .", "punctuation")
     scores = scores_of(made, [example])
     pieces, words = (scores[name][0].tolist() for name in ("pieces", "words"))
 
@@ -464,7 +466,7 @@ def test_scores_that_are_not_finite_are_refused_by_the_example(bert: str) -> Non
     scores = scores_of(made, EXAMPLES)
     scores["values.0"] = scores["values.0"].clone()
     scores["values.0"][1, 0, 0, 0] = math.nan
-    with pytest.raises(BadExample) as caught:
+    with pytest.raises(BadExampleError) as caught:
         made.decode(scores, torch.empty(3, 9))
     assert caught.value.position == 1
 
@@ -497,8 +499,10 @@ def test_what_cannot_go_with_it_is_refused(more: dict[str, Any], message: str) -
 
 @pytest.mark.parametrize("name", ["embedding", "concat"])
 def test_an_encoder_that_cannot_go_on_is_refused(bert: str, name: str) -> None:
-    config = part("encoders", {"name": name, **({"transformer": {"model": bert}} if name == "concat" else {})})
-    encoder = component("encoders", name).build(config, Vocabs(), WindowsConfig())
+    config = parse_component(
+        "encoders", {"name": name, **({"transformer": {"model": bert}} if name == "concat" else {})}
+    )
+    encoder = load_component("encoders", name).build(config, Vocabs(), WindowsConfig())
     with pytest.raises(InputError, match=f"config.decoder: .* choose transformer, not {name}"):
         attach(Config(), encoder)
 
@@ -530,7 +534,7 @@ def test_models_with_other_layers_marks_or_too_few_positions_are_refused(bert: s
 )
 def test_values_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
-        part("decoders", {"name": "generator", **options})
+        parse_component("decoders", {"name": "generator", **options})
 
 
 def test_a_batch_changes_no_answer_of_a_document(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 import torch
 
-from ner.config.schema import ConfigError, RunConfig, component, part, validate
+from ner.config.parts import ConfigError, load_component, parse_component, validate
+from ner.config.schema import RunConfig
 from ner.data.vocab import Vocabs
 from ner.model.decoders.joint import JointDecoder
 from ner.model.model import build
 from ner.training.regularization import disagreement
-from ner.training.warm_start import take_over
+from ner.training.warm_start import copy_matching_weights
 from ner.types import Document, Encoding, Example, Span
 
 WIDTH = 6
@@ -24,7 +25,9 @@ KNOWN = Vocabs.learn([EXAMPLES[0], EXAMPLES[1]], "bio")
 
 
 def decoder(**options: Any) -> JointDecoder:
-    built = component("decoders", "joint").build(part("decoders", {"name": "joint", **options}), WIDTH, KNOWN)
+    built = load_component("decoders", "joint").build(
+        parse_component("decoders", {"name": "joint", **options}), WIDTH, KNOWN
+    )
     assert isinstance(built, JointDecoder)
     return built.eval()
 
@@ -136,7 +139,7 @@ def test_a_model_with_other_labels_takes_over_the_rows_of_both_parts() -> None:
     }
     config = validate(RunConfig, raw)
     trained, new = (build(config, [Document(some)]) for some in (EXAMPLES[:2], EXAMPLES[:3]))
-    taken = take_over(new, trained)
+    taken = copy_matching_weights(new, trained)
     assert (taken.labels, taken.new_labels) == (["city", "fare", "flight"], ["meal"])
     assert taken.rows["decoder.classes.output.weight"] == (2, 3)
     old, copied = trained.decoder.state_dict(), new.decoder.state_dict()
@@ -168,7 +171,7 @@ def test_a_part_that_does_not_fit_is_named(options: dict[str, Any], message: str
 
 
 def test_parts_keep_their_own_settings_and_defaults_name_themselves() -> None:
-    config = part("decoders", {"name": "joint", "tags": {"scheme": "bioes"}, "classes": {"dropout": 0.25}})
+    config = parse_component("decoders", {"name": "joint", "tags": {"scheme": "bioes"}, "classes": {"dropout": 0.25}})
     assert (config.tags.name, config.tags.scheme) == ("crf", "bioes")
     assert (config.classes.name, config.classes.dropout) == ("classifier", 0.25)
     assert config.model_dump()["tags"]["scheme"] == "bioes"

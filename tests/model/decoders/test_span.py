@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ner.data.questions import ANSWER, EVIDENCE
+from ner.data.question_answering import ANSWER, EVIDENCE
 from ner.model.decoders.span import IGNORED, Config, SpanDecoder
-from ner.model.kernels.chain import BadExample
+from ner.model.kernels.chain import BadExampleError
 from ner.types import Encoding, Example, Span
 
 WIDTH = 6
@@ -148,10 +148,10 @@ def test_four_heads_of_two_layers_with_six_outputs() -> None:
 
 
 def test_a_text_is_the_answer_when_an_example_is_answered() -> None:
-    from ner.data.questions import ask
+    from ner.data.question_answering import question_example
     from ner.types import Annotation
 
-    example = ask(["Where?"], "In  Rome, I think.", "punctuation")
+    example = question_example(["Where?"], "In  Rome, I think.", "punctuation")
     span = Span(3, 4, ANSWER, 0.5)
     assert example.words[3] == "Rome"
     answered = example.answered(Annotation(answers=[span, "yes", Span(2, 4, ANSWER, 0.25)], scores={"yes": 0.125}))
@@ -162,6 +162,6 @@ def test_a_text_is_the_answer_when_an_example_is_answered() -> None:
 def test_scores_that_are_not_finite_are_refused_by_the_example() -> None:
     scores = {name: torch.zeros(2, 5) for name in ("starts", "ends")}
     scores["ends"][1, 4] = math.nan
-    with pytest.raises(BadExample) as caught:
+    with pytest.raises(BadExampleError) as caught:
         decoder().decode(scores, torch.ones(2, 2, dtype=torch.bool))
     assert caught.value.position == 1

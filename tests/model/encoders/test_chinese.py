@@ -11,9 +11,10 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ner.config.base import WordRule
 from ner.config.schema import WindowsConfig
 from ner.data.vocab import Vocabs
-from ner.data.words import WordRule, split_words
+from ner.data.words import split_words
 from ner.model.encoders import transformer
 from ner.model.pretrained import WordTokenizer
 from ner.types import Example

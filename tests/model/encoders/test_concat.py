@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ner.config.schema import ConfigError, WindowsConfig, part
+from ner.config.parts import ConfigError, parse_component
+from ner.config.schema import WindowsConfig
+from ner.data.notices import Notice
 from ner.data.vocab import Vocabs
 from ner.model.encoders.concat import ConcatEncoder, build
 from ner.types import Document, Example
@@ -12,7 +14,9 @@ EXAMPLES = [Example(["Berlin", "lives"]), Example(["in"])]
 
 
 def test_vectors_stand_side_by_side_and_parameters_have_the_members_names(tiny_bert: str) -> None:
-    config = part("encoders", {"name": "concat", "transformer": {"model": tiny_bert}, "embedding": {"dimension": 4}})
+    config = parse_component(
+        "encoders", {"name": "concat", "transformer": {"model": tiny_bert}, "embedding": {"dimension": 4}}
+    )
     encoder = build(config, Vocabs.learn(EXAMPLES, "bio"), WindowsConfig()).eval()
     assert encoder.width == 16 + 4
     inputs = encoder.inputs([[example] for example in EXAMPLES])
@@ -25,16 +29,16 @@ def test_vectors_stand_side_by_side_and_parameters_have_the_members_names(tiny_b
 
 def test_a_wrong_key_of_a_member_is_named_with_its_path() -> None:
     with pytest.raises(ConfigError, match="embedding.dimensoin: unknown key; did you mean 'dimension'"):
-        part("encoders", {"name": "concat", "embedding": {"dimensoin": 4}})
+        parse_component("encoders", {"name": "concat", "embedding": {"dimensoin": 4}})
 
 
 def test_concat_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least one encoder"):
-        part("encoders", {"name": "concat"})
+        parse_component("encoders", {"name": "concat"})
 
 
 def concat(bert: str, **members: dict[str, object]) -> ConcatEncoder:
-    config = part("encoders", {"name": "concat", **members})
+    config = parse_component("encoders", {"name": "concat", **members})
     return build(config, Vocabs.learn(EXAMPLES, "bio"), WindowsConfig(unit="document", max_length=16)).eval()
 
 
@@ -69,4 +73,4 @@ def test_layers_are_those_of_the_first_member_above_the_others(tiny_bert: str) -
 
 def test_coverage_is_that_of_all_members(tiny_bert: str) -> None:
     encoder = concat(tiny_bert, embedding={"dimension": 4}, transformer={"model": tiny_bert})
-    assert encoder.coverage(Document([Example(["\u200b", "in"])])) == {"words without a piece, read as unknown": 1}
+    assert encoder.coverage(Document([Example(["\u200b", "in"])])) == {Notice.NO_PIECES: 1}

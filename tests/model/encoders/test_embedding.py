@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ner.config.schema import ConfigError, WindowsConfig, part
+from ner.config.parts import ConfigError, parse_component
+from ner.config.schema import WindowsConfig
 from ner.data.vocab import Vocab, Vocabs
 from ner.model.encoders.embedding import CharacterConfig, Config, EmbeddingEncoder, build, shape
 from ner.types import Example
@@ -126,7 +127,7 @@ def test_an_encoder_of_nothing_is_refused() -> None:
 )
 def test_values_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        part("encoders", {"name": "embedding", **options})
+        parse_component("encoders", {"name": "embedding", **options})
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 7])

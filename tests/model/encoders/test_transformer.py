@@ -14,8 +14,9 @@ import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ner.config.schema import ConfigError, WindowsConfig
-from ner.config.schema import part as configured
+from ner.config.parts import ConfigError, parse_component
+from ner.config.schema import WindowsConfig
+from ner.data.notices import Notice
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import pretrained
@@ -125,7 +126,7 @@ def test_a_word_longer_than_a_window_is_read_from_its_first_pieces_and_counted(t
     document = Document([Example(["in", "abcdefghijklmnop", "Berlin"])])
     encoding = part(part.inputs([document.examples]))
     assert encoding.words.shape[1] == 3
-    assert part.coverage(document) == {"words longer than a window, read from their first pieces": 1}
+    assert part.coverage(document) == {Notice.WORD_CUT: 1}
 
 
 def test_more_than_the_model_can_read_is_refused(tiny_bert: str) -> None:
@@ -375,7 +376,7 @@ def test_a_model_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"freeze": -1}, {"dropout": 1}, {"attention_dropout": -0.1}, {"pooling": "max"}])
 def test_values_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
-        configured("encoders", {"name": "transformer", "model": "x", **options})
+        parse_component("encoders", {"name": "transformer", "model": "x", **options})
 
 
 TEXT = {"vocab_size": 200, "max_position_embeddings": 64}
@@ -487,14 +488,14 @@ def test_the_first_words_of_a_long_question_are_left_out_and_counted(tiny_bert: 
     example = Example(["x"] * 4 + ["a", "b", "c"] + ["."] * 5, query_length=7)
     row = part.inputs([[example]])["pieces"][0].tolist()
     assert part.tokenizer.strings(row)[:5] == ["[CLS]", "a", "b", "c", "[SEP]"]
-    assert part.coverage(Document([example])) == {"words of a question beyond windows.max_query_length, not read": 4}
+    assert part.coverage(Document([example])) == {Notice.QUESTION_CUT: 4}
     assert part(part.inputs([[example]])).words.shape[1] == 12
 
 
 def test_a_word_of_a_passage_that_is_longer_than_the_room_beside_the_question_is_counted(tiny_bert: str) -> None:
     part = encoder(tiny_bert, WindowsConfig(max_length=24, max_query_length=9))
     example = Example(["a"] * 9 + ["b" * 20], query_length=9)
-    assert part.coverage(Document([example])) == {"words longer than a window, read from their first pieces": 1}
+    assert part.coverage(Document([example])) == {Notice.WORD_CUT: 1}
     alone = Example(["b" * 20])
     assert part.coverage(Document([alone])) == {}
 

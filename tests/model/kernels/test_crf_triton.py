@@ -58,8 +58,8 @@ def of_tags(emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, cha
         found = crf_triton.log_likelihood(given_, tags.to(device), mask.to(device), place)
         path, score = crf_triton.best_path(given_.detach(), mask.to(device), place)
     else:
-        found = crf.log_likelihood(given_, tags, mask, place, "plain")
-        path, score = crf.best_path(given_.detach(), mask, place, "plain")
+        found = crf.log_likelihood(given_, tags, mask, place, "torch")
+        path, score = crf.best_path(given_.detach(), mask, place, "torch")
     gradients = torch.autograd.grad((found * weights).sum(), [given_, *place[:3]])
     return [value.detach().cpu() for value in (found, *gradients, path, score)]
 
@@ -79,7 +79,7 @@ def test_one_launch_is_as_good_as_many(
     torch.manual_seed(seed)
     emissions, mask = torch.randn(size, words, k) * scale, torch.rand(size, words) < 0.7
     chain = random_chain(k, constrained)
-    tags, _ = crf.best_path(torch.randn(size, words, k), mask, chain, "plain")
+    tags, _ = crf.best_path(torch.randn(size, words, k), mask, chain, "torch")
     tags[~mask] = -100
     for expected, found in zip(*(of_tags(emissions, tags, mask, chain, fused) for fused in (False, True)), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,23 @@
+"""Base classes of the configuration."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+WordRule = Literal["space", "punctuation", "characters", "chinese"]
+"""Rule by which raw text is split into words, see :func:`ner.data.words.split_words`."""
+
+
+class ConfigSection(BaseModel):
+    """Section of a configuration: every key is a field with a description, other keys are rejected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class ComponentConfig(ConfigSection):
+    """Configuration of a component; each ``Config`` narrows ``name`` to the name of its file."""
+
+    name: str
+    """Name of the component's file."""

@@ -1,0 +1,150 @@
+"""Components by name, and validation with one-line errors."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
+from pydantic_core import PydanticCustomError
+
+from ner.config.base import ComponentConfig, ConfigSection
+from ner.errors import InputError
+
+
+class ConfigError(InputError):
+    """Invalid key or value of a configuration; the message starts with the path of the key."""
+
+    def __init__(self, path: Sequence[str], message: str) -> None:
+        self.path, self.message = tuple(path), message
+        super().__init__(f"{'.'.join(('config', *self.path))}: {message}")
+
+    def with_prefix(self, *path: str) -> ConfigError:
+        """Return the same error with a path that starts further up."""
+        return ConfigError((*path, *self.path), self.message)
+
+
+FOLDERS = {
+    "formats": "data/formats",
+    "encoders": "model/encoders",
+    "context": "model/context",
+    "decoders": "model/decoders",
+    "metrics": "evaluation/metrics",
+}
+"""Kind of component -> its folder below ``ner/``."""
+
+
+def component_names(folder: str) -> list[str]:
+    """Return the names of the components of a folder, sorted."""
+    return sorted(path.stem for path in (Path(__file__).parents[1] / FOLDERS[folder]).glob("[!_]*.py"))
+
+
+def load_component(folder: str, name: str) -> ModuleType:
+    """Import the module of a component.
+
+    Args:
+        folder: A key of ``FOLDERS``.
+        name: Name of the file.
+
+    Raises:
+        ConfigError: If there is no such file; the message lists the existing ones.
+    """
+    known = component_names(folder)
+    if name not in known:
+        raise ConfigError((), f"no file named '{name}' in ner/{FOLDERS[folder]}; there are: {', '.join(known)}")
+    return importlib.import_module(f"ner.{FOLDERS[folder].replace('/', '.')}.{name}")
+
+
+def parse_component(folder: str, value: Any) -> Any:
+    """Return the ``Config`` of a component from its name or from a mapping with the key ``name``.
+
+    Raises:
+        ConfigError: If there is no such component, or a key or value is invalid.
+    """
+    if isinstance(value, ComponentConfig):
+        return value
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        known = ", ".join(component_names(folder))
+        raise ConfigError((), f"expected the name of a component ({known}) or a mapping with 'name'")
+    return validate(load_component(folder, value["name"]).Config, dict(value))
+
+
+def _parser(folder: str, default: str | None = None) -> BeforeValidator:
+    """Return the validator of a field that holds a component; mappings without ``name`` are of the default."""
+
+    def parse(value: Any) -> Any:
+        if value is None:
+            return None
+        if default is not None and isinstance(value, Mapping):
+            value = {"name": default, **value}
+        try:
+            return parse_component(folder, value)
+        except ConfigError as error:  # pydantic adds the path of the field
+            details = {"path": error.path, "message": error.message}
+            raise PydanticCustomError("component", "{message}", details) from None
+
+    return BeforeValidator(parse)
+
+
+def _schema(folder: str) -> Any:
+    return Field(json_schema_extra={"component": folder})
+
+
+AnyComponent = SerializeAsAny[ComponentConfig]
+AnyEncoder = Annotated[AnyComponent, _parser("encoders"), _schema("encoders")]
+AnyContext = Annotated[AnyComponent, _parser("context"), _schema("context")]
+AnyDecoder = Annotated[AnyComponent, _parser("decoders", "crf"), _schema("decoders")]
+AnyClassifier = Annotated[AnyComponent, _parser("decoders", "classifier"), _schema("decoders")]
+AnyFormat = Annotated[AnyComponent, _parser("formats", "conll"), _schema("formats")]
+
+
+def validate(section: type[ConfigSection], value: Any) -> Any:
+    """Return a section built from plain values; only the first problem is reported.
+
+    Raises:
+        ConfigError: With the path, the expected and the actual value, and the closest known key.
+    """
+    try:
+        return section.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = _path(first["loc"], value, first["type"])
+        if first["type"] == "component":
+            raise ConfigError([*path, *first["ctx"]["path"]], first["ctx"]["message"]) from None
+        if first["type"] == "extra_forbidden":
+            known = _keys_at(section, path[:-1])
+            near = difflib.get_close_matches(path[-1], known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+            raise ConfigError(path, f"unknown key; {hint}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        found = first.get("input")
+        hidden = isinstance(found, (dict, ConfigSection)) or first["type"] == "value_error"
+        shown = "" if hidden else f", found {found!r}"
+        raise ConfigError(path, message[0].lower() + message[1:] + shown) from None
+
+
+def _path(location: Sequence[int | str], value: Any, kind: str) -> list[str]:
+    """Return the path of an error without the names that pydantic adds for the members of a union."""
+    path: list[str] = []
+    for key in location:
+        if not isinstance(value, Mapping) or (key not in value and kind != "missing"):
+            break
+        path.append(str(key))
+        value = value.get(key)
+    return path
+
+
+def _keys_at(section: type[ConfigSection], path: Sequence[str]) -> list[str]:
+    """Return the keys of the section at a path, or of the last section on the way."""
+    for key in path:
+        field = section.model_fields.get(key)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, ConfigSection):
+            break
+        section = field.annotation
+    return list(section.model_fields)

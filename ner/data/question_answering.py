@@ -1,0 +1,168 @@
+"""Question answering: a question with its passage as one example, and answers as texts.
+
+The words of the question precede those of the passage. Earlier turns of a conversation precede the question; together
+they are the first ``query_length`` words, which an encoder with a length limit repeats in each of its windows. The text
+begins with the passage, so character positions in the passage are also positions in the text.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from itertools import accumulate
+
+from ner.config.base import WordRule
+from ner.data.words import CHINESE, split_words
+from ner.types import Example, Span
+
+ANSWER = "answer"
+"""Label of the span that answers a question."""
+EVIDENCE = "evidence"
+"""Label of the span that supports the answer; it follows the answer span if there is one."""
+SPAN, YES, NO, UNKNOWN = ANSWER_TYPES = ("span", "yes", "no", "unknown")
+"""Types of answers: the labels of an example that is a question."""
+
+_ARTICLE = re.compile(r"\b(a|an|the)\b")
+_CHINESE_CHARACTER = re.compile(rf"([{CHINESE}])")
+
+
+def question_example(turns: Sequence[str], passage: str, rule: WordRule) -> Example:
+    """Return an example without an answer.
+
+    Args:
+        turns: Earlier questions and answers, oldest first, then the question itself.
+        passage: The text that the question is about.
+        rule: The rule by which text is split into words.
+
+    Returns:
+        An example whose ``text`` is the passage followed by the turns, one per line; ``offsets`` point into it.
+    """
+    passage_words, passage_offsets = _split_passage(passage, rule)
+    words: list[str] = []
+    offsets: list[tuple[int, int]] = []
+    start = len(passage) + 1
+    for turn in turns:
+        turn_words, turn_offsets = split_words(turn, rule)
+        words += turn_words
+        offsets += [(start + begin, start + end) for begin, end in turn_offsets]
+        start += len(turn) + 1
+    return Example(
+        words + passage_words,
+        text="\n".join([passage, *turns]),
+        offsets=offsets + passage_offsets,
+        query_length=len(words),
+    )
+
+
+@lru_cache(maxsize=1)
+def _split_passage(passage: str, rule: WordRule) -> tuple[list[str], list[tuple[int, int]]]:
+    """Split a passage once for all of its questions. Callers must not change the lists."""
+    return split_words(passage, rule)
+
+
+def answer_span(example: Example, start: int, end: int) -> Span | None:
+    """Return the span of passage words that overlap a range of characters, or None if there are none.
+
+    Args:
+        example: An example made by :func:`question_example`.
+        start: First character in the passage.
+        end: The character after the last.
+    """
+    assert example.offsets is not None, "question_example sets the offsets"
+    offsets = example.offsets[example.query_length :]
+    first = bisect.bisect_right([stop for _, stop in offsets], start)
+    last = bisect.bisect_left([begin for begin, _ in offsets], end)
+    if first >= last:
+        return None
+    return Span(first + example.query_length, last + example.query_length, ANSWER)
+
+
+def first_answer(example: Example) -> str:
+    """Return the first answer of an example, or the empty string if it has none or its type is ``unknown``."""
+    if not example.answers or example.labels[:1] == [UNKNOWN]:
+        return ""
+    answer = example.answers[0]
+    return "" if answer == UNKNOWN and example.labels[:1] != [SPAN] else answer
+
+
+def find_answer(passage: str, text: str, start: int) -> int | None:
+    """Return the position of an answer's first character in its passage, or None if it does not occur.
+
+    Args:
+        passage: The text that the question is about.
+        text: The answer, not empty.
+        start: The stated position, in characters or in UTF-16 code units (CMRC2018), where a character above U+FFFF
+            counts twice. If the answer is at neither, the occurrence that begins nearest is returned, the earlier one
+            of two; for a negative number, the first. Occurrences inside longer words (``art`` in ``party``) are used
+            only if there are no others. Scripts without spaces have no such words.
+    """
+    if start >= 0 and passage.startswith(text, start):
+        return start
+    if start >= 0 and max(passage, default="") > "\uffff":
+        units = list(accumulate((1 + (character > "\uffff") for character in passage), initial=0))
+        converted = bisect.bisect_left(units, start)
+        if passage.startswith(text, converted):
+            return converted
+    start = max(0, start)
+    position = _nearest_occurrence(passage, text, start, whole_words=True)
+    return position if position is not None else _nearest_occurrence(passage, text, start, whole_words=False)
+
+
+def _nearest_occurrence(passage: str, text: str, start: int, whole_words: bool) -> int | None:
+    """Return the position of the occurrence that begins nearest to ``start``, the earlier one of two."""
+    before = passage.rfind(text, 0, start + len(text))
+    after = passage.find(text, start)
+    while whole_words and before >= 0 and not on_word_boundaries(passage, before, before + len(text)):
+        before = passage.rfind(text, 0, before + len(text) - 1)
+    while whole_words and after >= 0 and not on_word_boundaries(passage, after, after + len(text)):
+        after = passage.find(text, after + 1)
+    return min({before, after} - {-1}, key=lambda position: (abs(position - start), position), default=None)
+
+
+def on_word_boundaries(passage: str, start: int, end: int) -> bool:
+    """Return whether a non-empty range of characters neither begins nor ends inside a word of a script with spaces."""
+    return not any(
+        _is_spaced(passage[position - 1]) and _is_spaced(passage[position])
+        for position in (start, end)
+        if 0 < position < len(passage)
+    )
+
+
+def _is_spaced(character: str) -> bool:
+    """Return whether a character belongs to a word of a script with spaces; East Asian scripts begin at U+2E80."""
+    return character < "\u2e80" and (character.isalnum() or unicodedata.category(character).startswith("M"))
+
+
+def strip_answer(text: str, start: int) -> tuple[str, int]:
+    """Strip white space from an answer; return it with its position moved along, if that is not negative."""
+    return text.strip(), start + len(text) - len(text.lstrip()) if start >= 0 else start
+
+
+@cache
+def _is_punctuation(character: str) -> bool:
+    return character in string.punctuation or unicodedata.category(character).startswith("P")
+
+
+def normalize_answer(text: str) -> list[str]:
+    """Return the tokens by which answers are compared: lower case, without punctuation and English articles.
+
+    As in SQuAD (Rajpurkar et al., 2016), tokens are separated by white space; as in CMRC2018 (Cui et al., 2019), every
+    Chinese character is a token. Unicode punctuation is removed too; the scripts of SQuAD and CoQA remove ASCII only.
+    """
+    kept = "".join(character for character in text.lower() if not _is_punctuation(character))
+    return _CHINESE_CHARACTER.sub(r" \1 ", _ARTICLE.sub(" ", kept)).split()
+
+
+def token_f1(left: Sequence[str], right: Sequence[str]) -> float:
+    """Return the harmonic mean of precision and recall of tokens, each counted as often as it occurs.
+
+    If one side is empty, the result is 1 if the other is empty too, else 0.
+    """
+    if not left or not right:
+        return float(not left and not right)
+    return 2 * (Counter(left) & Counter(right)).total() / (len(left) + len(right))
