@@ -33,7 +33,7 @@ import hf  # noqa: E402  # after the path
 import ours  # noqa: E402
 import pytorch_crf_loop  # noqa: E402
 
-from ner.inference.annotate import Tagger  # noqa: E402
+from ner.inference.tagger import Tagger  # noqa: E402
 from ner.model.kernels import crf  # noqa: E402
 from ner.model.kernels.chain import Chain  # noqa: E402
 from ner.model.pretrained import resolve  # noqa: E402

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from ner.data.store.reader import Store, open_store, write
+from ner.data.store.reader import Store, open_store
+from ner.data.store.writer import write
 from ner.types import Document, Example, Span
 
 ROOT = Path(__file__).parents[1]
@@ -87,7 +88,7 @@ def walk(folder: Path, count: int) -> Store:
 
 def tally(folder: Path, count: int) -> Counter[str]:
     """The counts of words."""
-    return open_store(folder).word_counts()
+    return open_store(folder).vocabs("none").words
 
 
 def train_once(folder: Path, count: int) -> int:

@@ -5,7 +5,7 @@
 ``context/``    ``Config``, ``build(config, width) -> Context``
 ``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``, or ``attach(config, encoder) -> Writer``;
                 ``gives``, of ``tags``, ``labels``, ``answers``: what it learns and what it says
-``formats/``    ``Config``, ``read(path, config, words, keep=False) -> Iterator[Document]``,
+``formats/``    ``Config``, ``read(path, config, words, for_rewriting=False) -> Iterator[Document]``,
                 ``write(path, documents, config)``, ``extension``, ``probabilities``, ``holds``; the path ``-`` is a
                 pipe, and a format of several files may read and write a directory
 ``metrics/``    ``count(gold, predicted) -> Counter[str]``, ``scores(counts) -> nested dict of floats``,
@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ner.config.base import ComponentConfig
-from ner.types import Annotation, Axes, Document, Encoding, Example, Loss, Scores
+from ner.types import Annotation, AxisLabels, Document, Encoding, Example, Loss, Scores
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -62,15 +62,15 @@ class Encoder(Protocol):
         """Bottom first: for freezing and for learning rates by depth."""
         ...
 
-    def files(self) -> dict[str, bytes]:
+    def asset_files(self) -> dict[str, bytes]:
         """What must be saved so that ``build`` fetches nothing: handed back to it as ``files``."""
         ...
 
-    def axes(self) -> dict[str, Axes]:
+    def axis_labels(self) -> dict[str, AxisLabels]:
         """Tensors by name whose rows stand for strings: what a model with another table takes over from this one."""
         ...
 
-    def coverage(self, document: Document) -> Counter[str]:
+    def input_warnings(self, document: Document) -> Counter[str]:
         """How many words are read in an unusual way, by reason (a phrase such as ``words without a piece``)."""
         ...
 
@@ -88,7 +88,7 @@ class Context(Protocol):
 class Decoder(Protocol):
     """From vectors to answers. A module; :class:`~ner.model.decoder.DecoderModule` has ``decode`` and ``coverage``."""
 
-    def axes(self) -> dict[str, Axes]:
+    def axis_labels(self) -> dict[str, AxisLabels]:
         """Tensors by name whose rows stand for tags: what a model with other labels takes over from this one."""
         ...
 
@@ -118,7 +118,7 @@ class Decoder(Protocol):
         """The answers of ``predict``, copied to the CPU, one per example."""
         ...
 
-    def coverage(self, document: Document) -> Counter[str]:
+    def input_warnings(self, document: Document) -> Counter[str]:
         """How much gold cannot be given, by reason."""
         ...
 
@@ -160,13 +160,13 @@ class Format(Protocol):
     questions. A model that gives anything else is refused, see :mod:`ner.data.tasks`."""
 
     @staticmethod
-    def read(path: str, config: Any, words: Any, keep: bool = False) -> Iterator[Document]:
-        """Documents in order; ``words`` says how raw text is split, ``keep`` retains what ``write`` needs."""
+    def read(path: str, config: Any, words: Any, for_rewriting: bool = False) -> Iterator[Document]:
+        """Documents in order; ``words`` says how raw text is split, ``for_rewriting`` retains what ``write`` needs."""
         ...
 
     @staticmethod
     def write(path: str, documents: Iterable[Document], config: Any) -> None:
-        """Predicted documents; those read with ``keep`` are written as they stood, with the prediction added."""
+        """Predicted documents; those read with ``for_rewriting`` are written as they stood, with the prediction added."""
         ...
 
 

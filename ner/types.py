@@ -13,6 +13,7 @@ N   labels                      L   layers
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,8 @@ Scores = dict[str, "Tensor"]
 """Named tensors that a decoder computes from an encoding; enough to compute the loss and to decode."""
 
 
-Axes = tuple["Sequence[str] | None", ...]
-"""What the positions along each dimension of a tensor stand for (tags, words); None where they have no names."""
+AxisLabels = tuple["Sequence[str] | None", ...]
+"""Names of the positions along each dimension of a tensor (tags, words); None for a dimension without names."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -206,19 +207,19 @@ class Batch:
 
 @dataclass(slots=True)
 class Encoding:
-    """What an encoder says of a batch. From here on nobody knows about pieces, windows or documents.
+    """Output of an encoder: one vector per word, independent of pieces, windows and documents.
 
     Attributes:
         words: ``(S, W, H)``, zero where ``mask`` is false.
         mask: ``(S, W)`` true on words.
-        summary: ``(S, H)`` the encoder's own vector of each example, or None.
-        query: ``(S, W)`` true on the words of the question, or None.
+        pooled: ``(S, H)`` the encoder's own vector of each example, or None.
+        question_mask: ``(S, W)`` true on the words of the question, or None.
     """
 
     words: Tensor
     mask: Tensor
-    summary: Tensor | None = None
-    query: Tensor | None = None
+    pooled: Tensor | None = None
+    question_mask: Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -236,3 +237,16 @@ class Annotation:
     labels: list[str] = field(default_factory=list)
     answers: list[str | Span] = field(default_factory=list)
     scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class AnnotatedChunk:
+    """Some documents with what the model says of them.
+
+    ``losses`` and ``counts`` are sums over the chunk by part of the loss.
+    """
+
+    gold: list[Document]
+    predicted: list[Document]
+    losses: dict[str, float] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)

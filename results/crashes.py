@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ner.runtime.device import describe  # noqa: E402  # after the path
+from ner.runtime.device import environment  # noqa: E402  # after the path
 
 TARGET = ROOT / "results" / "training" / "crashes.json"
 EXPERIMENTS = [
@@ -37,7 +37,7 @@ def main() -> None:
         seconds = round(time.monotonic() - started)
         rows.append({"command": " ".join(command), "result": found.stdout.strip(), "seconds": seconds})
         print(rows[-1], flush=True)
-        kept = {"experiments": rows, **describe(torch.device("cpu"))}
+        kept = {"experiments": rows, **environment(torch.device("cpu"))}
         TARGET.parent.mkdir(parents=True, exist_ok=True)
         TARGET.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -11,7 +11,6 @@ from typing import Any
 import tokenizers
 import torch
 import transformers
-from ner.training.state import State
 from torch import Tensor
 
 from ner.config.parts import validate
@@ -20,9 +19,10 @@ from ner.data.tags import encode
 from ner.model.kernels.chain import Chain
 from ner.model.model import build
 from ner.runtime.device import set_seed
-from ner.runtime.distributed import World
+from ner.runtime.distributed import ProcessGroup
 from ner.training import loader
 from ner.training.loop import begin
+from ner.training.state import State
 from ner.types import Document, Example, Span
 
 CPU = torch.device("cpu")
@@ -62,13 +62,13 @@ def settings(bert: str | None = None, **options: Any) -> RunConfig:
 
 
 def fresh(
-    config: RunConfig, learned: list[Document] | None = None, world: World | None = None, shard: bool = False
+    config: RunConfig, learned: list[Document] | None = None, process_group: ProcessGroup | None = None, shard: bool = False
 ) -> tuple[State, loader.TrainLoader]:
     set_seed(config.seed)
     model = build(config, documents())
-    if shard and world is not None:
-        world.shard(model.encoder, model.encoder.layers(), CPU)
-    data = loader.TrainLoader(model, learned or documents(), config.batch, config.seed, world)
+    if shard and process_group is not None:
+        process_group.fully_shard(model.encoder, model.encoder.layers(), CPU)
+    data = loader.TrainLoader(model, learned or documents(), config.batch, config.seed, process_group)
     return begin(model, config.training, config.batch, config.metrics, CPU), data
 
 

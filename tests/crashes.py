@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT)]
 import torch  # noqa: E402
 
 from ner.commands import train  # noqa: E402
-from ner.runtime import text_files  # noqa: E402
+from ner.runtime import manifest  # noqa: E402
 from ner.training import checkpoint  # noqa: E402
 from tests.builders import make_bert  # noqa: E402
 
@@ -102,7 +102,7 @@ class Trainings:
     def assert_same(self, run: Path) -> None:
         """The run ended as the one that was left alone."""
         for name in SAME:
-            assert text_files.sha256(run / name) == text_files.sha256(self.whole / name), name
+            assert manifest.sha256(run / name) == manifest.sha256(self.whole / name), name
 
 
 def kill(trainings: Trainings, count: int, seed: int) -> None:

@@ -24,7 +24,7 @@ from ner.commands import evaluate  # noqa: E402
 from ner.model.kernels.chain import BadExampleError  # noqa: E402
 from ner.runtime import distributed  # noqa: E402
 from ner.runtime.device import set_seed  # noqa: E402
-from ner.runtime.distributed import World  # noqa: E402
+from ner.runtime.distributed import ProcessGroup  # noqa: E402
 from ner.training import checkpoint, loader  # noqa: E402
 from ner.training.loop import train  # noqa: E402
 from tests.builders import ABOUT, documents, fresh, settings  # noqa: E402
@@ -84,16 +84,16 @@ def trained(sentences: int, at_once: int, shard: bool = False, epochs: int = 1, 
     """The weights after an epoch, the loss of each step and the train scores."""
 
     def work() -> Any:
-        world = distributed.world()
-        world.start(CPU, 60)
+        process_group = distributed.ProcessGroup.from_environment()
+        process_group.start(CPU, 60)
         config = plain(batch__at_once=at_once, batch__size=7, training__epochs=epochs, **options)
-        state, data = fresh(config, documents(sentences), world, shard)
-        steps = list(train(state, data, documents(5), config.metrics, CPU, world))
-        weights = {name: distributed.gathered(t).flatten().tolist() for name, t in state.model.state_dict().items()}
+        state, data = fresh(config, documents(sentences), process_group, shard)
+        steps = list(train(state, data, documents(5), config.metrics, CPU, process_group))
+        weights = {name: distributed.full_cpu_tensor(t).flatten().tolist() for name, t in state.model.state_dict().items()}
         row = steps[-1].epoch_record
         assert row is not None
         scores = {split: (found.loss, found.scores) for split, found in row.evaluations.items()}
-        world.end()
+        process_group.end()
         return {"weights": weights, "losses": [step.loss for step in steps if step.row is None], "scores": scores}
 
     return work
@@ -164,18 +164,18 @@ def order() -> Any:
     with tempfile.TemporaryDirectory() as folder:
 
         def first() -> Any:
-            world = distributed.world()
-            world.start(CPU, 60)
-            state, data = fresh(config, documents(), world)
+            process_group = distributed.ProcessGroup.from_environment()
+            process_group.start(CPU, 60)
+            state, data = fresh(config, documents(), process_group)
             seen = []
             steps = data.steps
             data.steps = lambda *arguments: (seen.append(lines(made)) or made for made in steps(*arguments))  # type: ignore[method-assign,func-returns-value]
-            loop = train(state, data, documents(8), config.metrics, CPU, world)
+            loop = train(state, data, documents(8), config.metrics, CPU, process_group)
             for _ in range(11):
                 next(loop)
-            checkpoint.save(state, Path(folder), ABOUT, world)
-            every = world.exchange(seen[:10])
-            world.end()
+            checkpoint.save(state, Path(folder), ABOUT, process_group)
+            every = process_group.all_gather_object(seen[:10])
+            process_group.end()
             return [sorted(line for rank in every for line in rank[step]) for step in range(10)]
 
         both = together(2, first)
@@ -183,7 +183,7 @@ def order() -> Any:
         state, data = fresh(config)
         path, _ = checkpoint.find(Path(folder))
         assert path is not None
-        differences = checkpoint.load(path, state, ABOUT, config.metrics, World())
+        differences = checkpoint.load(path, state, ABOUT, config.metrics, ProcessGroup())
         seen: list[list[int]] = []
         steps = data.steps
         data.steps = lambda *arguments: (seen.append(sorted(lines(made))) or made for made in steps(*arguments))  # type: ignore[method-assign,func-returns-value]
@@ -201,22 +201,22 @@ def silence(kind: str) -> Any:
     timeout = 2.0
 
     def work() -> Any:
-        world = distributed.world()
-        world.start(CPU, timeout)
+        process_group = distributed.ProcessGroup.from_environment()
+        process_group.start(CPU, timeout)
         for step in range(1, 100):
-            world.beat(step)
-            if world.rank == 1 and step == 5:
+            process_group.heartbeat(step)
+            if process_group.rank == 1 and step == 5:
                 if kind == "hang":
                     time.sleep(30)
                 if kind == "die":
                     os._exit(1)
                 if kind == "busy":
-                    with world.busy():
+                    with process_group.keep_alive():
                         time.sleep(3 * timeout)
             if step == 10 and kind == "busy":
                 break
-            world.add([1.0])
-        world.end()
+            process_group.all_reduce_sum([1.0])
+        process_group.end()
         return "done"
 
     started = time.monotonic()
@@ -240,21 +240,21 @@ def spoiled(policy: str) -> Any:
     """Two processes of which the second cannot compute a step: exit codes, words, and the weights if they went on."""
 
     def work() -> Any:
-        world = distributed.world()
-        world.start(CPU, 10)
+        process_group = distributed.ProcessGroup.from_environment()
+        process_group.start(CPU, 10)
         config = plain(training__on_nonfinite=policy, training__epochs=1)
-        state, data = fresh(config, documents(32), world)
+        state, data = fresh(config, documents(32), process_group)
         forward, count = state.model.forward, [0]
 
         def failing(batch: Any) -> Any:
             count[0] += 1
-            if world.rank == 1 and count[0] == 3:
+            if process_group.rank == 1 and count[0] == 3:
                 raise BadExampleError("emissions of example {} are not finite", 1)
             return forward(batch)
 
         state.model.forward = failing  # type: ignore[method-assign]
-        list(train(state, data, documents(5), config.metrics, CPU, world))
-        world.end()
+        list(train(state, data, documents(5), config.metrics, CPU, process_group))
+        process_group.end()
         finite = all(bool(torch.isfinite(tensor).all()) for tensor in state.model.state_dict().values())
         return {"skipped": state.skipped, "finite": finite, "steps": state.step}
 

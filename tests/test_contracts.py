@@ -45,7 +45,7 @@ def configured(folder: str, name: str, bert: str) -> Any:
 
 
 def vocabs() -> Vocabs:
-    return Vocabs.learn(document().examples, "bio")
+    return Vocabs.from_examples(document().examples, "bio")
 
 
 @pytest.fixture(params=component_names("encoders"))
@@ -57,7 +57,7 @@ def encoder(request: pytest.FixtureRequest, tiny_bert: str) -> Any:
 
 def uses_pieces(encoder: Any) -> bool:
     """Whether words are cut into pieces by a tokenizer that this encoder must take along."""
-    return any("tokenizer" in name for name in encoder.files())
+    return any("tokenizer" in name for name in encoder.asset_files())
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_encoder_gives_one_vector_per_word_and_zeros_elsewhere(encoder: Any) 
     assert encoding.mask.dtype == torch.bool
     assert (encoding.words[~encoding.mask] == 0).all()
     assert encoding.words[encoding.mask].abs().sum(-1).min() > 0
-    assert encoding.summary is None or encoding.summary.shape == (len(examples), encoder.width)
+    assert encoding.pooled is None or encoding.pooled.shape == (len(examples), encoder.width)
 
 
 def test_an_encoder_plans_every_example_once_and_in_order(encoder: Any) -> None:
@@ -115,33 +115,33 @@ def test_an_encoder_is_built_again_from_its_files(encoder: Any, request: pytest.
     name = type(encoder).__module__.rpartition(".")[2]
     config = configured("encoders", name, tiny_bert)
     again = (
-        load_component("encoders", name).build(config, Vocabs(), WindowsConfig(max_length=24), encoder.files()).eval()
+        load_component("encoders", name).build(config, Vocabs(), WindowsConfig(max_length=24), encoder.asset_files()).eval()
     )
     again.load_state_dict(encoder.state_dict())
     groups = single_groups(document().examples)
     torch.testing.assert_close(again(again.inputs(groups)).words, encoder(encoder.inputs(groups)).words)
-    assert all(isinstance(data, bytes) for data in encoder.files().values())
+    assert all(isinstance(data, bytes) for data in encoder.asset_files().values())
 
 
 def test_an_encoder_says_what_it_reads_in_an_unusual_way(encoder: Any) -> None:
     long = "x" * 90
     plain, odd = Document([Example(["in", "the"])]), Document([Example(["in", "\u200b", long]), Example([long])])
-    assert encoder.coverage(Document([])) == encoder.coverage(plain) == {}
-    found = encoder.coverage(odd)
+    assert encoder.input_warnings(Document([])) == encoder.input_warnings(plain) == {}
+    found = encoder.input_warnings(odd)
     assert all(isinstance(reason, str) and reason and type(count) is int for reason, count in found.items())
     if uses_pieces(encoder):
         assert sorted(found.values()) == [1, 2]  # a word without a piece, a long one twice
     else:
         assert not found
     both = Document([*plain.examples, *odd.examples, *odd.examples])
-    assert encoder.coverage(both) == {reason: 2 * count for reason, count in found.items()}
+    assert encoder.input_warnings(both) == {reason: 2 * count for reason, count in found.items()}
 
 
 def test_an_encoder_passes_gradients_to_all_its_layers(encoder: Any) -> None:
     encoder.train()
     generators = [np.random.default_rng(position) for position in range(len(SENTENCES))]
     encoding = encoder(encoder.inputs(single_groups(document().examples), generators))
-    (encoding.words.square().sum() + (0 if encoding.summary is None else encoding.summary.sum())).backward()
+    (encoding.words.square().sum() + (0 if encoding.pooled is None else encoding.pooled.sum())).backward()
     layers = encoder.layers()
     assert layers
     for layer in layers:
@@ -256,12 +256,12 @@ def test_a_decoder_that_runs_the_encoder_reads_plans_and_learns_as_the_two_toget
         "windows": {"max_length": 24},
     }
     model = build(validate(RunConfig, raw), [source])
-    assert model.reader is model.decoder
+    assert model.input_maker is model.decoder
     assert not [key for key in model.state_dict() if key.startswith("decoder.") and "encoder" in key]
-    groups = model.reader.plan(source, None)
+    groups = model.input_maker.plan(source, None)
     assert [p for start, stop, _ in groups for p in range(start, stop)] == list(range(len(SENTENCES)))
     assert all(isinstance(number, int) for group in groups for number in group)
-    assert all(count > 0 for count in model.reader.coverage(source).values())
+    assert all(count > 0 for count in model.input_maker.input_warnings(source).values())
     batch = model.batch([source.examples[start:stop] for start, stop, _ in groups])
     assert batch.inputs["mask"].sum(1).tolist() == [len(words) for words in SENTENCES]
     losses, scores = model.train()(batch)
@@ -302,7 +302,7 @@ def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
     assert isinstance(form.extension, str)
     assert isinstance(form.probabilities, bool)
     if name not in ("text", "squad", "coqa"):  # predictions have another form there: JSON Lines, answers by question
-        (found,) = form.read(str(path), config, "space", keep=True)
+        (found,) = form.read(str(path), config, "space", for_rewriting=True)
         assert found.examples[0].words == example.words
         assert found.source == str(path)
         source = Path(found.examples[0].source)

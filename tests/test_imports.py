@@ -41,7 +41,7 @@ LADDER = [
         "ner.runs.plot",
         "ner.commands._tensorboard",
     ],
-    ["ner.data.vocab", "ner.model.units", "ner.data.question_answering", "ner.model.rows"],
+    ["ner.data.vocab", "ner.model.units", "ner.data.question_answering"],
     ["ner.model.decoder"],
     ["ner.contracts", "ner.model.tag_decoder", "ner.data.question_answering"],
     ["ner.config.training", "ner.config.parts"],

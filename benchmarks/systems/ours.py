@@ -12,7 +12,7 @@ from ner.config.load import load_config
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.evaluation.metrics import entity
-from ner.inference.annotate import Tagger
+from ner.inference.tagger import Tagger
 from ner.model.model import build
 from ner.runtime import cli
 from ner.runtime.device import set_seed
@@ -79,7 +79,7 @@ def prepare_tagging(
     run: str, test: str, batch: int | None = None, limit: int | None = None, precision: Any = "run"
 ) -> Any:
     """Tagging of sentences that are split into words, document by document as the file has them."""
-    with cli.loading():  # as the command does
+    with cli.paused_garbage_collection():  # as the command does
         tagger = Tagger.load(run, "cpu", precision)
     changed = {"ahead": 0} if batch is None else {"ahead": 0, "unit": "sentences", "size": batch}
     tagger.config = tagger.config.model_copy(update={"batch": tagger.config.batch.model_copy(update=changed)})
@@ -130,7 +130,7 @@ def prepare_reading(train: str, config: str, times: int) -> Any:
 
     def repeat() -> dict[str, Any]:
         model.encoder.tokenizer._cache.clear()
-        with cli.loading():  # as the command does
+        with cli.paused_garbage_collection():  # as the command does
             documents = _read(configuration)
             data = loader.TrainLoader(model, documents, configuration.batch, 1)
         batches = data.epoch(0, configuration.batch)

@@ -17,8 +17,8 @@ from ner.types import SPLITS
 
 if TYPE_CHECKING:
     from ner.config.schema import DataConfig
-    from ner.inference.annotate import Tagger
-    from ner.runtime.distributed import World
+    from ner.inference.tagger import Tagger
+    from ner.runtime.distributed import ProcessGroup
     from ner.types import Document
 
 
@@ -46,35 +46,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from ner.inference.annotate import Tagger
+    from ner.inference.tagger import Tagger
     from ner.model.model import chosen_run, read_config
     from ner.runtime import distributed
-    from ner.runtime.device import choose_device, set_up_log
+    from ner.runtime.device import resolve_device
+    from ner.runtime.log import set_up_log
 
-    world = distributed.world()
+    process_group = distributed.ProcessGroup.from_environment()
     answers = arguments.json == "-" or arguments.predictions == "-"
-    set_up_log(sys.stderr if answers else sys.stdout, speaks=world.first)
+    set_up_log(sys.stderr if answers else sys.stdout, enabled=process_group.is_main)
     directory = chosen_run(arguments.run)
-    device = choose_device("auto", world.local_rank)
-    if world.size > 1:
-        world.start(device, read_config(directory).processes.timeout)
+    device = resolve_device("auto", process_group.local_rank)
+    if process_group.size > 1:
+        process_group.start(device, read_config(directory).processes.timeout)
     try:
-        with world.busy():
+        with process_group.keep_alive():
             tagger = Tagger.load(directory, str(device), arguments.precision)
-        _score(arguments, directory, tagger, world)
+        _score(arguments, directory, tagger, process_group)
     finally:
-        world.end()
+        process_group.end()
 
 
-def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world: World) -> None:
+def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, process_group: ProcessGroup) -> None:
     """Score, and write predictions; of several processes the first one writes."""
     from loguru import logger
 
     from ner.config.parts import load_component
     from ner.data import seen, tasks
-    from ner.evaluation.evaluator import Scoring
+    from ner.evaluation.evaluator import Evaluator
     from ner.runtime import text_files
-    from ner.runtime.device import progress
+    from ner.runtime.log import progress
 
     config = tagger.config
     split = arguments.split or "test"
@@ -98,28 +99,28 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, world
     logger.info("run directory: {}", directory)
     started = time.monotonic()
     by, opinion = tuple(arguments.by or config.by), not arguments.fast and "entity" in config.metrics
-    scoring = Scoring(config.metrics, tagger.model, by, trained_on, arguments.unseen, opinion)
+    evaluator = Evaluator(config.metrics, tagger.model, by, trained_on, arguments.unseen, opinion)
 
     def predicted() -> Iterator[Document]:
-        documents = form.read(path, config.data.format, config.data.words, keep=True)
+        documents = form.read(path, config.data.format, config.data.words, for_rewriting=True)
         with progress(unit="word") as bar:
-            for document in scoring.through(tagger.annotate(documents, loss=True, world=world)):
+            for document in evaluator.score(tagger.annotate(documents, loss=True, process_group=process_group)):
                 bar.update(sum(len(example.words) for example in document.examples))
                 yield document
-        scoring.check(path, arguments.by or ())  # before the predictions take the place of older ones
+        evaluator.check(path, arguments.by or ())  # before the predictions take the place of older ones
 
-    if world.first:
+    if process_group.is_main:
         form.write(target, predicted(), config.data.format)
     else:
         deque(predicted(), maxlen=0)
-    for line in scoring.warnings(name):
+    for line in evaluator.warnings(name):
         logger.warning(line)
-    for line in scoring.lines(name):
+    for line in evaluator.lines(name):
         logger.info(line)
     if target != "-":
         logger.info("predictions: {}", target)
-    if arguments.json and world.first:
-        report = {**scoring.to_json(name), "seconds": time.monotonic() - started}
+    if arguments.json and process_group.is_main:
+        report = {**evaluator.to_json(name), "seconds": time.monotonic() - started}
         with text_files.open_text(arguments.json) as file:
             file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 

@@ -38,15 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    with cli.loading():
+    with cli.paused_garbage_collection():
         from loguru import logger
 
         from ner.config.parts import load_component
         from ner.data import tasks
         from ner.errors import InputError
-        from ner.inference.annotate import Tagger
+        from ner.inference.tagger import Tagger
         from ner.model.model import chosen_run
-        from ner.runtime.device import progress, set_up_log
+        from ner.runtime.log import progress, set_up_log
 
         set_up_log(sys.stderr)
         tagger = Tagger.load(chosen_run(arguments.run), precision=arguments.precision)
@@ -73,10 +73,10 @@ def _predict(arguments: argparse.Namespace) -> None:
 
     def predicted() -> Iterator[Document]:
         with progress(unit="word") as bar:
-            documents = form.read(arguments.input, source, data.words, keep=True)
+            documents = form.read(arguments.input, source, data.words, for_rewriting=True)
             for chunk in tagger.annotate(tasks.asking(decoder, name, documents), probabilities=arguments.scores):
                 for document in chunk.gold:
-                    coverage.update(tagger.model.coverage(document))
+                    coverage.update(tagger.model.input_warnings(document))
                 for document in chunk.predicted:
                     lengths = [len(example.words) for example in document.examples]
                     sizes.update(lengths)

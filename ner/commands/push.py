@@ -34,10 +34,10 @@ def _push(arguments: argparse.Namespace) -> None:
     from huggingface_hub import CommitOperationAdd, HfApi
 
     from ner.runs.model_card import CARD, write_card
-    from ner.runtime import text_files
+    from ner.runtime import manifest
 
     directory = Path(arguments.run)
-    names = [text_files.MANIFEST, *text_files.verify(directory)]
+    names = [manifest.MANIFEST, *manifest.verify(directory)]
     if arguments.endpoint and not arguments.endpoint.startswith(("http://", "https://")):
         raise InputError(f"--endpoint: expected a URL (https://...), found {arguments.endpoint!r}")
     api = HfApi(endpoint=arguments.endpoint, token=_token(arguments.token_file))

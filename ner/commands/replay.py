@@ -25,8 +25,9 @@ def _replay(arguments: argparse.Namespace) -> int:
     from ner.commands.train import Display, prepare
     from ner.model import model
     from ner.runs import events
-    from ner.runtime import distributed, text_files
-    from ner.runtime.device import choose_device, set_up_log
+    from ner.runtime import distributed, manifest
+    from ner.runtime.device import resolve_device
+    from ner.runtime.log import set_up_log
     from ner.training import checkpoint
     from ner.training.run import TrainingRun, parse_init_event
 
@@ -38,12 +39,12 @@ def _replay(arguments: argparse.Namespace) -> int:
     newest, _ = checkpoint.find(first)
     if newest is None:
         raise InputError(f"{first}: no checkpoint to compare with; is it the directory of a run?")
-    world = distributed.world()
-    device = choose_device(config.device, world.local_rank)
-    world.start(device, config.processes.timeout)
+    process_group = distributed.ProcessGroup.from_environment()
+    device = resolve_device(config.device, process_group.local_rank)
+    process_group.start(device, config.processes.timeout)
     try:
-        set_up_log(sys.stdout, second / "train.log", speaks=world.first)
-        one = TrainingRun(config, second, device, world, logger.info, logger.warning)
+        set_up_log(sys.stdout, second / "train.log", enabled=process_group.is_main)
+        one = TrainingRun(config, second, device, process_group, logger.info, logger.warning)
         one.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
         began = [event.change for event in recorded if event.kind == "init"]
         prepare(one, parse_init_event(began[0]) if began else None)
@@ -58,7 +59,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         assert newest_again is not None, "every epoch and every stop leaves one"
         pairs = [(newest, newest_again, checkpoint.weights_digest)]
         if (first / model.WEIGHTS).exists() and (second / model.WEIGHTS).exists():
-            pairs.append((first / model.WEIGHTS, second / model.WEIGHTS, text_files.sha256))
+            pairs.append((first / model.WEIGHTS, second / model.WEIGHTS, manifest.sha256))
         for left, right, digest in pairs:
             same = digest(left) == digest(right)
             logger.info("{} and {}: {}", left, right, "the same weights" if same else "other weights")
@@ -66,7 +67,7 @@ def _replay(arguments: argparse.Namespace) -> int:
                 return 1
         return 0
     finally:
-        world.end()
+        process_group.end()
 
 
 if __name__ == "__main__":

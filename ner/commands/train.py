@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ner.commands._tensorboard import Board
     from ner.config.schema import RunConfig
     from ner.model.model import Model
-    from ner.runtime.distributed import World
+    from ner.runtime.distributed import ProcessGroup
     from ner.training.run import TrainingRun
     from ner.training.step import Progress
     from ner.types import Document
@@ -50,25 +50,26 @@ def _train(arguments: argparse.Namespace) -> int:
     from loguru import logger
 
     from ner.runtime import distributed
-    from ner.runtime.device import choose_device, set_up_log
+    from ner.runtime.device import resolve_device
+    from ner.runtime.log import set_up_log
 
-    world = distributed.world()
-    device = choose_device(config.device, world.local_rank)
-    world.start(device, config.processes.timeout)
+    process_group = distributed.ProcessGroup.from_environment()
+    device = resolve_device(config.device, process_group.local_rank)
+    process_group.start(device, config.processes.timeout)
     directory = None
     try:
-        directory = Path(world.tell(str(_directory(arguments)) if world.first else None))
-        set_up_log(sys.stdout, directory / "train.log", speaks=world.first)
+        directory = Path(process_group.broadcast(str(_directory(arguments)) if process_group.is_main else None))
+        set_up_log(sys.stdout, directory / "train.log", enabled=process_group.is_main)
         for note in notes:
             logger.info(note)
-        return _run(arguments, config, directory, device, world)
+        return _run(arguments, config, directory, device, process_group)
     except InputError:
         logger.remove()
-        if world.first and directory and [path.name for path in directory.glob("*")] == ["train.log"]:
+        if process_group.is_main and directory and [path.name for path in directory.glob("*")] == ["train.log"]:
             shutil.rmtree(directory, ignore_errors=True)  # nothing has begun
         raise
     finally:
-        world.end()
+        process_group.end()
 
 
 def _directory(arguments: argparse.Namespace) -> Path:
@@ -91,19 +92,19 @@ def _directory(arguments: argparse.Namespace) -> Path:
     return directory
 
 
-def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, device: Any, world: World) -> int:
+def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, device: Any, process_group: ProcessGroup) -> int:
     """Train in a directory; gives the exit code."""
     from loguru import logger
 
     from ner.model import model
-    from ner.runtime import text_files
+    from ner.runtime import atomic
     from ner.training import control
     from ner.training.run import TrainingRun, differences, initial_run
 
     logger.info("run directory: {}", directory)
     started = time.monotonic()
     changes: list[str] = []
-    resumed = world.tell(arguments.resume and (directory / model.CONFIG).exists())
+    resumed = process_group.broadcast(arguments.resume and (directory / model.CONFIG).exists())
     if resumed:
         saved = model.read_config(directory)
         changes, refused = differences(saved, config)
@@ -112,9 +113,9 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
         if refused:
             raise InputError(f"{directory}: cannot be resumed with another configuration: {'; '.join(refused)}")
         config = config.model_copy(update={"training": saved.training, "batch": saved.batch})
-    one = TrainingRun(config, directory, device, world, logger.info, logger.warning)
+    one = TrainingRun(config, directory, device, process_group, logger.info, logger.warning)
     init = Path(arguments.init) if arguments.init else None
-    unusual = prepare(one, initial_run(directory, world) if resumed else init)
+    unusual = prepare(one, initial_run(directory, process_group) if resumed else init)
     if resumed:
         one.resume()
         one.change(changes)
@@ -130,8 +131,8 @@ def _run(arguments: argparse.Namespace, config: RunConfig, directory: Path, devi
     about = {"seconds": seconds, "command": _command(arguments), "seed": config.seed, "data": one.provenance["data"]}
     machine = {key: one.provenance[key] for key in ("versions", "device", "threads", "processes")}
     report = {**scores, **about, **machine, "kernel": one.kernel}
-    if world.first:
-        text_files.write_bytes(directory / "metrics.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
+    if process_group.is_main:
+        atomic.write_bytes(directory / "metrics.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
     logger.info("done in {:.0f} s", seconds)
     run = shlex.quote(str(directory))
     logger.info("next:")
@@ -148,7 +149,7 @@ def prepare(one: TrainingRun, init: Path | None = None) -> dict[str, dict[str, A
     from ner.runtime.device import set_seed
 
     set_seed(one.config.seed)
-    with cli.loading(), one.world.busy():
+    with cli.paused_garbage_collection(), one.process_group.keep_alive():
         one.read()
         model = one.build(init)
     unusual = _describe(one, model)
@@ -165,14 +166,14 @@ class Display:
     """
 
     def __init__(self, one: TrainingRun) -> None:
-        from ner.runtime.device import progress
+        from ner.runtime.log import progress
 
         self.one = one
         self.epochs = progress(total=one.state.training_config.epochs, unit="epoch", position=0)
         self.bar = progress(total=one.data.sentences, unit="sentence", position=1)
         self.pace = Pace(one.state.sentences)
         self.board: Board | None = None
-        if one.config.training.tensorboard and one.world.first:
+        if one.config.training.tensorboard and one.process_group.is_main:
             from ner.commands._tensorboard import Board
 
             self.board = Board(one.directory / "tensorboard")
@@ -218,7 +219,7 @@ class Display:
 
     def watch(self, documents: Sequence[Document]) -> Iterable[Document]:
         """The documents that are scored, behind a bar."""
-        from ner.runtime.device import progress
+        from ner.runtime.log import progress
 
         found: Iterable[Document] = progress(documents, unit="document", desc="scoring", position=2)
         return found
@@ -295,8 +296,8 @@ def _describe(one: TrainingRun, model: Model) -> dict[str, dict[str, Any]]:
     """What there is to learn, what is unusual about it, and the size of the model; gives what is unusual by split."""
     from loguru import logger
 
+    from ner.data import statistics
     from ner.data.tasks import gives
-    from ner.training import corpus
 
     unusual: dict[str, dict[str, Any]] = {}
     given = gives(one.config.decoder.name)
@@ -328,9 +329,9 @@ def _describe(one: TrainingRun, model: Model) -> dict[str, dict[str, Any]]:
             logger.info("{}: {}: {}{}", split, "kinds of answers" if asks else "labels of texts", listed, more)
             if split == "train" and len(classes) == 1 and "labels" in given:
                 logger.warning("train: a single label, so there is nothing to tell apart")
-        unusual[split] = corpus.notable(counts, model.vocabs)
+        unusual[split] = statistics.notable(counts, model.vocabs)
         if "unseen_labels" in unusual[split]:
-            logger.warning("{}: {}", split, corpus.format_unseen(unusual[split]["unseen_labels"]))
+            logger.warning("{}: {}", split, statistics.format_unseen(unusual[split]["unseen_labels"]))
         if counts["overlapping"]:
             logger.warning("{}: {} entities overlap a longer one and cannot be tagged", split, counts["overlapping"])
         for remark, count in unusual[split].get("remarks", {}).items():

@@ -119,7 +119,7 @@ def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]
     return tags
 
 
-def written(example: Example, scheme: str) -> list[str]:
+def tags_in_scheme(example: Example, scheme: str) -> list[str]:
     """Tags of an example in the scheme of its file; as decoded where that is BIO or plain."""
     if example.tags is not None and scheme in ("bio", PLAIN):
         return example.tags
@@ -143,7 +143,7 @@ def convert(tags: Sequence[str], scheme: str) -> list[str]:
     return encode(decode(tags), len(tags), scheme)
 
 
-class Detector:
+class SchemeDetector:
     """Finds out in which scheme a file is written; one pass, constant memory.
 
     Tags without a known prefix are plain ones (parts of speech), but beside ``O`` or prefixed tags they are mistakes.
@@ -219,7 +219,7 @@ class TagSet:
         tags = example.tags if plain else encode(example.spans, len(example.words), self.scheme)
         return [self.ids.get(tag, unknown) for tag in tags]
 
-    def read(self, ids: Sequence[int]) -> tuple[list[str], list[Span]]:
+    def decode_ids(self, ids: Sequence[int]) -> tuple[list[str], list[Span]]:
         """BIO or plain tags, and spans, of decoded ids. BIO tags come as decoded, unrepaired."""
         tags = [self.names[position] for position in ids]
         if self.scheme == PLAIN or not any(ids):  # of O alone, which is the first tag
@@ -239,7 +239,7 @@ class TagSet:
         names = [self.names[position] for position in ids]
         return all(self._may_follow(a, b) for a, b in pairwise([OUTSIDE, *names, OUTSIDE])) if names else True
 
-    def spans(self) -> tuple[list[list[list[bool]]], list[list[list[bool]]]]:
+    def span_masks(self) -> tuple[list[list[list[bool]]], list[list[list[bool]]]]:
         """Where :func:`decode` sees spans: by label, whether a tag begins one, and whether it goes on with one.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Strings and their ids."""
+"""Vocabularies: strings with their ids, and counts of the strings in training documents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ner.data.store.reader import Store
 from ner.data.tags import PLAIN
 from ner.types import Example
 
@@ -16,7 +15,7 @@ UNKNOWN = "<unknown>"
 
 
 class Vocab:
-    """A table of strings whose ids are their positions; id 0 pads, id 1 stands for every string not in the table."""
+    """A table of strings whose ids are their positions; id 0 is padding, id 1 is the id of every unknown string."""
 
     padding = 0
     unknown = 1
@@ -27,7 +26,7 @@ class Vocab:
 
     @classmethod
     def from_counts(cls, counts: Counter[str], min_count: int = 1) -> Vocab:
-        """Frequent strings first, ties in alphabetical order."""
+        """Build the table of the strings that occur at least ``min_count`` times, by frequency, then alphabetically."""
         kept = [(-count, string) for string, count in counts.items() if count >= min_count]
         return cls([string for _, string in sorted(kept)])
 
@@ -38,29 +37,29 @@ class Vocab:
         return string in self.ids
 
     def id(self, string: str) -> int:
-        """The id of a string, or that of the unknown string."""
+        """Return the id of a string, or the id of unknown strings."""
         return self.ids.get(string, self.unknown)
 
     def to_bytes(self) -> bytes:
-        """JSON, one string a line."""
+        """Return the table as JSON, one string per line."""
         return json.dumps(self.strings, ensure_ascii=False, indent=0).encode(errors="surrogatepass")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Vocab:
-        """The reverse of :meth:`to_bytes`."""
+        """Load a table from :meth:`to_bytes`."""
         return cls(json.loads(data))
 
 
 @dataclass
 class Vocabs:
-    """Raw strings of the training documents with their counts; encoders and decoders derive their tables from it.
+    """Counts of the raw strings in training documents; encoders and decoders derive their tables from them.
 
     Attributes:
-        words, characters: As they stand in the text.
+        words, characters: Words and their characters, unchanged.
         labels: Entity types.
-        tags: Plain tags (parts of speech, say), where the data have those instead of entities.
+        tags: Plain tags, such as parts of speech, if the data have those instead of entities.
         classes: Labels of whole examples.
-        scheme: How the training data write tags.
+        scheme: Tagging scheme of the training data.
     """
 
     words: Counter[str] = field(default_factory=Counter)
@@ -71,8 +70,8 @@ class Vocabs:
     scheme: str = "bio"
 
     @classmethod
-    def learn(cls, examples: Iterable[Example], scheme: str) -> Vocabs:
-        """Count everything once."""
+    def from_examples(cls, examples: Iterable[Example], scheme: str) -> Vocabs:
+        """Count the strings of examples."""
         vocabs = cls(scheme=scheme)
         for example in examples:
             vocabs.words.update(example.words)
@@ -84,10 +83,11 @@ class Vocabs:
         return vocabs
 
     @classmethod
-    def counted(cls, store: Store, scheme: str) -> Vocabs:
-        """The same from a store that has counted already."""
-        tags = store.tag_counts() if scheme == PLAIN else Counter[str]()
-        vocabs = cls(store.word_counts(), Counter(), store.label_counts(), tags, store.class_counts(), scheme)
+    def from_counts(
+        cls, words: Counter[str], labels: Counter[str], tags: Counter[str], classes: Counter[str], scheme: str
+    ) -> Vocabs:
+        """Build the vocabularies from counts; those of characters follow from the words."""
+        vocabs = cls(words, Counter(), labels, tags, classes, scheme)
         vocabs._count_characters()
         return vocabs
 
@@ -98,11 +98,11 @@ class Vocabs:
 
     @property
     def plain(self) -> bool:
-        """Whether words carry plain tags instead of entities."""
+        """Return whether words have plain tags instead of entities."""
         return self.scheme == PLAIN
 
     def unseen(self, counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-        """Of counted ``labels`` (or plain ``tags``) and ``classes`` those that the training data never had."""
+        """Return the counts of those ``labels`` (or plain ``tags``) and ``classes`` that the training data lack."""
         found: Counter[str] = Counter()
         for kind in ("tags" if self.plain else "labels", "classes"):
             known = getattr(self, kind)
@@ -110,7 +110,7 @@ class Vocabs:
         return dict(found)
 
     def to_bytes(self) -> bytes:
-        """What a trained model needs of it: labels, tags and classes. Words belong to the encoders' own tables."""
+        """Return labels, tags and classes as JSON; the words of a trained model are in its encoder's tables."""
         kept = {
             "scheme": self.scheme,
             "labels": dict(sorted(self.labels.items())),
@@ -121,7 +121,7 @@ class Vocabs:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Vocabs:
-        """The reverse of :meth:`to_bytes`."""
+        """Load vocabularies from :meth:`to_bytes`."""
         kept = json.loads(data)
         return cls(
             labels=Counter(kept["labels"]),

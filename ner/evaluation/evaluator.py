@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from ner.data import seen as seen_sentences
-from ner.data import tags
+from ner.data import statistics, tags
 from ner.errors import InputError
-from ner.inference.annotate import Chunk, Evaluation, Scorer
+from ner.evaluation.scorer import Evaluation, Scorer
 from ner.model.model import Model
-from ner.training import corpus
-from ner.types import Document, Example
+from ner.types import AnnotatedChunk, Document, Example
 
 
-class Scoring:
+class Evaluator:
     """See the file.
 
     Args:
@@ -42,13 +41,13 @@ class Scoring:
     ) -> None:
         self.scorer, self.model, self.trained_on = Scorer(metrics, by), model, trained_on
         self.unseen = Scorer(metrics) if unseen else None
-        self.opinion = SecondOpinion() if opinion else None
-        self.tally = corpus.DocumentStatistics()
+        self.opinion = SeqevalCheck() if opinion else None
+        self.tally = statistics.DocumentStatistics()
         self.coverage: Counter[str] = Counter()
         self.known = 0
         self.answered = False
 
-    def through(self, chunks: Iterable[Chunk]) -> Iterator[Document]:
+    def score(self, chunks: Iterable[AnnotatedChunk]) -> Iterator[Document]:
         """The predicted documents, each counted."""
         for chunk in chunks:
             self.scorer.add_chunk(chunk)
@@ -58,7 +57,7 @@ class Scoring:
 
     def _add(self, gold: Document, predicted: Document) -> None:
         self.tally.add(gold)
-        self.coverage += self.model.coverage(gold)
+        self.coverage += self.model.input_warnings(gold)
         self.answered = self.answered or any(e.tags or e.labels or e.answers for e in gold.examples)
         if self.opinion is not None:
             self.opinion.add(gold.examples, predicted.examples)
@@ -102,7 +101,7 @@ class Scoring:
             counts = f"{self.known} of {self.scorer.sentences} sentences"
             found.append(f"{name}: {counts} are among those that the model was trained on")
         if labels := self._unusual().get("unseen_labels"):
-            found.append(f"{name}: {corpus.format_unseen(labels)}")
+            found.append(f"{name}: {statistics.format_unseen(labels)}")
         return found
 
     def lines(self, name: str) -> list[str]:
@@ -135,10 +134,10 @@ class Scoring:
 
     def _unusual(self) -> dict[str, dict[str, int]]:
         coverage = {"coverage": dict(sorted(self.coverage.items()))} if self.coverage else {}
-        return {**corpus.notable(vars(self.tally), self.model.vocabs), **coverage}
+        return {**statistics.notable(vars(self.tally), self.model.vocabs), **coverage}
 
 
-class SecondOpinion:
+class SeqevalCheck:
     """The same tags scored by seqeval; two programs must agree before a score is believed."""
 
     def __init__(self) -> None:

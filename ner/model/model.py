@@ -24,8 +24,8 @@ from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import units
 from ner.model.kernels.crf import choose
-from ner.runtime import text_files
-from ner.runtime.distributed import gathered
+from ner.runtime import atomic, manifest
+from ner.runtime.distributed import full_cpu_tensor
 from ner.types import Annotation, Batch, Document, Example, Loss, Scores
 
 WEIGHTS = "model.safetensors"
@@ -88,12 +88,12 @@ class Model(nn.Module):
         """The document in units."""
         return replace(document, examples=self.units.split(document.examples), lines=None)
 
-    def coverage(self, document: Document) -> Counter[str]:
+    def input_warnings(self, document: Document) -> Counter[str]:
         """How many words are read in an unusual way or not at all, and how much gold cannot be given, by reason."""
         document = self.split(document)
-        found: Counter[str] = self.reader.coverage(document)
+        found: Counter[str] = self.reader.input_warnings(document)
         if self.reader is not self.decoder:
-            found += self.decoder.coverage(document)
+            found += self.decoder.input_warnings(document)
         return found
 
     def answer(self, examples: Sequence[Example], annotations: Sequence[Annotation]) -> list[Example]:
@@ -141,13 +141,13 @@ def build(config: RunConfig, documents: Sequence[Document]) -> Model:
     scheme = documents[0].scheme
     parts = units.build(config.unit.name, config.unit.tokenizer, scheme)
     if isinstance(documents, Store) and config.unit.name == "word":
-        vocabs = Vocabs.counted(documents, scheme)
+        vocabs = documents.vocabs(scheme)
     else:
-        vocabs = Vocabs.learn((unit for document in documents for unit in parts.split(document.examples)), scheme)
+        vocabs = Vocabs.from_examples((unit for document in documents for unit in parts.split(document.examples)), scheme)
     encoder = load_component("encoders", config.encoder.name).build(config.encoder, vocabs, config.windows)
     model = _assemble(config, vocabs, parts, encoder)
-    if model.single is not None:
-        _check_single(documents, model.single)
+    if model.single_label_at is not None:
+        _check_single(documents, model.single_label_at)
     _check_learned(documents, model, config.data.train)
     return model
 
@@ -223,23 +223,23 @@ def save(
     Raises:
         InputError: If it cannot be written.
     """
-    weights = weights or {name: gathered(tensor) for name, tensor in model.state_dict().items()}
+    weights = weights or {name: full_cpu_tensor(tensor) for name, tensor in model.state_dict().items()}
     if not write:
         return
     contents = {
         CONFIG: write_yaml(config).encode(),
         LABELS: model.vocabs.to_bytes(),
-        **{f"encoder/{name}": data for name, data in model.encoder.files().items()},
-        **{f"unit/{name}": data for name, data in model.units.files().items()},
+        **{f"encoder/{name}": data for name, data in model.encoder.asset_files().items()},
+        **{f"unit/{name}": data for name, data in model.units.asset_files().items()},
         **(extra or {}),
     }
     for name, data in contents.items():
         path = directory / name
         if not path.is_file() or path.read_bytes() != data:
-            text_files.write_bytes(path, data)
+            atomic.write_bytes(path, data)
     staged = directory / f".{WEIGHTS}.new"
-    text_files.write_tensors(staged, weights)
-    text_files.write_manifest(directory, [*contents, WEIGHTS], {WEIGHTS: staged})
+    atomic.write_tensors(staged, weights)
+    manifest.write_manifest(directory, [*contents, WEIGHTS], {WEIGHTS: staged})
 
 
 def read_config(directory: Path) -> RunConfig:
@@ -264,10 +264,10 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
         InputError: If a file is missing, changed, or does not fit the others.
     """
     directory = Path(directory)
-    names = text_files.verify(directory)
+    names = manifest.verify(directory)
     for needed in (CONFIG, LABELS, WEIGHTS):
         if needed not in names:
-            raise InputError(f"{directory / text_files.MANIFEST}: expected an entry {needed}, found none")
+            raise InputError(f"{directory / manifest.MANIFEST}: expected an entry {needed}, found none")
     config = read_config(directory)
     try:
         vocabs = Vocabs.from_bytes((directory / LABELS).read_bytes())
@@ -293,9 +293,9 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
 
 def find_runs(root: Path) -> list[Path]:
     """Directories below ``root`` that hold a model, the newest first; copies inside a run do not count."""
-    found = [path.parent for path in root.rglob(text_files.MANIFEST)]
-    found = [path for path in found if (path / WEIGHTS).exists() and not (path.parent / text_files.MANIFEST).exists()]
-    return sorted(found, key=lambda path: ((path / text_files.MANIFEST).stat().st_mtime_ns, str(path)), reverse=True)
+    found = [path.parent for path in root.rglob(manifest.MANIFEST)]
+    found = [path for path in found if (path / WEIGHTS).exists() and not (path.parent / manifest.MANIFEST).exists()]
+    return sorted(found, key=lambda path: ((path / manifest.MANIFEST).stat().st_mtime_ns, str(path)), reverse=True)
 
 
 def chosen_run(name: str | None) -> Path:
@@ -311,7 +311,7 @@ def newest_run(root: Path = Path("runs")) -> Path:
     """
     for path in find_runs(root):
         try:
-            text_files.verify(path)
+            manifest.verify(path)
         except InputError:
             continue
         return path

@@ -14,7 +14,7 @@ from ner.data.vocab import Vocabs
 from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf, crf_torch
 from ner.model.kernels.chain import Chain
-from ner.types import Annotation, Axes, Encoding, Example, Scores
+from ner.types import Annotation, AxisLabels, Encoding, Example, Scores
 
 TagScheme = Literal["bio", "bioes", "bmes", "bilou", "io"]
 
@@ -53,7 +53,7 @@ class TagDecoder(DecoderModule):
         """``(K,)`` tags that may come first, ``(K, K)`` previous and next tag, ``(K,)`` tags that may come last."""
         return self.allowed_first, self.allowed_transitions, self.allowed_last
 
-    def axes(self) -> dict[str, Axes]:
+    def axis_labels(self) -> dict[str, AxisLabels]:
         """See :class:`~ner.contracts.Decoder`."""
         return {"emissions.weight": (self.tags.names, None), "emissions.bias": (self.tags.names,)}
 
@@ -100,7 +100,7 @@ class TagDecoder(DecoderModule):
         flat = predicted["path"][mask].tolist()
         found, start = [], 0
         for length in mask.sum(1).tolist():
-            tags, spans = self.tags.read(flat[start : start + length])
+            tags, spans = self.tags.decode_ids(flat[start : start + length])
             found.append(Annotation(tags=tags, spans=spans))
             start += length
         return found
@@ -118,7 +118,7 @@ class TagDecoder(DecoderModule):
             return
         spans = [(row, span) for row, annotation in enumerate(found) for span in annotation.spans]
         places = [(row, span.start, span.end, self.tags.labels.index(span.label)) for row, span in spans]
-        begins, goes_on = (torch.tensor(table, device=emissions.device) for table in self.tags.spans())
+        begins, goes_on = (torch.tensor(table, device=emissions.device) for table in self.tags.span_masks())
         values = iter(crf.span_probabilities(emissions, mask, self.chain(), places, begins, goes_on).tolist())
         for annotation in found:
             annotation.spans = [replace(span, score=next(values)) for span in annotation.spans]

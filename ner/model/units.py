@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from ner.data.tags import PLAIN, decode
-from ner.model.pretrained import WordTokenizer
+from ner.model.tokenizer import WordTokenizer
 from ner.types import Annotation, Example, Span
 
 
@@ -28,7 +28,7 @@ class Units(Protocol):
         """The examples in words with the spans, tags and labels of their units."""
         ...
 
-    def files(self) -> dict[str, bytes]:
+    def asset_files(self) -> dict[str, bytes]:
         """What must be saved to build it again."""
         ...
 
@@ -44,7 +44,7 @@ class WordUnits:
         """The units are the words."""
         return list(units)
 
-    def files(self) -> dict[str, bytes]:
+    def asset_files(self) -> dict[str, bytes]:
         """Nothing to save."""
         return {}
 
@@ -83,7 +83,7 @@ class PieceUnits:
             found.append(
                 replace(
                     example,
-                    words=self.tokenizer.strings(ids),
+                    words=self.tokenizer.to_tokens(ids),
                     pieces=ids,
                     spans=spans,
                     tags=tags,
@@ -111,9 +111,9 @@ class PieceUnits:
             found.append(example.answered(said))
         return found
 
-    def files(self) -> dict[str, bytes]:
+    def asset_files(self) -> dict[str, bytes]:
         """The tokenizer's files."""
-        return self.tokenizer.files()
+        return self.tokenizer.asset_files()
 
 
 def _starts(pieces: Sequence[Sequence[int]]) -> list[int]:

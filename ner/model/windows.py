@@ -1,21 +1,27 @@
-"""Rows of pieces for an encoder with a limit: cut what is long, pack what is short.
+"""Windows of an encoder that reads a limited number of pieces: long examples are cut, short ones share a row.
 
-All lengths are counted in pieces. Nothing is ever dropped: every word stands in at least one row.
+All lengths are counted in pieces. Every word is in at least one row, except the first words of a question that exceeds
+``windows.max_query_length``. A question is repeated in each row of its passage and never shares a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Callable, Sequence
+from itertools import accumulate, chain
+from typing import NamedTuple
+
+import numpy as np
+
+from ner.model.tokenizer import WordTokenizer
 
 
 def pack(lengths: Sequence[int], capacity: int, limit: int | None = None) -> list[tuple[int, int]]:
-    """Consecutive examples that share a row, as ``(start, stop)``.
+    """Return the consecutive examples that share a row, as ``(start, stop)``.
 
     Args:
         lengths: Pieces of each example.
-        capacity: Pieces that a row can hold. A longer example stays alone and is cut later.
-        limit: Most examples of one row; None for no bound.
+        capacity: Pieces of a row. A longer example is alone in its group and is cut later.
+        limit: Maximum number of examples of a row; None for no limit.
     """
     groups: list[tuple[int, int]] = []
     start = filled = 0
@@ -31,12 +37,12 @@ def pack(lengths: Sequence[int], capacity: int, limit: int | None = None) -> lis
 
 
 def cut(lengths: Sequence[int], capacity: int, overlap: int) -> list[tuple[int, int]]:
-    """Overlapping rows of consecutive words, as ``(start, stop)``; one row if everything fits.
+    """Return overlapping rows of consecutive words, as ``(start, stop)``; a single row if all words fit.
 
     Args:
         lengths: Pieces of each word, each at most ``capacity``.
-        capacity: Pieces that a row can hold.
-        overlap: Most pieces that a row repeats of the one before it; less where words are long.
+        capacity: Pieces of a row.
+        overlap: Maximum number of pieces that a row repeats from the previous one.
     """
     if not lengths:
         return []
@@ -49,15 +55,15 @@ def cut(lengths: Sequence[int], capacity: int, overlap: int) -> list[tuple[int, 
         rows.append((start, stop))
         if stop == len(lengths):
             break
-        room = min(overlap, capacity - lengths[stop])  # the next row must at least reach the next word
+        free = min(overlap, capacity - lengths[stop])  # the next row must contain at least one new word
         start = max(start + 1, stop)
-        while start - 1 > rows[-1][0] and ends[stop] - ends[start - 1] <= room:
+        while start - 1 > rows[-1][0] and ends[stop] - ends[start - 1] <= free:
             start -= 1
     return rows
 
 
-def owners(lengths: Sequence[int], rows: Sequence[tuple[int, int]]) -> list[int]:
-    """The row in which each word is read: where it has most context on its poorer side; the first of equals."""
+def best_row_per_word(lengths: Sequence[int], rows: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the row that each word is read from: the one with the most context on its shorter side."""
     if len(rows) == 1:
         return [0] * len(lengths)
     ends = [0, *accumulate(lengths)]
@@ -68,3 +74,161 @@ def owners(lengths: Sequence[int], rows: Sequence[tuple[int, int]]) -> list[int]
             if context > best[word][0]:
                 best[word] = (context, row)
     return [row for _, row in best]
+
+
+def skipped_words(sizes: Sequence[int], limit: int) -> int:
+    """Return how many of the first words of a question exceed ``limit`` pieces.
+
+    Earlier turns of a conversation come first, so the last words are those of the question itself.
+    """
+    read = 0
+    for count, size in enumerate(reversed(sizes)):
+        read += size
+        if read > limit:
+            return len(sizes) - count
+    return 0
+
+
+class QuestionLayout(NamedTuple):
+    """Rows of a question with its passage.
+
+    Attributes:
+        skipped: Number of the question's first words that are not read.
+        sizes: Pieces of each word of the passage that are read.
+        cuts: Words of the passage in each row, as ``(start, stop)``.
+        cost: Pieces of all rows.
+        shortened: Number of words of the passage that are longer than a row.
+    """
+
+    skipped: int
+    sizes: list[int]
+    cuts: list[tuple[int, int]]
+    cost: int
+    shortened: int
+
+
+class WindowLimits(NamedTuple):
+    """Limits of the rows of an encoder.
+
+    Attributes:
+        tokenizer: Source of the special pieces.
+        capacity: Pieces of a row besides the special pieces at both ends.
+        max_query: Pieces of a question.
+        overlap: Pieces that a row repeats from the previous one, as a function of the capacity.
+    """
+
+    tokenizer: WordTokenizer
+    capacity: int
+    max_query: int
+    overlap: Callable[[int], int]
+
+    def cut(self, sizes: Sequence[int], capacity: int | None = None) -> list[tuple[int, int]]:
+        """Return the words of each row, as ``(start, stop)``; a single row if all words fit."""
+        capacity = self.capacity if capacity is None else capacity
+        return cut(sizes, capacity, self.overlap(capacity)) if sum(sizes) > capacity else [(0, len(sizes))]
+
+    def layout(self, sizes: Sequence[int], query_length: int) -> QuestionLayout:
+        """Return the rows of a question of ``query_length`` words and its passage; ``sizes`` are pieces of all words."""
+        tokens = self.tokenizer
+        skipped = skipped_words(sizes[:query_length], self.max_query)
+        question = sum(sizes[skipped:query_length])
+        capacity = self.capacity - question - len(tokens.pair_separator)
+        passage = [min(size, capacity) for size in sizes[query_length:]]
+        cuts = self.cut(passage, capacity)
+        repeated = len(tokens.prefix) + question + len(tokens.pair_separator) + len(tokens.suffix)
+        cost = sum(sum(passage[start:stop]) + repeated for start, stop in cuts)
+        return QuestionLayout(skipped, passage, cuts, cost, sum(size > capacity for size in sizes[query_length:]))
+
+
+class RowBuilder:
+    """Rows of pieces of a batch, and the position of each word in them.
+
+    Words are added as the ids of their pieces, example by example.
+
+    Attributes:
+        pieces: Pieces of each row, special ones included.
+        passages: Start of the passage in each row, 0 in rows without a question.
+    """
+
+    def __init__(self, limits: WindowLimits) -> None:
+        self.limits = limits
+        self.pieces: list[list[int]] = []
+        self.passages: list[int] = []
+        # One entry per word:
+        self._sizes: list[int] = []  # its pieces
+        self._rows: list[int] = []  # the row that it is read from
+        self._anchors: list[int] = []  # the first of the words that precede it in the row without a gap
+        self._shifts: list[int] = []  # the position of the pieces of that first word
+        self._times: list[int] = []  # the number of rows, from its row on, that contain it
+
+    def add(self, words: Sequence[Sequence[int]]) -> list[int]:
+        """Add words without a question and return the rows that they are read from."""
+        tokens, number = self.limits.tokenizer, len(self.pieces)
+        sizes = [len(ids) for ids in words]
+        cuts = self.limits.cut(sizes)
+        best = best_row_per_word(sizes, cuts)
+        self._rows += [number + row for row in best]
+        self._anchors += [len(self._sizes) + cuts[row][0] for row in best]
+        self._shifts += [len(tokens.prefix)] * len(sizes)
+        self._times += [1] * len(sizes)
+        self._sizes += sizes
+        for start, stop in cuts:
+            row = [*tokens.prefix, *chain.from_iterable(words[start:stop]), *tokens.suffix]
+            self.pieces.append(row or [tokens.unknown])  # models reject empty rows
+            self.passages.append(0)
+        return sorted({number + row for row in best}) or [number]
+
+    def add_question(self, words: Sequence[Sequence[int]], query_length: int) -> list[int]:
+        """Add the words of a question and of its passage; return their rows, each of which repeats the question."""
+        tokens, first, number = self.limits.tokenizer, len(self._sizes), len(self.pieces)
+        layout = self.limits.layout([len(ids) for ids in words], query_length)
+        skipped, read = layout.skipped, query_length - layout.skipped
+        question = words[skipped:query_length]
+        begin = [*tokens.prefix, *chain.from_iterable(question), *tokens.pair_separator]
+        # skipped words are read from the first piece of the row, the others as the mean over all rows
+        self._rows += [number] * query_length
+        self._anchors += [*range(first, first + skipped), *[first + skipped] * read]
+        self._shifts += [0] * skipped + [len(tokens.prefix)] * read
+        self._times += [len(layout.cuts)] * query_length
+        self._sizes += [1] * skipped + [len(ids) for ids in question]
+        best = best_row_per_word(layout.sizes, layout.cuts)
+        self._rows += [number + row for row in best]
+        self._anchors += [first + query_length + layout.cuts[row][0] for row in best]
+        self._shifts += [len(begin)] * len(best)
+        self._times += [1] * len(best)
+        self._sizes += layout.sizes
+        passage = [ids[:size] for ids, size in zip(words[query_length:], layout.sizes, strict=True)]
+        for start, stop in layout.cuts:
+            self.pieces.append([*begin, *chain.from_iterable(passage[start:stop]), *tokens.suffix])
+            self.passages.append(len(begin))
+        return list(range(number, len(self.pieces)))
+
+    def padded(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``(B, T)`` piece ids, and ``(B, T)`` true on pieces."""
+        lengths = np.array([len(row) for row in self.pieces], dtype=np.int64)
+        longest = int(lengths.max(initial=0))
+        table = np.full((len(lengths), longest), self.limits.tokenizer.padding, dtype=np.int64)
+        for number, ids in enumerate(self.pieces):
+            table[number, : len(ids)] = ids
+        return table, np.arange(longest) < lengths[:, None]
+
+    def word_piece_index(self, pooling: str, longest: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions in the flattened ``(B, T)`` that words are read from, and their number per word.
+
+        Args:
+            pooling: ``first``, ``last`` or ``mean``: the pieces of a word that are read.
+            longest: T.
+        """
+        columns = (self._sizes, self._rows, self._anchors, self._shifts, self._times)
+        size, row, anchor, shift, times = (np.array(values, dtype=np.int64) for values in columns)
+        before = np.cumsum(size) - size
+        begin = shift + before - before[anchor]
+        if pooling == "last":
+            begin = begin + size - 1
+        count = size if pooling == "mean" else np.ones_like(size)
+        total = count * times
+        if (times > 1).any():  # words of a question, which are in several consecutive rows
+            row = np.repeat(row, times) + np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+            begin, count = np.repeat(begin, times), np.repeat(count, times)
+        first = np.repeat(row * longest + begin, count)
+        return first + np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count), total

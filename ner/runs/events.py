@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ner.errors import InputError
-from ner.runtime import text_files
+from ner.runtime import atomic
 
 FILE = "events.jsonl"
 
@@ -39,7 +39,7 @@ def write(run: Path, events: Iterable[Event]) -> None:
         InputError: If the file cannot be written.
     """
     lines = [json.dumps(asdict(event), ensure_ascii=False) + "\n" for event in events]
-    text_files.write_bytes(run / FILE, "".join(lines).encode())
+    atomic.write_bytes(run / FILE, "".join(lines).encode())
 
 
 def read(run: Path) -> list[Event]:

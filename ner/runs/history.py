@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ner.runtime import text_files
 from ner.errors import InputError
+from ner.runtime import atomic
 
 LEARNING_RATE = "learning_rate."
 """Prefix of the columns that hold the learning rate of a parameter group."""
@@ -70,7 +70,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    text_files.write_bytes(path, text.getvalue().encode())
+    atomic.write_bytes(path, text.getvalue().encode())
 
 
 def history_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -82,7 +82,7 @@ def history_table(rows: Sequence[Mapping[str, Any]]) -> str:
     rates = list(dict.fromkeys(key for row in rows for key in row if key.startswith(LEARNING_RATE)))
     formats = {"epoch": ".0f", **dict.fromkeys(SUMMARY, ".4f"), **dict.fromkeys(rates, ".3g"), "batch_size": ".0f"}
     table = [
-        {column: f"{float(row[column]):{form}}" for column, form in formats.items() if row.get(column) not in (None, "")}
+        {key: f"{float(row[key]):{form}}" for key, form in formats.items() if row.get(key) not in (None, "")}
         | {"best": BEST_MARK if row.get("best") else ""}
         for row in rows
     ]

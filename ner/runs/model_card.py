@@ -11,7 +11,7 @@ from typing import Any
 from ner.data.question_answering import ANSWER_TYPES
 from ner.runs.history import BEST_MARK, history_table, markdown_table
 from ner.runs.record import Run, read_run
-from ner.runtime import text_files
+from ner.runtime import atomic
 from ner.types import SPLITS
 
 CARD = "README.md"
@@ -54,7 +54,7 @@ def write_card(directory: Path, language: Sequence[str] = (), license: str | Non
         InputError: If the directory is no run, or cannot be written to.
     """
     path = directory / CARD
-    text_files.write_bytes(path, model_card(directory, language, license).encode())
+    atomic.write_bytes(path, model_card(directory, language, license).encode())
     return path
 
 

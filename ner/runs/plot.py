@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ner.errors import InputError
 from ner.runs.events import Event
 from ner.runs.history import LEARNING_RATE, SCORES
-from ner.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def plot_history(
         raise InputError(f"{path}: nothing to draw: the run has not finished an epoch")
     installed = {font.name for font in fontManager.ttflist}
     family = [*matplotlib.rcParams["font.family"], *(name for name in CJK_FONTS if name in installed)]
-    settings = {"font.family": family, "font.size": 8, "axes.titlesize": 10, "text.parse_math": False}
+    settings: dict[Any, Any] = {"font.family": family, "font.size": 8, "axes.titlesize": 10, "text.parse_math": False}
     positions = _positions(history, events)
     lines = [
         " ".join(f"epoch {position:.2f}, step {event.step}, {event.kind}: {event.change}".split())[:150]
@@ -124,6 +124,8 @@ def _draw_epochs(axes: Axes, history: History, positions: Sequence[float]) -> No
     """Draw the parts that all panels share: the axis of the epochs, the events, and the best epoch."""
     from matplotlib.ticker import MaxNLocator
 
+    if not axes.lines:
+        axes.plot([], [], " ", label="no data")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     axes.set_xlabel("epoch")
     axes.grid(alpha=0.25)
@@ -132,8 +134,6 @@ def _draw_epochs(axes: Axes, history: History, positions: Sequence[float]) -> No
     best = max((row["epoch"] for row in history if row.get("best")), default=None)
     if best is not None:
         axes.axvline(best, color="tab:red", linewidth=1, linestyle=":", zorder=1, label=f"best: epoch {best:.0f}")
-    elif not axes.lines:
-        axes.plot([], label="no data")
 
 
 def _draw_splits(axes: Axes, history: History, title: str, train: str, valid: str) -> None:
@@ -157,10 +157,12 @@ def _draw_learning_rates(axes: Axes, history: History) -> None:
         peaks.append(max(_draw(axes, history, columns[0], label, color=f"C{number % 10}"), default=0.0))
     if peaks and max(peaks) > 20 * min(peaks) > 0:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")  # the default writes powers of ten as math text
         axes.set_ylim(min(peaks) / 100, max(peaks) * 2)  # leaves out the end of a schedule, where the rate reaches 0
     if len({row["batch_size"] for row in history if "batch_size" in row}) > 1:
         right = axes.twinx()
-        _draw(right, history, "batch_size", "", color=GRAY, linestyle="--", drawstyle="steps-mid")
+        sizes = _draw(right, history, "batch_size", "", color=GRAY, linestyle="--", drawstyle="steps-mid")
+        right.set_ylim(0, 1.15 * max(sizes))
         right.set_ylabel("batch size (dashed)")
 
 
@@ -172,14 +174,16 @@ def _draw_labels(axes: Axes, history: History) -> None:
         start = f"{split}.{prefix}"
         found = [column for column in columns if column.startswith(start) and column.endswith(suffix)]
         if found:
-            axes.set_title(f"{split} F1 by {kind}" + f", {MAX_LISTED} lowest of {len(found)}" * (len(found) > MAX_LISTED))
+            selection = f", {MAX_LISTED} lowest of {len(found)}" if len(found) > MAX_LISTED else ""
+            axes.set_title(f"{split} F1 by {kind}{selection}")
             by_label = {column.removeprefix(start).removesuffix(suffix): column for column in found}
             break
     last = {label: next(row[name] for row in reversed(history) if name in row) for label, name in by_label.items()}
     shown = sorted(last, key=lambda label: -last[label])[-MAX_LISTED:]  # the legend follows the ends of the lines
     split_tags = {label: (label[:1], label[2:]) if label[1:2] == "-" else ("", label) for label in shown}
-    types, prefixes = (sorted({tag[part] for tag in split_tags.values()}) for part in (1, 0))
+    prefixes, types = (sorted({tag[part] for tag in split_tags.values()} - {""}) for part in (0, 1))
     for label, (prefix, type_) in split_tags.items():
-        style = LINE_STYLES[prefixes.index(prefix) % len(LINE_STYLES)]
+        style = LINE_STYLES[prefixes.index(prefix) % len(LINE_STYLES) if prefix else 0]
+        color = f"C{types.index(type_) % 10 if type_ else 0}"
         listed = f" {label}" if label.startswith("_") else label  # legends leave out names that start with "_"
-        _draw(axes, history, by_label[label], listed, color=f"C{types.index(type_) % 10}", linestyle=style)
+        _draw(axes, history, by_label[label], listed, color=color, linestyle=style)

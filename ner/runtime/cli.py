@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, and one sentence instead of a traceback."""
+"""Shared parts of all commands: exit codes and one-line error messages."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from contextlib import contextmanager
 from ner.errors import InputError, NonFiniteLossError, ProcessLostError
 
 USAGE = 2
-"""Exit code of bad input; argparse uses it too."""
+"""Exit code for invalid input, as in argparse."""
 NON_FINITE = 3
-"""Exit code of a training that met a NaN."""
+"""Exit code for a loss that is not finite."""
 
 
 def run(
     parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int | None], argv: Sequence[str] | None
 ) -> int:
-    """Parse, run, and turn what the user can mend into a sentence on standard error.
+    """Parse the arguments, run the command, and print errors of the user as one line on standard error.
 
     Returns:
-        The exit code: what the command gives, 2 for bad input, 3 for a loss that is not finite, 130 when interrupted.
+        The exit code: that of the command, 2 for invalid input, 3 for a loss that is not finite, 75 for a lost process,
+        130 after an interrupt.
     """
-    arguments = parser.parse_intermixed_args(argv)  # options may stand between overrides
+    arguments = parser.parse_intermixed_args(argv)  # options may appear between overrides
     try:
         code = command(arguments) or 0
         sys.stdout.flush()
@@ -36,7 +37,7 @@ def run(
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
+    except BrokenPipeError:  # nobody reads the output any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ProcessLostError as error:
@@ -49,10 +50,10 @@ def run(
 
 
 @contextmanager
-def loading() -> Iterator[None]:
-    """While libraries, data and models are loaded no garbage is looked for, nor later among what was loaded.
+def paused_garbage_collection() -> Iterator[None]:
+    """Disable garbage collection during start-up and exempt the loaded objects afterwards.
 
-    There is none, and looking takes a tenth of the time.
+    Saves a tenth or more of the start-up time, which is mostly imports.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -60,6 +61,6 @@ def loading() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        atexit.register(gc.unfreeze)  # at the end of the program nothing is to seem forgotten
+        atexit.register(gc.unfreeze)  # otherwise extension modules report leaks at exit
         if enabled:
             gc.enable()

@@ -11,7 +11,7 @@ from ner.data import batching
 from ner.errors import InputError
 from ner.model.model import Model
 from ner.runtime.device import Clock
-from ner.runtime.distributed import World
+from ner.runtime.distributed import ProcessGroup
 from ner.training import loop
 from ner.training.loader import TrainLoader
 from ner.training.step import Learner, OutOfMemory
@@ -31,7 +31,7 @@ def trial(
         generator = torch.get_rng_state()
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         try:
-            learner = Learner(state, data, device, World())
+            learner = Learner(state, data, device, ProcessGroup())
             learner.prepare()
             for made in data.steps(longest, 0, batch, device):
                 learner.step(made, Clock(device))

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from ner.config.load import override
 from ner.config.parts import validate
 from ner.config.schema import RunConfig
 from ner.errors import InputError
 from ner.runs.events import Event
-from ner.runtime import text_files
+from ner.runtime import atomic
 from ner.training.checkpoint import ASKED, State
 from ner.training.optimizer import check_paths, in_module, parameter_groups
 
@@ -94,7 +96,7 @@ def ask(run: Path, changes: Sequence[str]) -> list[Path]:
     found = []
     for number, change in enumerate(changes):
         path = run / FOLDER / f"{time.time_ns()}-{os.getpid()}-{number}.json"
-        text_files.write_bytes(path, json.dumps({"change": change}, ensure_ascii=False).encode())
+        atomic.write_bytes(path, json.dumps({"change": change}, ensure_ascii=False).encode())
         found.append(path)
     return found
 
@@ -182,3 +184,28 @@ def later(events: Iterable[Event], state: State) -> list[Event]:
         and (event.step, event.epoch) >= (state.step, state.epoch)
         and (event.step, event.epoch, event.change, event.id) not in met
     ]
+
+
+class Signals:
+    """Handler of SIGTERM and SIGINT: the first signal requests an orderly stop, the second ends the process at once."""
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Handle the signals inside the block; without effect outside the main thread."""
+        try:
+            before = {number: signal.signal(number, self._receive) for number in (signal.SIGTERM, signal.SIGINT)}
+        except ValueError:
+            before = {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
+            os._exit(128 + number)
+        self.received = number

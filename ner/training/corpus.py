@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,13 @@ from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.config.training import BatchConfig
 from ner.data import batching, seen
-from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE
+from ner.data.statistics import DocumentStatistics
 from ner.data.store import cache, reader
 from ner.data.tags import PLAIN, flatten
-from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model.model import Model
-from ner.runtime import text_files
-from ner.runtime.distributed import World
+from ner.runtime import manifest
+from ner.runtime.distributed import ProcessGroup
 from ner.training import loader
 from ner.types import SPLITS, Document
 
@@ -38,7 +37,7 @@ class Corpus:
 
     Args:
         config: Of the run.
-        world: Processes of the training; the first one reads what is kept for all.
+        process_group: Processes of the training; the first one reads what is kept for all.
         say: For the log.
 
     Attributes:
@@ -48,8 +47,8 @@ class Corpus:
         InputError: If a file cannot be read, or they are of different kinds.
     """
 
-    def __init__(self, config: RunConfig, world: World, say: Callable[[str], None]) -> None:
-        self.config, self.world = config, world
+    def __init__(self, config: RunConfig, process_group: ProcessGroup, say: Callable[[str], None]) -> None:
+        self.config, self.process_group = config, process_group
         self.documents: dict[str, Sequence[Document]] = {}
         form = load_component("formats", config.data.format.name)
         options = config.data.format, config.data.words
@@ -57,7 +56,7 @@ class Corpus:
             path = getattr(config.data, split)
             folder = self._store_folder(path) if split == "train" else None
             if folder is None:
-                self.documents[split] = list(form.read(path, *options, keep=split == "test")) if path else []
+                self.documents[split] = list(form.read(path, *options, for_rewriting=split == "test")) if path else []
                 continue
             key = {"path": path, "format": options[0].model_dump(mode="json"), "words": options[1]}
             with self._first_alone():
@@ -73,7 +72,7 @@ class Corpus:
     def checksums(self) -> dict[str, str]:
         """SHA-256 of the files by split; a pipe has none."""
         paths = {split: getattr(self.config.data, split) for split in SPLITS}
-        return {split: text_files.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
+        return {split: manifest.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
 
     def statistics(self, split: str, made: Model) -> dict[str, Any]:
         """How much there is of what in a split: sentences, words, labels, tags, classes, and what is unusual."""
@@ -81,7 +80,7 @@ class Corpus:
         if not isinstance(found, reader.Store):
             return _count(made, found)
         with self._first_alone():
-            key = {**self._encoder_key(made), "single": made.single is not None}
+            key = {**self._encoder_key(made), "single": made.single_label_at is not None}
             return cache.saved_values(found, "counts", key, lambda: _count(made, found))
 
     def hashes(self) -> np.ndarray:
@@ -109,8 +108,8 @@ class Corpus:
 
     def _encoder_key(self, made: Model) -> dict[str, Any]:
         """What decides how documents are read."""
-        saved = hashlib.sha256(b"".join(made.encoder.files().values())).hexdigest()
-        sections = {"unit", "encoder", "windows"} | ({"decoder"} if made.reader is made.decoder else set())
+        saved = hashlib.sha256(b"".join(made.encoder.asset_files().values())).hexdigest()
+        sections = {"unit", "encoder", "windows"} | ({"decoder"} if made.input_maker is made.decoder else set())
         return {**self.config.model_dump(mode="json", include=sections), "files": saved}
 
     def _store_folder(self, path: str) -> Path | None:
@@ -119,66 +118,18 @@ class Corpus:
         if wanted != "auto" or path == "-":
             return Path(wanted) if wanted and path != "-" else None
         source = Path(path)
-        large = source.exists() and sum(file.stat().st_size for file in text_files.members(source)) >= LARGE
+        large = source.exists() and sum(file.stat().st_size for file in manifest.files_in(source)) >= LARGE
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return Path(cache, "ner-crf") if large else None
 
     @contextmanager
     def _first_alone(self) -> Iterator[None]:
         """The first process goes through the block before the others."""
-        if not self.world.first:
-            self.world.tell(None)
+        if not self.process_group.is_main:
+            self.process_group.broadcast(None)
         yield
-        if self.world.first:
-            self.world.tell(True)
-
-
-@dataclass
-class DocumentStatistics:
-    """How often documents have what: labels of spans, plain tags, classes, and remarks of their reader.
-
-    ``questions`` are those of the labels and classes that say of what kind an answer is.
-    """
-
-    labels: Counter[str] = field(default_factory=Counter)
-    tags: Counter[str] = field(default_factory=Counter)
-    classes: Counter[str] = field(default_factory=Counter)
-    questions: Counter[str] = field(default_factory=Counter)
-    remarks: Counter[str] = field(default_factory=Counter)
-
-    def add(self, document: Document) -> None:
-        """Count a document."""
-        plain = document.scheme == PLAIN
-        for example in document.examples:
-            if example.spans:
-                self.labels.update(span.label for span in example.spans)
-            if plain:
-                self.tags.update(example.tags or ())
-            self.classes.update(example.labels)
-            if example.query_length:
-                named = [*example.labels, *(span.label for span in example.spans)]
-                self.questions.update(label for label in named if label in (*ANSWER_TYPES, ANSWER, EVIDENCE))
-            self.remarks.update(example.remarks)
-
-
-def unusual(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str, dict[str, int]]:
-    """What a reader of scores must know: ``unseen_labels``, which training never had, and ``remarks``, if any.
-
-    Kinds of answers are always known: a model that answers questions can give those that training never had.
-
-    Args:
-        counts: As in :class:`DocumentStatistics`, by name.
-        vocabs: Of the training data.
-    """
-    others = {kind: Counter(counts[kind]) - Counter(counts["questions"]) for kind in ("labels", "tags", "classes")}
-    found = {"unseen_labels": vocabs.unseen(others), "remarks": dict(sorted(counts["remarks"].items()))}
-    return {kind: names for kind, names in found.items() if names}
-
-
-def format_unseen(unseen: Mapping[str, int]) -> str:
-    """Says so in the log."""
-    listed = ", ".join(f"{label} {count}" for label, count in unseen.items())
-    return f"labels that training never had, each counts as a miss: {listed}"
+        if self.process_group.is_main:
+            self.process_group.broadcast(True)
 
 
 def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
@@ -186,13 +137,13 @@ def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
     tally, coverage = DocumentStatistics(), Counter[str]()
     sentences = words = overlapping = 0
     for document in documents:
-        tally.add(replace(document, examples=made.marked(document.examples)))
+        tally.add(replace(document, examples=made.mark_unlabelled(document.examples)))
         for example in document.examples:
             sentences += 1
             words += len(example.words)
             if example.spans and not example.query_length:  # evidence may hold the answer
                 overlapping += len(example.spans) - len(flatten(example.spans))
-        coverage += made.coverage(document)
+        coverage += made.input_warnings(document)
     found = {"sentences": sentences, "words": words, "overlapping": overlapping}
     return {**found, **vars(tally), "coverage": coverage}
 

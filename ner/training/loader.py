@@ -1,4 +1,4 @@
-"""Training documents as the batches of an epoch: functions of the seed and the epoch alone."""
+"""Training batches: the micro-batches of each optimizer step, determined by the seed and the epoch alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,30 +14,71 @@ import torch
 from ner.config.training import BatchConfig
 from ner.data import batching
 from ner.model.model import Model
-from ner.runtime.distributed import World
+from ner.runtime.distributed import ProcessGroup
 from ner.types import Batch, Document, Example
 
 
-def group_limit(batch: BatchConfig) -> int | None:
-    """Most sentences of a group, so that it fits into a pass."""
+class MicroBatch(NamedTuple):
+    """Tensors of one forward pass.
+
+    Attributes:
+        gold: The examples in words, also if the model labels word pieces.
+        sync_only: Whether another process or pass has learned from it already. Its loss counts 0; it is computed because
+            every process must take part in each collective operation.
+    """
+
+    batch: Batch
+    gold: list[Example]
+    sync_only: bool = False
+
+
+@dataclass
+class StepBatch:
+    """Micro-batches of one optimizer step in this process.
+
+    Attributes:
+        groups, sentences: Size of the step over all processes.
+        amounts: ``words``, ``pieces`` and ``cells`` of this process, for the throughput.
+    """
+
+    groups: int
+    sentences: int
+    micro_batches: list[MicroBatch] = field(default_factory=list)
+    amounts: Counter[str] = field(default_factory=lambda: Counter(words=0, pieces=0, cells=0))
+
+    def counts(self) -> Counter[str]:
+        """Return the number of words or examples that this process adds to each part of the loss."""
+        counts: Counter[str] = Counter()
+        for micro_batch in self.micro_batches:
+            for name, count in micro_batch.batch.counts.items():
+                counts[name] += 0 if micro_batch.sync_only else count
+        return counts
+
+    def examples(self) -> list[Example]:
+        """Return the examples of all micro-batches."""
+        return [example for micro_batch in self.micro_batches for example in micro_batch.batch.examples]
+
+
+def max_group_size(batch: BatchConfig) -> int | None:
+    """Return the most sentences that a group may have so that it fits into a micro-batch."""
     return batch.units_at_once if batch.unit == "sentences" else None
 
 
-def group(model: Model, documents: Iterable[Document], batch: BatchConfig) -> batching.GroupTable:
-    """Groups of documents, as the encoder wants them."""
-    return batching.group_documents(map(model.split, documents), model.reader.plan, group_limit(batch))
+def group_documents(model: Model, documents: Iterable[Document], batch: BatchConfig) -> batching.Plan:
+    """Group the examples of documents for the encoder."""
+    return batching.plan(map(model.split, documents), model.input_maker.plan, max_group_size(batch))
 
 
 class TrainLoader:
-    """Training documents in groups, and the batches of an epoch: functions of the seed and the epoch alone.
+    """Training documents in groups, and the batches of each epoch.
 
     Args:
-        model: Says how documents are read.
+        model: Groups and encodes the examples.
         documents: In words.
-        batch: Section of the configuration, its size a number: what a step is where steps are counted ahead.
-        seed: Of order and augmentation.
-        world: Processes that share each batch.
-        groups: If they are known already.
+        batch: The configuration section; its size is a number. Schedules count steps of this size.
+        seed: Seed of order and augmentation.
+        process_group: Processes that share each batch.
+        groups: Result of :func:`group_documents`, if it is already available.
     """
 
     def __init__(
@@ -46,40 +87,39 @@ class TrainLoader:
         documents: Sequence[Document],
         batch: BatchConfig,
         seed: int,
-        world: World | None = None,
-        groups: batching.GroupTable | None = None,
+        process_group: ProcessGroup | None = None,
+        groups: batching.Plan | None = None,
     ) -> None:
-        self.model, self.documents, self.seed, self.world = model, documents, seed, world or World()
-        self.groups = group(model, documents, batch) if groups is None else groups
+        self.model, self.documents, self.seed, self.process_group = model, documents, seed, process_group or ProcessGroup()
+        self.groups = group_documents(model, documents, batch) if groups is None else groups
         self.sentences = int(self.groups.sentences.sum())
         self.batch = batch
 
     @cached_property
-    def per_step(self) -> float:
-        """Sentences of a step of the configured size, on average."""
+    def mean_sentences_per_step(self) -> float:
+        """Mean number of sentences of a step of the configured size."""
         return self.sentences / max(1, len(self.epoch(0, self.batch)))
 
     def epoch(self, epoch: int, batch: BatchConfig) -> list[np.ndarray]:
-        """Batches of an epoch, as positions of groups."""
+        """Return the batches of an epoch as positions of groups."""
         return batching.epoch_batches(self.groups, batch.unit, batch.units, self.seed, epoch)
 
     def steps(
         self, batches: Sequence[np.ndarray], epoch: int, batch: BatchConfig, device: torch.device
     ) -> Iterator[StepBatch]:
-        """What this process learns from in some batches; in page-locked memory if it is to go to a GPU."""
+        """Yield the share of this process in each batch, on the CPU; in pinned memory if ``device`` is a GPU."""
         for positions in batches:
-            made = StepBatch(len(positions), int(self.groups.sentences[positions].sum()))
-            mine = self.world.share(positions)
-            for chosen in batching.cut_batches(self.groups, mine, batch.unit, batch.units_at_once):
-                tensors, gold = self._tensors(chosen, epoch, device)
-                made.amounts.update(_amounts(tensors))
-                made.parts.append(Part(tensors, gold))
-            if not made.parts:  # the others have all there is; this process must take part all the same
-                tensors, gold = self._tensors(positions[:1], epoch, device)
-                made.parts.append(Part(tensors, gold, weight=0.0))
-            yield made
+            step_batch = StepBatch(len(positions), int(self.groups.sentences[positions].sum()))
+            own = self.process_group.shard(positions)
+            for chosen in batching.cut(self.groups, own, batch.unit, batch.units_at_once):
+                tensors, gold = self._encode(chosen, epoch, device)
+                step_batch.amounts.update(_amounts(tensors))
+                step_batch.micro_batches.append(MicroBatch(tensors, gold))
+            if not step_batch.micro_batches:  # fewer groups than processes
+                step_batch.micro_batches.append(MicroBatch(*self._encode(positions[:1], epoch, device), sync_only=True))
+            yield step_batch
 
-    def _tensors(self, positions: np.ndarray, epoch: int, device: Any) -> tuple[Batch, list[Example]]:
+    def _encode(self, positions: np.ndarray, epoch: int, device: torch.device) -> tuple[Batch, list[Example]]:
         chosen = [self.groups[position] for position in positions]
         words = [self.documents[group.document].examples[group.start : group.stop] for group in chosen]
         generators = [
@@ -92,37 +132,8 @@ class TrainLoader:
         return tensors.pin_memory() if device.type == "cuda" else tensors, gold
 
 
-class Part(NamedTuple):
-    """Tensors of one pass through the model, and the examples in words; without weight they keep others company."""
-
-    batch: Batch
-    gold: list[Example]
-    weight: float = 1.0
-
-
-@dataclass
-class StepBatch:
-    """What a process learns from in one step, and the size of the step in groups and sentences of all processes."""
-
-    groups: int
-    sentences: int
-    parts: list[Part] = field(default_factory=list)
-    amounts: Counter[str] = field(default_factory=lambda: Counter(words=0, pieces=0, cells=0))
-
-    def counts(self) -> Counter[str]:
-        """What each part of the loss is summed over in this process."""
-        found: Counter[str] = Counter()
-        for part in self.parts:
-            found.update({name: count * int(part.weight) for name, count in part.batch.counts.items()})
-        return found
-
-    def examples(self) -> list[Example]:
-        """Of all passes."""
-        return [example for part in self.parts for example in part.batch.examples]
-
-
 def _amounts(batch: Batch) -> Counter[str]:
-    """Words, pieces (words where there are none), and the cells of the tensors that they fill."""
+    """Return the numbers of words, of pieces (words if there are none), and of the tensor cells that hold them."""
     words = int(batch.inputs["mask"].sum())
     masks = [mask for name, mask in batch.inputs.items() if name.endswith("piece_mask")] or [batch.inputs["mask"]]
     return Counter(words=words, pieces=int(masks[0].sum()), cells=masks[0].numel())

@@ -1,6 +1,6 @@
-"""The training loop: yields progress; the caller shows it and saves.
+"""The training loop, a generator of progress reports.
 
-Between two yields the state is whole: a checkpoint taken there goes on exactly as if nothing had happened.
+Between two reports the state is complete: a checkpoint saved there resumes to the same bytes.
 """
 
 from __future__ import annotations
@@ -8,56 +8,26 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from contextlib import closing
 
+import numpy as np
 import torch
 
-from ner.config.training import BatchConfig, TrainingConfig
-from ner.errors import InputError
-from ner.inference.annotate import Evaluation, Scorer, annotate
-from ner.model.model import Model
-from ner.runtime.device import choose_precision
-from ner.runtime.distributed import World
-from ner.training.checkpoint import Row, State
+from ner.config.training import TrainingConfig
+from ner.data import batching
+from ner.errors import NonFiniteLossError
+from ner.evaluation.scorer import Evaluation, Scorer, monitored
+from ner.runtime.distributed import ProcessGroup
 from ner.training.loader import TrainLoader
-from ner.training.optimizer import Average, build_optimizer, check_paths, in_module
-from ner.training.step import Learner, Progress, StepTimer, rate_groups
+from ner.training.optimizer import schedule
+from ner.training.progress import Progress, StepTimer
+from ner.training.state import EpochRecord, State
+from ner.training.step import StepContext, out_of_memory, train_step
+from ner.training.validation import check_monitored, evaluate
 from ner.types import Document
 
 Watcher = Callable[[Sequence[Document]], Iterable[Document]]
-"""Gives documents one after the other, and shows how far they are."""
-
-
-def begin(
-    model: Model, training: TrainingConfig, batch: BatchConfig, metrics: Sequence[str], device: torch.device
-) -> State:
-    """The state before the first step.
-
-    Args:
-        model: On ``device``.
-        training: Section of the configuration.
-        batch: Section of the configuration, its size a number.
-        metrics: Names of files in ``ner/evaluation/metrics``.
-        device: Where to compute.
-
-    Raises:
-        InputError: If a path of rates or of frozen parts is none of the model.
-    """
-    check_paths(model, training.freeze, "training.freeze")
-    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    if all(any(in_module(name, path) for path in training.freeze) for name in trained):
-        raise InputError("config.training.freeze: nothing is left to train at the start; leave a part out of it")
-    precision = choose_precision(training.precision, device)
-    return State(
-        model,
-        build_optimizer(training.optimizer, rate_groups(model, training)),
-        torch.amp.GradScaler(device.type, enabled=precision == torch.float16),
-        None if training.averaging is None else Average(model, training.averaging),
-        training,
-        batch,
-        batch,
-        Scorer(metrics),
-    )
+"""Iterates over documents, for example behind a progress bar."""
 
 
 def train(
@@ -66,99 +36,136 @@ def train(
     valid: Sequence[Document] | None,
     metrics: Sequence[str],
     device: torch.device,
-    world: World | None = None,
+    process_group: ProcessGroup | None = None,
     watch: Watcher = lambda documents: documents,
 ) -> Iterator[Progress]:
-    """Train a model in place, from wherever its state stands.
+    """Train a model in place, from the position of its state to the end.
 
     Args:
-        state: As :func:`begin` or a checkpoint gives it; changed in place.
-        data: To learn from.
-        valid: To score each epoch on; None if nothing depends on it.
+        state: Initial or restored from a checkpoint; changed in place.
+        data: Training batches.
+        valid: Documents to score after each epoch, or None.
         metrics: Names of files in ``ner/evaluation/metrics``.
-        device: Where to compute.
-        world: Processes that share the work.
-        watch: Gives the same documents again when they are scored; for a bar.
+        device: Device of the model.
+        process_group: Processes that share the work.
+        watch: Wraps the validation documents.
 
     Yields:
-        Progress after each step, and after each epoch with its evaluations. Train scores are those of the forwards
-        that trained.
+        A report after each step, and after each epoch one with its evaluations. Train scores come from the forward
+        passes of the steps.
 
     Raises:
-        NonFiniteLossError: Before the step that it would have spoiled.
-        InputError: If a watched score does not exist, or memory does not suffice.
+        NonFiniteLossError: Before the step that would have damaged the weights.
+        InputError: If a monitored score does not exist, or a step does not fit into memory.
     """
-    world = world or World()
+    process_group = process_group or ProcessGroup()
     if valid is not None:
-        perfect = _perfect(valid, metrics)  # a typing error is found before an epoch is lost
-        for key, path in state.training_config.watched.items():
-            monitored(perfect, path, f"training.{key}")
+        check_monitored(valid, metrics, state.training_config)  # a misspelt path must not cost an epoch
     if state.training_config.compile:
         state.model.encoder.compile(dynamic=True)
-    learner = Learner(state, data, device, world)
+    context = StepContext(state, device, process_group)
     while state.position or (state.epoch < state.training_config.epochs and not state.ended):
-        meter = StepTimer(state.model, device)
-        last: Progress | None = None
-        for last in learner.epoch(meter):
-            yield last
-        timing = meter.end()
+        timer = StepTimer(state.model, device)
+        loss = math.nan
+        state.model.train()
+        batches = data.epoch(state.epoch, state.batch_config)
+        first = int(np.searchsorted(np.cumsum([0, *map(len, batches)]), state.position))
+        steps = data.steps(batches[first:], state.epoch, state.batch_config, device)
+        with closing(batching.ahead(steps, state.batch_config.ahead)) as prefetched:
+            for step_batch in prefetched:
+                timer.start_step(step_batch)
+                context.apply_settings()
+                _set_learning_rates(state, data, step_batch.sentences)
+                try:
+                    loss = train_step(context, step_batch, timer)
+                except NonFiniteLossError as error:
+                    _skip_step(state, error)
+                    loss = math.nan
+                except torch.OutOfMemoryError as error:
+                    raise out_of_memory(step_batch, state.batch_config.units_at_once) from error
+                state.position += step_batch.groups
+                state.sentences += step_batch.sentences
+                process_group.heartbeat(state.step)
+                fraction = state.sentences / (state.training_config.epochs * data.sentences)
+                yield Progress(state.epoch + 1, state.step, fraction, loss, state.learning_rates)
+        timing = timer.finish()
         started = time.perf_counter()
         if state.averaged_weights is not None:
             state.averaged_weights.after_epoch(state.epoch + 1)
-        evaluations = {"train": state.train_scorer.together(world).result()}
+        evaluations = {"train": state.train_scorer.all_reduce(process_group).result()}
         if valid is not None:
-            evaluations["valid"] = evaluate(state, watch(valid), metrics, device, world)
+            evaluations["valid"] = evaluate(state, watch(valid), metrics, device, process_group)
         timing["evaluation_seconds"] = time.perf_counter() - started
-        row = _close(state, evaluations)
+        record = _finish_epoch(state, evaluations)
         state.train_scorer = Scorer(metrics)
-        share = state.sentences / (state.training_config.epochs * data.sentences)
-        yield Progress(
-            state.epoch, state.step, share, last.loss if last else math.nan, state.learning_rates, row, timing
-        )
+        fraction = state.sentences / (state.training_config.epochs * data.sentences)
+        yield Progress(state.epoch, state.step, fraction, loss, state.learning_rates, record, timing)
 
 
-def evaluate(
-    state: State, documents: Iterable[Document], metrics: Sequence[str], device: torch.device, world: World
-) -> Evaluation:
-    """Scores of the weights that would be kept; the state stays as it is."""
-    scorer = Scorer(metrics)
-    precision = choose_precision(state.training_config.precision, device)
-    with state.evaluation_weights():
-        for chunk in annotate(state.model, documents, state.batch_config, device, precision, world=world):
-            scorer.add_chunk(chunk)
-    return scorer.result()
+def warmup_fraction(training: TrainingConfig, data: TrainLoader) -> float:
+    """Return the fraction of the training in which the rates rise; above 1 if the training ends before the warm-up."""
+    if training.warmup_steps is None:
+        return training.warmup
+    return training.warmup_steps * data.mean_sentences_per_step / (training.epochs * data.sentences)
 
 
-def _close(state: State, evaluations: dict[str, Evaluation]) -> Row:
-    """What the end of an epoch changes besides the weights."""
+def _set_learning_rates(state: State, data: TrainLoader, sentences: int) -> None:
+    """Set the rates of a step with so many sentences."""
+    training = state.training_config
+    total = training.epochs * data.sentences
+    done, after = state.sentences / total, (state.sentences + sentences) / total
+    factor = state.lr_scale * schedule(training.schedule, done, after, min(1.0, warmup_fraction(training, data)))
+    for group in state.optimizer.param_groups:
+        group["lr"] = group["base"] * factor
+    state.learning_rates = {group["name"]: group["lr"] for group in state.optimizer.param_groups}
+
+
+def _skip_step(state: State, error: NonFiniteLossError) -> None:
+    """Discard the gradients of a step.
+
+    Raises:
+        NonFiniteLossError: If the configuration does not allow to skip it.
+    """
+    state.optimizer.zero_grad(set_to_none=True)
+    if state.training_config.on_nonfinite == "stop":
+        raise error
+    state.skipped += 1
+    state.record_event("skip", str(error))
+    if state.skipped > state.training_config.max_skipped:
+        raise error
+
+
+def _finish_epoch(state: State, evaluations: dict[str, Evaluation]) -> EpochRecord:
+    """Record an epoch; select the best one, adapt to a plateau, stop early."""
     state.epoch += 1
     state.position = 0
     training = state.training_config
-    best = training.select == "last" or state.best.look(monitored(evaluations["valid"], training.monitor))
+    best = training.select == "last" or state.best.update(monitored(evaluations["valid"], training.monitor))
     if best:
         state.best_epoch = state.epoch
     size, rates = state.batch_config.units, dict(state.learning_rates)
-    row = Row(state.epoch, state.step, state.sentences, size, best, rates, evaluations)
-    state.history.append(row)
+    record = EpochRecord(state.epoch, state.step, state.sentences, size, best, rates, evaluations)
+    state.history.append(record)
     state.batch_config = state.next_batch_config
     if training.plateau is not None:
-        _adapt(state, monitored(evaluations["valid"], training.plateau.monitor or training.monitor))
+        _adapt_to_plateau(state, monitored(evaluations["valid"], training.plateau.monitor or training.monitor))
     if training.stopping is not None and not state.ended:
         path = training.stopping.monitor or training.monitor
-        state.stopping.look(monitored(evaluations["valid"], path))
-        if state.stopping.waited >= training.stopping.patience:
-            state.ended = f"{path} has not risen for {state.stopping.waited} epochs"
+        state.stopping.update(monitored(evaluations["valid"], path))
+        epochs = state.stopping.epochs_without_improvement
+        if epochs >= training.stopping.patience:
+            state.ended = f"{path} has not improved for {epochs} epochs"
             state.record_event("stopping", state.ended)
-    return row
+    return record
 
 
-def _adapt(state: State, score: float) -> None:
-    """Lower the rates or enlarge the batch when a score has stopped to rise."""
+def _adapt_to_plateau(state: State, score: float) -> None:
+    """Lower the learning rates or enlarge the batch if a score has stopped improving."""
     plateau = state.training_config.plateau
-    assert plateau is not None, "asked for by the caller"
-    if state.plateau.look(score) or state.plateau.waited <= plateau.patience:
+    assert plateau is not None, "checked by the caller"
+    if state.plateau.update(score) or state.plateau.epochs_without_improvement <= plateau.patience:
         return
-    state.plateau.waited = 0
+    state.plateau.epochs_without_improvement = 0
     if plateau.change != "batch" and state.lr_scale * plateau.factor >= plateau.smallest * (1 - 1e-9):
         state.lr_scale *= plateau.factor
         state.record_event("plateau", f"learning rates times {state.lr_scale:g}")
@@ -166,30 +173,3 @@ def _adapt(state: State, score: float) -> None:
     if plateau.change != "rate" and size <= plateau.largest:
         state.next_batch_config = state.batch_config = state.next_batch_config.model_copy(update={"size": size})
         state.record_event("plateau", f"batch.size={size}")
-
-
-def _perfect(documents: Sequence[Document], metrics: Sequence[str]) -> Evaluation:
-    """The evaluation of a model that makes no mistake: which scores there are."""
-    scorer = Scorer(metrics)
-    for document in documents:
-        scorer.add(document.examples, document.examples)
-    return scorer.result()
-
-
-def monitored(evaluation: Evaluation, path: str, key: str = "training.monitor") -> float:
-    """The score at a path such as ``entity.micro.f1``; ``loss`` is the loss, negated so that more is better.
-
-    Raises:
-        InputError: If there is no such score; ``key`` is where the path stands in the configuration.
-    """
-    if path == "loss":
-        return -evaluation.loss
-    value: Any = evaluation.scores
-    for name in path.split("."):
-        if not isinstance(value, dict) or name not in value:
-            known = ", ".join(value) if isinstance(value, dict) else "nothing below it"
-            raise InputError(f"config.{key}: no score '{path}'; at '{name}' there are: {known}")
-        value = value[name]
-    if not isinstance(value, (int, float)):
-        raise InputError(f"config.{key}: '{path}' is a group of scores: {', '.join(value)}")
-    return float(value)

@@ -27,15 +27,16 @@ from ner.config.schema import RunConfig
 from ner.config.training import BatchConfig, PlateauConfig
 from ner.data import seen, tasks
 from ner.errors import InputError
-from ner.evaluation.evaluator import Scoring
-from ner.inference.annotate import Evaluation, Tagger
+from ner.evaluation.evaluator import Evaluator
+from ner.evaluation.scorer import Evaluation, monitored
+from ner.inference.tagger import Tagger
 from ner.model import model
 from ner.model.model import Model
 from ner.runs import events, history
 from ner.runs.events import Event
-from ner.runtime import text_files
-from ner.runtime.device import Signals, describe, make_deterministic
-from ner.runtime.distributed import World
+from ner.runtime import atomic, manifest
+from ner.runtime.device import environment, make_deterministic
+from ner.runtime.distributed import ProcessGroup
 from ner.training import batch_size, checkpoint, control, loop, warm_start
 from ner.training.corpus import Corpus
 from ner.training.loader import TrainLoader
@@ -55,7 +56,7 @@ class TrainingRun:
         config: Of the run.
         directory: Of the run.
         device: Where to compute.
-        world: Processes of the training.
+        process_group: Processes of the training.
         say, warn: For the log; only the first process speaks.
         corpus: Documents by split.
         about: What checkpoints belong to: checksums of the data, versions, processor.
@@ -70,7 +71,7 @@ class TrainingRun:
     config: RunConfig
     directory: Path
     device: torch.device
-    world: World
+    process_group: ProcessGroup
     say: Callable[[str], None]
     warn: Callable[[str], None]
     ahead: list[Event] = field(default_factory=list)
@@ -95,8 +96,8 @@ class TrainingRun:
             make_deterministic()
         tasks.check_format(self.config.decoder.name, self.config.data.format.name)
         tasks.check_metrics(self.config.decoder.name, self.config.metrics)
-        self.corpus = Corpus(self.config, self.world, self.say)
-        about = {**describe(self.device), "processes": self.world.size}
+        self.corpus = Corpus(self.config, self.process_group, self.say)
+        about = {**environment(self.device), "processes": self.process_group.size}
         self.about = {"data": self.corpus.checksums(), **about}
 
     @property
@@ -124,9 +125,9 @@ class TrainingRun:
         self.trained_on = seen.to_bytes(self.corpus.hashes())
         if init is not None:
             self._take_over(made, init)
-        self.kernel = made.kernel(self.device)
+        self.kernel = made.crf_backend(self.device)
         if config.processes.shard:
-            self.world.shard(made.encoder, made.encoder.layers(), self.device)
+            self.process_group.fully_shard(made.encoder, made.encoder.layers(), self.device)
         batch = config.batch
         plateau = config.training.plateau
         if plateau is not None and plateau.change != "rate" and batch.size != "auto":
@@ -135,13 +136,13 @@ class TrainingRun:
             batch = batch.model_copy(update={"size": self._fitting_size(made)})
         self.state = loop.begin(made, config.training, batch, config.metrics, self.device)
         groups = self.corpus.groups(made, batch)
-        self.data = TrainLoader(made, self.corpus.train, batch, config.seed, self.world, groups)
+        self.data = TrainLoader(made, self.corpus.train, batch, config.seed, self.process_group, groups)
         if config.batch.size == "auto":
             self.state.record_event("auto", f"batch.size={batch.size}")
         if init is not None:
-            self.state.record_event("init", f"{init} {text_files.sha256(init / model.WEIGHTS)}")
-        if self.world.size > 1:
-            torch.manual_seed(config.seed + self.world.rank)  # each process has its own dropout
+            self.state.record_event("init", f"{init} {manifest.sha256(init / model.WEIGHTS)}")
+        if self.process_group.size > 1:
+            torch.manual_seed(config.seed + self.process_group.rank)  # each process has its own dropout
         return made
 
     def _take_over(self, made: Model, init: Path) -> None:
@@ -160,14 +161,14 @@ class TrainingRun:
 
     def _fitting_size(self, made: Model) -> int:
         """Of a batch, tried out on the longest sentences; a resumed or replayed run takes the size it had."""
-        recorded = self.ahead or [Event(**event) for event in self.world.tell(self._recorded())]
+        recorded = self.ahead or [Event(**event) for event in self.process_group.broadcast(self._recorded())]
         for event in recorded:
             if event.kind == "auto":
                 return int(event.change.partition("=")[2])
         if self.device.type != "cuda":
             raise InputError("config.batch.size: auto tries out the memory of a GPU; on a CPU give a number")
         size = batch_size.largest_batch(batch_size.fits_in_memory(made, self.corpus.train, self.config, self.device))
-        return int(self.world.tell(size)) * self.world.size
+        return int(self.process_group.broadcast(size)) * self.process_group.size
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, or from the beginning if there is none.
@@ -176,8 +177,8 @@ class TrainingRun:
             InputError: If data have changed.
         """
         path = self._newest()
-        recorded = [Event(**event) for event in self.world.tell(self._recorded())]
-        for request in control.requests(self.directory) if self.world.first else []:
+        recorded = [Event(**event) for event in self.process_group.broadcast(self._recorded())]
+        for request in control.requests(self.directory) if self.process_group.is_main else []:
             if request.key in ("stop", "save", "evaluate"):
                 self.say(f"{request.change}: was asked of the run before and is dropped")
                 control.remove_request(self.directory, request)
@@ -189,7 +190,7 @@ class TrainingRun:
             self.ahead = _again(control.unreplayed(recorded, self.state))
             self._meet_again()
             return
-        differences = checkpoint.load(path, self.state, self.about, self.config.metrics, self.world)
+        differences = checkpoint.load(path, self.state, self.about, self.config.metrics, self.process_group)
         state = self.state
         known = set(state.events)
         self.ahead = _again(control.unreplayed(recorded, state))
@@ -211,24 +212,24 @@ class TrainingRun:
 
     def _recorded(self) -> list[dict[str, Any]]:
         """The events of the run so far; the first process reads them for all."""
-        return [asdict(event) for event in events.read(self.directory)] if self.world.first else []
+        return [asdict(event) for event in events.read(self.directory)] if self.process_group.is_main else []
 
     def _newest(self) -> Path | None:
         """The checkpoint to go on from; newer ones that are not whole are named and removed."""
-        path, broken = checkpoint.find(self.directory) if self.world.first else (None, [])
+        path, broken = checkpoint.find(self.directory) if self.process_group.is_main else (None, [])
         for other in broken:
             self.warn(f"{other}: not as it was written, so it is removed and the one before it is taken")
             shutil.rmtree(other, ignore_errors=True)
-        found = self.world.tell(None if path is None else str(path))
+        found = self.process_group.broadcast(None if path is None else str(path))
         return None if found is None else Path(found)
 
     def _restore_kept(self, path: Path) -> None:
         """The kept model is that of the checkpoint, not of an epoch after it."""
         kept, here = path / checkpoint.KEPT, self.directory / model.WEIGHTS
         if (
-            self.world.first
+            self.process_group.is_main
             and kept.exists()
-            and not (here.exists() and text_files.sha256(here) == text_files.sha256(kept))
+            and not (here.exists() and manifest.sha256(here) == manifest.sha256(kept))
         ):
             extra = {seen.FILE: self.trained_on}
             model.save(self.state.model, self.config, self.directory, extra, weights=load_file(kept))
@@ -239,9 +240,9 @@ class TrainingRun:
         Raises:
             InputError: If it cannot be written.
         """
-        if self.world.first:
-            text_files.write_bytes(self.directory / seen.FILE, self.trained_on)
-            text_files.write_bytes(self.directory / model.CONFIG, write_yaml(self.config).encode())
+        if self.process_group.is_main:
+            atomic.write_bytes(self.directory / seen.FILE, self.trained_on)
+            atomic.write_bytes(self.directory / model.CONFIG, write_yaml(self.config).encode())
         training = self.config.training
         share = warmup_share(training, self.data)
         if share > 1 + 1e-9:
@@ -273,16 +274,16 @@ class TrainingRun:
         watch: loop.Watcher = lambda documents: documents,
     ) -> int:
         """Train to the end, or until so many steps and epochs are behind; gives 0, or the exit code of a signal."""
-        signals = Signals()
+        signals = control.Signals()
         valid = self.documents["valid"] or None
         self._write_events()
         with signals.caught():
             self._meet_again()
             scored = False
-            settings = self.config.metrics, self.device, self.world, watch
+            settings = self.config.metrics, self.device, self.process_group, watch
             for now in loop.train(self.state, self.data, valid, *settings):
                 show(now)
-                if not scored and self.world.first:  # scores and predictions are those of a model that is left behind
+                if not scored and self.process_group.is_main:  # scores and predictions are those of a model that is left behind
                     (self.directory / "metrics.json").unlink(missing_ok=True)
                     shutil.rmtree(self.directory / "predictions", ignore_errors=True)
                 scored = True
@@ -297,13 +298,13 @@ class TrainingRun:
         self._write_events()
         return 0
 
-    def _between_steps(self, now: Progress, signals: Signals, enough: bool) -> int | None:
+    def _between_steps(self, now: Progress, signals: control.Signals, enough: bool) -> int | None:
         """Meet requests, save if it is time to; gives the exit code when it is time to stop."""
         state = self.state
         before = len(state.events)
         self._meet_again()
-        asked = control.requests(self.directory) if self.world.first else []
-        told = self.world.exchange([signals.received, [[request.id, request.change] for request in asked]])
+        asked = control.requests(self.directory) if self.process_group.is_main else []
+        told = self.process_group.all_gather_object([signals.received, [[request.id, request.change] for request in asked]])
         received = max(number for number, _ in told)
         wishes = [self._meet(control.Request(*request)) for request in told[0][1]]
         if len(state.events) > before or now.epoch_record is not None:
@@ -312,8 +313,8 @@ class TrainingRun:
         due = now.epoch_record is not None or (every is not None and state.step % every == 0)
         stop = bool(received) or enough or "stop=step" in wishes
         if due or stop or "save=now" in wishes:
-            with self.world.busy():
-                path = checkpoint.save(state, self.directory, self.about, self.world)
+            with self.process_group.keep_alive():
+                path = checkpoint.save(state, self.directory, self.about, self.process_group)
             if stop or "save=now" in wishes:
                 self.say(f"saved: {path}")
         for _ in range(wishes.count("evaluate=now")):
@@ -336,7 +337,7 @@ class TrainingRun:
                 wish = request.change
             except InputError as error:
                 self.warn(f"step {state.step}: not changed: {error}")
-        if self.world.first:
+        if self.process_group.is_main:
             self._write_events()  # before the request goes, so that a kill between them loses nothing
             control.remove_request(self.directory, request)
         return wish
@@ -358,29 +359,29 @@ class TrainingRun:
             self.state.events.append(event)
 
     def _write_events(self) -> None:
-        if self.world.first:
+        if self.process_group.is_main:
             events.write(self.directory, [*self.state.events, *self.ahead])
 
     def _evaluate_now(self) -> None:
         if not self.documents["valid"]:
             self.warn("evaluate=now: there is no validation file")
             return
-        found = loop.evaluate(self.state, self.documents["valid"], self.config.metrics, self.device, self.world)
+        found = loop.evaluate(self.state, self.documents["valid"], self.config.metrics, self.device, self.process_group)
         for line in found.lines("valid"):
             self.say(f"step {self.state.step}: {line}")
 
     def _keep(self, now: Progress) -> None:
         """Tables of the epoch, and its model."""
         assert now.epoch_record is not None, "only after an epoch"
-        best, first = now.epoch_record.best, self.world.first
+        best, first = now.epoch_record.best, self.process_group.is_main
         self.timings.append({"epoch": now.epoch_record.epoch, **now.timing})
         if first:
             rows = [history_row(row, self.config) for row in self.state.history]
             history.write_csv(self.directory / "history.csv", rows)
-            text_files.write_bytes(self.directory / "history.md", history.history_table(rows).encode())
+            atomic.write_bytes(self.directory / "history.md", history.history_table(rows).encode())
             history.write_csv(self.directory / "timing.csv", self.timings)
         last = self.directory / "last"
-        with self.state.evaluation_weights(), self.world.busy():
+        with self.state.evaluation_weights(), self.process_group.keep_alive():
             extra = {seen.FILE: self.trained_on}
             model.save(self.state.model, self.config, self.directory if best else last, extra, write=first)
         if best and first:
@@ -395,16 +396,16 @@ class TrainingRun:
         if test:
             tagger = Tagger.load(self.directory, str(self.device))
             trained_on = seen.from_bytes(self.trained_on)
-            scoring = Scoring(self.config.metrics, tagger.model, self.config.by, trained_on)
-            predicted = list(scoring.through(tagger.annotate(test, loss=True, world=self.world)))
-            for line in scoring.warnings("test"):
+            evaluator = Evaluator(self.config.metrics, tagger.model, self.config.by, trained_on)
+            predicted = list(evaluator.score(tagger.annotate(test, loss=True, process_group=self.process_group)))
+            for line in evaluator.warnings("test"):
                 self.warn(line)
-            evaluations["test"] = scoring.result()
+            evaluations["test"] = evaluator.result()
             for line in evaluations["test"].lines("test"):
                 self.say(line)
             form = load_component("formats", self.config.data.format.name)
             path = self.directory / "predictions" / f"test.{form.extension}"
-            if self.world.first:
+            if self.process_group.is_main:
                 form.write(str(path), predicted, self.config.data.format)
             self.say(f"predictions: {path}")
         return {"epoch": kept.epoch, **{split: found.to_json(split) for split, found in evaluations.items()}}
@@ -423,7 +424,7 @@ def parse_init_event(change: str) -> Path:
     """
     name, _, checksum = change.rpartition(" ")
     path = Path(name)
-    if not (path / model.WEIGHTS).is_file() or text_files.sha256(path / model.WEIGHTS) != checksum:
+    if not (path / model.WEIGHTS).is_file() or manifest.sha256(path / model.WEIGHTS) != checksum:
         raise InputError(f"{path}: the weights that the run started from are not there any more; it cannot be repeated")
     return path
 
@@ -438,7 +439,7 @@ def history_row(row: checkpoint.Row, config: RunConfig) -> dict[str, Any]:
         for metric in config.metrics:
             path = load_component("metrics", metric).COLUMNS.get(column)
             if path is not None and metric in shown.scores:
-                found[column] = loop.monitored(shown, f"{metric}.{path}")
+                found[column] = monitored(shown, f"{metric}.{path}")
                 break
     found |= {"batch_size": row.batch_size, "step": row.step, "sentences": row.sentences, "best": int(row.best)}
     found |= {f"learning_rate.{name}": rate for name, rate in row.learning_rates.items()}
@@ -490,12 +491,12 @@ def _paths(value: Any, path: str = "") -> dict[str, Any]:
     return found
 
 
-def initial_run(directory: Path, world: World) -> Path | None:
+def initial_run(directory: Path, process_group: ProcessGroup) -> Path | None:
     """The run whose weights a run began with, if it has no checkpoint of its own yet."""
     began = None
-    if world.first:
+    if process_group.is_main:
         began = next((event.change for event in events.read(directory) if event.kind == "init"), None)
         if began is not None and checkpoint.find(directory)[0] is not None:
             began = None
-    began = world.tell(began)
+    began = process_group.broadcast(began)
     return None if began is None else parse_init_event(began)

@@ -10,10 +10,10 @@ import torch
 
 from ner.config.training import BatchConfig, TrainingConfig
 from ner.errors import InputError
-from ner.inference.annotate import Evaluation, Scorer
+from ner.evaluation.scorer import Evaluation, Scorer
 from ner.model.model import Model
 from ner.runs.events import Event
-from ner.runtime.device import choose_precision
+from ner.runtime.device import resolve_precision
 from ner.training.optimizer import AveragedWeights, build_optimizer, check_paths, config_groups, in_module
 
 STOP_REQUESTED = "stopped by stop=epoch"
@@ -142,7 +142,7 @@ def initial_state(
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     if all(any(in_module(name, path) for path in training.freeze) for name in trained):
         raise InputError("config.training.freeze: every parameter is frozen at the start; leave one module trainable")
-    precision = choose_precision(training.precision, device)
+    precision = resolve_precision(training.precision, device)
     return State(
         model,
         build_optimizer(training.optimizer, config_groups(model, training)),

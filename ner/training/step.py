@@ -1,114 +1,36 @@
-"""The steps of an epoch: forward, backward, the checks before an update, the update, and what all of it took."""
+"""One optimizer step: forward and backward passes, checks for non-finite values, update, train predictions."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from contextlib import nullcontext
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ner.config.training import BatchConfig, TrainingConfig
-from ner.data.prefetch import prefetch
+from ner.config.training import TrainingConfig
 from ner.errors import InputError, NonFiniteLossError
-from ner.inference.annotate import naming
-from ner.model.kernels.chain import BadExampleError
+from ner.inference.annotate import name_bad_example
+from ner.model.kernels.chain import BadExample
 from ner.model.model import Model
 from ner.runtime import distributed
-from ner.runtime.device import Clock, HostCopy, autocast, choose_precision, peak_memory
-from ner.runtime.distributed import World
+from ner.runtime.device import HostCopy, autocast, resolve_precision
+from ner.runtime.distributed import ProcessGroup
 from ner.training import regularization
-from ner.training.checkpoint import Row, State
-from ner.training.loader import StepBatch, TrainLoader
-from ner.training.optimizer import in_module, parameter_groups, replace_param_groups, schedule
+from ner.training.loader import StepBatch
+from ner.training.optimizer import config_groups, in_module, replace_param_groups
+from ner.training.progress import StepTimer
+from ner.training.state import State
 from ner.types import Batch, Example, Loss, Scores
 
 
-@dataclass
-class Progress:
-    """After each step, and after each epoch.
+class NonFiniteGuard(nn.Module):
+    """Model wrapper that returns NaN losses where the model raises :class:`BadExample`.
+
+    With several processes each must take part in the backward pass, even if its own examples cannot be computed.
 
     Attributes:
-        epoch: The present one, counted from 1.
-        step: Steps made.
-        share: Of all sentences of the training, how many were seen.
-        loss: Of the step.
-        learning_rates: Of the step, by group.
-        row: Only after an epoch: its figures, ``best`` among them.
-        timing: Only after an epoch: seconds of training and of evaluation, words and pieces per second of training,
-            padding as a share of what was computed, peak memory in MB, and the share of the seconds that each part
-            took.
-    """
-
-    epoch: int
-    step: int
-    share: float
-    loss: float
-    learning_rates: dict[str, float]
-    row: Row | None = None
-    timing: dict[str, float] = field(default_factory=dict)
-
-
-def rate_groups(model: Model, training: TrainingConfig, trained: Collection[str] | None = None) -> list[dict[str, Any]]:
-    """Groups of parameters as the settings have them, see :func:`~ner.training.optimizer.parameter_groups`."""
-    return parameter_groups(model, training.learning_rate, training.weight_decay, training.layer_decay, trained)
-
-
-def warmup_share(training: TrainingConfig, data: TrainLoader) -> float:
-    """Share of all sentences in which the rates rise; more than 1 where the training ends before the warm-up does."""
-    if training.warmup_steps is None:
-        return training.warmup
-    return training.warmup_steps * data.per_step / (training.epochs * data.sentences)
-
-
-class StepTimer:
-    """The seconds of an epoch by part of the model, forward and backward, and what was done in them."""
-
-    def __init__(self, model: Model, device: Any) -> None:
-        self.model, self.device = model, device
-        self.clock = Clock(device)
-        self.amounts: Counter[str] = Counter()
-        self.has_context = not isinstance(model.context, nn.Identity)
-        model.watch = self._watch
-
-    def begin(self, made: StepBatch) -> None:
-        """A step has its data."""
-        self.clock.mark("data")
-        self.amounts.update(made.amounts)
-
-    def _watch(self, part: str, result: Tensor) -> None:
-        self.clock.mark(part)
-        if result.requires_grad:  # when its gradient is there, that of the part behind it has been computed
-            behind = "context" if part == "encoder" and self.has_context else "decoder"
-            result.register_hook(lambda gradient: self.clock.mark(behind))
-
-    def end(self) -> dict[str, float]:
-        """See :class:`Progress`."""
-        self.model.unwatch()
-        parts = self.clock.totals()
-        seconds = max(sum(parts.values()), 1e-9)
-        cells = self.amounts["cells"]
-        found = {"seconds": seconds, "evaluation_seconds": 0.0}
-        found |= {f"{kind}_per_second": self.amounts[kind] / seconds for kind in ("words", "pieces")}
-        found["padding"] = 1 - self.amounts["pieces"] / cells if cells else 0.0
-        found["peak_memory_mb"] = peak_memory(self.device) / 2**20
-        shares = ("data", "encoder", "context", "decoder", "optimizer", "scores")
-        return found | {part: parts.get(part, 0.0) / seconds for part in shares}
-
-
-class NonFiniteGuard(nn.Module):
-    """A model that does not raise when it cannot compute: its losses are NaN, and it remembers the sentence.
-
-    Of several processes each must take part in the backward pass, also one whose sentences are spoiled.
-
-    Args:
-        model: Whose gradients the processes share.
+        failed: The example that could not be computed in the last forward pass, or None.
     """
 
     def __init__(self, model: Model) -> None:
@@ -117,227 +39,168 @@ class NonFiniteGuard(nn.Module):
         self.failed: Example | None = None
 
     def forward(self, batch: Batch) -> tuple[Loss, Scores]:
-        """As the model's."""
+        """Call the model."""
         self.failed = None
         try:
-            found: tuple[Loss, Scores] = self.model(batch)
-        except BadExampleError as error:
+            output: tuple[Loss, Scores] = self.model(batch)
+        except BadExample as error:
             self.failed = batch.examples[error.position]
             trained = [parameter.sum() for parameter in self.model.parameters() if parameter.requires_grad]
             return dict.fromkeys(batch.counts, torch.stack(trained).sum() * math.nan), {}
-        return found
+        return output
 
 
-class Learner:
-    """Makes the steps of an epoch.
+class StepContext:
+    """Objects that all steps of a training share: state, device, processes and the wrapped model.
 
     Args:
         state: Changed in place.
-        data: To learn from.
-        device: Where to compute.
-        world: Processes that share each batch.
+        device: Device of the model.
+        process_group: Processes that share each batch.
     """
 
-    def __init__(self, state: State, data: TrainLoader, device: torch.device, world: World) -> None:
-        self.state, self.data, self.device, self.world = state, data, device, world
-        self.precision = choose_precision(state.training_config.precision, device)
+    def __init__(self, state: State, device: torch.device, process_group: ProcessGroup) -> None:
+        self.state, self.device, self.process_group = state, device, process_group
+        self.precision = resolve_precision(state.training_config.precision, device)
         self.trained = {name for name, parameter in state.model.named_parameters() if parameter.requires_grad}
-        self.frozen: frozenset[str] | None = None
-        self.settings: TrainingConfig | None = None
-        self.failure: NonFiniteLossError | None = None
-        self.tables: list[nn.Parameter] = []
+        self.guard = NonFiniteGuard(state.model) if process_group.size > 1 and process_group.splits_batches else None
         self.wrapped: nn.Module = state.model
-        self.guard = NonFiniteGuard(state.model) if world.size > 1 and world.deals else None
+        self.perturbable: list[nn.Parameter] = []
+        self._frozen: frozenset[str] | None = None
+        self._config: TrainingConfig | None = None
 
-    def epoch(self, meter: StepTimer) -> Iterator[Progress]:
-        """The steps that are left of the present epoch."""
-        state, data = self.state, self.data
-        state.model.train()
-        batches = data.epoch(state.epoch, state.batch_config)
-        starts = np.cumsum([0, *map(len, batches)])
-        first = int(np.searchsorted(starts, state.position))
-        total = state.training_config.epochs * data.sentences
-        made_ahead = data.steps(batches[first:], state.epoch, state.batch_config, self.device)
-        with closing(prefetch(made_ahead, state.batch_config.ahead)) as ready:
-            for made in ready:
-                meter.begin(made)
-                self.prepare()
-                state.learning_rates = self.rates(made.sentences)
-                for group in state.optimizer.param_groups:
-                    group["lr"] = state.learning_rates[group["name"]]
-                loss = self.step(made, meter.clock)
-                state.position += made.groups
-                state.sentences += made.sentences
-                self.world.beat(state.step)
-                yield Progress(state.epoch + 1, state.step, state.sentences / total, loss, state.learning_rates)
-
-    def prepare(self) -> None:
-        """Follow the settings: groups of rates, what is frozen, and the wrapper that depends on it."""
+    def apply_settings(self) -> None:
+        """Follow changed settings: parameter groups, frozen modules and the DDP wrapper, which depends on them."""
         state = self.state
-        if self.settings != state.training_config:
-            replace_param_groups(state.optimizer, rate_groups(state.model, state.training_config, self.trained))
-            self.settings = state.training_config
+        if self._config != state.training_config:
+            replace_param_groups(state.optimizer, config_groups(state.model, state.training_config, self.trained))
+            self._config = state.training_config
         frozen = frozenset(state.frozen_paths())
-        if self.frozen != frozen:
+        if self._frozen != frozen:
             for name, parameter in state.model.named_parameters():
                 parameter.requires_grad_(name in self.trained and not any(in_module(name, path) for path in frozen))
                 parameter.grad = None
-            self.frozen = frozen
-            self.tables = regularization.embeddings(state.model.encoder)
-            self.wrapped = self.world.wrap(self.guard) if self.guard else state.model
+            self._frozen = frozen
+            self.perturbable = regularization.adversarial_embeddings(state.model.encoder)
+            self.wrapped = self.process_group.wrap_ddp(self.guard) if self.guard else state.model
 
-    def rates(self, sentences: int) -> dict[str, float]:
-        """Of a step that sees so many sentences, by group."""
-        state, training = self.state, self.state.training_config
-        total = training.epochs * self.data.sentences
-        warmup = min(1.0, warmup_share(training, self.data))
-        done, after = state.sentences / total, (state.sentences + sentences) / total
-        factor = state.lr_scale * schedule(training.schedule, done, after, warmup)
-        return {group["name"]: group["base"] * factor for group in state.optimizer.param_groups}
 
-    def step(self, made: StepBatch, clock: Clock) -> float:
-        """One step; gives the loss, and counts what the model said of its examples before it learned from them.
+def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) -> float:
+    """Accumulate gradients over the micro-batches of a step, update the weights, and score the train predictions.
 
-        A GPU is waited for once: for the losses, the norm of the gradient and the predictions together.
-        """
-        state, training = self.state, self.state.training_config
-        state.step += 1
-        state.optimizer.zero_grad(set_to_none=True)
-        self._even(made)
-        own = made.counts()
-        names = sorted(own)
-        counts = dict(zip(names, self.world.add([own[name] for name in names]), strict=True))
-        try:
-            sums, predictions = self._sweep(made, counts, clock)
-            if training.adversarial is not None:
-                again = partial(self._sweep, made, counts, None)
-                regularization.adversarial(list(state.model.parameters()), self.tables, training.adversarial, again)
-        except torch.OutOfMemoryError as error:
-            raise _out_of_memory(made, state.batch_config) from error
-        except NonFiniteLossError as error:
-            return self._leave_out(error)
-        state.scaler.unscale_(state.optimizer)
-        parameters = [parameter for parameter in state.model.parameters() if parameter.grad is not None]
-        norm = distributed.total_norm([p.grad for p in parameters if p.grad is not None])
-        numbered = {f"{number}.{name}": t for number, found in enumerate(predictions) for name, t in found.items()}
-        host = HostCopy({**{f"loss.{name}": sums[name] for name in names}, "norm": norm, **numbered}).get()
-        clock.mark("decoder")
-        losses = [float(host[f"loss.{name}"]) for name in names]
-        values = dict(zip(names, self.world.add(losses), strict=True))
-        value = sum(total / max(1, counts[name]) for name, total in values.items())
-        if not math.isfinite(value):
-            if state.scaler.is_enabled():
-                state.scaler.update()  # it has seen the gradients, and lowers its scale
-            what = "the loss of another process" if all(map(math.isfinite, losses)) else "the loss"
-            return self._leave_out(self.failure or NonFiniteLossError(what, state.step, made.examples()))
-        length = float(host["norm"])
-        if not math.isfinite(length) and not state.scaler.is_enabled():
-            return self._leave_out(NonFiniteLossError("the gradient", state.step, made.examples()))
-        limit = training.max_grad_norm
-        if limit is not None and 0 < limit < length:  # torch's own function multiplies by 1 otherwise
-            distributed.clip(parameters, limit, norm)
-        state.scaler.step(state.optimizer)  # in fp16 a step with an overflow is left out and the scale lowered
-        state.scaler.update()
-        if state.averaged_weights is not None:
-            state.averaged_weights.after_step(state.epoch)
-        clock.mark("optimizer")
-        state.train_scorer.add_loss(values, {name: int(count) for name, count in counts.items()})
-        for number, part in enumerate([part for part in made.parts if part.weight]):  # while a GPU updates the weights
-            predicted = {name: host[f"{number}.{name}"] for name in predictions[number]}
-            said = state.model.decoder.annotations(predicted, part.batch.inputs["mask"])
-            if said:  # a decoder that writes says nothing while it is trained
-                answers = state.model.answer(part.batch.examples, said)
-                state.train_scorer.add(state.model.marked(part.gold), state.model.units.merge(part.gold, answers))
-        clock.mark("scores")
-        return value
+    A GPU is synchronized once, for losses, gradient norm and predictions together. The update is launched before the
+    predictions are decoded, so that both overlap.
 
-    def _sweep(
-        self, made: StepBatch, counts: dict[str, float], clock: Clock | None
-    ) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:
-        """Add the gradients of all passes; gives the sums of the losses, and the predictions of passes with weight.
+    Returns:
+        The loss of the step over all processes.
 
-        Args:
-            made: Of this process.
-            counts: Of all processes, by part of the loss.
-            clock: None when nobody wants to know times and predictions.
-        """
-        state, model = self.state, self.state.model
-        sums: dict[str, Tensor] = {}
-        predictions: list[dict[str, Tensor]] = []
-        failures: list[NonFiniteLossError] = []
-        for number, part in enumerate(made.parts):
-            batch = part.batch.to(self.device)
-            if clock is not None:
-                clock.mark("data")
-            with self.world.without_sync(self.wrapped, last=number == len(made.parts) - 1):
-                with naming(batch.examples, state.step), autocast(self.device, self.precision):
-                    losses, scores = self.wrapped(batch)
-                    total = self._total(losses, scores, batch, counts) * part.weight * self.world.size
-                if clock is not None:
-                    clock.mark("decoder")
-                if self.guard and self.guard.failed is not None:
-                    failures.append(NonFiniteLossError("what the model computes", state.step, [self.guard.failed]))
-                with self.world.waiting():
-                    state.scaler.scale(total).backward()
-            if clock is not None:
-                clock.mark("encoder")
-            for name, loss in losses.items():
-                sums[name] = sums.get(name, 0) + loss.detach() * part.weight
-            if clock is not None and part.weight:
-                detached = {name: tensor.detach() for name, tensor in scores.items()}
-                computes = self.device.type == "cuda" or bool(torch.isfinite(total.detach()))  # a GPU is not asked
-                with torch.no_grad():
-                    mask = batch.inputs["mask"]
-                    predictions.append(model.decoder.predict(detached, mask) if computes else {})
-                clock.mark("decoder")
-        self.world.sync(list(model.parameters()))
-        self.failure = failures[0] if failures else None
-        return sums, predictions
+    Raises:
+        NonFiniteLossError: Before the update, if the loss or the gradient is not finite.
+    """
+    state, process_group, device = context.state, context.process_group, context.device
+    state.step += 1
+    state.optimizer.zero_grad(set_to_none=True)
+    if process_group.size > 1 and not process_group.splits_batches:  # every forward pass of a sharded model needs all processes
+        passes = int(process_group.all_reduce_max([len(step_batch.micro_batches)])[0])
+        padding = step_batch.micro_batches[0]._replace(sync_only=True)
+        step_batch.micro_batches += [padding] * (passes - len(step_batch.micro_batches))
+    own_counts = step_batch.counts()
+    names = sorted(own_counts)
+    counts = dict(zip(names, process_group.all_reduce_sum([own_counts[name] for name in names]), strict=True))
 
-    def _total(self, losses: Loss, scores: Scores, batch: Batch, counts: dict[str, float]) -> Tensor:
-        """The loss of a pass, as a share of that of the step."""
+    parameters = list(state.model.parameters())
+    sums: dict[str, Tensor] = {}
+    predictions: list[dict[str, Tensor]] = []
+    failures: list[Example] = []
+    sweeps = [nullcontext()]
+    adversarial = state.training_config.adversarial
+    if adversarial is not None and context.perturbable:
+        sweeps.append(regularization.perturbed(parameters, context.perturbable, adversarial.radius))
+    for sweep, perturbation in enumerate(sweeps):
+        with perturbation:
+            for number, micro_batch in enumerate(step_batch.micro_batches, 1):
+                batch = micro_batch.batch.to(device)
+                weight = 0.0 if micro_batch.sync_only else 1.0
+                with process_group.no_sync(context.wrapped, last=number == len(step_batch.micro_batches)):
+                    with name_bad_example(batch.examples, state.step), autocast(device, context.precision):
+                        losses, scores = context.wrapped(batch)
+                        means = [loss / max(1, counts[name]) for name, loss in losses.items()]
+                        total = torch.stack(means).sum() * weight * process_group.size
+                    if context.guard and context.guard.failed is not None:
+                        failures.append(context.guard.failed)
+                    with process_group.name_lost_process():
+                        state.scaler.scale(total).backward()
+                timer.mark("encoder")
+                if sweep == 0:
+                    for name, loss in losses.items():
+                        sums[name] = sums.get(name, 0) + loss.detach() * weight
+                    if not micro_batch.sync_only:
+                        predictions.append(_predict(state.model, scores, batch, total))
+                    timer.mark("decoder")
+            process_group.sync_replicated_gradients(parameters)
 
-        def share(parts: Loss) -> Tensor:
-            return torch.stack([loss / max(1, counts[name]) for name, loss in parts.items()]).sum()
+    state.scaler.unscale_(state.optimizer)
+    trained = [parameter for parameter in parameters if parameter.grad is not None]
+    norm = distributed.total_norm([parameter.grad for parameter in trained if parameter.grad is not None])
+    numbered = {f"{number}.{name}": t for number, tensors in enumerate(predictions) for name, t in tensors.items()}
+    host = HostCopy({**{f"loss.{name}": sums[name] for name in names}, "norm": norm, **numbered}).get()
+    timer.mark("decoder")
+    own_losses = [float(host[f"loss.{name}"]) for name in names]
+    totals = dict(zip(names, process_group.all_reduce_sum(own_losses), strict=True))
+    step_loss = sum(total / max(1, counts[name]) for name, total in totals.items())
+    if not math.isfinite(step_loss):
+        if state.scaler.is_enabled():
+            state.scaler.update()  # lowers the scale
+        if failures:
+            raise NonFiniteLossError("the output of the model", state.step, failures[:1])
+        source = "the loss of another process" if all(map(math.isfinite, own_losses)) else "the loss"
+        raise NonFiniteLossError(source, state.step, step_batch.examples())
+    if not math.isfinite(float(host["norm"])) and not state.scaler.is_enabled():
+        raise NonFiniteLossError("the gradient", state.step, step_batch.examples())
 
-        if not self.state.training_config.rdrop:
-            return share(losses)
-        others, other_scores = self.wrapped(batch)
-        distributions = self.state.model.decoder.distributions()
-        apart = regularization.disagreement(scores, other_scores, batch.inputs["mask"], distributions)
-        return (share(losses) + share(others)) / 2 + self.state.training_config.rdrop * share(apart)
+    limit = state.training_config.max_grad_norm
+    if limit is not None and 0 < limit < float(host["norm"]):  # torch's own function multiplies by 1 otherwise
+        distributed.clip(trained, limit, norm)
+    state.scaler.step(state.optimizer)  # in fp16 it skips the update after an overflow
+    state.scaler.update()
+    if state.averaged_weights is not None:
+        state.averaged_weights.after_step(state.epoch)
+    timer.mark("optimizer")
 
-    def _even(self, made: StepBatch) -> None:
-        """As many passes in each process, where each pass needs all of them."""
-        if self.world.size > 1 and not self.world.deals:
-            passes = int(self.world.most([len(made.parts)])[0])
-            made.parts += [made.parts[0]._replace(weight=0.0)] * (passes - len(made.parts))
+    state.train_scorer.add_loss(totals, {name: int(count) for name, count in counts.items()})
+    learned = [micro_batch for micro_batch in step_batch.micro_batches if not micro_batch.sync_only]
+    for number, micro_batch in enumerate(learned):
+        predicted = {name: host[f"{number}.{name}"] for name in predictions[number]}
+        annotations = state.model.decoder.annotations(predicted, micro_batch.batch.inputs["mask"])
+        if annotations:  # a generative decoder predicts nothing while it is trained
+            answers = state.model.annotate(micro_batch.batch.examples, annotations)
+            merged = state.model.units.merge(micro_batch.gold, answers)
+            state.train_scorer.add(state.model.mark_unlabelled(micro_batch.gold), merged)
+    timer.mark("scores")
+    return step_loss
 
-    def _leave_out(self, error: NonFiniteLossError) -> float:
-        """Skip the step, or stop before it."""
-        state = self.state
-        state.optimizer.zero_grad(set_to_none=True)
-        if state.training_config.on_nonfinite == "stop":
-            raise error
-        state.skipped += 1
-        state.record_event("skip", str(error))
-        if state.skipped > state.training_config.max_skipped:
-            raise error
-        return math.nan
+
+@torch.no_grad()
+def _predict(model: Model, scores: Scores, batch: Batch, loss: Tensor) -> dict[str, Tensor]:
+    """Return the predictions of a forward pass as tensors on the device, without waiting for it."""
+    if loss.device.type == "cpu" and not bool(torch.isfinite(loss.detach())):
+        return {}
+    detached = {name: tensor.detach() for name, tensor in scores.items()}
+    predicted: dict[str, Tensor] = model.decoder.predict(detached, batch.inputs["mask"])
+    return predicted
 
 
 class OutOfMemory(InputError):
-    """A step did not fit."""
+    """A step does not fit into the memory of the device."""
 
 
-def _out_of_memory(made: StepBatch, batch: BatchConfig) -> OutOfMemory:
-    """What was too large, and what to try: passes of half the size give the same result."""
-    shapes = [tuple(part.batch.inputs["mask"].shape) for part in made.parts]
-    sentences, words = max(shapes, key=lambda shape: shape[0] * shape[1])
-    longest = max((len(row) for part in made.parts for row in part.batch.inputs.get("pieces", [])), default=0)
+def out_of_memory(step_batch: StepBatch, units_at_once: int) -> OutOfMemory:
+    """Return the error for a step that does not fit, with its largest micro-batch and a smaller size to try."""
+    batches = [micro_batch.batch for micro_batch in step_batch.micro_batches]
+    sentences, words = max((tuple(batch.inputs["mask"].shape) for batch in batches), key=math.prod)
+    longest = max((len(row) for batch in batches for row in batch.inputs.get("pieces", [])), default=0)
     pieces = f", {longest} pieces in its longest row" if longest else ""
-    smaller = max(1, batch.units_at_once // 2)
     return OutOfMemory(
         f"out of memory with {sentences} sentences of up to {words} words{pieces}; "
-        f"try batch.at_once={smaller}, which gives the same result"
+        f"try batch.at_once={max(1, units_at_once // 2)}, which gives the same result"
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ner.errors import InputError
 from ner.model.model import Model
-from ner.types import Axes
+from ner.types import AxisLabels
 
 
 @dataclass
@@ -68,12 +68,12 @@ def copy_matching_weights(model: Model, trained: Model) -> WarmStartReport:
     return taken
 
 
-def _axes(model: Model) -> Mapping[str, Axes]:
+def _axes(model: Model) -> Mapping[str, AxisLabels]:
     parts = {"encoder": model.encoder, "decoder": model.decoder}
-    return {f"{part}.{name}": axes for part, module in parts.items() for name, axes in module.axes().items()}
+    return {f"{part}.{name}": axes for part, module in parts.items() for name, axes in module.axis_labels().items()}
 
 
-def _copy_rows(tensor: Tensor, old: Tensor, axes: Axes, old_axes: Axes) -> int:
+def _copy_rows(tensor: Tensor, old: Tensor, axes: AxisLabels, old_axes: AxisLabels) -> int:
     """Copy what stands under the same names along all dimensions; gives the number of names along the first."""
     here: list[Tensor] = []
     there: list[Tensor] = []

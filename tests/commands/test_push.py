@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ner.commands import push
-from ner.runtime import text_files
+from ner.runtime import atomic, manifest
 
 CONTENTS = {
     "config.yaml": b"encoder: {name: embedding}\n",
@@ -144,11 +144,11 @@ def run(tmp_path: Path) -> Path:
     """A whole run directory, small files in place of a model."""
     directory = tmp_path / "tiny"
     for name, content in CONTENTS.items():
-        text_files.write_bytes(directory / name, content)
-    text_files.write_manifest(directory, CONTENTS)
+        atomic.write_bytes(directory / name, content)
+    manifest.write_manifest(directory, CONTENTS)
     for name in ("history.csv", "timing.csv", "last/model.safetensors", "predictions/test.conll", "train.log"):
-        text_files.write_bytes(directory / name, b"epoch,f1\n1,0.5\n")
-    text_files.write_bytes(directory / "metrics.json", b"{}")
+        atomic.write_bytes(directory / name, b"epoch,f1\n1,0.5\n")
+    atomic.write_bytes(directory / "metrics.json", b"{}")
     return directory
 
 
@@ -187,8 +187,8 @@ def test_exactly_the_files_of_the_run_arrive_byte_for_byte(
 def test_what_arrives_is_a_run_that_can_be_verified(hub: Hub, run: Path, token: str, tmp_path: Path) -> None:
     assert push.main(["--run", str(run), "--repo", "me/tiny", "--endpoint", hub.url, "--token-file", token]) == 0
     for name, content in hub.commits[0].items():
-        text_files.write_bytes(tmp_path / "fetched" / name, content)
-    assert sorted(text_files.verify(tmp_path / "fetched")) == sorted(CONTENTS)
+        atomic.write_bytes(tmp_path / "fetched" / name, content)
+    assert sorted(manifest.verify(tmp_path / "fetched")) == sorted(CONTENTS)
 
 
 def test_a_repository_and_a_card_that_are_there_are_kept(

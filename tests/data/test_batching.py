@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner.data import batching
-from ner.data.batching import Group, GroupTable, ahead, cut, epoch_batches, order, plan, sorted_batches
+from ner.data.batching import (
+    Group,
+    GroupTable,
+    cut_batches,
+    epoch_batches,
+    epoch_order,
+    group_documents,
+    sorted_batches,
+)
 from ner.types import Document, Example
 
 UNITS = ["sentences", "words", "pieces"]
@@ -48,38 +55,38 @@ def in_pairs(document: Document, limit: int | None) -> list[tuple[int, int, int]
 
 def test_groups_know_their_document_and_their_words() -> None:
     documents = [Document([Example(["a"] * size) for size in (1, 2, 3)]), Document([]), Document([Example([])])]
-    assert list(plan(documents, in_pairs)) == [
+    assert list(group_documents(documents, in_pairs)) == [
         Group(0, 0, 2, 7, 3, 0),
         Group(0, 2, 3, 7, 3, 2),
         Group(2, 0, 1, 7, 0, 3),
     ]
-    assert len(plan([], in_pairs)) == 0
+    assert len(group_documents([], in_pairs)) == 0
 
 
 def test_no_group_holds_more_sentences_than_the_limit() -> None:
     documents = [Document([Example(["a"])] * 3)]
-    assert [group.sentences for group in plan(documents, in_pairs, 1)] == [1, 1, 1]
-    assert [group.sentences for group in plan(documents, in_pairs, 2)] == [2, 1]
-    assert [group.sentences for group in plan(documents, in_pairs)] == [2, 1]
+    assert [group.sentences for group in group_documents(documents, in_pairs, 1)] == [1, 1, 1]
+    assert [group.sentences for group in group_documents(documents, in_pairs, 2)] == [2, 1]
+    assert [group.sentences for group in group_documents(documents, in_pairs)] == [2, 1]
 
 
 @given(groups_of_any_size, st.integers(0, 3), st.integers(0, 3))
 def test_an_order_is_a_function_of_seed_and_epoch(groups: GroupTable, seed: int, epoch: int) -> None:
-    found = order(groups, seed, epoch)
+    found = epoch_order(groups, seed, epoch)
     assert sorted(found.tolist()) == list(range(len(groups)))
-    assert (order(GroupTable(groups.table.copy()), seed, epoch) == found).all()
+    assert (epoch_order(GroupTable(groups.table.copy()), seed, epoch) == found).all()
 
 
 def test_seeds_and_epochs_give_other_orders() -> None:
     groups = GroupTable.from_groups(Group(0, position, position + 1, 1, 1) for position in range(100))
-    found = {tuple(order(groups, seed, epoch)) for seed in range(3) for epoch in range(3)}
+    found = {tuple(epoch_order(groups, seed, epoch)) for seed in range(3) for epoch in range(3)}
     assert len(found) == 9
 
 
 def test_an_order_is_sorted_by_cost_within_pools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "SORT_POOL_SIZE", 10)
     groups = GroupTable.from_groups(Group(0, position, position + 1, position * 7 % 25, 1) for position in range(25))
-    costs = [groups[position].cost for position in order(groups, 1, 1)]
+    costs = [groups[position].cost for position in epoch_order(groups, 1, 1)]
     for start in (0, 10, 20):
         assert costs[start : start + 10] == sorted(costs[start : start + 10])
     assert costs != sorted(costs)
@@ -101,9 +108,11 @@ def test_every_group_stands_in_one_batch_of_an_epoch_and_sizes_are_respected(
 
 @pytest.mark.parametrize("unit", UNITS)
 @given(groups=groups_of_any_size, size=st.integers(1, 40))
-def test_batches_follow_the_order_and_are_as_large_as_they_may_be(unit: batching.Measure, groups: GroupTable, size: int) -> None:
+def test_batches_follow_the_order_and_are_as_large_as_they_may_be(
+    unit: batching.Measure, groups: GroupTable, size: int
+) -> None:
     ordered = list(range(len(groups)))[::-1]
-    batches = listed(cut(groups, np.array(ordered, dtype=np.int64), unit, size))
+    batches = listed(cut_batches(groups, np.array(ordered, dtype=np.int64), unit, size))
     assert [position for batch in batches for position in batch] == ordered
     for batch, after in pairwise(batches):
         assert size_of(groups, [*batch, after[0]], unit) > size
@@ -113,17 +122,18 @@ def test_batches_follow_the_order_and_are_as_large_as_they_may_be(unit: batching
 def test_a_group_that_is_too_large_is_a_batch_by_itself(unit: batching.Measure) -> None:
     small, large = Group(0, 0, 1, 1, 1), Group(0, 0, 9, 9, 9)
     groups = GroupTable.from_groups([small, large, small, small])
-    assert listed(cut(groups, np.arange(4), unit, 4)) == [[0], [1], [2, 3]]
+    assert listed(cut_batches(groups, np.arange(4), unit, 4)) == [[0], [1], [2, 3]]
 
 
 def test_padding_counts() -> None:
     groups = GroupTable.from_groups(Group(0, 0, 1, cost, cost) for cost in (1, 1, 1, 4))
-    assert listed(cut(groups, np.arange(4), "words", 8)) == [[0, 1, 2], [3]]
-    assert listed(cut(groups, np.arange(4), "sentences", 8)) == [[0, 1, 2, 3]]
+    assert listed(cut_batches(groups, np.arange(4), "words", 8)) == [[0, 1, 2], [3]]
+    assert listed(cut_batches(groups, np.arange(4), "sentences", 8)) == [[0, 1, 2, 3]]
 
 
 def test_the_longest_comes_first_in_evaluation() -> None:
-    groups = GroupTable.from_groups(Group(0, position, position + 1, cost, cost) for position, cost in enumerate([3, 9, 1, 5]))
+    costs = [3, 9, 1, 5]
+    groups = GroupTable.from_groups(Group(0, start, start + 1, cost, cost) for start, cost in enumerate(costs))
     assert listed(sorted_batches(groups, "sentences", 2)) == [[1, 3], [0, 2]]
 
 
@@ -131,36 +141,3 @@ def test_batches_of_an_epoch_do_not_come_by_length() -> None:
     groups = GroupTable.from_groups(Group(0, position, position + 1, position, position) for position in range(200))
     lengths = [groups[batch[0]].cost for batch in epoch_batches(groups, "sentences", 4, 1, 1)]
     assert lengths != sorted(lengths)
-
-
-@pytest.mark.parametrize("depth", [0, 1, 3])
-def test_items_made_ahead_come_in_order(depth: int) -> None:
-    assert list(ahead(iter(range(20)), depth)) == list(range(20))
-    assert list(ahead([], depth)) == []
-
-
-@pytest.mark.parametrize("depth", [0, 2])
-def test_an_error_in_making_a_batch_arrives_at_its_place(depth: int) -> None:
-    def broken() -> Iterator[int]:
-        yield 1
-        raise ValueError("bad sentence")
-
-    items = ahead(broken(), depth)
-    assert next(items) == 1
-    with pytest.raises(ValueError, match="bad sentence"):
-        next(items)
-
-
-def test_no_more_is_made_ahead_than_asked_for_and_closing_ends_the_thread() -> None:
-    made = []
-
-    def items() -> Iterator[int]:
-        for number in range(1000):
-            made.append(number)
-            yield number
-
-    ready = ahead(items(), 2)
-    assert next(ready) == 0
-    ready.close()
-    assert len(made) <= 5
-    assert not [thread for thread in threading.enumerate() if thread.name == "batches"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, Entities
 
-from ner.data.tags import SCHEMES, Detector, TagSet, convert, decode, encode, flatten, is_valid, split
+from ner.data.tags import SCHEMES, SchemeDetector, TagSet, convert, decode, encode, flatten, is_valid, split
 from ner.types import Example, Span
 
 LABELS = ["PER", "LOC", "B-2"]
@@ -213,7 +213,7 @@ def test_overlapping_spans_are_reduced_before_they_are_encoded() -> None:
     ],
 )
 def test_the_scheme_of_a_file_is_found(sentences: list[str], scheme: str) -> None:
-    detector = Detector()
+    detector = SchemeDetector()
     for sentence in sentences:
         detector.add(sentence.split() if isinstance(sentence, str) else sentence)
     assert detector.scheme == scheme
@@ -224,7 +224,7 @@ def test_a_found_scheme_reads_back_what_was_written(
     scheme: str, sentence: tuple[list[Span], int], more: list[tuple[list[Span], int]]
 ) -> None:
     written = [encode(*each, scheme) for each in (sentence, *more)]
-    detector = Detector()
+    detector = SchemeDetector()
     for tags in written:
         detector.add(tags)
     used = {split(tag)[0] for tags in written for tag in tags} - {"O"}
@@ -280,7 +280,7 @@ def test_targets_read_back_are_the_spans_and_bio_tags(scheme: str, sentence: tup
     tags = TagSet(LABELS, scheme)
     bio = encode(spans, length)
     ids = tags.targets(Example(["w"] * length, spans=spans, tags=bio), unknown=-1)
-    assert tags.read(ids) == (bio, spans)
+    assert tags.decode_ids(ids) == (bio, spans)
 
 
 def test_unknown_labels_and_untagged_examples_have_unknown_targets() -> None:
@@ -293,8 +293,8 @@ def test_unknown_labels_and_untagged_examples_have_unknown_targets() -> None:
 
 def test_decoded_bio_tags_are_not_repaired_and_others_become_bio() -> None:
     bio = TagSet(["X"], "bio")
-    assert bio.read([bio.ids["I-X"], 0]) == (["I-X", "O"], [Span(0, 1, "X")])
+    assert bio.decode_ids([bio.ids["I-X"], 0]) == (["I-X", "O"], [Span(0, 1, "X")])
     bioes = TagSet(["X"], "bioes")
-    assert bioes.read([bioes.ids["E-X"], 0]) == (["B-X", "O"], [Span(0, 1, "X")])
+    assert bioes.decode_ids([bioes.ids["E-X"], 0]) == (["B-X", "O"], [Span(0, 1, "X")])
     plain = TagSet(["NN", "VB"], "none")
-    assert plain.read([1, 0]) == (["VB", "NN"], [])
+    assert plain.decode_ids([1, 0]) == (["VB", "NN"], [])

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ner.training.state import EpochRecord
 
 import ner
 from ner.commands import evaluate, predict, train
@@ -16,12 +15,13 @@ from ner.config.parts import component_names, load_component, validate
 from ner.config.schema import RunConfig
 from ner.data import tasks
 from ner.data.question_answering import ANSWER, EVIDENCE
+from ner.data.statistics import DocumentStatistics, notable
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
-from ner.inference.annotate import Evaluation, Scorer
+from ner.evaluation.scorer import Evaluation, Scorer
 from ner.model.model import build
-from ner.training.corpus import DocumentStatistics, unusual
 from ner.training.run import history_row
+from ner.training.state import EpochRecord
 from ner.types import Document, Example, Span
 from tests.conftest import ROOT, SAMPLE
 
@@ -198,7 +198,7 @@ def test_labels_that_would_be_lost_are_refused_with_their_place(decoder: str, pa
     with pytest.raises(InputError, match=rf"a:7: expected one label, found 2 \(x, y\), as {path}.several is false"):
         build(validate(RunConfig, raw), [Document([two])])
     key = {"classifier": {"several": True}, "joint": {"classes": {"several": True}}}[decoder]
-    assert build(validate(RunConfig, {**raw, "decoder": {"name": decoder, **key}}), [Document([two])]).single is None
+    assert build(validate(RunConfig, {**raw, "decoder": {"name": decoder, **key}}), [Document([two])]).single_label_at is None
 
 
 def test_a_metric_that_has_counted_nothing_has_no_scores() -> None:
@@ -226,7 +226,7 @@ def test_kinds_of_answers_are_never_new() -> None:
     labelled = Example(["who"], labels=["unknown"])
     tally = DocumentStatistics()
     tally.add(Document([asked, asked, labelled]))
-    assert unusual(vars(tally), Vocabs()) == {"unseen_labels": {"unknown": 1}}
+    assert notable(vars(tally), Vocabs()) == {"unseen_labels": {"unknown": 1}}
 
 
 def test_texts_whose_label_nobody_knows_are_counted_and_not_scored(
@@ -252,9 +252,9 @@ def test_none_is_an_answer_only_where_several_may_be_given(several: bool, counte
     gold = [Example(["a"], labels=["x"]), Example(["b"])]
     model = build(config, [Document(gold)])
     for metric, key in (("accuracy", "texts"), ("sentence", "sentences")):
-        assert load_component("metrics", metric).count(model.marked(gold), gold)[key] == counted
+        assert load_component("metrics", metric).count(model.mark_unlabelled(gold), gold)[key] == counted
     assert gold[1].remarks == []
-    assert len(model.marked(gold)[1].remarks) == 2 - counted
+    assert len(model.mark_unlabelled(gold)[1].remarks) == 2 - counted
 
 
 def test_nothing_unseen_is_a_count_and_no_score(

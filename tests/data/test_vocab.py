@@ -68,7 +68,7 @@ def examples() -> list[Example]:
 
 
 def test_everything_is_counted_once() -> None:
-    vocabs = Vocabs.learn(examples(), "bio")
+    vocabs = Vocabs.from_examples(examples(), "bio")
     assert vocabs.words == {"Ada": 2, "saw": 1, "é": 1}
     assert vocabs.characters == {"A": 2, "d": 2, "a": 3, "s": 1, "w": 1, "é": 1}
     assert vocabs.labels == {"PER": 1, "X": 1}
@@ -78,7 +78,7 @@ def test_everything_is_counted_once() -> None:
 
 
 def test_plain_tags_are_counted_instead_of_labels() -> None:
-    vocabs = Vocabs.learn([Example(["a", "b"], tags=["NN", "NN"]), Example(["c"])], "none")
+    vocabs = Vocabs.from_examples([Example(["a", "b"], tags=["NN", "NN"]), Example(["c"])], "none")
     assert vocabs.tags == {"NN": 2}
     assert vocabs.labels == {}
     assert vocabs.plain
@@ -93,4 +93,5 @@ def test_saved_labels_are_read_back_and_words_stay_behind(counts: dict[str, int]
 
 
 def test_saved_labels_do_not_depend_on_the_order_of_the_examples() -> None:
-    assert Vocabs.learn(examples(), "bio").to_bytes() == Vocabs.learn(examples()[::-1], "bio").to_bytes()
+    forward, backward = examples(), examples()[::-1]
+    assert Vocabs.from_examples(forward, "bio").to_bytes() == Vocabs.from_examples(backward, "bio").to_bytes()

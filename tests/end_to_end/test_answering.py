@@ -213,7 +213,7 @@ def test_gold_that_can_never_be_given_is_counted(run: Path) -> None:
     assert tagger.model.decoder.config.max_answer_length == 8
     spans = [Span(1, 9, ANSWER), Span(1, 10, ANSWER), Span(0, 10, EVIDENCE)]
     document = Document([Example(["a"] * 12, spans=[span], query_length=1) for span in spans])
-    assert tagger.model.coverage(document)[Notice.ANSWER_TOO_LONG] == 1
+    assert tagger.model.input_warnings(document)[Notice.ANSWER_TOO_LONG] == 1
 
 
 @pytest.mark.parametrize("text", ["Lund", ["Lund", "."], [["Lund"]]])

@@ -19,8 +19,8 @@ from ner.config.load import read_yaml
 from ner.data import seen
 from ner.data.formats import tsv
 from ner.evaluation.metrics import accuracy
-from ner.runs.model_card import model_card
 from ner.runs.history import read_history
+from ner.runs.model_card import model_card
 from tests.conftest import ROOT, SAMPLE
 
 REVIEWS = SAMPLE / "reviews"
@@ -303,12 +303,10 @@ def test_the_card_of_a_model_that_tags_words_too_is_that_of_a_tagger(run: tuple[
 
 
 def test_the_picture_has_the_classes(run: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib", reason="needs the extra plot")
-    from ner.runs import plot as plots
-
+    drawing = pytest.importorskip("matplotlib.figure", reason="needs the extra plot")
     figures = []
-    save = plots._save
-    monkeypatch.setattr(plots, "_save", lambda figure, path: (figures.append(figure), save(figure, path)))
+    save = drawing.Figure.savefig
+    monkeypatch.setattr(drawing.Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k))[1])
     assert plot.main(["--run", str(run[0]), "--output", str(tmp_path / "a.png")]) == 0
     titles = {axes.get_title(): axes for axes in figures[0].findobj(lambda part: hasattr(part, "get_legend"))}
     assert {"accuracy.accuracy", "valid F1 by class"} <= titles.keys()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ner.runtime import text_files
+from ner.runtime import manifest
 from tests.conftest import ROOT, SAMPLE
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the experiments fork")
@@ -58,7 +58,7 @@ def test_one_process_takes_over_from_two_in_the_same_order() -> None:
 @pytest.mark.parametrize(
     ("kind", "codes", "words"),
     [
-        ("hang", [75, -14], "error: process 1 on {host} (last seen at step 5) gave no sign of life for 2 s; process 0"),
+        ("hang", [75, -14], "error: process 1 on {host} (last seen at step 5) sent no heartbeat for 2 s; process 0"),
         ("die", [99, 1], "ProcessLostError: process 1 on {host} (last seen at step "),
     ],
 )
@@ -75,7 +75,7 @@ def test_sentences_that_one_process_cannot_compute_are_skipped_or_stop_all() -> 
         assert found == {"skipped": 1, "finite": True, "steps": 4}
     (_, _, first), (_, _, second) = experiment("spoiled", "stop")
     assert "NonFiniteLossError: the loss of another process is not finite at step" in first
-    assert "NonFiniteLossError: what the model computes is not finite at step" in second
+    assert "NonFiniteLossError: the output of the model is not finite at step" in second
     assert "Sentences: t:" in second
 
 
@@ -128,7 +128,7 @@ def test_a_killed_process_is_started_again_and_two_machines_meet(tmp_path: Path)
     assert "Signal 9 (SIGKILL)" in said or "exitcode: -9" in said, said
     assert "resumed from" in said or step < 3, said
     for name in ("model.safetensors", "history.csv", "predictions/test.conll"):
-        assert text_files.sha256(tmp_path / "killed" / name) == text_files.sha256(tmp_path / "whole" / name), (
+        assert manifest.sha256(tmp_path / "killed" / name) == manifest.sha256(tmp_path / "whole" / name), (
             name,
             step,
         )

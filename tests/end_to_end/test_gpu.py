@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ner.config.schema import RunConfig
-from ner.inference.annotate import Tagger
+from ner.inference.tagger import Tagger
 from ner.model.kernels import crf
 from ner.model.kernels.chain import Chain
 from ner.model.model import build
@@ -86,7 +86,7 @@ def test_span_probabilities_and_best_paths_are_those_of_a_cpu() -> None:
     chain = Chain(*scores, first, follow, last)
     emissions, mask = torch.randn(4, 30, 5), random_mask([30, 1, 17, 9])
     spans = [(0, 3, 5, 0), (0, 29, 30, 1), (2, 0, 4, 1), (3, 8, 9, 0)]
-    begins, goes_on = (torch.tensor(table) for table in tags.spans())
+    begins, goes_on = (torch.tensor(table) for table in tags.span_masks())
     here = crf.span_probabilities(emissions, mask, chain, spans, begins, goes_on)
     place = emissions.to(GPU), mask.to(GPU), on_gpu(chain)
     there = crf.span_probabilities(*place, spans, begins.to(GPU), goes_on.to(GPU))

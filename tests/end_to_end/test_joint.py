@@ -79,7 +79,7 @@ def test_it_is_said_what_was_new_and_how_several_intents_were_read(run: Path) ->
     assert "unseen_labels" not in metrics["valid"]
     log = (run / "train.log").read_text(encoding="utf-8")
     assert f"test: 3 {remark}\n" in log
-    assert "test: labels that training never had, each counts as a miss: food 1, order_food 1, play_music#or" in log
+    assert "test: labels not in the training data (counted as errors): food 1, order_food 1, play_music#or" in log
 
 
 def test_evaluation_says_the_same_and_writes_a_directory(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +91,7 @@ def test_evaluation_says_the_same_and_writes_a_directory(run: Path, capsys: pyte
     for key in ("entity", "accuracy", "sentence", "unseen_labels", "remarks"):
         assert found[key] == trained_scores[key]
     said = capsys.readouterr().out
-    assert "test: labels that training never had, each counts as a miss: food 1, order_food 1" in said
+    assert "test: labels not in the training data (counted as errors): food 1, order_food 1" in said
     assert "test: 3 utterances with several intents, read as one class" in said
     assert "seqeval: the same entity precision, recall and f1" in said
     assert {path.name: path.read_bytes() for path in (run / "predictions" / "test.parallel").iterdir()} == first

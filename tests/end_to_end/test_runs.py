@@ -17,7 +17,7 @@ import pytest
 from ner.commands import control, evaluate, replay, train
 from ner.data import seen as seen_sentences
 from ner.runs import events
-from ner.runtime import text_files
+from ner.runtime import manifest
 from tests.conftest import ROOT, SAMPLE
 
 GOLD = SAMPLE / "en" / "valid.conll"
@@ -65,7 +65,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def same(left: Path, right: Path, *names: str) -> None:
     for name in names or ("model.safetensors", "history.csv", "predictions/test.conll"):
-        assert text_files.sha256(left / name) == text_files.sha256(right / name), name
+        assert manifest.sha256(left / name) == manifest.sha256(right / name), name
 
 
 def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(
@@ -332,7 +332,7 @@ pickle.load = pickle.loads = torch.load = refuse
 pickle.Unpickler = Refuse
 sys.path.insert(0, {str(ROOT)!r})
 from ner.commands import evaluate, predict, train
-options = {[*TINY, "--run", str(tmp_path / "run"), *DATA, "training.epochs=2", "decoder.kernel=plain"]!r}
+options = {[*TINY, "--run", str(tmp_path / "run"), *DATA, "training.epochs=2", "decoder.backend=torch"]!r}
 assert train.main(options) == 0
 assert train.main([*options, "training.epochs=3", "--resume"]) == 0
 run = ["--run", {str(tmp_path / "run")!r}]
@@ -358,10 +358,10 @@ def test_any_byte_of_a_saved_model_that_changes_is_noticed(whole: Path, tmp_path
         content[place] ^= 1 << chance.randrange(8)
         kept = path.read_bytes()
         path.write_bytes(content)
-        with pytest.raises(text_files.InputError, match="not the file that was written"):
-            text_files.verify(run)
+        with pytest.raises(InputError, match="not the file that was written"):
+            manifest.verify(run)
         path.write_bytes(kept)
-    text_files.verify(run)
+    manifest.verify(run)
 
 
 def crashes(*arguments: str) -> None:

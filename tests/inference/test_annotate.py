@@ -12,7 +12,9 @@ from ner.config.schema import RunConfig
 from ner.config.training import BatchConfig
 from ner.errors import NonFiniteLossError
 from ner.inference import annotate as annotating
-from ner.inference.annotate import Scorer, Tagger, _Answers, annotate
+from ner.evaluation.scorer import Scorer
+from ner.inference.annotate import _BatchOutput, annotate
+from ner.inference.tagger import Tagger
 from ner.model.decoder import DecoderModule
 from ner.model.model import Model, build
 from ner.types import Annotation, Document, Encoding, Example, Span
@@ -270,8 +272,8 @@ def test_what_processes_tell_each_other_arrives_as_it_was() -> None:
         answers=["yes", Span(0, 2, "answer", 0.125)],
         scores={"yes": 0.1},
     )
-    told = json.loads(json.dumps(_Answers([annotation, Annotation()], {"tags": 0.1}, {"tags": 2}).to_json()))
-    found = _Answers.from_json(told)
+    told = json.loads(json.dumps(_BatchOutput([annotation, Annotation()], {"tags": 0.1}, {"tags": 2}).to_json()))
+    found = _BatchOutput.from_json(told)
     assert found.annotations == [annotation, Annotation()]
     assert [s.score for s in found.annotations[0].spans] == [0.25]
     assert [a.score for a in found.annotations[0].answers if isinstance(a, Span)] == [0.125]

@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from ner.config.parts import validate
 from ner.config.schema import RunConfig
 from ner.errors import InputError
-from ner.inference.annotate import Tagger
+from ner.inference.tagger import Tagger
 from ner.model.model import build, find_runs, load, newest_run, save
-from ner.runtime import text_files
+from ner.runtime import manifest
 from ner.types import Document, Example, Span
 from tests.builders import make_bert, make_bpe, make_unigram
 
@@ -61,7 +61,7 @@ def test_a_directory_without_a_manifest_is_no_model(tmp_path: Path) -> None:
 
 def signed(run: Path) -> None:
     """A manifest that fits whatever is there: what somebody writes who changes a model on purpose."""
-    text_files.write_manifest(run, json.loads((run / text_files.MANIFEST).read_bytes()))
+    manifest.write_manifest(run, json.loads((run / manifest.MANIFEST).read_bytes()))
 
 
 def test_weights_of_a_foreign_shape_are_refused_by_name(run: Path) -> None:
@@ -100,7 +100,7 @@ def test_labels_that_are_not_ours_are_refused(run: Path) -> None:
 def test_the_newest_verified_run_is_taken(tiny_run: Path, tmp_path: Path) -> None:
     for age, name in enumerate(("new", "old", "older")):
         shutil.copytree(tiny_run, tmp_path / "runs" / "x" / name)
-        os.utime(tmp_path / "runs" / "x" / name / text_files.MANIFEST, (1000 - age, 1000 - age))
+        os.utime(tmp_path / "runs" / "x" / name / manifest.MANIFEST, (1000 - age, 1000 - age))
     shutil.copytree(tiny_run, tmp_path / "runs" / "x" / "new" / "last", dirs_exist_ok=True)
     assert [path.name for path in find_runs(tmp_path / "runs")] == ["new", "old", "older"]
     assert newest_run(tmp_path / "runs").name == "new"
@@ -159,10 +159,10 @@ def test_a_model_with_pretrained_parts_is_whole_without_their_source(
 
 
 def test_a_file_that_the_manifest_forgot_is_not_read(run: Path) -> None:
-    entries = json.loads((run / text_files.MANIFEST).read_bytes())
+    entries = json.loads((run / manifest.MANIFEST).read_bytes())
     for name in entries.keys() - {"trained_on.bin"}:  # which a model does not need
         left = {key: value for key, value in entries.items() if key != name}
-        (run / text_files.MANIFEST).write_text(json.dumps(left))
+        (run / manifest.MANIFEST).write_text(json.dumps(left))
         with pytest.raises(InputError):
             load(run)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner.model.windows import cut, owners, pack
+from ner.model.windows import cut, best_row_per_word, pack
 
 
 @st.composite
@@ -94,7 +94,7 @@ def test_rows_are_as_full_and_overlap_as_much_as_they_may(text: tuple[list[int],
 def test_each_word_is_read_where_it_has_most_context(text: tuple[list[int], int, int]) -> None:
     lengths, capacity, overlap = text
     rows = cut(lengths, capacity, overlap) or [(0, 0)]
-    found = owners(lengths, rows)
+    found = best_row_per_word(lengths, rows)
     assert len(found) == len(lengths)
 
     def context(word: int, row: int) -> int:

@@ -1,22 +1,11 @@
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ner.commands import plot
 from ner.errors import InputError
-from ner.runs.events import Event
-from ner.runs.plot import (
-    MARK,
-    history_table,
-    markdown_table,
-    plot_history,
-    read_history,
-    write_history_markdown,
-)
+from ner.runs.history import BEST_MARK, history_table, markdown_table, read_history, score_columns, write_csv
 
 COLUMNS = "epoch,avg_train_loss,avg_val_loss,accuracy,precision,recall,f1,weighted_f1,batch_size,step,sentences,best"
 
@@ -83,7 +72,7 @@ def test_every_row_has_as_many_cells_as_the_header_and_each_under_its_name() -> 
     assert set(line) == {"---"}
     found = [{key: cell for key, cell in zip(header, row, strict=True) if cell} for row in body]
     assert found == [
-        {"epoch": "1", "avg_train_loss": "0.2500", "best": MARK, "learning_rate.a|b": "0.001"},
+        {"epoch": "1", "avg_train_loss": "0.2500", "best": BEST_MARK, "learning_rate.a|b": "0.001"},
         {"epoch": "2", "f1": "0.5000", "batch_size": "64", "learning_rate.c": "2e-05"},
         {"epoch": "3"},
     ]

@@ -11,7 +11,9 @@ import pytest
 
 from ner.errors import InputError
 from ner.runtime import text_files
-from ner.runtime.text_files import MANIFEST, open_text, verify, write_bytes, write_manifest
+from ner.runtime.atomic import write_bytes
+from ner.runtime.manifest import MANIFEST, verify, write_manifest
+from ner.runtime.text_files import open_text
 
 
 @pytest.fixture

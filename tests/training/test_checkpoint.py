@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from ner.training.state import State
 
 from ner.config.schema import RunConfig
 from ner.errors import InputError
 from ner.runtime.device import has_bf16
-from ner.runtime.distributed import World
+from ner.runtime.distributed import ProcessGroup
 from ner.training import checkpoint, loader
 from ner.training.loop import train
+from ner.training.state import State
 from tests.builders import ABOUT, CPU, digest, documents, fresh, settings
 
 
@@ -30,7 +30,7 @@ def keep_all(config: RunConfig, folder: Path) -> tuple[str, list[Path]]:
     paths = []
     for _ in train(state, data, documents(8), config.metrics, CPU):
         run = folder / str(len(paths))
-        found = checkpoint.save(state, run, ABOUT, World())
+        found = checkpoint.save(state, run, ABOUT, ProcessGroup())
         assert found is not None
         paths.append(found)
     return digest(state), paths
@@ -39,7 +39,7 @@ def keep_all(config: RunConfig, folder: Path) -> tuple[str, list[Path]]:
 def resumed(config: RunConfig, path: Path) -> tuple[State, loader.TrainLoader]:
     state, data = fresh(config)
     torch.manual_seed(12345)  # whatever was drawn before does not matter
-    assert checkpoint.load(path, state, ABOUT, config.metrics, World()) == []
+    assert checkpoint.load(path, state, ABOUT, config.metrics, ProcessGroup()) == []
     return state, data
 
 
@@ -93,7 +93,7 @@ def test_three_kills_within_one_epoch_and_one_at_its_last_batch(tmp_path: Path) 
         loop = train(state, data, documents(8), config.metrics, CPU)
         for _ in range(steps):
             next(loop)
-        path = checkpoint.save(state, tmp_path / str(number), ABOUT, World())
+        path = checkpoint.save(state, tmp_path / str(number), ABOUT, ProcessGroup())
         assert path is not None
         if number == 3:
             assert (state.epoch, state.position, state.step) == (0, 64, 8)
@@ -112,7 +112,7 @@ def test_a_larger_batch_at_resume_counts_the_epochs_by_sentences(tmp_path: Path)
         if now.epoch_record and now.epoch == 2:
             break
     loop.close()
-    path = checkpoint.save(state, tmp_path, ABOUT, World())
+    path = checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     assert path is not None
     state, data = resumed(config, path)
     state.next_batch_config = state.batch_config = config.batch.model_copy(update={"size": 16})
@@ -139,29 +139,29 @@ def test_a_batch_changed_within_an_epoch_is_that_of_the_next(tmp_path: Path) -> 
 def test_changed_data_refuse_to_go_on(tmp_path: Path) -> None:
     config = settings()
     state, _ = fresh(config)
-    path = checkpoint.save(state, tmp_path, ABOUT, World())
+    path = checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     assert path is not None
     with pytest.raises(
         InputError, match="the train file has changed since the run began .* or start another run, with --init"
     ):
-        checkpoint.load(path, state, {"data": {"train": "xyz"}}, config.metrics, World())
+        checkpoint.load(path, state, {"data": {"train": "xyz"}}, config.metrics, ProcessGroup())
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
     state, _ = fresh(settings())
-    path = checkpoint.save(state, tmp_path, ABOUT, World())
+    path = checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     assert path is not None
     other, _ = fresh(settings(context__hidden=6))
     with pytest.raises(InputError, match="of another model, context.lstm.* differs"):
-        checkpoint.load(path, other, ABOUT, ("tag", "entity"), World())
+        checkpoint.load(path, other, ABOUT, ("tag", "entity"), ProcessGroup())
 
 
 def test_another_machine_is_told(tmp_path: Path) -> None:
     config = settings()
     state, _ = fresh(config)
-    path = checkpoint.save(state, tmp_path, {**ABOUT, "versions": {"torch": "1"}}, World())
+    path = checkpoint.save(state, tmp_path, {**ABOUT, "versions": {"torch": "1"}}, ProcessGroup())
     assert path is not None
-    found = checkpoint.load(path, state, {**ABOUT, "threads": 2, "versions": {"torch": "2"}}, config.metrics, World())
+    found = checkpoint.load(path, state, {**ABOUT, "threads": 2, "versions": {"torch": "2"}}, config.metrics, ProcessGroup())
     assert found == [
         "versions of torch: 1 when it was saved, 2 now; weights may differ in the end",
         "threads: 1 when it was saved, 2 now; weights may differ in the end",
@@ -171,7 +171,7 @@ def test_another_machine_is_told(tmp_path: Path) -> None:
 def test_only_so_many_are_kept_and_the_newest_whole_one_is_found(tmp_path: Path) -> None:
     state, data = fresh(settings(training__keep=3))
     for _ in zip(range(5), train(state, data, documents(8), ("tag", "entity"), CPU), strict=False):
-        checkpoint.save(state, tmp_path, ABOUT, World())
+        checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["000003-step-3", "000004-step-4", "000005-step-5"]
     newest = tmp_path / "checkpoints" / "000005-step-5"
@@ -191,19 +191,19 @@ def test_only_so_many_are_kept_and_the_newest_whole_one_is_found(tmp_path: Path)
 
 def test_a_checkpoint_that_was_not_finished_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state, _ = fresh(settings())
-    first = checkpoint.save(state, tmp_path, ABOUT, World())
+    first = checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     monkeypatch.setattr(
-        checkpoint.text_files, "write_manifest", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left"))
+        checkpoint.manifest, "write_manifest", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left"))
     )
     with pytest.raises(InputError, match=r"No space left; the checkpoint before it is untouched \(.*000001-step-0\)"):
-        checkpoint.save(state, tmp_path, ABOUT, World())
+        checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     assert checkpoint.find(tmp_path) == (first, [])
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000001-step-0"]
 
 
 def test_a_checkpoint_is_tensors_and_json(tmp_path: Path) -> None:
     state, _ = fresh(settings())
-    path = checkpoint.save(state, tmp_path, ABOUT, World())
+    path = checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     assert path is not None
     assert sorted(file.name for file in path.iterdir()) == ["manifest.json", "state.json", "state.safetensors"]
     assert json.loads((path / "state.json").read_bytes())["step"] == 0

@@ -9,7 +9,8 @@ from ner.config.parts import parse_component, validate
 from ner.config.schema import RunConfig, WindowsConfig
 from ner.data.tags import encode
 from ner.errors import InputError, NonFiniteLossError
-from ner.inference.annotate import Scorer, annotate
+from ner.evaluation.scorer import Scorer
+from ner.inference.annotate import annotate
 from ner.model.model import Model, build
 from ner.runtime import device
 from ner.training import batch_size, loader, loop
@@ -176,8 +177,8 @@ def test_the_loss_may_be_monitored() -> None:
 def test_a_processor_without_bf16_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "has_bf16", lambda device: False)
     with pytest.raises(InputError, match=r"config.training.precision: this processor cannot compute in bf16"):
-        device.choose_precision("bf16", CPU)
-    assert device.choose_precision("auto", CPU) is None
+        device.resolve_precision("bf16", CPU)
+    assert device.resolve_precision("auto", CPU) is None
 
 
 @pytest.mark.skipif(not device.has_bf16(CPU), reason="needs a processor with bf16")

@@ -49,7 +49,7 @@ class Config(ComponentConfig):
     """Of the file."""
 
 
-def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
     """Documents in order. Without document marks every sentence is a document.
 
     Raises:
@@ -61,7 +61,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
     scheme, marked = _survey(blocks(), split, config)
     columns = _Columns(path, config, scheme)
     fine: dict[str, list[str]] = {}  # lines that need no second check
-    document = Document([], "0", path, scheme, [] if keep else None)
+    document = Document([], "0", path, scheme, [] if for_rewriting else None)
     sentence: list[list[str]] = []
     rows: list[int] = []
     first = line = number = sentences = 0
@@ -85,7 +85,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
             if begins and document.examples:
                 yield document
                 number += 1
-                document = Document([], str(number), path, scheme, [] if keep else None)
+                document = Document([], str(number), path, scheme, [] if for_rewriting else None)
             if document.lines is not None:
                 document.lines.append(raw)
             if cells:
@@ -148,7 +148,7 @@ def _is_mark(body: str) -> bool:
 
 def _survey(blocks: Iterator[list[str]], split: _Split, config: Config) -> tuple[str, bool]:
     """The scheme of the tags, and whether documents are marked; errors in lines are named later."""
-    detector = tags.Detector()
+    detector = tags.SchemeDetector()
     sentence: list[str] = []
     marked, column = False, config.tag if config.scheme == "auto" else None
     start = _BYTE_ORDER_MARK
@@ -226,7 +226,7 @@ class _Columns:
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """Documents with their predicted tags as a last column.
 
-    Documents that were read with ``keep`` are written as they stood, in the scheme of their file; others as two
+    Documents that were read with ``for_rewriting`` are written as they stood, in the scheme of their file; others as two
     columns, word and tag. The encoding is that of the input.
     """
     with text_files.open_text(path, config.encoding) as file:
@@ -235,7 +235,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                 file.writelines(_kept_lines(document, config))
                 continue
             for example in document.examples:
-                for word, tag in zip(example.words, tags.written(example, document.scheme), strict=True):
+                for word, tag in zip(example.words, tags.tags_in_scheme(example, document.scheme), strict=True):
                     file.write(f"{word} {tag}\n")
                 file.write("\n")
 
@@ -245,7 +245,7 @@ def _kept_lines(document: Document, config: Config) -> list[str]:
     lines = list(document.lines)
     for example in document.examples:
         assert example.rows is not None, "the format keeps rows with lines"
-        for row, tag in zip(example.rows, tags.written(example, document.scheme), strict=True):
+        for row, tag in zip(example.rows, tags.tags_in_scheme(example, document.scheme), strict=True):
             body = lines[row].rstrip("\r\n")
             end = lines[row][len(body) :]
             separator = "\t" if config.separator == "tab" or "\t" in body else " "

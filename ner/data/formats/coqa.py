@@ -61,7 +61,7 @@ class Config(ComponentConfig):
     """Of the file."""
 
 
-def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
     """Stories in order; ``line`` counts the turns of the file, which has no lines to name.
 
     Examples have the fields ``id`` (of the story), ``turn_id``, and where the file says whence a story comes ``domain``
@@ -74,19 +74,19 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
     number = 0
     seen: dict[str, str] = {}
     for position, story in enumerate(
-        text_files.member(text_files.read_json(path, config.encoding), "data", list, path)
+        text_files.json_field(text_files.read_json(path, config.encoding), "data", list, path)
     ):
         place = f"{path}: data[{position}]"
-        text = text_files.member(story, "story", str, place)
+        text = text_files.json_field(story, "story", str, place)
         name = position if story.get("id") is None else story["id"]
-        if keep and str(name) in seen:
+        if for_rewriting and str(name) in seen:
             raise InputError(
                 f"{place}: expected an id of its own, found '{name}' as in {seen[str(name)]}, so answers would be "
                 "mixed up; number the stories anew"
             )
         seen[str(name)] = f"data[{position}]"
         fields: dict[str, Any] = {"id": name}
-        domain = text_files.member(story, "source", str, place, "")
+        domain = text_files.json_field(story, "source", str, place, "")
         if domain:
             fields |= {"domain": domain, "group": "out_domain" if domain in config.out_domain else "in_domain"}
         document = Document([], str(name), path)
@@ -94,7 +94,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
         golds = _gold(story, place, questions)
         past: list[list[str]] = []
         for turn, question in questions.items():
-            asked = text_files.member(question, "input_text", str, f"{place}.questions, turn {turn}")
+            asked = text_files.json_field(question, "input_text", str, f"{place}.questions, turn {turn}")
             gold = golds.get(turn, [])
             recent = past[-config.history_len :] if config.history_len else []
             example = question_example([said for earlier in recent for said in earlier] + [asked], text, words)
@@ -114,8 +114,8 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
 def _turns(story: dict[str, Any], key: str, place: str) -> dict[int, Any]:
     """The objects of a list by their turn; one that does not say it has its place in the list, counted from 1."""
     found: dict[int, Any] = {}
-    for number, item in enumerate(text_files.member(story, key, list, place, None if key == "questions" else []), 1):
-        turn = text_files.member(item, "turn_id", int, f"{place}.{key}[{number - 1}]", number)
+    for number, item in enumerate(text_files.json_field(story, key, list, place, None if key == "questions" else []), 1):
+        turn = text_files.json_field(item, "turn_id", int, f"{place}.{key}[{number - 1}]", number)
         if turn in found:
             raise InputError(f"{place}.{key}[{number - 1}]: expected another turn_id, found {turn} a second time")
         found[turn] = item
@@ -142,9 +142,9 @@ def _gold(story: dict[str, Any], place: str, questions: Container[int]) -> dict[
                 raise InputError(
                     f"{here}: expected a question with this turn_id, found none; correct it or leave it out"
                 )
-            said = text_files.member(answer, "input_text", str, here, "")
-            evidence = text_files.member(answer, "span_text", str, here, "")
-            start = text_files.member(answer, "span_start", int, here, -1)
+            said = text_files.json_field(answer, "input_text", str, here, "")
+            evidence = text_files.json_field(answer, "span_text", str, here, "")
+            start = text_files.json_field(answer, "span_start", int, here, -1)
             if said.strip():
                 found.setdefault(turn, []).append((said, *strip_answer(evidence, start)))
     return found

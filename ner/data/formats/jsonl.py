@@ -64,7 +64,7 @@ class Config(ComponentConfig):
     """Of the file."""
 
 
-def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
     """Every line is a document of one example.
 
     Raises:
@@ -85,7 +85,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
             raise InputError(f"{place}: expected a JSON object, found {type(value).__name__}")
         example = _example(value, config, words, place)
         example.source, example.line = path, number
-        if keep:
+        if for_rewriting:
             example.fields = value
         yield Document([example], str(value.get("id", number - 1)), path)
     if not lines:

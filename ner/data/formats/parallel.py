@@ -17,7 +17,7 @@ from typing import Literal
 from ner.config.base import ComponentConfig, WordRule
 from ner.data import tags
 from ner.errors import InputError
-from ner.runtime import text_files
+from ner.runtime import atomic, text_files
 from ner.types import Document, Example
 
 SEPARATOR = "#"
@@ -47,7 +47,7 @@ class Config(ComponentConfig):
     """Of the files."""
 
 
-def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
     """Every line is a document of one example; an empty line is one without words.
 
     Raises:
@@ -74,7 +74,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
             _tag(example, _split(tagged), scheme, f"{path}/{config.tags}:{number}")
         if intents is not None:
             _label(example, intents.strip(), config)
-        yield Document([example], str(number - 1), path, scheme, [text] if keep else None)
+        yield Document([example], str(number - 1), path, scheme, [text] if for_rewriting else None)
     if not number:
         raise InputError(f"{path}/{config.words}: expected an utterance a line, found an empty file")
 
@@ -101,7 +101,7 @@ def _split(line: str) -> list[str]:
 def _scheme(path: str, config: Config) -> str:
     if config.scheme != "auto" or config.tags is None:
         return "bio" if config.scheme == "auto" else config.scheme
-    detector = tags.Detector()
+    detector = tags.SchemeDetector()
     for line in _lines(path, config.tags, config.encoding):
         detector.add(_split(line))
     return detector.scheme
@@ -148,14 +148,14 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     if others or Path(path).is_file():
         raise InputError(f"{path}: expected a new directory to write to, found {', '.join(others) or 'a file'}")
     said = {config.words}
-    with text_files.new_directory(Path(path)) as folder:
+    with atomic.new_directory(Path(path)) as folder:
         with ExitStack() as stack:
             opened = {
                 name: stack.enter_context(text_files.open_text(f"{folder}/{name}", config.encoding)) for name in names
             }
             for document in documents:
                 for example in document.examples:
-                    found = example.tags is not None and tags.written(example, document.scheme)
+                    found = example.tags is not None and tags.tags_in_scheme(example, document.scheme)
                     cells = {config.tags: " ".join(found or ()), config.labels: SEPARATOR.join(example.labels)}
                     cells[config.words] = document.lines[0] if document.lines else " ".join(example.words)
                     for name, file in opened.items():

@@ -44,7 +44,7 @@ class Config(ComponentConfig):
     """Of the file."""
 
 
-def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
     """Passages in order; ``line`` counts the questions of the file, which has no lines to name.
 
     A question that is impossible is labelled ``unknown``, and so is one whose list holds no answer, unless
@@ -57,20 +57,20 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
     """
     number = passages = 0
     seen: dict[str, str] = {}
-    articles = text_files.member(text_files.read_json(path, config.encoding), "data", list, path)
+    articles = text_files.json_field(text_files.read_json(path, config.encoding), "data", list, path)
     for article, value in enumerate(articles):
         place = f"{path}: data[{article}]"
-        title = text_files.member(value, "title", str, place, "")
-        for paragraph, passage in enumerate(text_files.member(value, "paragraphs", list, place)):
+        title = text_files.json_field(value, "title", str, place, "")
+        for paragraph, passage in enumerate(text_files.json_field(value, "paragraphs", list, place)):
             below = f"{place}.paragraphs[{paragraph}]"
-            context = text_files.member(passage, "context", str, below)
+            context = text_files.json_field(passage, "context", str, below)
             document = Document([], str(passages if passage.get("id") is None else passage["id"]), path)
             passages += 1
-            for position, question in enumerate(text_files.member(passage, "qas", list, below)):
+            for position, question in enumerate(text_files.json_field(passage, "qas", list, below)):
                 here = f"{below}.qas[{position}]"
                 example = _example(question, context, words, here)
                 name = str(number if question.get("id") is None else question["id"])
-                if keep and name in seen:
+                if for_rewriting and name in seen:
                     raise InputError(
                         f"{here}: expected an id of its own, found '{name}' as in {seen[name]}, so its answer would "
                         "be lost; number the questions anew"
@@ -88,9 +88,9 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
 
 def _example(question: Any, context: str, rule: WordRule, place: str) -> Example:
     """A question with its gold answers."""
-    example = question_example([text_files.member(question, "question", str, place)], context, rule)
+    example = question_example([text_files.json_field(question, "question", str, place)], context, rule)
     found = _answers(question, place)
-    impossible = text_files.member(question, "is_impossible", bool, place, not found and "answers" in question)
+    impossible = text_files.json_field(question, "is_impossible", bool, place, not found and "answers" in question)
     if impossible:
         example.labels = [UNKNOWN]
         return example
@@ -115,10 +115,10 @@ def _example(question: Any, context: str, rule: WordRule, place: str) -> Example
 def _answers(question: dict[str, Any], place: str) -> list[tuple[str, int]]:
     """Texts and where they are said to stand, negative where that is not said; empty texts are no answers."""
     found = []
-    for number, answer in enumerate(text_files.member(question, "answers", list, place, [])):
+    for number, answer in enumerate(text_files.json_field(question, "answers", list, place, [])):
         below = f"{place}.answers[{number}]"
-        text = text_files.member(answer, "text", str, below)
-        start = text_files.member(answer, "answer_start", int, below, -1)
+        text = text_files.json_field(answer, "text", str, below)
+        start = text_files.json_field(answer, "answer_start", int, below, -1)
         if text.strip():
             found.append(strip_answer(text, start))
     return found

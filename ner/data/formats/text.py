@@ -25,7 +25,7 @@ class Config(ComponentConfig):
     """Of the file."""
 
 
-def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
     """Every line is a document of one example; an empty line is one without words.
 
     Raises:

@@ -76,16 +76,16 @@ class _Table:
     label: int | None
 
 
-def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
     """Every row is a document of one example; other columns become its fields. An empty line is no row
     unless there is a single column.
 
-    With ``keep`` labels may be missing: the file may be one to be answered. Lines that are no rows are kept before the
+    With ``for_rewriting`` labels may be missing: the file may be one to be answered. Lines that are no rows are kept before the
     row that follows, and those behind the last one in a document without examples.
 
     Raises:
         InputError: With file and line, if a column or a label is missing, or a row is longer or shorter than the first;
-            with ``keep`` also if the texts stand in a column that predictions fill.
+            with ``for_rewriting`` also if the texts stand in a column that predictions fill.
     """
     table: _Table | None = None
     kept: list[str] = []  # the header and empty lines
@@ -95,7 +95,7 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
         cells = line.rstrip("\r\n").split(config.separator)
         place = f"{path}:{number}"
         if table is None:
-            table = _table(cells, config, keep, place)
+            table = _table(cells, config, for_rewriting, place)
             if config.header:
                 kept.append(raw)
                 continue
@@ -112,32 +112,32 @@ def read(path: str, config: Config, words: WordRule, keep: bool = False) -> Iter
         split, offsets = split_words(text, words)
         example = Example(split, text=text, offsets=offsets, source=path, line=number)
         if table.label is not None:
-            example.labels = _labels(cells[table.label], config, keep, place)
+            example.labels = _labels(cells[table.label], config, for_rewriting, place)
         used = (table.text, table.label)
         example.fields = {
             name: cell for column, (name, cell) in enumerate(zip(table.names, cells, strict=True)) if column not in used
         }
-        yield Document([example], str(rows), path, lines=[*kept, raw] if keep else None)
+        yield Document([example], str(rows), path, lines=[*kept, raw] if for_rewriting else None)
         kept = []
         rows += 1
     if not rows:
         raise InputError(f"{path}: expected rows of labelled texts, found {'a header alone' if table else 'no line'}")
-    if keep and kept:
+    if for_rewriting and kept:
         yield Document([], str(rows), path, lines=kept)
 
 
-def _table(cells: Sequence[str], config: Config, keep: bool, place: str) -> _Table:
+def _table(cells: Sequence[str], config: Config, for_rewriting: bool, place: str) -> _Table:
     """From the cells of the first line."""
     names = [cell.strip() for cell in cells] if config.header else [str(number) for number in range(len(cells))]
     twice = next((name for position, name in enumerate(names) if name in names[:position]), None)
     if twice is not None:
         raise InputError(f"{place}: expected each column once, found '{twice}' twice")
-    if keep and not config.header and len(names) == 1:
+    if for_rewriting and not config.header and len(names) == 1:
         return _Table(names, 0, None)
     label = _column(config.label, names)
     text = _column(config.text, names)
     for key, column, found in (("text", config.text, text), ("label", config.label, label)):
-        if found is None and not (keep and key == "label" and text is not None):
+        if found is None and not (for_rewriting and key == "label" and text is not None):
             listed = ", ".join(names) if config.header else f"{len(names)} columns"
             named = f"'{column}'" if isinstance(column, str) else f"number {column}"
             raise InputError(
@@ -145,7 +145,7 @@ def _table(cells: Sequence[str], config: Config, keep: bool, place: str) -> _Tab
                 "data.format.separator what stands between columns"
             )
     assert text is not None, "said above"
-    if keep and names[text] in ADDED:
+    if for_rewriting and names[text] in ADDED:
         raise InputError(
             f"{place}: expected texts in another column than '{names[text]}', where predictions will stand; "
             "give that column another name"
@@ -159,11 +159,11 @@ def _column(wanted: str | int, names: Sequence[str]) -> int | None:
     return names.index(wanted) if wanted in names else None
 
 
-def _labels(cell: str, config: Config, keep: bool, place: str) -> list[str]:
+def _labels(cell: str, config: Config, for_rewriting: bool, place: str) -> list[str]:
     if config.several is not None:
         return list(dict.fromkeys(label for part in cell.split(config.several) if (label := part.strip())))
     label = cell.strip()
-    if not label and not keep:
+    if not label and not for_rewriting:
         raise InputError(f"{place}: expected a label, found none; texts without any need data.format.several")
     return [label] if label else []
 

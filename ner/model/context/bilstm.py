@@ -50,4 +50,4 @@ class BiLSTM(nn.Module):
             words = encoding.words.new_zeros((*encoding.mask.shape, self.width))
         else:
             words = self.dropout(self.lstm(self.dropout(encoding.words), encoding.mask)) * mask
-        return Encoding(words, encoding.mask, None, encoding.query)
+        return Encoding(words, encoding.mask, None, encoding.question_mask)

@@ -110,4 +110,4 @@ class RTransformer(nn.Module):
             for block in self.blocks:
                 words = block(words, encoding.mask)
             words = self.norm(words)
-        return Encoding(words * encoding.mask.unsqueeze(-1), encoding.mask, None, encoding.query)
+        return Encoding(words * encoding.mask.unsqueeze(-1), encoding.mask, None, encoding.question_mask)

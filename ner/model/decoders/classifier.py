@@ -18,7 +18,7 @@ from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
-from ner.types import Annotation, Axes, Encoding, Example, Loss, Scores
+from ner.types import Annotation, AxisLabels, Encoding, Example, Loss, Scores
 
 gives = frozenset({"labels"})
 IGNORED = -100
@@ -91,7 +91,7 @@ class ClassifierDecoder(DecoderModule):
         weights = torch.tensor(_weights(config.class_weights, vocabs))
         self.register_buffer("class_weights", weights, persistent=False)
 
-    def axes(self) -> dict[str, Axes]:
+    def axis_labels(self) -> dict[str, AxisLabels]:
         """See :class:`~ner.contracts.Decoder`."""
         return {"output.weight": (self.classes, None), "output.bias": (self.classes,)}
 
@@ -132,13 +132,13 @@ class ClassifierDecoder(DecoderModule):
     def _pool(self, encoding: Encoding) -> Tensor:
         """``(S, H)``; zeros for a text without words, unless the encoder says something of it."""
         if self.config.pooling == "summary":
-            if encoding.summary is None:
+            if encoding.pooled is None:
                 raise InputError(
                     "config.decoder.pooling: summary is the encoder's own vector of a text, and there is none: only "
                     "the transformer has it, with windows.unit=sentence and without a context layer (context=null); "
                     "choose mean or attention"
                 )
-            return self.dropout(encoding.summary)
+            return self.dropout(encoding.pooled)
         words, mask = self.dropout(encoding.words), encoding.mask
         if self.config.pooling == "mean":
             return words.sum(1) / mask.sum(1, keepdim=True).clamp(min=1).to(words.dtype)  # padding is zero

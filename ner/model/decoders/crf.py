@@ -18,7 +18,7 @@ from ner.data.vocab import Vocabs
 from ner.model.kernels import crf
 from ner.model.kernels.chain import Chain
 from ner.model.tag_decoder import IGNORED, TagDecoder, TagScheme
-from ner.types import Axes, Example, Loss, Scores
+from ner.types import AxisLabels, Example, Loss, Scores
 
 gives = frozenset({"tags"})
 
@@ -51,11 +51,11 @@ class CRFDecoder(TagDecoder):
         self.crf = CRF(len(self.tags), batch_first=True)
         self.constrained_training = config.constrain == "both"
 
-    def axes(self) -> dict[str, Axes]:
+    def axis_labels(self) -> dict[str, AxisLabels]:
         """See :class:`~ner.contracts.Decoder`."""
         tags = self.tags.names
-        ends: dict[str, Axes] = {f"crf.{end}_transitions": (tags,) for end in ("start", "end")}
-        return {**super().axes(), **ends, "crf.transitions": (tags, tags)}
+        ends: dict[str, AxisLabels] = {f"crf.{end}_transitions": (tags,) for end in ("start", "end")}
+        return {**super().axis_labels(), **ends, "crf.transitions": (tags, tags)}
 
     def target(self, example: Example) -> list[int]:
         """Tag ids; nothing but ``IGNORED`` where a constrained loss would be infinite.

@@ -29,7 +29,7 @@ from ner.model import prefix_attention
 from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
 from ner.model.prefix_attention import Memory
-from ner.types import Annotation, Axes, Document, Example, Loss, Scores, Span
+from ner.types import Annotation, AxisLabels, Document, Example, Loss, Scores, Span
 
 gives = frozenset({"answers"})
 IGNORED = -100
@@ -135,11 +135,11 @@ class GeneratorDecoder(DecoderModule):
         """What it writes with."""
         return self._encoder[0]
 
-    def axes(self) -> dict[str, Axes]:
+    def axis_labels(self) -> dict[str, AxisLabels]:
         """Nothing depends on the labels of the data."""
         return {}
 
-    def coverage(self, document: Document) -> Counter[str]:
+    def input_warnings(self, document: Document) -> Counter[str]:
         """What is not read of questions and passages, and not learned of answers."""
         found: Counter[str] = Counter()
         for example in document.examples:
@@ -375,7 +375,7 @@ class GeneratorDecoder(DecoderModule):
             pieces: Of the source.
             words: Of the passage, for each piece of the source; -1 for others.
         """
-        text = self.encoder.tokenizer.text(ids)
+        text = self.encoder.tokenizer.decode(ids)
         size = len(ids)
         if text not in ANSWER_TYPES:
             for start in range(len(pieces) - size):

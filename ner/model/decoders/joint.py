@@ -13,7 +13,7 @@ from ner.config.base import ComponentConfig, ConfigSection
 from ner.config.parts import AnyClassifier, AnyDecoder, ConfigError, component_names, load_component
 from ner.data.vocab import Vocabs
 from ner.model.decoder import DecoderModule
-from ner.types import Annotation, Axes, Encoding, Example, Loss, Scores
+from ner.types import Annotation, AxisLabels, Encoding, Example, Loss, Scores
 
 gives = frozenset({"tags", "labels"})
 KINDS = {"tags": ("scheme", "words"), "classes": ("several", "whole examples")}
@@ -78,12 +78,12 @@ class JointDecoder(DecoderModule):
         self.tags, self.classes = tags, classes
         self.weights = weights.model_dump()
 
-    def axes(self) -> dict[str, Axes]:
+    def axis_labels(self) -> dict[str, AxisLabels]:
         """Of both parts."""
         return {
             f"{key}.{name}": axes
             for key, part in (("tags", self.tags), ("classes", self.classes))
-            for name, axes in part.axes().items()
+            for name, axes in part.axis_labels().items()
         }
 
     def distributions(self) -> dict[str, tuple[str, float]]:

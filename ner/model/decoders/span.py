@@ -25,7 +25,7 @@ from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE, SPAN, UN
 from ner.data.vocab import Vocabs
 from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
-from ner.types import Annotation, Axes, Document, Encoding, Example, Loss, Scores, Span
+from ner.types import Annotation, AxisLabels, Document, Encoding, Example, Loss, Scores, Span
 
 gives = frozenset({"answers"})
 OTHERS = ANSWER_TYPES[1:]
@@ -74,7 +74,7 @@ class SpanDecoder(DecoderModule):
             for size in (2, 1, 2, 1)
         )
 
-    def axes(self) -> dict[str, Axes]:
+    def axis_labels(self) -> dict[str, AxisLabels]:
         """Nothing depends on the labels of the data."""
         return {}
 
@@ -82,7 +82,7 @@ class SpanDecoder(DecoderModule):
         """See :class:`~ner.contracts.Decoder`."""
         return {"starts": ("answers", 0.5), "ends": ("answers", 0.5)}
 
-    def coverage(self, document: Document) -> Counter[str]:
+    def input_warnings(self, document: Document) -> Counter[str]:
         """Gold answers that are too long to be given."""
         spans = (span for example in document.examples for span in example.spans if span.label == ANSWER)
         too_long = sum(span.end - span.start > self.config.max_answer_length for span in spans)
@@ -108,7 +108,7 @@ class SpanDecoder(DecoderModule):
     def forward(self, encoding: Encoding) -> Scores:
         """See the class; the words of the question, and padding, cannot begin or end an answer."""
         words, mask = self.dropout(encoding.words), encoding.mask
-        query = encoding.query if encoding.query is not None else torch.zeros_like(mask)
+        query = encoding.question_mask if encoding.question_mask is not None else torch.zeros_like(mask)
         passage = (mask & ~query).unsqueeze(1)  # (S, 1, W)
         boundaries = self.boundaries(words).transpose(1, 2).float()  # (S, 2, W)
         lowest = torch.finfo(boundaries.dtype).min

@@ -16,7 +16,7 @@ from ner.config.parts import ConfigError, load_component, parse_component
 from ner.config.schema import WindowsConfig
 from ner.contracts import Encoder
 from ner.data.vocab import Vocabs
-from ner.types import Axes, Document, Encoding, Example
+from ner.types import AxisLabels, Document, Encoding, Example
 
 
 class Config(ComponentConfig):
@@ -86,29 +86,29 @@ class ConcatEncoder(nn.Module):
         limited = [member for member in self.members if hasattr(member, "windows")]
         return [*limited, *self.members][0].plan(document, limit)
 
-    def coverage(self, document: Document) -> Counter[str]:
+    def input_warnings(self, document: Document) -> Counter[str]:
         """Of all members."""
-        return sum((member.coverage(document) for member in self.members), Counter[str]())
+        return sum((member.input_warnings(document) for member in self.members), Counter[str]())
 
     def layers(self) -> list[nn.Module]:
         """Of the first member; the others count as its lowest layer."""
         first, *others = self.members
         return [*others, *first.layers()]  # type: ignore[list-item]  # modules that follow the contract
 
-    def files(self) -> dict[str, bytes]:
+    def asset_files(self) -> dict[str, bytes]:
         """Each member's files below its key."""
         return {
             f"{key}/{name}": data
             for key, member in zip(self.keys, self.members, strict=True)
-            for name, data in member.files().items()
+            for name, data in member.asset_files().items()
         }
 
-    def axes(self) -> dict[str, Axes]:
+    def axis_labels(self) -> dict[str, AxisLabels]:
         """Of the members."""
         return {
             f"{key}.{name}": axes
             for key, member in zip(self.keys, self.members, strict=True)
-            for name, axes in member.axes().items()
+            for name, axes in member.axis_labels().items()
         }
 
     def inputs(
@@ -128,7 +128,7 @@ class ConcatEncoder(nn.Module):
         for key in self.keys:
             own = {name.removeprefix(f"{key}/"): t for name, t in inputs.items() if name.startswith(f"{key}/")}
             encodings.append(self.get_submodule(key)({**own, "mask": inputs["mask"]}))
-        summaries = [encoding.summary for encoding in encodings]
+        summaries = [encoding.pooled for encoding in encodings]
         summary = torch.cat(summaries, dim=-1) if all(one is not None for one in summaries) else None
         words = torch.cat([encoding.words for encoding in encodings], dim=-1)
         return Encoding(words, inputs["mask"], summary, encodings[0].query)

@@ -23,7 +23,7 @@ from ner.config.schema import WindowsConfig
 from ner.data import word_vectors
 from ner.data.vocab import Vocab, Vocabs
 from ner.model.lstm import BidirectionalLSTM
-from ner.types import Axes, Document, Encoding, Example
+from ner.types import AxisLabels, Document, Encoding, Example
 
 
 class CharacterConfig(ConfigSection):
@@ -223,7 +223,7 @@ class EmbeddingEncoder(nn.Module):
         """Every example by itself; the cost counts words."""
         return [(position, position + 1, len(example.words)) for position, example in enumerate(document.examples)]
 
-    def coverage(self, document: Document) -> Counter[str]:
+    def input_warnings(self, document: Document) -> Counter[str]:
         """Every word is read whole."""
         return Counter()
 
@@ -231,11 +231,11 @@ class EmbeddingEncoder(nn.Module):
         """The tables and the character network are one layer."""
         return [self]
 
-    def files(self) -> dict[str, bytes]:
+    def asset_files(self) -> dict[str, bytes]:
         """The tables."""
         return {f"{name}.json": table.to_bytes() for name, table in self.tables.items()}
 
-    def axes(self) -> dict[str, Axes]:
+    def axis_labels(self) -> dict[str, AxisLabels]:
         """See :class:`~ner.contracts.Encoder`."""
         names = {"words": "words", "characters": "characters.table", "shapes": "shapes"}
         return {f"{names[key]}.weight": (table.strings, None) for key, table in self.tables.items()}
@@ -284,7 +284,7 @@ class EmbeddingEncoder(nn.Module):
         words, mask = inputs["words"], inputs["mask"]
         if not len(inputs["word_ids"]):
             empty = torch.zeros((*words.shape, self.width), device=words.device)
-            return Encoding(empty, mask, query=torch.zeros_like(mask))
+            return Encoding(empty, mask, question_mask=torch.zeros_like(mask))
         parts = []
         if "words" in self.tables:
             ids = torch.where(inputs["known"], inputs["word_ids"][words], Vocab.unknown)
@@ -296,7 +296,7 @@ class EmbeddingEncoder(nn.Module):
             parts.append(self.shapes(inputs["shape_ids"])[words])
         vectors = self.dropout(torch.cat(parts, dim=-1)) * mask.unsqueeze(-1)
         query = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
-        return Encoding(vectors, mask, query=query)
+        return Encoding(vectors, mask, question_mask=query)
 
     def _entry(self, word: str) -> tuple[int, int, list[int]]:
         """Word id, shape id and character ids of a word."""

@@ -1,9 +1,9 @@
-"""BERT and its family: pieces in, one vector per word out.
+"""Pretrained encoders of the BERT family: word pieces in, one vector per word out.
 
-Alignment is label-aware: each word is read at its first piece, its last, or as the mean of all, so the decoder sees
-words only. A word that the tokenizer swallows is given the unknown piece, so it has a vector and gets a label. Long
-examples are cut into overlapping rows and each word is read where it has most context; short ones may share a row.
-The words of a question stand in every row of its passage and are read as their mean over the rows.
+The vector of a word is that of its first piece, of its last piece, or the mean over its pieces. A word without pieces
+is encoded as the unknown piece. Long examples are cut into overlapping rows, and each word is read from the row in
+which it has the most context; short examples may share a row. A question is repeated in every row of its passage, and
+its words are averaged over the rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -28,16 +28,16 @@ from ner.data.notices import Notice
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import pretrained
-from ner.model.pretrained import WordTokenizer
-from ner.model.rows import Layout, Room, Rows, skipped_words
-from ner.model.windows import pack
-from ner.types import Axes, Document, Encoding, Example
+from ner.model.encoder import PieceEncoder, Source
+from ner.model.tokenizer import WordTokenizer
+from ner.model.windows import QuestionLayout, RowBuilder, WindowLimits, pack, skipped_words
+from ner.types import AxisLabels, Document, Encoding, Example
 
 ROWS_AT_ONCE = 32
-"""Rows of one forward pass outside training, so that a text of any length fits; on a GPU eight times as many."""
+"""Rows of one forward pass outside training, for texts of any length; a GPU takes eight times as many."""
 WHOLE_MASKS = {"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"}
-"""Models that take a mask ``(B, 1, 1, T)`` as it is. Of one ``(B, T)`` transformers asks whether it is true everywhere,
-for which a GPU has to be waited for."""
+"""Models that accept a mask ``(B, 1, 1, T)``. For a mask ``(B, T)`` transformers checks whether it is true everywhere,
+which synchronizes with the GPU."""
 
 
 class Config(ComponentConfig):
@@ -62,10 +62,10 @@ class Config(ComponentConfig):
 def build(
     config: Config, vocabs: Vocabs, windows: WindowsConfig, files: Mapping[str, bytes] | None = None
 ) -> TransformerEncoder:
-    """Pretrained weights by name, or from the files of a saved encoder the same shape with weights still to be loaded.
+    """Load pretrained weights by name, or build the architecture of a saved encoder whose weights are loaded later.
 
     Raises:
-        InputError: If the model is found nowhere, or reads fewer pieces than ``windows.max_length``.
+        InputError: If the model is not found, or reads fewer pieces than ``windows.max_length``.
     """
     if files is None:
         model = pretrained.load_encoder(config.model, config.attention_dropout)
@@ -79,30 +79,21 @@ def build(
     return TransformerEncoder(config, model, tokenizer, windows)
 
 
-class Source(NamedTuple):
-    """An example in a single row, for a decoder that goes on behind it.
+class TransformerEncoder(PieceEncoder):
+    """Pretrained encoder of the BERT family.
 
-    Attributes:
-        pieces: Of the row, special ones included.
-        words: For each piece the word of the text, or of the passage behind a question; -1 for others.
-        unread: Words of the passage that the row has no room for, the last ones.
-        skipped: Words of the question that it has no room for, the first ones.
+    The tensors of :meth:`inputs`:
+
+    - ``pieces (B, T)``, ``piece_mask (B, T)``, and with questions ``segments (B, T)``, 0 on the question, 1 on the passage;
+    - ``word_pieces (M,)``: positions in the flattened pieces, and ``word_starts (S * W,)``: the first one of each word;
+    - ``rows (R,)`` and ``row_starts (S,)``: the rows of each example in the same form;
+    - ``mask (S, W)`` and ``query_lengths (S,)``.
+
+    Raises:
+        InputError: If the model reads fewer pieces than ``windows.max_length``.
     """
 
-    pieces: list[int]
-    words: list[int]
-    unread: int
-    skipped: int
-
-
-class TransformerEncoder(nn.Module):
-    """See the file.
-
-    ``inputs`` holds ``pieces (B, T)`` and ``piece_mask (B, T)``, with questions ``segments (B, T)``, 0 on the question
-    and 1 on the passage; ``word_pieces (M,)``, positions in the flattened pieces, with ``word_starts (S * W,)``, where
-    each word's list begins; ``rows (R,)`` with ``row_starts (S,)``, the same for the rows of each example;
-    ``mask (S, W)``.
-    """
+    windows: WindowsConfig
 
     def __init__(self, config: Config, model: Any, tokenizer: WordTokenizer, windows: WindowsConfig) -> None:
         super().__init__()
@@ -114,12 +105,12 @@ class TransformerEncoder(nn.Module):
         usual = min(positions, getattr(tokenizer.tokenizer, "model_max_length", positions))
         if windows.max_length is not None and windows.max_length > positions:
             raise InputError(
-                f"config.windows.max_length: {windows.max_length}, but {config.model} reads {positions} pieces at most"
+                f"config.windows.max_length: {windows.max_length}, but {config.model} reads at most {positions} pieces"
             )
         self.positions, self.row_length = positions, windows.max_length or usual
         self.capacity = self.row_length - len(tokenizer.prefix) - len(tokenizer.suffix)
-        max_query = max(0, min(windows.max_query_length, (self.capacity - len(tokenizer.middle)) // 2))
-        self.room = Room(tokenizer, self.capacity, max_query, windows.step_back)
+        max_query = max(0, min(windows.max_query_length, (self.capacity - len(tokenizer.pair_separator)) // 2))
+        self.limits = WindowLimits(tokenizer, self.capacity, max_query, windows.step_back)
         self.segments = (getattr(model.config, "type_vocab_size", None) or 0) > 1
         self.takes_whole_masks = (
             model.config.model_type in WHOLE_MASKS and getattr(model.config, "_attn_implementation", "") == "sdpa"
@@ -130,42 +121,38 @@ class TransformerEncoder(nn.Module):
         self.frozen = config.freeze == "all"
         pooler = getattr(model, "pooler", None)
         if pooler is not None:
-            pooler.requires_grad_(False)  # nobody reads it
+            pooler.requires_grad_(False)  # not used
 
     def layers(self) -> list[nn.Module]:
-        """Embeddings first, then the layers of the encoder."""
-        stack = next((part for part in self.model.modules() if isinstance(part, nn.ModuleList)), None)
+        """Return the embeddings and the layers of the encoder, bottom first."""
+        stack = next((module for module in self.model.modules() if isinstance(module, nn.ModuleList)), None)
         embeddings = getattr(self.model, "embeddings", None)
-        found = [embeddings] if embeddings is not None else [self.model.get_input_embeddings()]
-        return [*found, *(stack or [])]
+        lowest = embeddings if embeddings is not None else self.model.get_input_embeddings()
+        return [lowest, *(stack or [])]
 
-    def files(self) -> dict[str, bytes]:
-        """Shape of the model and files of the tokenizer; the weights are the model's own business."""
+    def asset_files(self) -> dict[str, bytes]:
+        """Return the configuration of the model and the files of the tokenizer."""
         with tempfile.TemporaryDirectory() as folder:
             self.model.config.save_pretrained(folder)
-            return {"config.json": (Path(folder) / "config.json").read_bytes(), **self.tokenizer.files()}
+            return {"config.json": (Path(folder) / "config.json").read_bytes(), **self.tokenizer.asset_files()}
 
-    def axes(self) -> dict[str, Axes]:
-        """Pieces are those of the model, whatever is learned."""
-        return {}
-
-    def coverage(self, document: Document) -> Counter[str]:
-        """Words without a piece of their own, and words longer than a window."""
-        found: Counter[str] = Counter()
+    def input_warnings(self, document: Document) -> Counter[str]:
+        """Return the number of words without pieces, of shortened words, and of question words that are not read."""
+        counts: Counter[str] = Counter()
         for example in document.examples:
             pieces = [] if example.pieces is not None else self.tokenizer.pieces(example.words)
-            found[Notice.NO_PIECES] += sum(not ids for ids in pieces)
+            counts[Notice.NO_PIECES] += sum(not ids for ids in pieces)
             if example.query_length:
                 layout = self._layout(example)
-                found[Notice.QUESTION_CUT] += layout.skipped
-                found[Notice.WORD_CUT] += layout.shortened
+                counts[Notice.QUESTION_CUT] += layout.skipped
+                counts[Notice.WORD_CUT] += layout.shortened
             else:
-                found[Notice.WORD_CUT] += sum(len(ids) > self.capacity for ids in pieces)
-        return +found
+                counts[Notice.WORD_CUT] += sum(len(ids) > self.capacity for ids in pieces)
+        return +counts
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
-        """Sentences one by one or packed into rows; the cost counts pieces, special ones and overlaps included."""
-        if len(document.examples) > 1:  # new words of a document go through the tokenizer together
+        """Return sentences one by one or packed into rows; the cost counts pieces, with special ones and overlaps."""
+        if len(document.examples) > 1:  # tokenize the new words of a document in one call
             self.tokenizer.pieces([w for e in document.examples if e.pieces is None for w in e.words])
         if any(example.query_length for example in document.examples):
             costs = [self._layout(example).cost for example in document.examples]
@@ -176,26 +163,26 @@ class TransformerEncoder(nn.Module):
             groups = pack(sums, self.capacity, limit)
         else:
             groups = [(position, position + 1) for position in range(len(sums))]
-        marks = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
+        special = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
         planned = []
         for start, stop in groups:
             cost = sum(sums[start:stop])
             rows = 1
             if cost > self.capacity:
-                cuts = self.room.cut(lengths[start])
+                cuts = self.limits.cut(lengths[start])
                 rows, cost = len(cuts), sum(sum(lengths[start][begin:end]) for begin, end in cuts)
-            planned.append((start, stop, cost + rows * marks))
+            planned.append((start, stop, cost + rows * special))
         return planned
 
     def inputs(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
     ) -> dict[str, Tensor]:
-        """See the class."""
+        """Return the tensors of a batch, see the class."""
         examples = [example for group in groups for example in group]
         randomness = iter(generators or ())
         example_rows: list[list[int]] = []
-        rows = Rows(self.room)
-        for group in self._apart(groups):
+        rows = RowBuilder(self.limits)
+        for group in self._separate_questions(groups):
             words: list[list[int]] = []
             for example in group:
                 pieces_of_words, _ = self._pieces(example)
@@ -210,8 +197,8 @@ class TransformerEncoder(nn.Module):
         longest = pieces.shape[1]
         lengths = np.array([len(example.words) for example in examples], dtype=np.int64)
         mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-        word_pieces, count = rows.reads(self.config.pooling, longest)
-        counts = np.zeros(mask.size, dtype=np.int64)  # pieces that each word is read from, none for padding
+        word_pieces, count = rows.word_piece_index(self.config.pooling, longest)
+        counts = np.zeros(mask.size, dtype=np.int64)  # pieces of each word, 0 for padding
         counts[mask.ravel()] = count
         tensors = {
             "pieces": torch.from_numpy(pieces),
@@ -230,91 +217,85 @@ class TransformerEncoder(nn.Module):
             tensors["segments"] = torch.from_numpy(piece_mask & (np.arange(longest) >= begin) & (begin > 0))
         return tensors
 
-    def _apart(self, groups: Sequence[Sequence[Example]]) -> Iterator[Sequence[Example]]:
-        """The groups; a question shares its rows with nothing, whoever has planned them."""
+    def _separate_questions(self, groups: Sequence[Sequence[Example]]) -> Iterator[Sequence[Example]]:
+        """Yield the groups, and questions one by one: a question shares no row even if another encoder has planned."""
         for group in groups:
             if any(example.query_length for example in group):
                 yield from ([example] for example in group)
             else:
                 yield group
 
-    def _layout(self, example: Example) -> Layout:
-        return self.room.lay_out(self._pieces(example)[1], example.query_length)
+    def _layout(self, example: Example) -> QuestionLayout:
+        return self.limits.layout(self._pieces(example)[1], example.query_length)
 
     def source(self, example: Example, limit: int, generator: Generator | None = None) -> Source:
-        """An example in a row of at most ``limit`` pieces: the question, if it is one, and words that fit behind it.
-
-        Args:
-            example: Its question is read as in :meth:`inputs`.
-            limit: Special pieces included.
-            generator: The randomness of augmentation; None when not training.
-        """
+        """See :class:`~ner.model.encoder.PieceEncoder`."""
         words, sizes = self._pieces(example)
         if generator is not None and self.config.word_dropout:
             words = self._drop(words, generator)
         tokens, query = self.tokenizer, example.query_length
         row = [*tokens.prefix]
-        room = limit - len(tokens.prefix) - len(tokens.suffix)
+        free = limit - len(tokens.prefix) - len(tokens.suffix)
         skipped = 0
         if query:
-            skipped = skipped_words(sizes[:query], min(self.room.max_query, (room - len(tokens.middle)) // 2))
-            row += [*chain.from_iterable(words[skipped:query]), *tokens.middle]
-            room = limit - len(row) - len(tokens.suffix)
+            skipped = skipped_words(sizes[:query], min(self.limits.max_query, (free - len(tokens.pair_separator)) // 2))
+            row += [*chain.from_iterable(words[skipped:query]), *tokens.pair_separator]
+            free = limit - len(row) - len(tokens.suffix)
         ends = np.cumsum(sizes[query:])
-        read = int(np.searchsorted(ends, room, side="right"))
-        places = [-1] * len(row)
-        for word in range(query, query + read):
+        count = int(np.searchsorted(ends, free, side="right"))
+        words_of_pieces = [-1] * len(row)
+        for word in range(query, query + count):
             row += words[word]
-            places += [word] * sizes[word]
+            words_of_pieces += [word] * sizes[word]
         row += tokens.suffix
-        return Source(row, [*places, *[-1] * len(tokens.suffix)], len(ends) - read, skipped)
+        return Source(row, [*words_of_pieces, *[-1] * len(tokens.suffix)], len(ends) - count, skipped)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
-        """``(S, W, width)``; ``summary`` is the vector of the first special piece, averaged over an example's rows."""
+        """Return words ``(S, W, width)``; ``pooled`` is the vector of the first piece, averaged over the rows of an example."""
         mask = inputs["mask"]
         hidden = self._encode(inputs["pieces"], inputs["piece_mask"], inputs.get("segments"))  # (B, T, H)
         flat = hidden.reshape(-1, hidden.shape[-1])
         words = F.embedding_bag(inputs["word_pieces"], flat, inputs["word_starts"], mode="mean")
         words = self.dropout(words.view(*mask.shape, self.width))
-        summary = None
+        pooled = None
         if "rows" in inputs:
-            summary = F.embedding_bag(inputs["rows"], hidden[:, 0], inputs["row_starts"], mode="mean")
-        query = torch.arange(mask.shape[1], device=mask.device) < inputs["query_lengths"].unsqueeze(1)
-        return Encoding(words, mask, summary, query)
+            pooled = F.embedding_bag(inputs["rows"], hidden[:, 0], inputs["row_starts"], mode="mean")
+        question_mask = torch.arange(mask.shape[1], device=mask.device) < inputs["query_lengths"].unsqueeze(1)
+        return Encoding(words, mask, pooled, question_mask)
 
     def _encode(self, pieces: Tensor, mask: Tensor, segments: Tensor | None) -> Tensor:
         step = len(pieces) if self.training else ROWS_AT_ONCE * (8 if pieces.is_cuda else 1)
-        found = []
+        states = []
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             for start in range(0, len(pieces), max(1, step)):
-                part = slice(start, start + step)
-                more = {} if segments is None else {"token_type_ids": segments[part].long()}
-                seen = mask[part, None, None] if self.takes_whole_masks and mask.is_cuda else mask[part].long()
-                result = self.model(input_ids=pieces[part], attention_mask=seen, **more)
-                found.append(result.last_hidden_state)
-        if not found:
+                rows = slice(start, start + step)
+                segment_ids = {} if segments is None else {"token_type_ids": segments[rows].long()}
+                attention_mask = mask[rows, None, None] if self.takes_whole_masks and mask.is_cuda else mask[rows].long()
+                result = self.model(input_ids=pieces[rows], attention_mask=attention_mask, **segment_ids)
+                states.append(result.last_hidden_state)
+        if not states:
             return torch.zeros((0, 0, self.width), device=pieces.device)
-        return found[0] if len(found) == 1 else torch.cat(found)
+        return states[0] if len(states) == 1 else torch.cat(states)
 
     def _pieces(self, example: Example) -> tuple[list[list[int]], list[int]]:
-        """Piece ids of each word, at least one and at most a window full, and how many there are."""
+        """Return the piece ids of each word, from 1 to ``capacity`` of them, and their number."""
         if example.pieces is not None:
             return [[piece] for piece in example.pieces], [1] * len(example.pieces)
-        found = self.tokenizer.pieces(example.words)
-        sizes = list(map(len, found))
+        pieces = self.tokenizer.pieces(example.words)
+        sizes = list(map(len, pieces))
         if sizes and not 0 < min(sizes) <= max(sizes) <= self.capacity:
-            found = [ids[: self.capacity] or [self.tokenizer.unknown] for ids in found]
-            sizes = list(map(len, found))
-        return found, sizes
+            pieces = [ids[: self.capacity] or [self.tokenizer.unknown] for ids in pieces]
+            sizes = list(map(len, pieces))
+        return pieces, sizes
 
     def _drop(self, words: list[list[int]], generator: Generator) -> list[list[int]]:
-        """Some words with unknown pieces in place of their own, as many as they have."""
+        """Replace all pieces of randomly selected words by unknown pieces."""
         dropped = (generator.random(len(words)) < self.config.word_dropout).tolist()
         return [[self.tokenizer.unknown] * len(ids) if drop else ids for ids, drop in zip(words, dropped, strict=True)]
 
 
 def _positions(model: Any, tokenizer: WordTokenizer) -> int:
-    """Pieces that the table of positions has room for; RoBERTa's begins behind the padding id."""
+    """Return the number of positions of a model; those of RoBERTa start after the padding id."""
     size = getattr(model.config, "max_position_embeddings", None) or 1_000_000
     table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)

@@ -1,9 +1,8 @@
-"""Linear-chain conditional random fields (Lafferty, McCallum and Pereira, 2001): one recursion on three machines.
+"""Linear-chain conditional random fields (Lafferty, McCallum and Pereira, 2001): one recursion, three backends.
 
-Everything takes ``emissions (S, W, K)`` in any float dtype, a ``mask (S, W)`` in any pattern (words that it leaves out
-are not there), and a :class:`~ner.model.kernels.chain.Chain`. Padding may hold anything. The numbers of the three
-machines are equal; which of them runs is the choice of :func:`choose`. Span probabilities and k best paths are computed
-in plain torch everywhere.
+All functions take ``emissions (S, W, K)`` in any float dtype, a ``mask (S, W)`` in any pattern (words where it is false
+are skipped) and a :class:`~ner.model.kernels.chain.Chain`. Padding may hold any value. The backends compute equal
+numbers; :func:`choose` selects one of them. Span probabilities and k best paths are always computed in torch.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from ner.model.kernels.chain import BadExampleError, Chain
 Backend = Literal["auto", "torch", "numba", "triton"]
 
 FEW_WORDS = 256
-"""A call that decodes no more does not load Numba, which takes half a second; once loaded it is used for all."""
+"""Largest batch that is decoded in torch while Numba is not loaded yet, because loading it takes half a second."""
 
 _MODULES = {"torch": ("crf_torch", "torch"), "numba": ("crf_numba", "numba"), "triton": ("crf_triton", "triton")}
-"""Backend -> its file, and the package that it stands on."""
+"""Backend -> its file and the package that it requires."""
 
 
 @cache
@@ -38,10 +37,10 @@ def _installed(package: str) -> bool:
 
 @cache
 def choose(backend: Backend, device: torch.device) -> Backend:
-    """The backend that runs on a device: the fastest that is installed, or the one that is asked for.
+    """Return the backend for a device: the requested one, or for ``auto`` the fastest that is installed.
 
     Raises:
-        ValueError: If it is asked for and cannot run here.
+        ValueError: If the requested backend cannot run here.
     """
     if backend not in get_args(Backend):
         raise ValueError(f"expected a backend ({', '.join(get_args(Backend))}), found '{backend}'")
@@ -49,10 +48,10 @@ def choose(backend: Backend, device: torch.device) -> Backend:
     if backend == "auto":
         return native if _installed(_MODULES[native][1]) else "torch"
     if backend not in ("torch", native):
-        raise ValueError(f"the backend {backend} does not run on {device.type}; there are: plain, {native}")
+        raise ValueError(f"the backend {backend} does not run on {device.type}; choose torch or {native}")
     if not _installed(_MODULES[backend][1]):
         extra = "pip install 'ner-crf[compiled]'" if backend == "numba" else f"pip install {_MODULES[backend][1]}"
-        raise ValueError(f"the backend {backend} needs the package {_MODULES[backend][1]}: {extra}, or choose plain")
+        raise ValueError(f"the backend {backend} requires the package {_MODULES[backend][1]}: {extra}, or choose torch")
     return backend
 
 
@@ -62,11 +61,11 @@ def _backend(backend: Backend, device: torch.device) -> ModuleType:
     try:
         return importlib.import_module(f"ner.model.kernels.{_MODULES[chosen][0]}")
     except ImportError as error:
-        raise ImportError(f"the backend {chosen} cannot be loaded ({error}); set decoder.backend=plain") from error
+        raise ImportError(f"the backend {chosen} cannot be loaded ({error}); set decoder.backend=torch") from error
 
 
 def compress(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The index that moves the marked positions of each row to its front, in order, and the mask after the move.
+    """Return the index that moves the words of each row to its front, in order, and the mask after the move.
 
     Args:
         mask: ``(S, W)`` true on words, in any pattern.
@@ -76,9 +75,9 @@ def compress(mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> Tensor:
-    """Log-probability of tags; differentiable by the emissions and the scores of the chain.
+    """Return the log-probability of tags, differentiable by the emissions and the scores of the chain.
 
-    Whatever the length, it is one node of autograd: the gradient is the tags less their marginals.
+    The function is a single autograd node for any length: the gradient is the gold tags minus their marginals.
 
     Args:
         emissions: ``(S, W, K)``.
@@ -91,8 +90,9 @@ def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, 
         ``(S,)`` float32 (float64 for float64 emissions), at most 0.
 
     Raises:
-        BadExampleError: If an emission is not finite, a tag is none, or the constraints forbid the tags or every path; the
-            first such example is named by its position. On CUDA nothing is waited for: the result is NaN, or -inf.
+        BadExampleError: If an emission is not finite, a tag id is out of range, or the constraints forbid the tags or
+            every path; it holds the position of the first such example. On CUDA the function does not synchronize:
+            the result is NaN or -inf instead.
     """
     if emissions.device.type == "cuda" and choose(backend, emissions.device) == "triton":
         _check_shapes(mask, emissions)
@@ -117,12 +117,12 @@ def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, 
 
 @torch.no_grad()
 def best_path(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> tuple[Tensor, Tensor]:
-    """The most probable tags (Viterbi, 1967).
+    """Return the most probable tags (Viterbi, 1967).
 
     Returns:
-        ``(S, W)`` tag ids, 0 where ``mask`` is false, and ``(S,)`` the score of the path, 0 for rows without words. On
-        CUDA nothing is waited for: :func:`~ner.model.kernels.crf_torch.check` may be called when the tags have been
-        copied.
+        ``(S, W)`` tag ids, 0 where ``mask`` is false, and ``(S,)`` scores of the paths, 0 for rows without words. On
+        CUDA the function does not synchronize: pass the scores to :func:`~ner.model.kernels.crf_torch.check` after
+        they have been copied.
 
     Raises:
         BadExampleError: As :func:`log_likelihood`.
@@ -133,7 +133,7 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = 
         return fused
     aligned = _left_align(mask, emissions)
     if backend == "auto" and mask.device.type == "cpu" and mask.numel() <= FEW_WORDS and "numba" not in sys.modules:
-        backend = "torch"  # the same tags, sooner than Numba is loaded
+        backend = "torch"  # the same tags in less time than loading Numba takes
     path, score = _backend(backend, emissions.device).viterbi(aligned.emissions, aligned.lengths, chain)
     if emissions.device.type != "cuda":
         crf_torch.check(score, aligned.lengths)
@@ -142,7 +142,9 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = 
 
 @torch.no_grad()
 def token_marginals(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> Tensor:
-    """``(S, W, K)`` float64 probability of each tag at each word, 0 where ``mask`` is false; not differentiable.
+    """Return the ``(S, W, K)`` float64 probability of each tag at each word, 0 where ``mask`` is false.
+
+    Not differentiable.
 
     Raises:
         BadExampleError: As :func:`log_likelihood`.
@@ -154,7 +156,7 @@ def token_marginals(emissions: Tensor, mask: Tensor, chain: Chain, backend: Back
 
 @torch.no_grad()
 def entropy(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> Tensor:
-    """``(S,)`` float64 entropy of the distribution over all sequences of tags, in nats; not differentiable.
+    """Return the ``(S,)`` float64 entropy of the distribution over tag sequences, in nats; not differentiable.
 
     Raises:
         BadExampleError: As :func:`log_likelihood`.
@@ -179,21 +181,21 @@ def span_probabilities(
     begins: Tensor,
     continues: Tensor,
 ) -> Tensor:
-    """Probability of spans: the mass of all sequences that hold exactly them.
+    """Return the probability of spans: the mass of all tag sequences that contain exactly them.
 
-    The distribution of tags is a Markov chain, so from the marginals at the word before a span a constrained forward
-    pass over its words, and a step out of it, give its mass; the rest of the sentence is not looked at again.
+    The distribution of tags is a Markov chain. The mass of a span therefore follows from the marginals at the word
+    before it, a constrained forward pass over its words, and one step out of it.
 
     Args:
         emissions: ``(S, W, K)``.
         mask: ``(S, W)`` true on words.
         chain: Scores and constraints.
-        spans: Example, first word, past the last word (counted in words of the mask), label.
-        begins: ``(N, K + 1, K)`` whether a tag after another (the last: after nothing) begins a span of a label.
-        continues: ``(N, K, K)`` whether a tag after another goes on with a span of a label.
+        spans: Example, first word, end (exclusive, in words of the mask) and label of each span.
+        begins: ``(N, K + 1, K)`` true where a tag after another (row ``K``: at the first word) begins a span.
+        continues: ``(N, K, K)`` true where a tag after another continues a span of a label.
 
     Returns:
-        One float64 per span, on the CPU.
+        ``(len(spans),)`` float64 on the CPU.
 
     Raises:
         BadExampleError: As :func:`log_likelihood`.
@@ -218,11 +220,10 @@ def span_probabilities(
 
 @torch.no_grad()
 def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tensor, Tensor]:
-    """The ``k`` most probable sequences of tags, the best first.
+    """Return the ``k`` most probable tag sequences, best first.
 
     Returns:
-        ``(S, k, W)`` tag ids, 0 where ``mask`` is false, and ``(S, k)`` their scores, -inf for sequences that there
-        are not.
+        ``(S, k, W)`` tag ids, 0 where ``mask`` is false, and ``(S, k)`` scores, -inf where fewer sequences exist.
 
     Raises:
         BadExampleError: As :func:`log_likelihood`.
@@ -237,7 +238,7 @@ def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tenso
 
 
 class _LeftAligned(NamedTuple):
-    """Sentences with their words in front; ``order`` is None where they stood there already."""
+    """Sentences with their words first in each row; ``order`` is None if no word had to be moved."""
 
     emissions: Tensor
     others: list[Tensor]
@@ -245,7 +246,7 @@ class _LeftAligned(NamedTuple):
     order: Tensor | None
 
     def restore(self, values: Tensor) -> Tensor:
-        """Values ``(S, W, ...)`` of the words at their places."""
+        """Return values ``(S, W, ...)`` at the original positions of their words."""
         if self.order is None:
             return values
         index = self.order.view(*self.order.shape, *[1] * (values.ndim - 2)).expand_as(values)
@@ -277,20 +278,20 @@ def _posterior(aligned: _LeftAligned, chain: Chain, backend: Backend) -> tuple[T
 
 
 def _check_tags(tags: Tensor, num_tags: int) -> None:
-    """Raise if a tag is none; compiled code would read beside its tables."""
+    """Raise if a tag id is out of range; compiled code would read outside its tables."""
     wrong = ((tags < 0) | (tags >= num_tags)).any(1)
     if bool(wrong.any()):
-        raise BadExampleError(f"example {{}} has a tag that is none of the {num_tags}", int(wrong.int().argmax()))
+        raise BadExampleError(f"example {{}} has a tag id outside 0 to {num_tags - 1}", int(wrong.int().argmax()))
 
 
 @torch.no_grad()
 def _raise_cause(emissions: Tensor, lengths: Tensor, chain: Chain) -> None:
-    """Raise if the emissions or the constraints alone are at fault."""
+    """Raise if the emissions, or the constraints without the tags, are the cause."""
     crf_torch.check(crf_torch.forward(emissions.detach(), lengths, chain).log_partition, lengths)
 
 
 class _LogLikelihood(torch.autograd.Function):
-    """Score of the tags less the log-partition; words stand in front, tags are 0 on padding."""
+    """Score of the tags minus the log-partition; words come first in each row, tags are 0 on padding."""
 
     @staticmethod
     def forward(
@@ -315,8 +316,8 @@ class _LogLikelihood(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         emissions, tags, lengths, *scored = ctx.saved_tensors
         chain = Chain(*scored, *ctx.allowed)
-        forward_pass, ctx.forward_pass = ctx.forward_pass, None  # which is used up; asked again, it is computed again
-        if forward_pass is None:
+        forward_pass, ctx.forward_pass = ctx.forward_pass, None
+        if forward_pass is None:  # a second backward pass: ``gradients`` has overwritten the first one's
             forward_pass = ctx.module.forward(emissions, lengths, chain)
         unary, pairs = ctx.module.backward(emissions, lengths, chain, forward_pass)
         found = ctx.module.gradients(unary, pairs, tags, lengths, gradients[0], emissions.dtype)

@@ -1,10 +1,9 @@
-"""The CRF on a CPU, compiled by Numba (extra ``compiled``); see ``ner.model.kernels.chain`` for what its functions
-promise.
+"""Backend of the CRF for CPUs, compiled by Numba (extra ``compiled``); see ``ner.model.kernels.chain`` for its functions.
 
-Eight sentences are done in lockstep, a lane of a vector each, whatever the number of tags; what a block of eight needs
-stays in the cache. Sums have a fixed order. A sentence in which mass could underflow is left to the log space of
-``crf_torch``. Compiled code is kept in Numba's own cache beside this file (or where ``NUMBA_CACHE_DIR`` says), never
-with a model.
+A block of eight sentences is computed in lockstep, one sentence per SIMD lane, so the speed does not depend on the
+number of tags and the data of a block stay in the CPU cache. Sums have a fixed order. Sentences whose mass could
+underflow are computed by the log-space functions of ``crf_torch``. Numba caches compiled code beside this file, or in
+``NUMBA_CACHE_DIR``.
 """
 
 from __future__ import annotations
@@ -21,34 +20,34 @@ from ner.model.kernels.chain import TINY, Chain, Forward
 from ner.model.kernels.simd import (
     LANES,
     add,
+    broadcast,
     exponential,
-    maximum,
     load,
+    maximum,
+    minimum,
     multiply,
     multiply_add,
     reciprocal,
-    minimum,
-    broadcast,
     store,
     subtract,
 )
 
 
 def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = True) -> Forward:
-    """See ``ner.model.kernels.chain``; what ``backward`` wants is computed on the way, block by block in the cache."""
+    """See :mod:`ner.model.kernels.chain`; marginals are computed along the way, while a block is in the cache."""
     rows = _as_array(emissions)
     size, words, num_tags = rows.shape
     (begin, *_), (matrix, *_), (end, *_) = tables = [_factors(*pair) for pair in zip(chain[:3], chain[3:], strict=True)]
     reach = _reachable(chain, words)
-    log_partition, underflowed = np.zeros(size), np.zeros(size, dtype=np.bool_)
+    log_partition, underflow = np.zeros(size), np.zeros(size, dtype=np.bool_)
     unary = np.zeros((size, words, num_tags) if gradient else (0, 0, 0), dtype=rows.dtype)
     pairs = np.zeros((size if gradient else 0, num_tags, num_tags))
     peaks = np.array([peak for _, peak in tables])
-    _recursion(rows, lengths.numpy(), begin, matrix, end, peaks, reach, log_partition, underflowed, unary, pairs)
+    _recursion(rows, lengths.numpy(), begin, matrix, end, peaks, reach, log_partition, underflow, unary, pairs)
     found = torch.from_numpy(log_partition)
     posterior = torch.from_numpy(unary), torch.from_numpy(pairs)
-    if underflowed.any():
-        where = torch.from_numpy(underflowed)
+    if underflow.any():
+        where = torch.from_numpy(underflow)
         part = emissions[where], lengths[where], chain
         log_space = crf_torch.forward(*part)
         found[where] = log_space.log_partition
@@ -59,13 +58,13 @@ def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = T
 
 
 def backward(emissions: Tensor, lengths: Tensor, chain: Chain, forward_pass: Forward) -> tuple[Tensor, Tensor]:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     unary, pairs = forward_pass.saved
     return unary, pairs
 
 
 def path_score(emissions: Tensor, tags: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     score = np.zeros(len(tags))
     allowed = [mask.numpy() for mask in chain[3:] if mask is not None] or [np.ones((1, 1), dtype=np.bool_)] * 3
     allowed = [np.atleast_2d(mask) for mask in allowed]
@@ -77,7 +76,7 @@ def path_score(emissions: Tensor, tags: Tensor, lengths: Tensor, chain: Chain) -
 def gradients(
     unary: Tensor, pairs: Tensor, tags: Tensor, lengths: Tensor, weight: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     num_tags = pairs.shape[1]
     first, transitions, last = np.zeros(num_tags), np.zeros((num_tags, num_tags)), np.zeros(num_tags)
     rows = (unary.numpy(), pairs.numpy(), tags.numpy(), lengths.numpy(), weight.double().contiguous().numpy())
@@ -86,7 +85,7 @@ def gradients(
 
 
 def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     rows = _as_array(emissions)
     size, words, num_tags = rows.shape
     first, transitions, last = (table.double().numpy() for table in crf_torch.forbidding(chain))
@@ -103,7 +102,7 @@ def _as_array(emissions: Tensor) -> np.ndarray:
 
 
 def _factors(scores: Tensor, allowed: Tensor | None) -> tuple[np.ndarray, float]:
-    """Exponentials of scores, 1 for the highest and 0 for what is forbidden, and the highest."""
+    """Return the exponentials of scores, scaled to at most 1 and 0 where forbidden, and the log of the scale."""
     table = scores.detach().double().numpy()
     if allowed is None:
         peak = table.max()
@@ -114,7 +113,7 @@ def _factors(scores: Tensor, allowed: Tensor | None) -> tuple[np.ndarray, float]
 
 
 def _reachable(chain: Chain, words: int) -> np.ndarray:
-    """``(2, W, K)``, or without constraints a stand-in of one row."""
+    """Return ``(2, W, K)``, see :func:`~ner.model.kernels.crf_torch.reachable`; one row without constraints."""
     if chain.allowed is None:
         return np.ones((2, 1, len(chain.first)), dtype=np.bool_)
     return crf_torch.reachable(chain, max(1, words)).numpy()
@@ -123,13 +122,13 @@ def _reachable(chain: Chain, words: int) -> np.ndarray:
 def _compile(function: Any) -> Any:
     try:
         return njit(function, cache=True, nogil=True, error_model="numpy")
-    except RuntimeError:  # no folder can be written to: compiled anew in every process
+    except RuntimeError:  # no writable cache folder: compile again in every process
         return njit(function, nogil=True, error_model="numpy")
 
 
 @_compile
-def _matrix_product(known, matrix, found):
-    """For every lane ``found[j] = sum of known[i] * matrix[i, j]`` over i in order; two columns at a time."""
+def _matrix_product(known, matrix, result):
+    """Compute ``result[j] = sum over i of known[i] * matrix[i, j]`` in every lane, two columns at a time."""
     num_tags = len(known)
     for tag in range(0, num_tags - 1, 2):
         left, right = broadcast(0.0), broadcast(0.0)
@@ -137,13 +136,13 @@ def _matrix_product(known, matrix, found):
             value = load(known, previous)
             left = multiply_add(value, broadcast(matrix[previous, tag]), left)
             right = multiply_add(value, broadcast(matrix[previous, tag + 1]), right)
-        store(found, tag, left)
-        store(found, tag + 1, right)
+        store(result, tag, left)
+        store(result, tag + 1, right)
     if num_tags % 2:
         left = broadcast(0.0)
         for previous in range(num_tags):
             left = multiply_add(load(known, previous), broadcast(matrix[previous, num_tags - 1]), left)
-        store(found, num_tags - 1, left)
+        store(result, num_tags - 1, left)
 
 
 @_compile
@@ -155,8 +154,8 @@ def _longest(lengths, start, lanes):
 
 
 @_compile
-def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partition, underflowed, unary, pairs):
-    """Fill the last four arguments, the last two unless empty; ``peaks`` are those of begin, matrix and end."""
+def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partition, underflow, unary, pairs):
+    """Fill the last four arguments (``unary`` and ``pairs`` unless empty); ``peaks`` belong to begin, matrix, end."""
     size, words, num_tags = emissions.shape
     transposed = matrix.T.copy()
     ahead = np.empty((words, num_tags, LANES))  # normalised probabilities of the words so far
@@ -169,7 +168,9 @@ def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partiti
         longest = _longest(lengths, start, lanes)
         if longest == 0:
             continue
-        _forward_block(emissions, lengths, start, lanes, longest, begin, matrix, reach[0], ahead, steps, totals, heights, underflowed)
+        _forward_block(
+            emissions, lengths, start, lanes, longest, begin, matrix, reach[0], ahead, steps, totals, heights, underflow
+        )
         for lane in range(lanes):
             length = lengths[start + lane]
             if length == 0:
@@ -186,7 +187,7 @@ def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partiti
                 mass += ahead[length - 1, tag, lane] * end[tag]
             log_partition[start + lane] = scale + np.log(product * mass)
             if not product * mass > 0.0:
-                underflowed[start + lane] = True
+                underflow[start + lane] = True
         if len(unary):
             _backward_block(
                 lengths,
@@ -203,7 +204,7 @@ def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partiti
                 shares,
                 counts,
                 unary,
-                underflowed,
+                underflow,
             )
             for lane in range(lanes):
                 for tag in range(num_tags):
@@ -213,8 +214,10 @@ def _recursion(emissions, lengths, begin, matrix, end, peaks, reach, log_partiti
 
 
 @_compile
-def _forward_block(emissions, lengths, start, lanes, longest, begin, matrix, reach, ahead, steps, totals, heights, underflowed):
-    """Forwards through a block: fill the last five arguments."""
+def _forward_block(
+    emissions, lengths, start, lanes, longest, begin, matrix, reach, ahead, steps, totals, heights, underflow
+):
+    """Run the forward recursion of a block: fill the last five arguments."""
     num_tags = emissions.shape[2]
     constrained = len(reach) > 1
     least, wrong = broadcast(1.0), broadcast(0.0)
@@ -242,7 +245,7 @@ def _forward_block(emissions, lengths, start, lanes, longest, begin, matrix, rea
             total = add(total, value)
             store(step, tag, factor)
             store(values, tag, value)
-        least = minimum(total, least)  # no factor is below that of -708, which must not count
+        least = minimum(total, least)  # exp is clamped at -700, so a smaller total is an underflow
         inverse = reciprocal(total)
         for tag in range(num_tags):
             value = multiply(load(values, tag), inverse)
@@ -254,18 +257,34 @@ def _forward_block(emissions, lengths, start, lanes, longest, begin, matrix, rea
     lowest, broken = np.empty(LANES), np.empty(LANES)
     store(lowest, 0, least)
     store(broken, 0, wrong)
-    for lane in range(lanes):  # what is wrong, the other file says more exactly
+    for lane in range(lanes):  # ``crf_torch`` computes these sentences again and finds the cause
         if lengths[start + lane] and not (lowest[lane] >= TINY and broken[lane] == 0.0):
-            underflowed[start + lane] = True
+            underflow[start + lane] = True
 
 
 @_compile
-def _backward_block(lengths, start, lanes, longest, transposed, end, reach, ahead, steps, known, behind, shares, counts, unary, underflowed):
-    """Backwards through a block: fill the last three arguments; ``reach`` counts words from the last."""
+def _backward_block(
+    lengths,
+    start,
+    lanes,
+    longest,
+    transposed,
+    end,
+    reach,
+    ahead,
+    steps,
+    known,
+    behind,
+    shares,
+    counts,
+    unary,
+    underflow,
+):
+    """Run the backward recursion of a block: fill the last three arguments; ``reach`` counts words from the last."""
     num_tags = len(end)
     constrained = len(reach) > 1
     mass = np.empty(LANES)
-    known[:], counts[:] = 0.0, 0.0  # known: of the words behind, with their emissions; 0 behind the last word
+    known[:], counts[:] = 0.0, 0.0  # known: normalised mass of the following words; 0 after the last word
     for word in range(longest - 1, -1, -1):
         step, values = steps[word], ahead[word]
         _matrix_product(known, transposed, behind)
@@ -276,7 +295,7 @@ def _backward_block(lengths, start, lanes, longest, transposed, end, reach, ahea
         total = broadcast(0.0)
         for tag in range(num_tags):
             total = multiply_add(load(values, tag), load(behind, tag), total)
-        inverse = reciprocal(total)  # 0 in lanes that are past their last word
+        inverse = reciprocal(total)  # 0 in lanes after their last word
         for tag in range(num_tags):
             share = multiply(load(values, tag), inverse)
             store(shares, tag, multiply(share, load(behind, tag)))
@@ -296,16 +315,16 @@ def _backward_block(lengths, start, lanes, longest, transposed, end, reach, ahea
             distance = lengths[start + lane] - 1 - word
             if distance >= 0:
                 if not mass[lane] >= TINY:
-                    underflowed[start + lane] = True
+                    underflow[start + lane] = True
                 for tag in range(num_tags):
                     unary[start + lane, word, tag] = shares[tag, lane]
                     if not known[tag, lane] >= TINY and (not constrained or reach[distance, tag]):
-                        underflowed[start + lane] = True
+                        underflow[start + lane] = True
 
 
 @_compile
 def _viterbi(emissions, lengths, first, transitions, last, best, tags, score):
-    """Fill the last two arguments; ``best`` is room for the scores of a block."""
+    """Fill the last two arguments; ``best`` is a buffer for the scores of a block."""
     size, _, num_tags = emissions.shape
     added = np.empty((num_tags, LANES))
     broken = np.empty(LANES)
@@ -343,7 +362,7 @@ def _viterbi(emissions, lengths, first, transitions, last, best, tags, score):
                     highest, chosen = value, tag
             score[start + lane] = highest + broken[lane]
             tags[start + lane, length - 1] = chosen
-            for word in range(length - 2, -1, -1):  # which tag was before is found again rather than kept
+            for word in range(length - 2, -1, -1):  # recompute the best previous tag instead of storing pointers
                 highest, following = -np.inf, chosen
                 for tag in range(num_tags):
                     value = best[word, tag, lane] + transitions[tag, following]
@@ -354,7 +373,7 @@ def _viterbi(emissions, lengths, first, transitions, last, best, tags, score):
 
 @_compile
 def _path_score(emissions, tags, lengths, first, transitions, last, allowed_first, allowed, allowed_last, score):
-    """Fill the last argument."""
+    """Fill ``score``."""
     constrained = allowed.size > 1
     for row in range(len(tags)):
         length = lengths[row]
@@ -375,7 +394,7 @@ def _path_score(emissions, tags, lengths, first, transitions, last, allowed_firs
 
 @_compile
 def _gradients(unary, pairs, tags, lengths, weights, first, transitions, last):
-    """Fill the last three arguments, which begin at 0, and turn ``unary`` into the gradient by the emissions."""
+    """Add to the last three arguments, which are 0 at the start, and turn ``unary`` into the emission gradient."""
     size, words, num_tags = unary.shape
     for row in range(size):
         weight, length = weights[row], lengths[row]
@@ -386,7 +405,7 @@ def _gradients(unary, pairs, tags, lengths, weights, first, transitions, last):
             first[tags[row, 0]] += weight
             last[tags[row, length - 1]] += weight
         places = unary[row].reshape(words * num_tags)
-        for place in range(words * num_tags):  # one loop, so that it becomes one of vectors
+        for place in range(words * num_tags):  # a single flat loop, which LLVM vectorises
             places[place] *= -weight
         for tag in range(num_tags):
             for following in range(num_tags):

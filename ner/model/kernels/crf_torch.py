@@ -1,7 +1,7 @@
-"""The CRF in plain torch, on any device; see ``ner.model.kernels.chain`` for what its functions promise.
+"""Backend of the CRF in torch, for any device; see ``ner.model.kernels.chain`` for its functions.
 
-Both directions of the recursion run in one loop, as a batch of two matrix products a word; everything else is done
-for all words at once. The other machines leave a sentence in which mass could underflow to the log space of this file.
+Both directions of the recursion run in one loop, as a batch of two matrix products per word; everything else is
+computed for all words at once. ``crf_numba`` also uses the log-space functions of this file where mass could underflow.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from ner.model.kernels.chain import TINY, TINY_SINGLE, BadExampleError, Chain, F
 
 
 class Recursion(NamedTuple):
-    """Both directions, each beginning at its own end: forwards from the first word, backwards from the last.
+    """Forward and backward recursion; each starts at its own end of the sentence.
 
-    ``values (W, 2, S, K)`` of the words read so far, ``before`` the same without the emission of the word just read,
-    each up to a factor of its own per word and sentence; ``in_logs`` says that these are their logarithms.
+    Attributes:
+        values: ``(W, 2, S, K)`` probabilities of the words so far, normalised for each word and sentence.
+        before: The same without the emission of the current word.
+        in_logs: Whether both hold logarithms.
     """
 
     values: Tensor
@@ -35,7 +37,7 @@ class _Saved(NamedTuple):
 
 
 def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = True) -> Forward:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     scores = _clean(emissions, lengths)
     recursion, log_partition = _recursion(scores, lengths, chain, directions=2 if gradient else 1)
     underflowed, log_space = _underflowed(recursion.values, lengths, chain), None
@@ -45,17 +47,18 @@ def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = T
 
 
 def backward(emissions: Tensor, lengths: Tensor, chain: Chain, forward_pass: Forward) -> tuple[Tensor, Tensor]:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     saved: _Saved = forward_pass.saved
     unary, pairs = _posterior(saved.recursion, lengths, chain)
-    if saved.underflowed is not None and saved.log_space is not None:
-        unary[saved.underflowed], pairs[saved.underflowed] = log_posterior(saved.log_space, lengths[saved.underflowed], chain)
+    rows = saved.underflowed
+    if rows is not None and saved.log_space is not None:
+        unary[rows], pairs[rows] = log_posterior(saved.log_space, lengths[rows], chain)
     nothing = ~torch.isfinite(forward_pass.log_partition)
     return unary.masked_fill_(nothing[:, None, None], 0), pairs.masked_fill_(nothing[:, None, None], 0)
 
 
 def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     size, words, _ = emissions.shape
     scores = _clean(emissions, lengths)
     first, transitions, last = (table.to(scores) for table in forbidding(chain))
@@ -70,7 +73,7 @@ def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, T
     score, tag = (at_end(torch.stack(bests), lengths) + last).max(-1)
     tags = [tag]
     if pointers:
-        table = torch.stack(pointers)  # (W - 1, S, K); each sentence reversed_steps round, so that all begin at their last word
+        table = torch.stack(pointers)  # (W - 1, S, K)
         steps = torch.arange(words - 1, device=lengths.device).unsqueeze(1)
         reversed_steps = (lengths - 2 - steps).clamp(min=0)
         for row in table.gather(0, reversed_steps.unsqueeze(-1).expand_as(table)).unbind():
@@ -81,7 +84,7 @@ def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, T
 
 
 def path_score(emissions: Tensor, tags: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     work = work_type(emissions.device)
     if not tags.shape[1]:
         return torch.zeros(len(tags), dtype=work, device=emissions.device)
@@ -100,7 +103,7 @@ def path_score(emissions: Tensor, tags: Tensor, lengths: Tensor, chain: Chain) -
 def gradients(
     unary: Tensor, pairs: Tensor, tags: Tensor, lengths: Tensor, weight: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     inside = word_mask(lengths, tags.shape[1])
     weight = weight.to(unary)
     difference = unary.neg().scatter_add_(2, tags.unsqueeze(-1), inside.unsqueeze(-1).to(unary))
@@ -114,10 +117,10 @@ def gradients(
 
 
 def k_best(emissions: Tensor, lengths: Tensor, chain: Chain, k: int) -> tuple[Tensor, Tensor]:
-    """The ``k`` best paths of each sentence, the best first.
+    """Return the ``k`` best paths of each sentence, best first.
 
     Returns:
-        ``(S, k, W)`` tag ids, 0 on padding, and ``(S, k)`` their scores; -inf for paths that there are not.
+        ``(S, k, W)`` tag ids, 0 on padding, and ``(S, k)`` scores, -inf where fewer paths exist.
     """
     size, words, num_tags = emissions.shape
     scores = _clean(emissions, lengths)
@@ -136,7 +139,9 @@ def k_best(emissions: Tensor, lengths: Tensor, chain: Chain, k: int) -> tuple[Te
         own = torch.arange(num_tags * k, device=lengths.device).view(num_tags, k)
         pointers.append(torch.where(inside, pointer, own))
     score, place = (best + last[:, None]).flatten(1).topk(k, -1)  # (S, k)
-    single = torch.where(torch.arange(k, device=lengths.device) == 0, 0.0, -torch.inf)  # of no words: the empty path
+    single = torch.where(
+        torch.arange(k, device=lengths.device) == 0, 0.0, -torch.inf
+    )  # the empty path of a sentence without words
     score = torch.where((lengths == 0).unsqueeze(1), single, score).masked_fill(
         _not_finite(scores).unsqueeze(1), torch.nan
     )
@@ -150,15 +155,17 @@ def k_best(emissions: Tensor, lengths: Tensor, chain: Chain, k: int) -> tuple[Te
     return paths.masked_fill(~mask.unsqueeze(1), 0), score
 
 
-def as_markov_chain(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
-    """The distribution of the tags as a Markov chain.
+def as_markov_chain(
+    emissions: Tensor, lengths: Tensor, chain: Chain
+) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
+    """Return the distribution of the tags as a Markov chain.
 
     Returns:
-        ``(S, W, K)`` marginals, and a function that gives for ``(M,)`` examples and words the ``(M, K, K)``
-        probabilities of the tag there, after each tag of the word before it.
+        ``(S, W, K)`` marginals, and a function from ``(M,)`` examples and words to the ``(M, K, K)`` probabilities of
+        each tag (last axis) given the tag of the previous word.
 
     Raises:
-        BadExampleError: If an emission is not finite or no path is allowed; with the position of the example.
+        BadExampleError: If an emission is not finite or no path is allowed; the error holds the position of the example.
     """
     scores = _clean(emissions, lengths)
     recursion, log_partition = _recursion(scores, lengths, chain)
@@ -178,10 +185,10 @@ def as_markov_chain(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[T
 
 
 def check(scores: Tensor, lengths: Tensor | None = None) -> None:
-    """Refuse scores of paths or partitions that show bad input.
+    """Check the scores of paths, or log-partitions, for invalid input.
 
     Raises:
-        BadExampleError: If one is NaN (emissions that are not finite) or infinite (no path); with its position.
+        BadExampleError: If one is NaN (emissions are not finite) or infinite (no path is allowed).
     """
     if bool(torch.isfinite(scores).all()):
         return
@@ -193,17 +200,17 @@ def check(scores: Tensor, lengths: Tensor | None = None) -> None:
 
 
 def work_type(device: torch.device) -> torch.dtype:
-    """In which numbers are summed: float64, but Apple's GPUs have none."""
+    """Return the dtype of sums: float64, or float32 on Apple GPUs, which have no float64."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 def word_mask(lengths: Tensor, words: int) -> Tensor:
-    """``(S, W)`` true on words."""
+    """Return ``(S, W)``, true on words."""
     return torch.arange(words, device=lengths.device) < lengths.unsqueeze(1)
 
 
 def mask_log_partition(log_partition: Tensor, scores: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
-    """The same ``(S,)``, 0 for a sentence without words, -inf where no path is allowed, NaN for what is not finite."""
+    """Set ``(S,)`` log-partitions to 0 without words, -inf without an allowed path, NaN for non-finite emissions."""
     if chain.allowed is not None and chain.allowed_last is not None and scores.shape[1]:
         ends = (reachable(chain, scores.shape[1])[0] & chain.allowed_last).any(-1)  # (W,)
         log_partition = log_partition.masked_fill(~ends[(lengths - 1).clamp(min=0)], -torch.inf)
@@ -211,35 +218,35 @@ def mask_log_partition(log_partition: Tensor, scores: Tensor, lengths: Tensor, c
 
 
 def _not_finite(scores: Tensor) -> Tensor:
-    """``(S,)`` true where an emission is NaN or infinite."""
+    """Return ``(S,)``, true where an emission is NaN or infinite."""
     return ~torch.isfinite(scores).flatten(1).all(1)
 
 
 def reachable(chain: Chain, words: int) -> Tensor:
-    """``(2, W, K)`` the tags on some allowed path, by words read from the first and by words read from the last."""
-    assert chain.allowed is not None, "without constraints every tag is"
-    assert chain.allowed_first is not None, "all three masks or none"
-    assert chain.allowed_last is not None, "all three masks or none"
+    """Return ``(2, W, K)``, true for tags on an allowed path, counting words from the first and from the last."""
+    assert chain.allowed is not None, "a chain without constraints reaches every tag"
+    assert chain.allowed_first is not None, "a chain has all three masks or none"
+    assert chain.allowed_last is not None, "a chain has all three masks or none"
     follow = chain.allowed.cpu().numpy()
     found = []
     for start, step in ((chain.allowed_first, follow), (chain.allowed_last, follow.T)):
         rows = [start.cpu().numpy()]
         while len(rows) < words:
             rows.append((step & rows[-1][:, None]).any(0))
-            if (rows[-1] == rows[-2]).all():  # and so it stays
+            if (rows[-1] == rows[-2]).all():  # a fixed point
                 rows += [rows[-1]] * (words - len(rows))
         found.append(np.stack(rows)[:words])
     return torch.from_numpy(np.stack(found)).to(chain.allowed.device)
 
 
 def _clean(emissions: Tensor, lengths: Tensor) -> Tensor:
-    """``(S, W, K)`` in the numbers that are summed, 0 on padding."""
+    """Return the emissions in the dtype of sums, 0 on padding."""
     padding = ~word_mask(lengths, emissions.shape[1])
     return emissions.to(work_type(emissions.device)).masked_fill(padding.unsqueeze(-1), 0)
 
 
 def _recursion(scores: Tensor, lengths: Tensor, chain: Chain, directions: int = 2) -> tuple[Recursion, Tensor]:
-    """Both directions, or only forwards, normalised at every word, and ``(S,)`` the log of the mass of all paths."""
+    """Return the normalised recursion in two directions, or only forwards, and the ``(S,)`` log-partition."""
     size, words, _ = scores.shape
     peaks = scores.amax(-1)  # (S, W)
     steps = _directions((scores - peaks.unsqueeze(-1)).exp(), lengths, directions)  # (W, 2, S, K)
@@ -266,7 +273,7 @@ def _recursion(scores: Tensor, lengths: Tensor, chain: Chain, directions: int = 
 
 
 def _factors(scores: Tensor, allowed: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Exponentials of scores, 1 for the highest and 0 for what is forbidden, and the highest."""
+    """Return the exponentials of scores, scaled to at most 1 and 0 where forbidden, and the log of the scale."""
     scores = scores.to(like)
     if allowed is None:
         peak = scores.max()
@@ -276,7 +283,7 @@ def _factors(scores: Tensor, allowed: Tensor | None, like: Tensor) -> tuple[Tens
 
 
 def forbidding(chain: Chain) -> list[Tensor]:
-    """First, transitions and last with -inf for what is forbidden, for maxima and for sums of logarithms."""
+    """Return first, transitions and last with -inf where forbidden, for maxima and for sums in log space."""
     pairs = ((chain.first, chain.allowed_first), (chain.transitions, chain.allowed), (chain.last, chain.allowed_last))
     return [
         scores if allowed is None else scores.masked_fill(~allowed, -torch.inf)
@@ -285,26 +292,26 @@ def forbidding(chain: Chain) -> list[Tensor]:
 
 
 def _directions(steps: Tensor, lengths: Tensor, directions: int) -> Tensor:
-    """``(W, 2, S, K)`` of ``(S, W, K)``: as it is, and each sentence reversed_steps round; or ``(W, 1, S, K)``."""
+    """Stack ``(S, W, K)`` and its reversal as ``(W, 2, S, K)``, or ``(W, 1, S, K)`` for one direction."""
     both = [steps, _reverse(steps, lengths)] if directions == 2 else [steps]
     return torch.stack(both).permute(2, 0, 1, 3).contiguous()
 
 
 def _reverse(values: Tensor, lengths: Tensor) -> Tensor:
-    """``(S, W, ...)`` with the words of each sentence reversed_steps round, the padding left where it is; its own inverse."""
+    """Reverse the words of each sentence in ``(S, W, ...)``; padding stays in place. The function is its own inverse."""
     positions = torch.arange(values.shape[1], device=lengths.device)
     index = torch.where(word_mask(lengths, values.shape[1]), lengths.unsqueeze(1) - 1 - positions, positions)
     return values.gather(1, index.view(*index.shape, *[1] * (values.ndim - 2)).expand_as(values))
 
 
 def at_end(values: Tensor, lengths: Tensor) -> Tensor:
-    """``(S, ...)`` of ``(W, S, ...)``: what stands at the last word of each sentence."""
+    """Return the ``(S, ...)`` values of ``(W, S, ...)`` at the last word of each sentence."""
     index = (lengths - 1).clamp(min=0).view(1, -1, *[1] * (values.ndim - 2))
     return values.gather(0, index.expand(1, *values.shape[1:]))[0]
 
 
 def _underflowed(values: Tensor, lengths: Tensor, chain: Chain) -> Tensor | None:
-    """Positions of the sentences in which a tag that can be reached has all but no mass left."""
+    """Return the positions of sentences in which the mass of a reachable tag is close to underflow, or None."""
     tiny = TINY if values.dtype == torch.float64 else TINY_SINGLE
     low = ~(values >= tiny)  # true for NaN too
     if chain.allowed is not None:
@@ -314,7 +321,7 @@ def _underflowed(values: Tensor, lengths: Tensor, chain: Chain) -> Tensor | None
 
 
 def _posterior(recursion: Recursion, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
-    """``(S, W, K)`` probability of each tag, and ``(S, K, K)`` expected number of each step."""
+    """Return the ``(S, W, K)`` probability of each tag and the ``(S, K, K)`` expected number of each transition."""
     ahead = recursion.values[:, 0].transpose(0, 1)  # (S, W, K)
     behind, back = (_reverse(table[:, 1].transpose(0, 1), lengths) for table in (recursion.before, recursion.values))
     mask = word_mask(lengths, ahead.shape[1]).unsqueeze(-1)
@@ -328,9 +335,9 @@ def _posterior(recursion: Recursion, lengths: Tensor, chain: Chain) -> tuple[Ten
 
 
 def log_recursion(scores: Tensor, lengths: Tensor, chain: Chain) -> tuple[Recursion, Tensor]:
-    """Both directions in log space, the highest of every word being 0, and ``(S,)`` the logarithm of the sum of all.
+    """Return the recursion in log space (maximum 0 at every word) and the ``(S,)`` log-partition.
 
-    For emissions and constraints of any size; slower. Nothing is differentiated here, so -inf is safe.
+    Slower, but exact for emissions of any size. No gradient flows through it, so -inf is safe.
     """
     size, words, _ = scores.shape
     first, transitions, last = (table.to(scores) for table in forbidding(chain))
@@ -350,7 +357,7 @@ def log_recursion(scores: Tensor, lengths: Tensor, chain: Chain) -> tuple[Recurs
 
 
 def log_posterior(recursion: Recursion, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
-    """The same as in probabilities."""
+    """Return the same as ``_posterior`` from a recursion in log space."""
     ahead = recursion.values[:, 0].transpose(0, 1)  # (S, W, K)
     behind, back = (_reverse(table[:, 1].transpose(0, 1), lengths) for table in (recursion.before, recursion.values))
     mask = word_mask(lengths, ahead.shape[1])

@@ -1,11 +1,10 @@
-"""The CRF on CUDA, in Triton; see ``ner.model.kernels.chain`` for what its functions promise. Imported only to be used.
+"""Backend of the CRF for CUDA, in Triton; see ``ner.model.kernels.chain`` for its functions.
 
-A launch costs more than the arithmetic, so a loss is one launch forwards and one backwards, and decoding is one. Masks
-of any pattern are read where they stand: nothing is sorted or gathered before. ``_recursion`` has a program for each
-sentence and direction that goes through the words, and one that scores the gold tags; ``_posterior`` does all words
-at once; ``_viterbi`` goes there and back, with back-pointers of 8 or 16 bits. Nothing waits for the device. A program
-in which mass could underflow goes through its sentence a second time, in log space; which of the two it did is part of
-what it leaves behind.
+A launch costs more than the arithmetic, so the loss takes one launch forwards and one backwards, and decoding takes
+one. Masks of any pattern are read in place, without sorting or gathering. ``_recursion`` has one program for each
+sentence and direction, and one that scores the gold tags; ``_posterior`` computes all words in parallel; ``_viterbi``
+has back-pointers of 8 or 16 bits. No function synchronizes with the device. A program whose mass could underflow
+repeats its sentence in log space and stores a flag for the backward pass.
 """
 
 from __future__ import annotations
@@ -27,11 +26,13 @@ WORDS_AT_ONCE = 16
 
 
 class _Saved(NamedTuple):
-    """What ``_recursion`` leaves behind.
+    """Output of ``_recursion``.
 
-    ``values`` and ``before (S, 2, W, K)`` as in ``crf_torch``, at the places of the words; ``in_logs (S, 2)``: whether
-    these are logarithms; ``neighbours (S, W)``: the word before each, -1 for the first; ``ends (S,)``: the last word,
-    -1 where there is none.
+    Attributes:
+        values, before: ``(S, 2, W, K)`` as in ``crf_torch``, at the positions of the words.
+        in_logs: ``(S, 2)`` true where these are logarithms.
+        neighbours: ``(S, W)`` position of the previous word, -1 for the first.
+        ends: ``(S,)`` position of the last word, -1 if there is none.
     """
 
     values: Tensor
@@ -42,14 +43,14 @@ class _Saved(NamedTuple):
 
 
 def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = True) -> Forward:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     mask = word_mask(lengths, emissions.shape[1])
     saved, log_partition, _ = _run(emissions, mask, mask, chain, gold=False, directions=2 if gradient else 1)
     return Forward(log_partition, saved)
 
 
 def backward(emissions: Tensor, lengths: Tensor, chain: Chain, forward_pass: Forward) -> tuple[Tensor, Tensor]:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     mask = word_mask(lengths, emissions.shape[1])
     weight = emissions.new_full((len(emissions),), -1.0, dtype=torch.float64)
     unary = emissions.new_empty(emissions.shape, dtype=torch.float64)
@@ -58,7 +59,7 @@ def backward(emissions: Tensor, lengths: Tensor, chain: Chain, forward_pass: For
 
 
 def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
-    """See ``ner.model.kernels.chain``."""
+    """See :mod:`ner.model.kernels.chain`."""
     return best_path(emissions, word_mask(lengths, emissions.shape[1]), chain)
 
 
@@ -77,13 +78,13 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Te
 
 
 def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain) -> Tensor:
-    """See :func:`ner.model.kernels.crf.log_likelihood`; one launch, and one for its gradient. Wrong tags give NaN."""
+    """See :func:`ner.model.kernels.crf.log_likelihood`; one launch, and one for the gradient; NaN for invalid tags."""
     found: Tensor = _LogLikelihood.apply(emissions, tags, mask, *chain)
     return found
 
 
 class _LogLikelihood(torch.autograd.Function):
-    """Score of the tags less the log-partition."""
+    """Score of the tags minus the log-partition."""
 
     @staticmethod
     def forward(
@@ -118,7 +119,7 @@ class _LogLikelihood(torch.autograd.Function):
 def _run(
     emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, gold: bool, directions: int
 ) -> tuple[_Saved, Tensor, Tensor]:
-    """What ``_posteriors`` needs, ``(S,)`` log-partitions, and ``(S,)`` scores of the tags if they are gold."""
+    """Return the input of ``_posteriors``, the ``(S,)`` log-partitions, and the ``(S,)`` scores of gold tags."""
     size, words, num_tags = emissions.shape
     values = emissions.new_empty((size, directions, words, num_tags), dtype=torch.float64)
     before = torch.empty_like(values)
@@ -152,10 +153,10 @@ def _run(
 def _posteriors(
     target: Tensor, tags: Tensor, mask: Tensor, chain: Chain, forward_pass: Forward, weight: Tensor, gold: bool
 ) -> Tensor:
-    """Fill ``target (S, W, K)`` with ``weight (S,)`` times the gold tags (if any) less the marginals.
+    """Fill ``target (S, W, K)`` with ``weight (S,)`` times the difference of gold tags (if any) and marginals.
 
     Returns:
-        ``(S, blocks, 2 + K, K)`` float64, parts of the same for the first word, the last word, and the steps.
+        ``(S, blocks, 2 + K, K)`` float64: partial sums of the same for first word, last word, and transitions.
     """
     saved: _Saved = forward_pass.saved
     size, words, num_tags = target.shape
@@ -186,12 +187,12 @@ def _posteriors(
 
 
 def _bytes(mask: Tensor) -> Tensor:
-    """Truth values as Triton reads them; nothing is copied."""
+    """View a boolean tensor as bytes for Triton, without a copy."""
     return mask.contiguous().view(torch.int8)
 
 
 def _tables(chain: Chain) -> list[Tensor]:
-    """Each score and its mask; a stand-in where everything is allowed."""
+    """Return each score and its mask; without constraints the score stands for the mask, which is not read."""
     found = []
     for score, allowed in zip(chain[:3], chain[3:], strict=True):
         found += [score.detach().contiguous(), score if allowed is None else _bytes(allowed)]
@@ -206,7 +207,7 @@ def _shape(chain: Chain, num_tags: int) -> dict[str, Any]:
 
 @triton.jit
 def _vector(scores, allowed, tags, num_tags, CONSTRAINED: tl.constexpr):
-    """Scores of one tag each in float64, -inf for what is forbidden or is no tag."""
+    """Load scores of tags in float64, -inf if forbidden or out of range."""
     inside = tags < num_tags
     found = tl.load(scores + tags, mask=inside, other=0.0).to(tl.float64)
     if CONSTRAINED:
@@ -216,7 +217,7 @@ def _vector(scores, allowed, tags, num_tags, CONSTRAINED: tl.constexpr):
 
 @triton.jit
 def _matrix(transitions, allowed, rows, columns, num_tags, backwards, CONSTRAINED: tl.constexpr):
-    """Scores from the tag of a row to that of a column, or the other way round; -inf as above."""
+    """Load transitions from the tag of the row to the tag of the column, or transposed; -inf as in ``_vector``."""
     inside = (rows < num_tags) & (columns < num_tags)
     index = tl.where(backwards, columns * num_tags + rows, rows * num_tags + columns)
     found = tl.load(transitions + index, mask=inside, other=0.0).to(tl.float64)
@@ -227,13 +228,13 @@ def _matrix(transitions, allowed, rows, columns, num_tags, backwards, CONSTRAINE
 
 @triton.jit
 def _finite(value):
-    """The same, 0 instead of -inf."""
+    """Replace -inf by 0."""
     return tl.where(value == -float("inf"), 0.0, value)
 
 
 @triton.jit
 def _score(scores, allowed, index, CONSTRAINED: tl.constexpr):
-    """One score in float64, -inf if it is forbidden."""
+    """Load one score in float64, -inf if forbidden."""
     found = tl.load(scores + index).to(tl.float64)
     if CONSTRAINED:
         found = tl.where(tl.load(allowed + index) != 0, found, -float("inf"))
@@ -246,7 +247,7 @@ def _recursion(
     values, before, short, log_partition, gold_score, words, num_tags, directions,
     PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr, GOLD: tl.constexpr,
 ):  # fmt: skip
-    """One sentence: in one direction, or, as a program of its own beside these, its gold tags."""
+    """Run the recursion of one sentence in one direction; one more program per sentence scores its gold tags."""
     sentence, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     row_short = short + sentence * (words + 3)
     if part == directions:
@@ -349,7 +350,7 @@ def _gold(
     emissions, gold_tags, mask, first, allowed_first, transitions, allowed, last, allowed_last,
     row_short, gold_score, sentence, words, num_tags, CONSTRAINED: tl.constexpr, GOLD: tl.constexpr,
 ):  # fmt: skip
-    """The word before each word, the last word, and the score of the gold tags."""
+    """Store the position before each word, the last word, and the score of the gold tags."""
     row = sentence * words
     neighbour = -1
     before_tag = 0
@@ -390,7 +391,7 @@ def _posterior(
     words, num_tags, blocks,
     SPAN: tl.constexpr, PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr, GOLD: tl.constexpr,
 ):  # fmt: skip
-    """Some words of one sentence."""
+    """Compute the marginals of a block of words of one sentence."""
     sentence, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
     tags = tl.arange(0, PADDED)
     inside = tags < num_tags
@@ -461,7 +462,7 @@ def _viterbi(
     pointers, tags_out, score_out, words, num_tags,
     PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr,
 ):  # fmt: skip
-    """One sentence, there and back; the next word is fetched while one is computed."""
+    """Decode one sentence; the next word is loaded while one is computed."""
     sentence = tl.program_id(0).to(tl.int64)
     tags = tl.arange(0, PADDED)
     inside = tags < num_tags

@@ -31,10 +31,10 @@ MARKS = [
 ]
 
 
-def read(folder: Path, data: str | bytes, keep: bool = False, **options: Any) -> list[Document]:
+def read(folder: Path, data: str | bytes, for_rewriting: bool = False, **options: Any) -> list[Document]:
     path = folder / "in.conll"
     path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return list(conll.read(str(path), Config(**options), "space", keep))
+    return list(conll.read(str(path), Config(**options), "space", for_rewriting))
 
 
 def words(documents: list[Document]) -> list[list[list[str]]]:
@@ -284,7 +284,7 @@ def column_files(draw: st.DrawFn) -> str:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=column_files())
 def test_each_line_is_written_where_it_stood_with_the_prediction_behind(tmp_path: Path, text: str) -> None:
-    documents = read(tmp_path, text, keep=True, scheme="bio")
+    documents = read(tmp_path, text, for_rewriting=True, scheme="bio")
     predicted = [
         replace(
             document,
@@ -322,32 +322,32 @@ def test_each_line_is_written_where_it_stood_with_the_prediction_behind(tmp_path
 def test_a_file_is_written_back_in_its_own_scheme(tmp_path: Path, scheme: str) -> None:
     tags = IN_SCHEMES[scheme].split()
     data = "".join(f"w _ {tag}\n" for tag in tags)
-    assert written(tmp_path, read(tmp_path, data, keep=True)).decode().splitlines() == [
+    assert written(tmp_path, read(tmp_path, data, for_rewriting=True)).decode().splitlines() == [
         f"w _ {tag} {tag}" for tag in tags
     ]
 
 
 def test_broken_bio_and_plain_tags_are_written_as_decoded(tmp_path: Path) -> None:
     for data in ("a B-X\nb I-Y\n", "a DT\nb NN\n"):
-        out = written(tmp_path, read(tmp_path, data, keep=True)).decode()
+        out = written(tmp_path, read(tmp_path, data, for_rewriting=True)).decode()
         assert out == "".join(f"{line} {line.split()[1]}\n" for line in data.splitlines())
 
 
 def test_a_file_without_tags_gets_its_first(tmp_path: Path) -> None:
-    documents = read(tmp_path, "Ada\nwon\n", keep=True, tag=None)
+    documents = read(tmp_path, "Ada\nwon\n", for_rewriting=True, tag=None)
     documents[0].examples[0].spans = [Span(0, 1, "PER")]
     assert written(tmp_path, documents) == b"Ada B-PER\nwon O\n"
 
 
 def test_the_bytes_of_another_encoding_stay(tmp_path: Path) -> None:
     data = "京 O\n".encode("gbk")
-    documents = read(tmp_path, data, keep=True, encoding="gbk")
+    documents = read(tmp_path, data, for_rewriting=True, encoding="gbk")
     assert written(tmp_path, documents, encoding="gbk") == data.rstrip() + b" O\n"
 
 
 def test_parts_of_a_long_document_are_written_as_one_file(tmp_path: Path) -> None:
     data = "-DOCSTART- O\n\n" + "a O\n\n" * 2500 + "-DOCSTART- O\n\n"
-    documents = read(tmp_path, data, keep=True)
+    documents = read(tmp_path, data, for_rewriting=True)
     assert len(documents) == 4  # the last mark has no sentence, but its lines are kept
     assert written(tmp_path, documents).decode() == data.replace("a O", "a O O")
 
@@ -368,7 +368,7 @@ def test_read_is_the_inverse_of_write(tmp_path: Path, scheme: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.conll")), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_the_sample_is_read_and_written_back(tmp_path: Path, path: Path) -> None:
-    documents = list(conll.read(str(path), Config(), "space", keep=True))
+    documents = list(conll.read(str(path), Config(), "space", for_rewriting=True))
     assert {document.scheme for document in documents} == {"bio"}
     lines = path.read_text(encoding="utf-8").splitlines()
     out = written(tmp_path, documents).decode().splitlines()
@@ -435,7 +435,7 @@ def test_without_a_tag_column_lines_may_have_any_columns(tmp_path: Path) -> None
 
 def test_a_digit_behind_a_word_can_be_its_place_in_a_longer_word(tmp_path: Path) -> None:
     data = "科0\tB-ORG.NAM\n技1\tI-ORG.NAM\n10\tO\n\ufffd\ufffd0\tO\n"
-    (document,) = read(tmp_path, data, keep=True, positions=True)
+    (document,) = read(tmp_path, data, for_rewriting=True, positions=True)
     assert words([document]) == [[["科", "技", "1", "\ufffd\ufffd"]]]
     target = tmp_path / "out.conll"
     conll.write(str(target), [document], Config(positions=True))

@@ -37,11 +37,11 @@ def story(*answers: dict[str, Any], text: str = STORY, **more: Any) -> dict[str,
 
 
 def read_bytes(
-    folder: Path, data: bytes, rule: WordRule = "punctuation", keep: bool = False, **options: Any
+    folder: Path, data: bytes, rule: WordRule = "punctuation", for_rewriting: bool = False, **options: Any
 ) -> list[Document]:
     path = folder / "in.json"
     path.write_bytes(data)
-    return list(coqa.read(str(path), Config(**options), rule, keep))
+    return list(coqa.read(str(path), Config(**options), rule, for_rewriting))
 
 
 def read(folder: Path, *stories: dict[str, Any], **options: Any) -> list[Document]:
@@ -334,7 +334,7 @@ def test_files_of_another_form_are_named(tmp_path: Path, data: str, message: str
 def test_an_id_may_occur_twice_only_where_nothing_is_answered(tmp_path: Path) -> None:
     assert len(read(tmp_path, story(turn("Bo")), story(turn("Bo")))) == 2
     with pytest.raises(InputError, match=r"data\[1\]: expected an id of its own, found 's' as in data\[0\], so"):
-        read(tmp_path, story(turn("Bo")), story(turn("Bo")), keep=True)
+        read(tmp_path, story(turn("Bo")), story(turn("Bo")), for_rewriting=True)
 
 
 def test_predictions_are_a_list_as_the_evaluation_script_reads_it(tmp_path: Path) -> None:

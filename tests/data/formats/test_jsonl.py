@@ -22,16 +22,16 @@ CLUENER = ROOT.parent / "shared" / "data" / "cluener"
 
 
 def read_bytes(
-    folder: Path, data: bytes, rule: WordRule = "space", keep: bool = False, **options: Any
+    folder: Path, data: bytes, rule: WordRule = "space", for_rewriting: bool = False, **options: Any
 ) -> list[Document]:
     path = folder / "in.jsonl"
     path.write_bytes(data)
-    return list(jsonl.read(str(path), Config(**options), rule, keep))
+    return list(jsonl.read(str(path), Config(**options), rule, for_rewriting))
 
 
-def read(folder: Path, *values: Any, rule: WordRule = "space", keep: bool = False, **options: Any) -> list[Example]:
+def read(folder: Path, *values: Any, rule: WordRule = "space", for_rewriting: bool = False, **options: Any) -> list[Example]:
     data = "".join(json.dumps(value) + "\n" for value in values).encode()
-    documents = read_bytes(folder, data, rule, keep, **options)
+    documents = read_bytes(folder, data, rule, for_rewriting, **options)
     assert all(len(document.examples) == 1 for document in documents)
     return [document.examples[0] for document in documents]
 
@@ -219,7 +219,7 @@ def test_predictions_stand_beside_what_was_read(tmp_path: Path) -> None:
         {"id": 1, "text": "Ada won", "spans": [], "more": {"é": None}},
         {"words": ["Ada", "won"]},
     ]
-    documents = read_bytes(tmp_path, "\n".join(json.dumps(value) for value in values).encode(), keep=True)
+    documents = read_bytes(tmp_path, "\n".join(json.dumps(value) for value in values).encode(), for_rewriting=True)
     for document in documents:
         document.examples[0].spans = [Span(0, 1, "PER", 0.5)]
     first, second = written(tmp_path, documents)
@@ -356,7 +356,7 @@ def test_questions_of_another_form_are_named(tmp_path: Path, value: dict[str, An
 
 def test_predicted_labels_and_answers_stand_beside_what_was_read(tmp_path: Path) -> None:
     values = [{"text": "Ada won", "question": "Who?", "id": 1}, {"text": "good", "labels": "x"}]
-    asked, classed = read_bytes(tmp_path, "\n".join(json.dumps(value) for value in values).encode(), keep=True)
+    asked, classed = read_bytes(tmp_path, "\n".join(json.dumps(value) for value in values).encode(), for_rewriting=True)
     said = Annotation(labels=["span"], answers=[Span(1, 2, "answer", 0.5), "no"], scores={"span": 0.9, "no": 0.1})
     asked.examples[0] = asked.examples[0].answered(said)
     classed.examples[0] = classed.examples[0].answered(Annotation(labels=["y"]))
@@ -389,7 +389,7 @@ def test_spans_of_characters_come_back_as_they_were(
     text, spans = case
     value = {"text": text, "spans": [[start, stop - (end == "inclusive"), label] for start, stop, label in spans]}
     data = json.dumps(value).encode()
-    documents = read_bytes(tmp_path, data, "characters", keep=True, end=end)
+    documents = read_bytes(tmp_path, data, "characters", for_rewriting=True, end=end)
     (found,) = written(tmp_path, documents, end=end)
     assert found["text"] == text
     back = Counter((entity["start"], entity["end"], entity["label"]) for entity in found["predicted"])

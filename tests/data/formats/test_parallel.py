@@ -11,7 +11,7 @@ import pytest
 from ner.data.formats import parallel
 from ner.data.formats.parallel import Config
 from ner.errors import InputError
-from ner.runtime import text_files
+from ner.runtime import manifest
 from ner.types import Annotation, Document, Example, Span
 from tests.conftest import ROOT, SAMPLE
 
@@ -26,8 +26,8 @@ def folder(path: Path, contents: dict[str, bytes]) -> str:
     return str(path)
 
 
-def read(path: str, keep: bool = False, **options: Any) -> list[Document]:
-    documents = list(parallel.read(path, Config(**options), "space", keep))
+def read(path: str, for_rewriting: bool = False, **options: Any) -> list[Document]:
+    documents = list(parallel.read(path, Config(**options), "space", for_rewriting))
     assert all(len(document.examples) == 1 for document in documents)
     return documents
 
@@ -156,7 +156,7 @@ def test_an_empty_line_is_an_utterance_without_words(tmp_path: Path) -> None:
 )
 def test_the_scheme_is_found_out_and_kept(tagged: bytes, scheme: str, tmp_path: Path) -> None:
     path = folder(tmp_path / "in", {"seq.in": b"to new york\n", "seq.out": tagged, "label": b"a\n"})
-    documents = read(path, keep=True)
+    documents = read(path, for_rewriting=True)
     assert documents[0].scheme == scheme
     assert documents[0].examples[0].spans == ([] if scheme == "none" else [Span(1, 3, "c")])
     parallel.write(str(tmp_path / "out"), documents, Config())
@@ -165,18 +165,18 @@ def test_the_scheme_is_found_out_and_kept(tagged: bytes, scheme: str, tmp_path: 
 
 def test_what_is_written_is_what_was_read(tmp_path: Path) -> None:
     contents = {**TWO, "seq.in": b" to  new\tyork\nfares\n"}
-    documents = read(folder(tmp_path / "in", contents), keep=True)
+    documents = read(folder(tmp_path / "in", contents), for_rewriting=True)
     for _ in range(2):  # the second time in place of the first
         parallel.write(str(tmp_path / "out"), documents, Config())
         assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == contents
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-    split = read(str(tmp_path / "in"), keep=True, intents="split")
+    split = read(str(tmp_path / "in"), for_rewriting=True, intents="split")
     parallel.write(str(tmp_path / "split"), split, Config(intents="split"))
     assert (tmp_path / "split" / "label").read_bytes() == contents["label"]
 
 
 def test_answers_stand_where_the_gold_ones_stood(tmp_path: Path) -> None:
-    documents = read(folder(tmp_path / "in", TWO), keep=True)
+    documents = read(folder(tmp_path / "in", TWO), for_rewriting=True)
     answer = Annotation(["B-city", "O", "O"], [Span(0, 1, "city")], ["fare"])
     documents[0].examples[0] = documents[0].examples[0].answered(answer)
     parallel.write(str(tmp_path / "out"), documents, Config())
@@ -216,9 +216,9 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_the_checksum_of_a_directory_sees_a_change_in_any_file(tmp_path: Path) -> None:
     path = Path(folder(tmp_path / "in", TWO))
-    before = text_files.sha256(path)
+    before = manifest.sha256(path)
     (path / "label").write_bytes(b"flight\nfare\n")
-    assert text_files.sha256(path) != before
+    assert manifest.sha256(path) != before
 
 
 def test_the_sample_has_the_size_that_the_notes_name() -> None:

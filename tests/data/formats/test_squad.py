@@ -25,10 +25,10 @@ UNANSWERED = Notice.QUESTION_UNANSWERED
 CMRC = ROOT.parent / "shared" / "data" / "cmrc2018"
 
 
-def read_bytes(folder: Path, data: bytes, rule: WordRule = "punctuation", keep: bool = False) -> list[Document]:
+def read_bytes(folder: Path, data: bytes, rule: WordRule = "punctuation", for_rewriting: bool = False) -> list[Document]:
     path = folder / "in.json"
     path.write_bytes(data)
-    return list(squad.read(str(path), Config(), rule, keep))
+    return list(squad.read(str(path), Config(), rule, for_rewriting))
 
 
 def passage(context: str, *questions: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -201,11 +201,11 @@ def test_an_id_may_occur_twice_only_where_nothing_is_answered(tmp_path: Path) ->
     assert len(read(tmp_path, *twice)) == 2
     message = r"in.json: data\[0\].paragraphs\[1\].qas\[0\]: expected an id of its own, found 'x' as in data\[0\].para"
     with pytest.raises(InputError, match=message):
-        read(tmp_path, *twice, keep=True)
+        read(tmp_path, *twice, for_rewriting=True)
 
 
 def test_questions_without_ids_are_called_by_their_numbers(tmp_path: Path) -> None:
-    documents = read(tmp_path, passage("Ada", {}, {"id": None}), passage("Bo", {}), keep=True)
+    documents = read(tmp_path, passage("Ada", {}, {"id": None}), passage("Bo", {}), for_rewriting=True)
     assert [example.fields["id"] for document in documents for example in document.examples] == ["0", "1", "2"]
 
 
@@ -262,7 +262,7 @@ def test_cmrc2018_has_its_published_counts(
     raw = json.loads(path.read_text(encoding="utf-8"))
     given = [q["answers"] for article in raw["data"] for p in article["paragraphs"] for q in p["qas"]]
     assert sum(map(len, given)) == answers
-    documents = list(squad.read(str(path), Config(), "characters", keep=True))
+    documents = list(squad.read(str(path), Config(), "characters", for_rewriting=True))
     examples = [example for document in documents for example in document.examples]
     assert (len(documents), len(examples)) == (passages, questions)
     remarks = Counter(remark for example in examples for remark in example.remarks)

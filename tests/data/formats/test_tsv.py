@@ -21,19 +21,19 @@ CHNSENTICORP = ROOT.parent / "shared" / "data" / "chnsenticorp"
 
 
 def read(
-    folder: Path, table: str | bytes, rule: WordRule = "space", keep: bool = False, /, **options: Any
+    folder: Path, table: str | bytes, rule: WordRule = "space", for_rewriting: bool = False, /, **options: Any
 ) -> list[Example]:
-    return [document.examples[0] for document in documents(folder, table, rule, keep, **options)]
+    return [document.examples[0] for document in documents(folder, table, rule, for_rewriting, **options)]
 
 
 def documents(
-    folder: Path, table: str | bytes, rule: WordRule = "space", keep: bool = False, /, **options: Any
+    folder: Path, table: str | bytes, rule: WordRule = "space", for_rewriting: bool = False, /, **options: Any
 ) -> list[Document]:
     path = folder / "in.tsv"
     path.write_bytes(table if isinstance(table, bytes) else table.encode())
-    found = list(tsv.read(str(path), Config(**options), rule, keep))
+    found = list(tsv.read(str(path), Config(**options), rule, for_rewriting))
     assert all(len(document.examples) == 1 for document in found[:-1])
-    assert found[-1].examples or (keep and found[-1].lines)  # empty lines at the end
+    assert found[-1].examples or (for_rewriting and found[-1].lines)  # empty lines at the end
     return found
 
 

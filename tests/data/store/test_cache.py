@@ -13,8 +13,8 @@ from ner.data.store import cache
 from ner.data.store.cache import cached, saved_table, saved_values
 from ner.data.store.reader import Store, open_store
 from ner.errors import InputError
-from ner.runtime import text_files
-from ner.runtime.text_files import MANIFEST
+from ner.runtime import atomic, manifest
+from ner.runtime.manifest import MANIFEST
 from ner.types import Document, Example
 from tests.builders import leftovers
 
@@ -61,8 +61,8 @@ def test_another_content_or_key_is_another_directory(reader: Reader) -> None:
 
 def test_the_sum_of_a_settled_file_is_noted(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     sums: list[Path] = []
-    whole = text_files.sha256
-    monkeypatch.setattr(text_files, "sha256", lambda path: sums.append(path) or whole(path))
+    whole = manifest.sha256
+    monkeypatch.setattr(manifest, "sha256", lambda path: sums.append(path) or whole(path))
 
     def times() -> int:
         sums.clear()
@@ -124,7 +124,7 @@ def test_a_store_that_others_made_needs_no_right_to_write(reader: Reader, monkey
     def refuse(path: Path, _: bytes) -> None:
         raise InputError(f"{path}: cannot be written: Permission denied")
 
-    monkeypatch.setattr(text_files, "write_bytes", refuse)
+    monkeypatch.setattr(atomic, "write_bytes", refuse)
     monkeypatch.setattr(cache, "SETTLED", -1)
     assert reader.open()[0].examples[0].words == ["first"]
     assert reader.times == 1

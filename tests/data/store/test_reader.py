@@ -18,12 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner.data.formats import conll
-from ner.data.store import reader
+from ner.data.store import reader, record, writer
 from ner.data.store.cache import saved_table
-from ner.data.store.reader import Examples, Store, open_store, write
+from ner.data.store.reader import Examples, Store, open_store
+from ner.data.store.writer import write
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
-from ner.runtime.text_files import MANIFEST
+from ner.runtime.manifest import MANIFEST
 from ner.types import Document, Example, Span
 from tests.builders import leftovers, sentences
 from tests.conftest import ROOT, SAMPLE
@@ -85,22 +86,19 @@ def test_what_is_read_is_what_was_written(tmp_path_factory: pytest.TempPathFacto
     everything = [example for document in documents for example in document.examples]
     assert opened.lengths.tolist() == [len(document.examples) for document in documents]
     assert opened.words_of.tolist() == [len(example.words) for example in everything]
-    expected_counts = Vocabs.learn(everything, "none")
-    assert opened.word_counts() == expected_counts.words
-    assert opened.label_counts() == expected_counts.labels
-    assert opened.tag_counts() == expected_counts.tags
-    assert opened.class_counts() == expected_counts.classes
+    for scheme in ("none", "bio"):
+        assert opened.vocabs(scheme) == Vocabs.from_examples(everything, scheme)
 
 
 def test_small_buffers_give_the_same_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: Store) -> None:
-    monkeypatch.setattr(reader, "CHUNK", 0)
+    monkeypatch.setattr(writer, "BUFFER_SIZE", 0)
     write(sentences(), tmp_path / "small")
     for path in saved.directory.iterdir():
         assert (tmp_path / "small" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_few_decoded_strings_give_the_same_documents(saved: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MOST_KEPT", 2)
+    monkeypatch.setattr(reader, "MAX_CACHED_STRINGS", 2)
     assert list(saved) == sentences()
 
 
@@ -147,7 +145,7 @@ def test_only_the_examples_that_are_asked_for_are_made(saved: Store, monkeypatch
         made.append(words)
         return Example(words, **others)
 
-    monkeypatch.setattr(reader, "Example", make)
+    monkeypatch.setattr(record, "Example", make)
     document = saved[1]
     assert len(document.examples) == 5
     assert made == []
@@ -254,7 +252,7 @@ def test_what_killed_processes_left_is_removed_after_a_while(tmp_path: Path) -> 
     for part in (old, new):
         part.mkdir()
         (part / "records.bin").write_bytes(b"half")
-    past = time.time() - 2 * reader.ABANDONED
+    past = time.time() - 2 * writer.ABANDONED_AFTER
     os.utime(old / "records.bin", (past, past))
     os.utime(old, (past, past))
     write(sentences(), tmp_path / "store")
@@ -276,7 +274,7 @@ def test_a_file_of_another_size_is_found(saved: Store, name: str, change: bytes)
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"a": 3}', '{"a": {}}', "\ud800"])
 def test_a_manifest_that_is_none_is_refused(saved: Store, content: str) -> None:
     (saved.directory / MANIFEST).write_bytes(content.encode(errors="surrogatepass"))
-    with pytest.raises(InputError, match=r"manifest\.json.*; remove the directory, and it is made again"):
+    with pytest.raises(InputError, match=r"manifest\.json.*; remove the directory"):
         open_store(saved.directory)
 
 
@@ -287,15 +285,16 @@ def test_directories_without_a_manifest_are_no_stores(tmp_path: Path) -> None:
 
 
 def test_a_store_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: Store) -> None:
-    monkeypatch.setattr(reader, "COLUMNS", dict(reversed(reader.COLUMNS.items())))
-    with pytest.raises(InputError, match="store: written by another version or on another kind of machine"):
+    monkeypatch.setattr(record, "COLUMNS", dict(reversed(record.COLUMNS.items())))
+    with pytest.raises(InputError, match="store: written by another version"):
         open_store(saved.directory)
 
 
 GROWTH = """
 import itertools, json, re, sys
 from pathlib import Path
-from ner.data.store.reader import open_store, write
+from ner.data.store.reader import open_store
+from ner.data.store.writer import write
 from ner.types import Document, Example, Span
 
 def peak():  # of this program; getrusage may count the one that started it
@@ -336,10 +335,9 @@ def test_counts_are_those_of_a_second_pass(tmp_path: Path) -> None:
     documents = list(conll.read(str(SAMPLE / "en" / "train.conll"), conll.Config(), "space"))
     write(documents, tmp_path / "store")
     opened = open_store(tmp_path / "store")
-    learned = Vocabs.learn(chain.from_iterable(document.examples for document in documents), "bio")
-    assert opened.word_counts() == learned.words
-    assert opened.label_counts() == learned.labels
-    assert opened.class_counts() == learned.classes == Counter()
+    learned = Vocabs.from_examples(chain.from_iterable(document.examples for document in documents), "bio")
+    assert opened.vocabs("bio") == learned
+    assert learned.classes == Counter()
 
 
 def test_what_was_unusual_comes_back_with_its_example(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ner.data.formats import coqa
 from ner.evaluation.metrics import answer
-from ner.inference.annotate import Scorer
+from ner.evaluation.scorer import Scorer
 from ner.types import Document, Example
 
 

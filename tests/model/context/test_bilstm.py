@@ -52,10 +52,10 @@ def test_the_parameters_are_those_of_lstms_in_two_directions(layers: int) -> Non
 
 def test_the_question_travels_on_and_the_summary_does_not() -> None:
     given = encoding(3)
-    given.summary, given.query = torch.zeros(1, 4), torch.tensor([[True, False, False]])
+    given.pooled, given.question_mask = torch.zeros(1, 4), torch.tensor([[True, False, False]])
     found = layer()(given)
-    assert found.summary is None
-    assert found.query is given.query
+    assert found.pooled is None
+    assert found.question_mask is given.question_mask
 
 
 def test_dropout_acts_in_training_only() -> None:

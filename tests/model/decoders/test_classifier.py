@@ -75,7 +75,7 @@ def test_attention_weighs_words_by_what_they_are() -> None:
 
 def test_a_summary_stands_for_the_text() -> None:
     model, summary = decoder(pooling="summary"), torch.randn(2, WIDTH)
-    scores = model(encoding(3, 0, summary=summary))["classes"]
+    scores = model(encoding(3, 0, pooled=summary))["classes"]
     torch.testing.assert_close(scores, model.output(summary))
 
 

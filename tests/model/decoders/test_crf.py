@@ -209,7 +209,7 @@ def test_the_probability_of_a_span_is_the_mass_of_the_sequences_that_hold_it(con
                 continue
             mass = float(path_score(part.crf, emissions[row], path).exp())
             total += mass
-            for span in part.tags.read(path)[1]:
+            for span in part.tags.decode_ids(path)[1]:
                 held[span] += mass  # type: ignore[assignment]
         for span in annotation.spans:
             assert span.score == pytest.approx(held[span] / total, rel=1e-5)

@@ -17,15 +17,16 @@ from ner.data.notices import Notice
 from ner.data.question_answering import question_example
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
-from ner.inference.annotate import Tagger, annotate
+from ner.inference.annotate import annotate
+from ner.inference.tagger import Tagger
 from ner.model import model
 from ner.model.decoders.generator import Config, GeneratorDecoder, attach
 from ner.model.encoders import transformer
 from ner.model.kernels.chain import BadExampleError
 from ner.model.prefix_attention import Memory
-from ner.model.pretrained import WordTokenizer
+from ner.model.tokenizer import WordTokenizer
 from ner.runtime.device import set_seed
-from ner.runtime.distributed import World
+from ner.runtime.distributed import ProcessGroup
 from ner.training import checkpoint, loader, loop
 from ner.types import Document, Example, Scores, Span
 from tests.builders import ABOUT, digest, make_bert, make_unigram
@@ -336,14 +337,14 @@ def test_a_training_interrupted_at_any_step_ends_in_the_same_bits(tmp_path: Path
     state, data = learner(config, 48)
     paths = []
     for _ in loop.train(state, data, toy(4, 2), config.metrics, CPU):
-        paths.append(checkpoint.save(state, tmp_path / str(len(paths)), ABOUT, World()))
+        paths.append(checkpoint.save(state, tmp_path / str(len(paths)), ABOUT, ProcessGroup()))
     expected = digest(state)
     assert len(paths) == 3 * 2 + 2
     for path in paths:
         assert path is not None
         state, data = learner(config, 48)
         torch.manual_seed(12345)
-        assert checkpoint.load(path, state, ABOUT, config.metrics, World()) == []
+        assert checkpoint.load(path, state, ABOUT, config.metrics, ProcessGroup()) == []
         list(loop.train(state, data, toy(4, 2), config.metrics, CPU))
         assert digest(state) == expected, path.name
 
@@ -387,14 +388,14 @@ def test_of_a_long_passage_the_beginning_is_read_and_the_rest_is_counted(bert: s
     made = generator(bert, max_source_seq_length=12, max_target_seq_length=4)
     long = question("a b c d e f g", "x y z " * 5, "Berlin in the a b")
     inputs = made.inputs([[long]])
-    strings = made.encoder.tokenizer.strings(inputs["pieces"][0].tolist())
+    strings = made.encoder.tokenizer.to_tokens(inputs["pieces"][0].tolist())
     assert strings == ["[CLS]", "d", "e", "f", "g", "[SEP]", "x", "y", "z", "x", "y", "[SEP]"]
     assert inputs["words"][0].tolist() == [-1] * 6 + [7, 8, 9, 10, 11] + [-1]
     assert inputs["mask"].sum() == 22
-    found = made.coverage(Document([long, question("a", "b", "Berlin")]))
+    found = made.input_warnings(Document([long, question("a", "b", "Berlin")]))
     assert found == {Notice.PASSAGE_CUT: 10, Notice.ANSWER_CUT: 1, Notice.QUESTION_CUT: 3}
     targets, _ = made.targets([long])
-    assert made.encoder.tokenizer.strings(targets["answers"][0].tolist()) == ["Berlin", "in", "the", "[SEP]"]
+    assert made.encoder.tokenizer.to_tokens(targets["answers"][0].tolist()) == ["Berlin", "in", "the", "[SEP]"]
 
 
 def test_the_source_leaves_room_for_the_longest_answer(bert: str) -> None:
@@ -554,6 +555,6 @@ def test_that_nothing_is_known_is_learned_where_it_is_known(bert: str) -> None:
     unknown = question(answer="")
     unknown.answers, unknown.labels = [], ["unknown"]
     targets, counts = made.targets([unknown])
-    written = "".join(made.encoder.tokenizer.strings(targets["answers"][0].tolist()))
+    written = "".join(made.encoder.tokenizer.to_tokens(targets["answers"][0].tolist()))
     assert written.replace("##", "") == "unknown[SEP]"
     assert counts["pieces"] == targets["answers"].shape[1]

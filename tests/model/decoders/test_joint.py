@@ -21,7 +21,7 @@ EXAMPLES = [
     Example(["never", "seen"], [Span(0, 1, "city")], ["B-city", "O"], ["meal"]),
     Example(["untagged", "words"], labels=["fare"]),
 ]
-KNOWN = Vocabs.learn([EXAMPLES[0], EXAMPLES[1]], "bio")
+KNOWN = Vocabs.from_examples([EXAMPLES[0], EXAMPLES[1]], "bio")
 
 
 def decoder(**options: Any) -> JointDecoder:
@@ -112,7 +112,7 @@ def test_two_passes_differ_by_words_and_by_examples() -> None:
 
 def test_rows_of_both_parts_have_names() -> None:
     both = decoder()
-    axes, state = both.axes(), both.state_dict()
+    axes, state = both.axis_labels(), both.state_dict()
     assert axes["tags.emissions.weight"][0] == ["O", "B-city", "I-city"]
     assert all(len(names) == state[name].dim() for name, names in axes.items())
     rows = [list(names[0]) for name, names in axes.items() if name.startswith("classes.") and names[0] is not None]
@@ -125,10 +125,10 @@ def test_the_kernel_of_the_tags_is_that_of_the_model() -> None:
         config = validate(RunConfig, {**raw, "decoder": {"name": "joint", "tags": {"kernel": kernel}}})
         model = build(config, [Document(EXAMPLES[:2])])
         if shown:
-            assert model.kernel(torch.device("cpu")) == shown
+            assert model.crf_backend(torch.device("cpu")) == shown
         else:
             with pytest.raises(Exception, match=r"config\.decoder\.tags\.kernel: "):
-                model.kernel(torch.device("cpu"))
+                model.crf_backend(torch.device("cpu"))
 
 
 def test_a_model_with_other_labels_takes_over_the_rows_of_both_parts() -> None:

@@ -24,7 +24,7 @@ def encoding(lengths: list[int], queries: list[int]) -> Encoding:
     words = torch.arange(max(lengths, default=0))
     mask = words < torch.tensor(lengths)[:, None]
     query = words < torch.tensor(queries)[:, None]
-    return Encoding(torch.randn(*mask.shape, WIDTH) * mask[..., None], mask, query=query)
+    return Encoding(torch.randn(*mask.shape, WIDTH) * mask[..., None], mask, question_mask=query)
 
 
 def enumerated(starts: list[float], ends: list[float], words: range, longest: int) -> dict[object, float]:
@@ -74,7 +74,7 @@ def test_no_answer_begins_or_ends_in_the_question_or_the_padding() -> None:
 def test_padding_changes_nothing() -> None:
     part = decoder()
     whole = encoding([7, 4], [3, 2])
-    alone = Encoding(whole.words[1:, :4], whole.mask[1:, :4], query=whole.query[1:, :4])
+    alone = Encoding(whole.words[1:, :4], whole.mask[1:, :4], question_mask=whole.question_mask[1:, :4])
     assert (
         part.decode(part(whole), whole.mask, True)[1].answers == part.decode(part(alone), alone.mask, True)[0].answers
     )

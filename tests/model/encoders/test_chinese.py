@@ -16,7 +16,7 @@ from ner.config.schema import WindowsConfig
 from ner.data.vocab import Vocabs
 from ner.data.words import split_words
 from ner.model.encoders import transformer
-from ner.model.pretrained import WordTokenizer
+from ner.model.tokenizer import WordTokenizer
 from ner.types import Example
 
 NAME = "hfl/chinese-bert-wwm-ext"
@@ -83,7 +83,7 @@ def tokenizer(hub: Path) -> WordTokenizer:
 def test_a_chinese_character_is_one_piece(tokenizer: WordTokenizer, rule: WordRule) -> None:
     words, _ = split_words(CHARACTERS, rule)
     assert words == list(CHARACTERS)
-    assert [tokenizer.strings(ids) for ids in tokenizer.pieces(words)] == [[character] for character in CHARACTERS]
+    assert [tokenizer.to_tokens(ids) for ids in tokenizer.pieces(words)] == [[character] for character in CHARACTERS]
 
 
 def test_latin_runs_and_digits_stay_aligned(tokenizer: WordTokenizer) -> None:
@@ -91,7 +91,7 @@ def test_latin_runs_and_digits_stay_aligned(tokenizer: WordTokenizer) -> None:
     words, offsets = split_words(text, "chinese")
     assert words == ["京", "iPhones", "123", "在", "BCp", "书"]
     assert [text[start:end] for start, end in offsets] == words
-    found = [tokenizer.strings(ids) for ids in tokenizer.pieces(words)]
+    found = [tokenizer.to_tokens(ids) for ids in tokenizer.pieces(words)]
     assert found == [["京"], ["iphone", "##s"], ["12", "##3"], ["在"], ["[UNK]"], ["书"]]
 
 

@@ -17,7 +17,7 @@ def test_vectors_stand_side_by_side_and_parameters_have_the_members_names(tiny_b
     config = parse_component(
         "encoders", {"name": "concat", "transformer": {"model": tiny_bert}, "embedding": {"dimension": 4}}
     )
-    encoder = build(config, Vocabs.learn(EXAMPLES, "bio"), WindowsConfig()).eval()
+    encoder = build(config, Vocabs.from_examples(EXAMPLES, "bio"), WindowsConfig()).eval()
     assert encoder.width == 16 + 4
     inputs = encoder.inputs([[example] for example in EXAMPLES])
     words = encoder(inputs).words
@@ -39,7 +39,7 @@ def test_concat_of_nothing_is_refused() -> None:
 
 def concat(bert: str, **members: dict[str, object]) -> ConcatEncoder:
     config = parse_component("encoders", {"name": "concat", **members})
-    return build(config, Vocabs.learn(EXAMPLES, "bio"), WindowsConfig(unit="document", max_length=16)).eval()
+    return build(config, Vocabs.from_examples(EXAMPLES, "bio"), WindowsConfig(unit="document", max_length=16)).eval()
 
 
 def test_the_member_with_windows_plans_wherever_it_stands_and_its_rows_serve_the_others(tiny_bert: str) -> None:
@@ -55,15 +55,15 @@ def test_a_file_may_stand_twice_under_names_of_its_own(tiny_bert: str) -> None:
     letters = {"name": "embedding", "dimension": 0, "characters": {"kind": "lstm", "width": 4}}
     both = concat(tiny_bert, words={"name": "embedding", "dimension": 3}, letters=letters)
     assert both.width == 7
-    assert sorted(both.files()) == ["letters/characters.json", "words/words.json"]
+    assert sorted(both.asset_files()) == ["letters/characters.json", "words/words.json"]
 
 
 def test_there_is_a_summary_only_where_every_member_has_one(tiny_bert: str) -> None:
     inputs = [[example] for example in EXAMPLES]
     twice = {"name": "transformer", "model": tiny_bert}
     both, mixed = concat(tiny_bert, a=twice, b=twice), concat(tiny_bert, a=twice, embedding={"dimension": 4})
-    assert both(both.inputs(inputs)).summary.shape == (2, 32)
-    assert mixed(mixed.inputs(inputs)).summary is None
+    assert both(both.inputs(inputs)).pooled.shape == (2, 32)
+    assert mixed(mixed.inputs(inputs)).pooled is None
 
 
 def test_layers_are_those_of_the_first_member_above_the_others(tiny_bert: str) -> None:
@@ -73,4 +73,4 @@ def test_layers_are_those_of_the_first_member_above_the_others(tiny_bert: str) -
 
 def test_coverage_is_that_of_all_members(tiny_bert: str) -> None:
     encoder = concat(tiny_bert, embedding={"dimension": 4}, transformer={"model": tiny_bert})
-    assert encoder.coverage(Document([Example(["\u200b", "in"])])) == {Notice.NO_PIECES: 1}
+    assert encoder.input_warnings(Document([Example(["\u200b", "in"])])) == {Notice.NO_PIECES: 1}

@@ -18,7 +18,7 @@ SENTENCES = [["The", "Bank", "of", "England", "21"], ["the", "bank", "99"]]
 
 def encoder(**options: object) -> EmbeddingEncoder:
     examples = [Example(words) for words in SENTENCES]
-    return build(Config(**{"dimension": 4, **options}), Vocabs.learn(examples, "bio"), WindowsConfig()).eval()
+    return build(Config(**{"dimension": 4, **options}), Vocabs.from_examples(examples, "bio"), WindowsConfig()).eval()
 
 
 def vectors(part: EmbeddingEncoder, *words: str) -> torch.Tensor:

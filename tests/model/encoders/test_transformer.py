@@ -21,8 +21,8 @@ from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import pretrained
 from ner.model.encoders.transformer import Config, TransformerEncoder, build
-from ner.model.pretrained import WordTokenizer
-from ner.model.windows import cut, owners
+from ner.model.tokenizer import WordTokenizer
+from ner.model.windows import cut, best_row_per_word
 from ner.types import Document, Example
 from tests.builders import make_bert, make_bpe, make_unigram, make_word_level
 
@@ -57,7 +57,7 @@ def test_a_word_that_the_tokenizer_swallows_has_a_vector(tiny_bert: str, word: s
     assert encoding.words.shape == (1, 3, part.width)
     assert encoding.words[0, 1].abs().sum() > 0
     swallowed = not part.tokenizer.pieces([word])[0]
-    assert part.coverage(document).total() == swallowed
+    assert part.input_warnings(document).total() == swallowed
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -84,7 +84,7 @@ def test_a_long_example_is_read_where_each_word_has_most_context(tiny_bert: str)
     rows = cut(lengths, 10, 4)
     assert inputs["pieces"].shape[0] == len(rows) > 1
     found = part(inputs).words[0]
-    for word, row in enumerate(owners(lengths, rows)):
+    for word, row in enumerate(best_row_per_word(lengths, rows)):
         start, stop = rows[row]
         alone = part(part.inputs([[Example(words[start:stop])]])).words[0]
         torch.testing.assert_close(found[word], alone[word - start], rtol=1e-5, atol=1e-5)
@@ -114,9 +114,9 @@ def test_sentences_of_a_document_share_rows_and_see_each_other(tiny_bert: str) -
     inputs = part.inputs([document.examples[:2]])
     assert inputs["pieces"].shape[0] == 1
     encoding = part(inputs)
-    assert encoding.summary is None
+    assert encoding.pooled is None
     alone = part(part.inputs([[document.examples[1]]]))
-    assert alone.summary.shape == (1, part.width)
+    assert alone.pooled.shape == (1, part.width)
     assert not torch.allclose(encoding.words[1, :2], alone.words[0], atol=1e-4)
     assert [stop - start for start, stop, _ in part.plan(document, 1)] == [1, 1, 1]
 
@@ -126,7 +126,7 @@ def test_a_word_longer_than_a_window_is_read_from_its_first_pieces_and_counted(t
     document = Document([Example(["in", "abcdefghijklmnop", "Berlin"])])
     encoding = part(part.inputs([document.examples]))
     assert encoding.words.shape[1] == 3
-    assert part.coverage(document) == {Notice.WORD_CUT: 1}
+    assert part.input_warnings(document) == {Notice.WORD_CUT: 1}
 
 
 def test_more_than_the_model_can_read_is_refused(tiny_bert: str) -> None:
@@ -145,7 +145,7 @@ def test_layers_are_frozen_from_the_bottom(tiny_bert: str, freeze: int | str, tr
 def test_pieces_as_units_are_not_tokenised_again(tiny_bert: str) -> None:
     part = encoder(tiny_bert)
     ids = part.tokenizer.pieces(["Washington"])[0]
-    example = Example(part.tokenizer.strings(ids), pieces=ids)
+    example = Example(part.tokenizer.to_tokens(ids), pieces=ids)
     inputs = part.inputs([[example]])
     assert inputs["pieces"][0, 1:-1].tolist() == ids
     assert part(inputs).words.shape[1] == 3
@@ -154,7 +154,7 @@ def test_pieces_as_units_are_not_tokenised_again(tiny_bert: str) -> None:
 def test_a_byte_level_tokenizer_reads_each_word_as_one_in_the_middle_of_a_text(tmp_path: Path) -> None:
     folder = make_bpe(tmp_path)
     part = encoder(folder)
-    assert part.tokenizer.strings(part.tokenizer.pieces(["Berlin"])[0]) == ["ĠBerlin"]
+    assert part.tokenizer.to_tokens(part.tokenizer.pieces(["Berlin"])[0]) == ["ĠBerlin"]
     assert part(part.inputs([[Example(SENTENCE)]])).words.shape == (1, 5, part.width)
     with pytest.raises(InputError, match="reads 64 pieces"):  # 66 positions, the first two are not for text
         encoder(folder, WindowsConfig(max_length=65))
@@ -249,7 +249,7 @@ def test_pieces_are_those_of_the_tokenizer_when_it_is_told_of_words(any_kind: Tr
 
 
 def test_a_saved_tokenizer_of_any_kind_makes_the_same_pieces(any_kind: TransformerEncoder) -> None:
-    again = WordTokenizer.from_files(any_kind.tokenizer.files())
+    again = WordTokenizer.from_files(any_kind.tokenizer.asset_files())
     words = [*SENTENCE, "Berlin", "\u200b", "東"]
     assert again.pieces(words) == any_kind.tokenizer.pieces(words)
     for name in ("prefix", "suffix", "padding", "unknown"):
@@ -264,7 +264,7 @@ def slow_reference(part: TransformerEncoder, words: list[str]) -> torch.Tensor:
     lengths = [len(ids) for ids in pieces]
     rows = cut(lengths, part.capacity, part.windows.step_back(part.capacity))
     vectors = []
-    for word, row in enumerate(owners(lengths, rows)):
+    for word, row in enumerate(best_row_per_word(lengths, rows)):
         start, stop = rows[row]
         ids = [piece for own in pieces[start:stop] for piece in own]
         hidden = part.model(input_ids=torch.tensor([[*part.tokenizer.prefix, *ids, *part.tokenizer.suffix]]))
@@ -311,7 +311,7 @@ def test_a_summary_is_the_mean_over_the_rows_of_an_example(tiny_bert: str) -> No
     part = encoder(tiny_bert, WindowsConfig(max_length=12, overlap=4))
     inputs = part.inputs([[Example(SENTENCE * 6)], [Example(["in"])]])
     first = part.model(input_ids=inputs["pieces"], attention_mask=inputs["piece_mask"].long()).last_hidden_state[:, 0]
-    summary = part(inputs).summary
+    summary = part(inputs).pooled
     torch.testing.assert_close(summary, torch.stack([first[:-1].mean(0), first[-1]]), rtol=1e-5, atol=1e-5)
 
 
@@ -326,7 +326,7 @@ def test_a_model_in_half_precision_is_read_and_built_again_in_float32(tmp_path: 
     folder = make_bert(tmp_path)
     transformers.AutoModel.from_pretrained(folder).to(torch.bfloat16).save_pretrained(folder)
     part = encoder(folder)
-    again = build(Config(model=folder), Vocabs(), WindowsConfig(), part.files())
+    again = build(Config(model=folder), Vocabs(), WindowsConfig(), part.asset_files())
     for built in (part, again):
         assert {parameter.dtype for parameter in built.parameters()} == {torch.float32}
 
@@ -434,12 +434,12 @@ def slow_question(part: TransformerEncoder, words: list[str], query: int) -> tor
     while sum(map(len, pieces[skipped:query])) > part.room.max_query:
         skipped += 1
     question = [piece for ids in pieces[skipped:query] for piece in ids]
-    capacity = part.capacity - len(question) - len(tokens.middle)
+    capacity = part.capacity - len(question) - len(tokens.pair_separator)
     passage = [ids[:capacity] for ids in pieces[query:]]
     rows = cut([len(ids) for ids in passage], capacity, part.windows.step_back(capacity)) or [(0, 0)]
     hidden = []
     for start, stop in rows:
-        begin = [*tokens.prefix, *question, *tokens.middle]
+        begin = [*tokens.prefix, *question, *tokens.pair_separator]
         ids = [*begin, *(piece for own in passage[start:stop] for piece in own), *tokens.suffix]
         segments = [0] * len(begin) + [1] * (len(ids) - len(begin))
         types = torch.tensor([segments if part.model.config.type_vocab_size > 1 else [0] * len(ids)])
@@ -448,8 +448,8 @@ def slow_question(part: TransformerEncoder, words: list[str], query: int) -> tor
     for word in range(query):
         place = 0 if word < skipped else len(tokens.prefix) + sum(map(len, pieces[skipped:word]))
         vectors.append(torch.stack([row[place] for row in hidden]).mean(0))
-    begin_length = len(tokens.prefix) + len(question) + len(tokens.middle)
-    for word, row in enumerate(owners([len(ids) for ids in passage], rows)):
+    begin_length = len(tokens.prefix) + len(question) + len(tokens.pair_separator)
+    for word, row in enumerate(best_row_per_word([len(ids) for ids in passage], rows)):
         vectors.append(hidden[row][begin_length + sum(map(len, passage[rows[row][0] : word]))])
     return torch.stack(vectors)
 
@@ -466,8 +466,8 @@ def test_a_question_is_repeated_in_every_row_of_its_passage(
         if example.query_length:
             expected = slow_question(any_kind, example.words, example.query_length)
             torch.testing.assert_close(encoding.words[row, : len(expected)], expected, rtol=1e-4, atol=1e-4)
-            assert encoding.query is not None
-            assert encoding.query[row].sum() == example.query_length
+            assert encoding.question_mask is not None
+            assert encoding.question_mask[row].sum() == example.query_length
         elif not together:
             expected = slow_reference(any_kind, example.words)
             torch.testing.assert_close(encoding.words[row, : len(expected)], expected, rtol=1e-4, atol=1e-4)
@@ -487,17 +487,17 @@ def test_the_first_words_of_a_long_question_are_left_out_and_counted(tiny_bert: 
     part = encoder(tiny_bert, WindowsConfig(max_length=24, max_query_length=3))
     example = Example(["x"] * 4 + ["a", "b", "c"] + ["."] * 5, query_length=7)
     row = part.inputs([[example]])["pieces"][0].tolist()
-    assert part.tokenizer.strings(row)[:5] == ["[CLS]", "a", "b", "c", "[SEP]"]
-    assert part.coverage(Document([example])) == {Notice.QUESTION_CUT: 4}
+    assert part.tokenizer.to_tokens(row)[:5] == ["[CLS]", "a", "b", "c", "[SEP]"]
+    assert part.input_warnings(Document([example])) == {Notice.QUESTION_CUT: 4}
     assert part(part.inputs([[example]])).words.shape[1] == 12
 
 
 def test_a_word_of_a_passage_that_is_longer_than_the_room_beside_the_question_is_counted(tiny_bert: str) -> None:
     part = encoder(tiny_bert, WindowsConfig(max_length=24, max_query_length=9))
     example = Example(["a"] * 9 + ["b" * 20], query_length=9)
-    assert part.coverage(Document([example])) == {Notice.WORD_CUT: 1}
+    assert part.input_warnings(Document([example])) == {Notice.WORD_CUT: 1}
     alone = Example(["b" * 20])
-    assert part.coverage(Document([alone])) == {}
+    assert part.input_warnings(Document([alone])) == {}
 
 
 def test_segments_tell_the_question_from_the_passage(tiny_bert: str) -> None:
@@ -511,8 +511,8 @@ def test_a_pair_of_texts_is_joined_as_the_tokenizer_joins_it(any_kind: Transform
     tokenizer = any_kind.tokenizer
     whole = tokenizer.tokenizer(["Berlin"], ["lives", "in"], is_split_into_words=True)["input_ids"]
     pieces = [piece for ids in tokenizer.pieces(["lives", "in"]) for piece in ids]
-    joined = [*tokenizer.prefix, *tokenizer.pieces(["Berlin"])[0], *tokenizer.middle, *pieces, *tokenizer.suffix]
+    joined = [*tokenizer.prefix, *tokenizer.pieces(["Berlin"])[0], *tokenizer.pair_separator, *pieces, *tokenizer.suffix]
     if whole[: len(tokenizer.prefix)] == tokenizer.prefix:
         assert joined == whole
     else:  # this one has marks for a single text only
-        assert tokenizer.middle == tokenizer.suffix
+        assert tokenizer.pair_separator == tokenizer.suffix

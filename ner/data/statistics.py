@@ -1,0 +1,65 @@
+"""Statistics of documents: how often labels, tags, classes and notices occur."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE
+from ner.data.tags import PLAIN
+from ner.data.vocab import Vocabs
+from ner.types import Document
+
+
+@dataclass
+class DocumentStatistics:
+    """Counts over documents.
+
+    Attributes:
+        labels: Labels of spans.
+        tags: Plain tags.
+        classes: Labels of whole examples.
+        questions: The part of ``labels`` and ``classes`` that marks answers to questions and their types.
+        remarks: Notices of the reader, see :class:`ner.data.notices.Notice`.
+    """
+
+    labels: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = field(default_factory=Counter)
+    questions: Counter[str] = field(default_factory=Counter)
+    remarks: Counter[str] = field(default_factory=Counter)
+
+    def add(self, document: Document) -> None:
+        """Count a document."""
+        plain = document.scheme == PLAIN
+        for example in document.examples:
+            if example.spans:
+                self.labels.update(span.label for span in example.spans)
+            if plain:
+                self.tags.update(example.tags or ())
+            self.classes.update(example.labels)
+            if example.query_length:
+                names = [*example.labels, *(span.label for span in example.spans)]
+                self.questions.update(label for label in names if label in (*ANSWER_TYPES, ANSWER, EVIDENCE))
+            self.remarks.update(example.remarks)
+
+
+def notable(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str, dict[str, int]]:
+    """Return the counts that affect how scores are read, if any: ``unseen_labels`` and ``remarks``.
+
+    Answer types are never unseen: a question answering model can predict types that its training data lack.
+
+    Args:
+        counts: The attributes of :class:`DocumentStatistics`, by name.
+        vocabs: Vocabularies of the training data.
+    """
+    others = {kind: Counter(counts[kind]) - Counter(counts["questions"]) for kind in ("labels", "tags", "classes")}
+    found = {"unseen_labels": vocabs.unseen(others), "remarks": dict(sorted(counts["remarks"].items()))}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def format_unseen(unseen: Mapping[str, int]) -> str:
+    """Return the log line for labels that the training data lack."""
+    listed = ", ".join(f"{label} {count}" for label, count in unseen.items())
+    return f"labels not in the training data (counted as errors): {listed}"

@@ -1,0 +1,109 @@
+"""Word-by-word access to the tokenizer of a pretrained model."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ner.data.words import CHINESE
+from ner.errors import InputError
+from ner.model import pretrained
+
+_BETWEEN_CHINESE = re.compile(rf"(?<=[{CHINESE}])\s+(?=[{CHINESE}])")
+
+
+class WordTokenizer:
+    """A transformers tokenizer that is applied to one word at a time, so that the word of each piece is known.
+
+    Fast tokenizers split pre-tokenized words independently too, so the pieces are the same as with
+    ``is_split_into_words``; tokenizers without ``word_ids`` work as well. Pieces are cached per word.
+
+    Attributes:
+        prefix, suffix: Special pieces before and after a text.
+        pair_separator: Special pieces between two texts.
+        padding, unknown: Ids of these pieces.
+    """
+
+    cache_size = 1_000_000
+    """Maximum number of cached words."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self._cache: dict[str, list[int]] = {}
+        with_special = self._encode(["a"], True)[0]
+        word = self._encode(["a"], False)[0]
+        start = next((i for i in range(len(with_special)) if with_special[i : i + len(word)] == word), 0)
+        self.prefix = with_special[:start]
+        self.suffix = with_special[start + len(word) :]
+        self.pair_separator = self._pair_separator(word)
+        self.padding: int = tokenizer.pad_token_id or 0
+        unknown = tokenizer.unk_token_id
+        self.unknown: int = unknown if unknown is not None else self.padding
+
+    @classmethod
+    def load(cls, name: str) -> WordTokenizer:
+        """Load the tokenizer of a model by name, see :func:`ner.model.pretrained.resolve`.
+
+        Raises:
+            InputError: If the name is not found, or the model has no vocabulary.
+        """
+        tokenizer = pretrained.load("AutoTokenizer", name, add_prefix_space=True)
+        if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # transformers then creates an empty vocabulary
+            raise InputError(f"{name}: found no vocabulary of a tokenizer; add tokenizer.json or vocab.txt")
+        return cls(tokenizer)
+
+    @classmethod
+    def from_files(cls, files: dict[str, bytes]) -> WordTokenizer:
+        """Load the tokenizer from the result of :meth:`files`."""
+        with tempfile.TemporaryDirectory() as folder:
+            pretrained.write_files(folder, files)
+            return cls.load(folder)
+
+    def asset_files(self) -> dict[str, bytes]:
+        """Return the files of the tokenizer by name."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.tokenizer.save_pretrained(folder)
+            return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+    def pieces(self, words: Sequence[str]) -> list[list[int]]:
+        """Return the piece ids of each word; the list is empty for a word such as a zero-width space."""
+        try:
+            return [self._cache[word] for word in words]
+        except KeyError:
+            missing = [word for word in dict.fromkeys(words) if word not in self._cache]
+        if len(self._cache) + len(missing) > self.cache_size:
+            self._cache.clear()
+            missing = list(dict.fromkeys(words))
+        self._cache.update(zip(missing, self._encode(missing, False), strict=True))
+        return [self._cache[word] for word in words]
+
+    def to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """Return the strings of pieces in the vocabulary."""
+        return self.tokenizer.convert_ids_to_tokens(list(ids))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of pieces; an uncased vocabulary returns lower case."""
+        text = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=True)
+        return _BETWEEN_CHINESE.sub("", text).strip().removeprefix("##")
+
+    def _pair_separator(self, word: list[int]) -> list[int]:
+        pair = list(self.tokenizer(["a"], ["a"], is_split_into_words=True, verbose=False)["input_ids"])
+        before, after = [*self.prefix, *word], [*word, *self.suffix]
+        if pair[: len(before)] != before or pair[len(pair) - len(after) :] != after:
+            return self.suffix  # a tokenizer without support for pairs
+        return pair[len(before) : len(pair) - len(after)]
+
+    def _encode(self, words: Sequence[str], special: bool) -> list[list[int]]:
+        clean = [[word if word.isascii() else word.encode("utf-8", "replace").decode()] for word in words]
+        encoded = self.tokenizer(
+            clean,
+            is_split_into_words=True,
+            add_special_tokens=special,
+            split_special_tokens=True,  # "[SEP]" in a text is five characters, not a special piece
+            return_attention_mask=False,
+            verbose=False,
+        )
+        return [list(ids) for ids in encoded["input_ids"]]
