@@ -1,4 +1,4 @@
-"""Write ``docs/performance.md`` from ``results/benchmarks/*.json``; ``--check`` says whether it is up to date."""
+"""``docs/performance.md`` from ``results/benchmarks/*.json``; ``--check`` fails if the page is out of date."""
 
 from __future__ import annotations
 
@@ -15,10 +15,24 @@ from claims import CLAIMS  # noqa: E402  # after the path
 
 TARGET = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "results" / "benchmarks"
+BACKENDS = {"plain": "torch backend", "compiled": "numba backend", "torch": "torch backend", "numba": "numba backend"}
+TITLES = {
+    "crf": "CRF",
+    "finetuning": "Fine-tuning",
+    "finetuning_alike": "Fine-tuning with equal models",
+    "bilstm_training": "BiLSTM training",
+    "bilstm_tagging": "BiLSTM tagging",
+    "encoder_tagging": "Tagging with an encoder",
+    "scoring": "Scoring",
+    "reading": "Reading",
+    "startup": "Start-up",
+    "arithmetic": "Reduced precision",
+    "compiling": "torch.compile",
+}
 
 
 def main() -> int:
-    """Write or compare."""
+    """Write the page, or compare it with ``--check``."""
     text = page()
     if "--check" in sys.argv:
         return 0 if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == text else 1
@@ -27,7 +41,7 @@ def main() -> int:
 
 
 def page() -> str:
-    """The whole document."""
+    """Return the page."""
     parts = [(ROOT / "benchmarks" / "performance.md.in").read_text(encoding="utf-8").rstrip()]
     missed = []
     for name in CLAIMS:
@@ -42,13 +56,13 @@ def page() -> str:
 
 
 def section(name: str, kept: dict[str, Any]) -> str:
-    """One benchmark."""
+    """Return the section of one benchmark."""
     lines = [
-        f"## {name.replace('_', ' ').capitalize()}",
+        f"## {TITLES[name]}",
         "",
-        f"`{kept['command']}`, {kept['processor']}, {kept['threads']} thread, {kept['repetitions']} rounds in turns",
+        f"`{kept['command']}`, {kept['processor']}, {kept['threads']} thread, {kept['repetitions']} alternating rounds",
         "",
-        "| what | ours | words/s | peer | words/s | ratio | by round | goal |",
+        "| benchmark | ours | words/s | baseline | words/s | ratio | by round | goal |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for case in kept["cases"]:
@@ -81,28 +95,29 @@ def section(name: str, kept: dict[str, Any]) -> str:
 
 
 def between(ours: dict[str, Any], peer: dict[str, Any]) -> tuple[float, float]:
-    """The lowest and the highest ratio of a single round."""
+    """Return the lowest and the highest ratio of a single round."""
     rounds = zip(ours["seconds"], ours["words"], peer["seconds"], peer["words"], strict=True)
     ratios = [(theirs / other) / (seconds / words) for seconds, words, theirs, other in rounds]
     return min(ratios), max(ratios)
 
 
 def named(name: str, system: dict[str, Any]) -> str:
-    """The system, with its test F1 where it tells one."""
+    """Return the name of a system, with its test F1 if it was measured."""
+    name = BACKENDS.get(name, name)
     return f"{name}, test F1 {system['f1']:.4f}" if "f1" in system else name
 
 
 def rate(system: dict[str, Any]) -> str:
-    """Words per second; seconds where a round is a single sentence."""
+    """Return words per second, or seconds if a round is a single sentence."""
     if system["words_per_second"] < 100:
-        return f"{median(system['seconds']):.2f} s in all"
+        return f"{median(system['seconds']):.2f} s in total"
     return f"{system['words_per_second']:,.0f}"
 
 
 def missed_rows(kept: dict[str, Any]) -> list[str]:
-    """A line for each goal that is not reached."""
+    """Return a line per missed goal."""
     return [
-        f"- {case['title']}: {pair['ours']} is {pair['ratio']:.2f} times {pair['peer']}, the goal is {pair['goal']:g}"
+        f"- {case['title']}: {pair['ours']} reaches {pair['ratio']:.2f} times {pair['peer']}; the goal is {pair['goal']:g}"
         for case in kept["cases"]
         for pair in case["ratios"]
         if pair["goal"] is not None and pair["ratio"] < pair["goal"]
@@ -110,7 +125,7 @@ def missed_rows(kept: dict[str, Any]) -> list[str]:
 
 
 def extra_sections() -> list[str]:
-    """Trained peers, accuracy of the CRF, share of the machine, prediction of a large file, GPUs."""
+    """Return the sections without a baseline."""
     found = []
     for path in sorted(RESULTS.glob("*.extra.json")):
         kept = json.loads(path.read_text(encoding="utf-8"))

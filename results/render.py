@@ -1,6 +1,6 @@
-"""Write ``docs/results.md`` and the tables of ``docs/notes.md`` from ``results/*.json``: ``python results/render.py``.
+"""Tables of ``docs/results.md``, ``docs/notes.md`` and ``docs/training.md`` from the JSON files of this folder.
 
-With ``--check`` nothing is written; the exit code says whether the documents are those of the figures.
+With ``--check`` nothing is written; the exit code is 1 if a document is out of date.
 """
 
 from __future__ import annotations
@@ -15,22 +15,40 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 TAGS = ("B-LOC", "B-MISC", "B-ORG", "B-PER", "I-LOC")
 
-# Figures of the experiment notes: the same program, files and settings scored in two ways (validation).
+# Validation scores of the program used in the experiment notes, on the same files and settings, counted in two ways.
 NOTES_MEAN = {"B-LOC": 0.300, "B-MISC": 0.140, "B-ORG": 0.200, "B-PER": 0.240, "I-LOC": 0.043, "weighted": 0.927}
 NOTES_SPLIT = {"B-LOC": 0.833, "B-MISC": 0.761, "B-ORG": 0.620, "B-PER": 0.786, "I-LOC": 0.749, "weighted": 0.935}
 NOTES_ENTITY = {"valid": 0.687, "test": 0.591}
 NOTES_TEST = {"mean": 0.875, "split": 0.909}
 
 
+RENAMED_KEYS = {
+    "batch.at_once=": "batch.micro_size=",
+    "context.initial=": "context.init=",
+    "encoder.deviation=": "encoder.init_std=",
+    "encoder.unknown_rate=": "encoder.singleton_unk_rate=",
+}
+"""Configuration keys of recorded commands -> their names today."""
+
+
 def load() -> dict[str, dict[str, Any]]:
-    """Results by name."""
-    found = {path.stem: json.loads(path.read_bytes()) for path in (ROOT / "results").glob("*.json")}
-    return dict(sorted(found.items(), key=lambda item: (title_of(item[1]), item[1]["seed"])))
+    """Read the results of trainings, by name."""
+    results = {path.stem: json.loads(path.read_bytes()) for path in (ROOT / "results").glob("*.json")}
+    results = {name: result for name, result in results.items() if "command" in result}
+    return dict(sorted(results.items(), key=lambda item: (title_of(item[1]), item[1]["seed"])))
+
+
+def command_of(result: dict[str, Any]) -> str:
+    """Return the command of a result with the configuration keys of today."""
+    command: str = result["command"]
+    for old, new in RENAMED_KEYS.items():
+        command = command.replace(old, new)
+    return command
 
 
 def title_of(result: dict[str, Any]) -> str:
-    """The configuration with what was overridden besides data and seed."""
-    words = shlex.split(result["command"])
+    """Return the configuration and the overrides other than data and seed."""
+    words = shlex.split(command_of(result))
     changed = [
         word
         for word in words
@@ -50,7 +68,7 @@ TABLES = {
             "test weighted tag F1": "test.tag.weighted_f1",
         },
     ),
-    "Intent and slots": (
+    "Joint intent and slot filling": (
         "sentence",
         {
             "valid slot F1": "valid.entity.micro.f1",
@@ -61,52 +79,52 @@ TABLES = {
             "test both": "test.sentence.accuracy",
         },
     ),
-    "Texts": (
+    "Text classification": (
         "accuracy",
         {
             "valid accuracy": "valid.accuracy.accuracy",
             "test accuracy": "test.accuracy.accuracy",
-            "unseen test accuracy": "unseen.accuracy.accuracy",
+            "test accuracy, unseen texts": "unseen.accuracy.accuracy",
             "test macro F1": "test.accuracy.macro.f1",
             "test weighted F1": "test.accuracy.weighted.f1",
         },
     ),
-    "Answers": (
+    "Question answering": (
         "answer",
         {"valid F1": "valid.answer.f1", "test exact": "test.answer.exact", "test F1": "test.answer.f1"},
     ),
 }
-"""Heading -> the metric by which its results are known, and column -> path of the figure."""
+"""Heading -> the metric that identifies its results, and column -> path of the score."""
 
 INTRODUCTION = """\
 # Results
 
-Made by `make results` from `results/*.json`; `make figures figures-tasks` trains all of them again. The epoch is
-chosen on the validation file, the test file is scored once; where there is no validation file, and in the notes'
-runs on tagging, it is the last epoch. All scores are in percent. Entity scores are micro averages, read as the CoNLL
-evaluation script reads tags. Minutes are those of the whole command, one thread on a machine of two cores that
-was busy with other work, or two threads on a quiet one where the details say two."""
+`make results` generates this page from `results/*.json`; `make figures figures-tasks` repeats all trainings. The epoch
+is selected on the validation file, and the test file is evaluated once. Without a validation file, and in the tagging
+runs of the experiment notes, the last epoch is evaluated. All scores are percentages. Entity scores are micro averages
+and follow the CoNLL evaluation script. Minutes cover the whole command, with one thread on a shared machine of two
+cores, or with two threads on an idle one where the details list two threads."""
 
 PUBLISHED = {
     "Entities": """\
-Published for LSTM-CRF taggers without a pretrained encoder: Weibo 52.8 with characters (Zhang and Yang, 2018;
-50.2 in the re-run of eznlp), CLUENER 70.0 (macro average on the test file whose labels only its server knows;
-ours is the dev file). CLUENER's dev file plays no part in training: the number of epochs is fixed.""",
-    "Texts": """\
-Of the 1,200 test texts of ChnSentiCorp 331 stand in the training file letter by letter and 333 word by word, so 867
-are unseen; only their accuracy says what the model has learned.""",
-    "Intent and slots": """\
-Published for ATIS: JointBERT 96.1 slots, 97.5 intent, 88.2 both (Chen et al., 2019). An intent or slot that
-training never had counts as a miss; `a#b` is a class of its own.""",
+Published results for LSTM-CRF taggers without a pretrained encoder are 52.8 on Weibo with characters (Zhang and Yang,
+2018; 50.2 as reproduced by eznlp) and 70.0 on CLUENER (macro average on the test file, whose labels are not public;
+our score is for the dev file). The dev file of CLUENER is not used in training: the number of epochs is fixed.""",
+    "Text classification": """\
+Of the 1,200 test texts of ChnSentiCorp, 331 occur in the training file character by character and 333 word by word, so
+867 are unseen. Only the accuracy on unseen texts measures generalization.""",
+    "Joint intent and slot filling": """\
+The published result for ATIS is JointBERT: 96.1 slots, 97.5 intent, 88.2 both (Chen et al., 2019). An intent or slot
+that does not occur in the training file counts as an error; `a#b` is a class of its own.""",
 }
-"""Heading -> what others report, and how far it compares."""
+"""Heading -> published results and their comparability."""
 
 KNOWN_BY = ("answer", "sentence", "accuracy", "entity")
-"""The first of these metrics that a result has says which table it belongs to."""
+"""The first of these metrics that a result contains determines its table."""
 
 
 def results_page(results: dict[str, dict[str, Any]]) -> str:
-    """For each kind of task a row per configuration, then what each figure rests on."""
+    """Return the page: a table per task, then the details of each result."""
     lines = [INTRODUCTION]
     for title, (metric, columns) in TABLES.items():
         chosen = [result for result in results.values() if kind_of(result) == metric]
@@ -114,20 +132,20 @@ def results_page(results: dict[str, dict[str, Any]]) -> str:
             header = ["configuration", "seed", "epoch", *columns, "minutes"]
             lines += ["", f"## {title}", "", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
             lines += [*rows_of(chosen, list(columns.values())), *(["", PUBLISHED[title]] if title in PUBLISHED else [])]
-    lines += ["", "## What each figure rests on", ""]
+    lines += ["", "## Details", ""]
     for name, result in results.items():
-        lines += ground_of(name, result)
+        lines += details_of(name, result)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def kind_of(result: dict[str, Any]) -> str:
-    """The metric that says which table a result belongs to."""
+    """Return the metric that determines the table of a result."""
     scored = result.get("test") or result["valid"]
     return next(name for name in KNOWN_BY if name in scored)
 
 
 def rows_of(results: list[dict[str, Any]], paths: list[str]) -> list[str]:
-    """A row for each result, and one with the means where a configuration has several seeds."""
+    """Return a row per result, and a row of means for configurations with several seeds."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         groups.setdefault(title_of(result), []).append(result)
@@ -143,27 +161,27 @@ def rows_of(results: list[dict[str, Any]], paths: list[str]) -> list[str]:
 
 
 def at(result: dict[str, Any], path: str) -> float | None:
-    """The figure at a path, if there is one."""
-    found: Any = result
+    """Return the value at a dotted path, or None."""
+    value: Any = result
     for key in path.split("."):
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def percent(figures: list[float | None]) -> str:
-    """The mean of the figures in percent; empty where one is missing."""
+    """Return the mean as a percentage, or an empty string if a figure is missing."""
     known = [figure for figure in figures if figure is not None]
     return f"{100 * sum(known) / len(known):.2f}" if figures and len(known) == len(figures) else ""
 
 
-def ground_of(name: str, result: dict[str, Any]) -> list[str]:
-    """Command, machine, checksums, and figures by type or field."""
+def details_of(name: str, result: dict[str, Any]) -> list[str]:
+    """Return command, machine, checksums, and scores by type or field."""
     versions = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
     lines = [
         f"### {name}",
         "",
         "```",
-        result["command"].replace(" data.", " \\\n    data."),
+        command_of(result).replace(" data.", " \\\n    data."),
         "```",
         "",
         f"- seed {result['seed']}, {result['threads']} thread(s) on {result['device']}; {versions}",
@@ -176,16 +194,16 @@ def ground_of(name: str, result: dict[str, Any]) -> list[str]:
         lines.append(f"- test F1 by type: {scores}; strict {100 * entity['strict']['f1']:.2f}")
     for field, values in scored.get("by", {}).items():
         scores = ", ".join(
-            f"{value} {100 * found['answer']['f1']:.2f} ({found['answer']['turns']} turns)"
-            for value, found in values.items()
-            if "answer" in found
+            f"{value} {100 * scores['answer']['f1']:.2f} ({scores['answer']['turns']} turns)"
+            for value, scores in values.items()
+            if "answer" in scores
         )
         lines.append(f"- test F1 by {field}: {scores}")
     return [*lines, ""]
 
 
 def notes_tables(results: dict[str, dict[str, Any]]) -> str:
-    """Both countings side by side, theirs and ours; ours are means over the seeds, with the range."""
+    """Return the table of both metrics, in the notes and here (mean over the seeds with the range)."""
     groups = {
         "BiLSTM here": [r for r in results.values() if title_of(r) == "configs/notes/bilstm.yaml"],
         "over pieces here": [r for r in results.values() if title_of(r) == "configs/notes/wordpiece_bilstm.yaml"],
@@ -220,15 +238,20 @@ def _range(figures: list[float]) -> str:
     return f"{mean:.3f}" if len(figures) == 1 else f"{mean:.3f} ({min(figures):.3f} to {max(figures):.3f})"
 
 
+REMOVED = ("PGD", "R-Drop")
+"""Methods that were measured and then removed from the code."""
+
+
 def regularisation(results: dict[str, dict[str, Any]]) -> str:
-    """A row for each kind, means over the seeds with the range."""
+    """Return the table of regularization methods (mean over the seeds with the range)."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for result in results.values():
         kinds.setdefault(result["name"], []).append(result)
     lines = ["| | train F1 | valid F1 | test F1 | seconds |", "|---|---|---|---|---|"]
     for name, runs in kinds.items():
+        title = f"{name} (removed)" if name.startswith(REMOVED) else name
         cells = [_range([run[split] for run in runs]) for split in ("train", "valid", "test")]
-        lines.append(f"| {name} | {' | '.join(cells)} | {sum(run['seconds'] for run in runs) / len(runs):.0f} |")
+        lines.append(f"| {title} | {' | '.join(cells)} | {sum(run['seconds'] for run in runs) / len(runs):.0f} |")
     first = next(iter(results.values()))
     seeds = len(next(iter(kinds.values())))
     lines += ["", f"{seeds} seeds, {first['threads']} thread on {first['device']}, torch {first['versions']['torch']}."]
@@ -236,26 +259,26 @@ def regularisation(results: dict[str, dict[str, Any]]) -> str:
 
 
 def crashes(kept: dict[str, Any]) -> str:
-    """What was done to trainings, and what came of it."""
+    """Return the table of fault-injection runs."""
     lines = ["| command | result | seconds |", "|---|---|---|"]
     lines += [f"| `{row['command']}` | {row['result']} | {row['seconds']} |" for row in kept["experiments"]]
     return "\n".join([*lines, "", f"On {kept['device']}, torch {kept['versions']['torch']}."])
 
 
 def large(kept: dict[str, Any]) -> str:
-    """Starts of a training on a file that would not fit."""
+    """Return the table of start-up times for a large training file."""
     lines = ["| start | seconds | peak memory, MB |", "|---|---|---|"]
     lines += [f"| {row['start']} | {row['seconds']:.0f} | {row['memory_mb']:,.0f} |" for row in kept["rows"]]
     return "\n".join([*lines, "", kept["note"]])
 
 
 def notes_training(found: dict[str, Any]) -> str:
-    """The runs of section "Training"."""
+    """Return the tables of the section "Training"."""
     names = {
         "ninety": "from the base model at 2e-5, batch 64, 90 epochs",
-        "plateau": "the same with plateau and early stopping",
+        "plateau": "same, with plateau and early stopping",
         "continued": "continued from a trained model at 2e-5, 90 epochs",
-        "continued_plateau": "the same with plateau and early stopping",
+        "continued_plateau": "same, with plateau and early stopping",
     }
     lines = [
         "| run | epochs | valid loss: first, lowest, last | valid F1: best (epoch), last | test F1, best | seconds |",
@@ -277,7 +300,7 @@ def notes_training(found: dict[str, Any]) -> str:
         sizes = ", then ".join(str(size) for size in dict.fromkeys(run["batch_sizes"]))
         cells = [run["epochs"], run["steps"], sizes, f"{run['sentences'][-1]:,}", f"{run['best_f1']:.4f}"]
         lines.append(f"| {title} | {' | '.join(map(str, cells))} | {run['test_f1']:.4f} |")
-    lines += ["", f"Rows of `history.csv` that are equal to the last digit: {found['amp']['equal_rows']}."]
+    lines += ["", f"Identical rows of `history.csv`: {found['amp']['equal_rows']}."]
     one, two = found["step_log"], found["step_log_accumulated"]
     apart = max(abs(left - right) for left, right in zip(one["valid_losses"], two["valid_losses"], strict=True))
     lines += [
@@ -285,19 +308,19 @@ def notes_training(found: dict[str, Any]) -> str:
         "| run | steps | last valid loss | best valid F1 (epoch) | last valid F1 |",
         "|---|---|---|---|---|",
     ]
-    for title, run in (("accumulation 1", one), ("accumulation 2, the same batch", two)):
+    for title, run in (("accumulation 1", one), ("accumulation 2, same batch size", two)):
         best = f"{run['best_f1']:.4f} ({run['best_epoch']})"
         cells = [run["steps"], f"{run['valid_losses'][-1]:.4f}", best, f"{run['last_f1']:.4f}"]
         lines.append(f"| {title} | {' | '.join(map(str, cells))} |")
-    return "\n".join([*lines, "", f"Largest difference of a validation loss between the two: {apart:.4f}."])
+    return "\n".join([*lines, "", f"Largest difference in validation loss between the two runs: {apart:.4f}."])
 
 
 def notes_answers(found: dict[str, Any]) -> str:
-    """The middle layers side by side: the result line of the notes for each that was trained, and the sizes of all."""
+    """Return the tables of the context layers: the result line of the notes, and the parameter counts."""
     trained = {name: run for name, run in found.items() if "test" in run}
     domains = list(next(iter(trained.values()))["test"]["by"]["domain"])
     groups = ["in_domain", "out_domain"]
-    header = ["middle layer", "exact", "F1", *(f"F1 {name}" for name in [*groups, *domains])]
+    header = ["context layer", "exact", "F1", *(f"F1 {name}" for name in [*groups, *domains])]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for name, run in trained.items():
         test = run["test"]
@@ -310,7 +333,7 @@ def notes_answers(found: dict[str, Any]) -> str:
     parts = {**first["by"]["group"], **first["by"]["domain"]}
     turns = [f"{parts[value]['answer']['turns']}" for value in [*groups, *domains]]
     lines.append(f"| turns | | {first['answer']['turns']} | {' | '.join(turns)} |")
-    lines += ["", "| middle layer | numbers around a BERT-base here | in the notes |", "|---|---|---|"]
+    lines += ["", "| context layer | parameters with a BERT-base | parameters in the notes |", "|---|---|---|"]
     lines += [
         f"| {title} | {found[name]['base_parameters']:,} | {theirs:,} |" for name, (title, theirs) in MIDDLE.items()
     ]
@@ -318,15 +341,15 @@ def notes_answers(found: dict[str, Any]) -> str:
 
 
 MIDDLE = {
-    "none": ("nothing", 104_634_630),
+    "none": ("none", 104_634_630),
     "bilstm": ("BiLSTM", 109_299_207),
     "rtransformer": ("R-Transformer", 125_246_727),
 }
-"""Context -> its name, and how many numbers the notes give for the whole model."""
+"""Context layer -> its title and the parameter count of the whole model in the notes."""
 
 
 def filled(path: Path, makers: dict[str, Callable[[Any], str]], source: Path) -> str:
-    """A document with the tables of ``source`` in it, of those files that are there."""
+    """Return a document with its tables replaced by those of the JSON files in ``source``."""
     text = path.read_text(encoding="utf-8")
     for name, make in makers.items():
         kept = source / f"{name}.json"
@@ -336,7 +359,7 @@ def filled(path: Path, makers: dict[str, Callable[[Any], str]], source: Path) ->
 
 
 def glance(results: dict[str, dict[str, Any]], training: dict[str, Any], answers: dict[str, Any]) -> str:
-    """Every table and log of the notes, what does it here, the figure here, and what differs."""
+    """Return the overview: each table and log of the notes with its reproduction."""
 
     def mean(config: str, path: str) -> str:
         titles = (f"configs/{config}.yaml", f"configs/{config}.yaml training.precision=bf16")
@@ -355,86 +378,86 @@ def glance(results: dict[str, dict[str, Any]], training: dict[str, Any], answers
             "embedding, BiLSTM, softmax, ten epochs; F1 0.31 for `B-LOC`, 0.14 for `B-MISC`",
             "`notes/bilstm`",
             f"`B-LOC` {mean('notes/bilstm', 'valid.notes.f1.B-LOC')}, `B-MISC` "
-            f"{mean('notes/bilstm', 'valid.notes.f1.B-MISC')} counted as there; entities of the whole split "
+            f"{mean('notes/bilstm', 'valid.notes.f1.B-MISC')} averaged as in the notes; entity F1 over the whole split "
             f"{mean('notes/bilstm', 'valid.entity.micro.f1')}",
-            "nothing but seeds; the low figures are the counting ([Tagging](#tagging))",
+            "only the seeds; the metric explains the low scores ([Tagging](#tagging))",
         ),
         (
-            "Table: the same over BERT's word pieces",
-            "labels on pieces, carried back to words",
+            "Table: the same on the word pieces of BERT",
+            "labels on word pieces, mapped back to words",
             "`notes/wordpiece_bilstm`",
-            f"entities {mean('notes/wordpiece_bilstm', 'valid.entity.micro.f1')}",
-            "the pieces are those of the bundled tokenizer",
+            f"entity F1 {mean('notes/wordpiece_bilstm', 'valid.entity.micro.f1')}",
+            "tokenizer of the bundled encoder",
         ),
         (
             "Tables per epoch: chinese-bert-wwm-ext and chinese-roberta-wwm-ext as classifiers",
-            "90 epochs at 2e-5, batches of 64; loss on validation rises from the first epoch",
-            "`notes/classification`, `chnsenticorp/bert_wwm`, `chnsenticorp/roberta_wwm`; without a hub "
+            "90 epochs at 2e-5, batches of 64; validation loss rises from the first epoch",
+            "`notes/classification`, `chnsenticorp/bert_wwm`, `chnsenticorp/roberta_wwm`; without hub access "
             "`chnsenticorp/bilstm`",
-            f"BiLSTM: accuracy {mean('chnsenticorp/bilstm', 'test.accuracy.accuracy')} on ChnSentiCorp's test file"
-            + (f", {unseen:.3f} on its texts that training does not have" if unseen is not None else ""),
-            "their texts are not public; the two encoders need a hub and were not trained here",
+            f"BiLSTM: accuracy {mean('chnsenticorp/bilstm', 'test.accuracy.accuracy')} on the test file of ChnSentiCorp"
+            + (f", {unseen:.3f} on unseen texts" if unseen is not None else ""),
+            "original texts are not public; the two encoders need hub access and were not trained here",
         ),
         (
-            "Log: 30 epochs in mixed precision, resumed after ten with the batch doubled",
-            "the tool counted the tenth epoch as the twentieth, ten epochs never ran",
+            "Log: 30 epochs in mixed precision, resumed after ten with the batch size doubled",
+            "the tool counted the tenth epoch as the twentieth; ten epochs never ran",
             "`notes/amp`",
             f"{training['amp']['doubled']['epochs']} epochs, {training['amp']['doubled']['steps']} steps, first "
-            f"{training['amp']['equal_rows']} rows equal",
-            "our sample and the bundled encoder, as the log is about the loop",
+            f"{training['amp']['equal_rows']} rows identical",
+            "bundled sample and encoder, since the log concerns the training loop",
         ),
         (
-            "Step log: 2000 steps of warm-up, weight decay 0.01, no clipping, accumulation",
-            "rate and loss each so many steps",
+            "Step log: 2000 warm-up steps, weight decay 0.01, no gradient clipping, gradient accumulation",
+            "learning rate and loss at a fixed step interval",
             "`notes/step_log`",
             f"{training['step_log']['steps']} steps, best valid F1 {training['step_log']['best_f1']:.3f}",
-            "our sample; a small BiLSTM-CRF",
+            "bundled sample; a small BiLSTM-CRF",
         ),
         (
-            "Logs: last epoch 0.806 where 0.847 was reported; 0.62 that became 0.94 when it was continued",
-            "best checkpoint and last one mixed up; a continued model scored on what it had learned",
+            "Logs: last epoch 0.806 although 0.847 was reported; 0.62 rises to 0.94 when continued",
+            "best and last checkpoint confused; a continued model evaluated on its training data",
             "`notes/finetuning`, `notes/finetuning_plateau`",
             f"continued: best valid F1 {training['continued']['best_f1']:.3f}, last "
-            f"{training['continued']['last_f1']:.3f}, both named",
-            "our sample and the bundled encoder",
+            f"{training['continued']['last_f1']:.3f}, both reported",
+            "bundled sample and encoder",
         ),
         (
             "Intent project: 153 utterances, 39 for evaluation",
-            "15 epochs, batches of 8, 3e-5 with a tenth of warm-up, best epoch reloaded, pushed to the hub",
+            "15 epochs, batches of 8, 3e-5 with 10 % warm-up, best epoch reloaded, pushed to the hub",
             "`notes/intent`, `notes/intent_rates`, `ner push`",
-            f"at the notes' rate slots {mean('notes/intent', 'valid.entity.micro.f1')}, intent "
-            f"{mean('notes/intent', 'valid.accuracy.accuracy')}; with larger rates "
+            f"with the learning rate of the notes: slots {mean('notes/intent', 'valid.entity.micro.f1')}, intent "
+            f"{mean('notes/intent', 'valid.accuracy.accuracy')}; with larger learning rates: "
             f"{mean('notes/intent_rates', 'valid.entity.micro.f1')}, "
             f"{mean('notes/intent_rates', 'valid.accuracy.accuracy')}",
-            "their utterances are not public: as many of our own; English encoder",
+            "original utterances are not public; the same number of our own; English encoder",
         ),
         (
-            "Result lines: conversational question answering with no, a BiLSTM or an R-Transformer layer",
-            "sliding windows, F1 and turns by domain, 104,634,630 / 109,299,207 / 125,246,727 numbers",
-            "`convqa/minilm`, by `results/notes_answers.py`",
+            "Result lines: conversational question answering without context layer, with a BiLSTM or an R-Transformer",
+            "sliding windows, F1 and turns by domain, 104,634,630 / 109,299,207 / 125,246,727 parameters",
+            "`convqa/minilm`, `results/notes_answers.py`",
             f"F1 {answered('none')} / {answered('bilstm')} / {answered('rtransformer')}",
-            "their conversations are not public: our own; the bundled encoder; sizes are compared for a BERT-base",
+            "original conversations are not public; ours are used; bundled encoder; parameter counts are for a BERT-base",
         ),
         (
             "Log: UniLM for generated answers",
-            "source 512, target 42, accumulation 4, 2e-5, warm-up 2236, 15 epochs",
+            "source 512, target 42, accumulation 4, 2e-5, 2236 warm-up steps, 15 epochs",
             "`notes/unilm`, `convqa/generator`",
-            f"with the notes' numbers F1 {mean('notes/unilm', 'test.answer.f1')}, exact "
-            f"{mean('notes/unilm', 'test.answer.exact')}; as `convqa/generator` "
+            f"with the settings of the notes: F1 {mean('notes/unilm', 'test.answer.f1')}, exact "
+            f"{mean('notes/unilm', 'test.answer.exact')}; with `convqa/generator`: "
             f"{mean('convqa/generator', 'test.answer.f1')}, {mean('convqa/generator', 'test.answer.exact')}",
-            "our conversations and the bundled encoder: 15 epochs are fewer steps than the warm-up has; "
-            "`convqa/generator` has larger rates, no masking, and may copy pieces",
+            "our conversations and the bundled encoder; 15 epochs have fewer steps than the warm-up; "
+            "`convqa/generator` has larger learning rates, no masking and a copy mechanism",
         ),
     ]
     lines = [
-        "| in the notes | what they did | configuration here | figure here | what differs |",
+        "| in the notes | experiment | configuration here | result here | differences |",
         "|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def notes_page(path: Path, results: dict[str, dict[str, Any]]) -> str:
-    """The notes with all their tables."""
+    """Return the page of the notes with its tables updated."""
     text = filled(path, {"notes": notes_training}, ROOT / "results" / "training")
     kept = ROOT / "results" / "answers" / "notes.json"
     answers = json.loads(kept.read_bytes()) if kept.is_file() else {}
@@ -446,14 +469,14 @@ def notes_page(path: Path, results: dict[str, dict[str, Any]]) -> str:
 
 
 def between(text: str, name: str, content: str) -> str:
-    """The text with what stands between two marks replaced."""
+    """Return the text with the content between two marks replaced."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
     head, _, rest = text.partition(begin)
     return f"{head}{begin}{content}\n{end}{rest.partition(end)[2]}"
 
 
 def main() -> int:
-    """Write or check."""
+    """Write the pages, or compare them with ``--check``."""
     results = load()
     docs, training = ROOT / "docs", ROOT / "results" / "training"
     notes = docs / "notes.md"
