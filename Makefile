@@ -47,7 +47,7 @@ figures:
 		python results/measure.py --config configs/notes/bilstm.yaml $(PATHS) seed=$$seed || exit 1; \
 	done
 	python results/measure.py --name notes-bilstm-defaults --config configs/notes/bilstm.yaml $(PATHS) \
-		encoder.deviation=null encoder.unknown_rate=0.5 context.initial=orthogonal
+		encoder.init_std=null encoder.singleton_unk_rate=0.5 context.init=orthogonal
 	$(MAKE) results
 
 # The figures of the other corpora and tasks. DATA holds weibo, cluener, atis, chnsenticorp, cmrc2018 and vectors as

@@ -115,7 +115,7 @@ def finetuning_alike(setting: Setting) -> list[Case]:
 
 def bilstm_training(setting: Setting) -> list[Case]:
     steps = 10 if setting.short else 60
-    bare = ["encoder.characters.kind=none", "encoder.shape=0"]
+    bare = ["encoder.characters.kind=none", "encoder.shape_dimension=0"]
 
     def ours(overrides: list[str]) -> System:
         config = "configs/conll2003/bilstm_crf.yaml"

@@ -63,9 +63,10 @@ def main() -> None:
     where = torch.cuda.get_device_name() if device == "cuda" else processor()
     keep(
         f"flops{'-gpu' * (device == 'cuda')}",
-        title="Encoder against the limit of the machine",
+        title="Encoder throughput against peak throughput",
         command="python benchmarks/flops.py",
-        note=f"all-MiniLM-L6-v2, 32 rows of 32 pieces; the limit is a product of 2048 x 2048. {where}, one thread.",
+        note="all-MiniLM-L6-v2, 32 rows of 32 pieces; the peak is measured with a 2048 x 2048 matrix product. "
+        f"{where}, one thread.",
         columns=["what", "arithmetic", "encoder, GFLOP/s", "matrix product, GFLOP/s", "share"],
         rows=rows,
     )

@@ -22,13 +22,13 @@ sys.path[:0] = [str(ROOT)]
 
 from ner.config.parts import load_component  # noqa: E402  # after the path
 from ner.inference.annotate import annotate  # noqa: E402  # after the path
-from ner.model.decoders.generator import GeneratorDecoder  # noqa: E402  # after the path
-from ner.model.model import load  # noqa: E402  # after the path
+from ner.model.decoders.unilm import UniLMDecoder  # noqa: E402  # after the path
 from ner.model.prefix_attention import Memory  # noqa: E402  # after the path
+from ner.model.saving import load  # noqa: E402  # after the path
 from ner.types import Document, Scores  # noqa: E402  # after the path
 
 
-class Forgetful(GeneratorDecoder):
+class Forgetful(UniLMDecoder):
     """Keeps nothing from one piece to the next."""
 
     def step(self, scores: Scores, pieces: Tensor, past: Memory) -> tuple[Tensor, Memory]:
@@ -38,7 +38,7 @@ class Forgetful(GeneratorDecoder):
         inputs = {"pieces": scores["pieces"], "piece_mask": scores["source"], "words": scores["words"]}
         anew = self({name: tensor[each] for name, tensor in inputs.items()})
         written = pieces.flatten(0, 1)[:, None]  # (S * G, 1, P)
-        added = torch.cat([written, written.new_full((len(each), 1, 1), self.hidden_piece)], dim=2)
+        added = torch.cat([written, written.new_full((len(each), 1, 1), self.mask_id)], dim=2)
         place = torch.arange(added.shape[2], device=pieces.device)
         hidden, _ = self._write(anew, added, place, place[:, None] >= place, [])
         logs = self._logs(hidden[:, :, -1], anew)
@@ -56,7 +56,7 @@ def run(model: Any, config: Any, documents: list[Document]) -> tuple[float, list
 def main() -> None:
     """Three rounds of both in turns after one of each that does not count."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", required=True, help="of a configuration with the decoder generator")
+    parser.add_argument("--run", required=True, help="of a configuration with the decoder unilm")
     parser.add_argument("--limit", type=int, default=12, help="documents of its test file")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
@@ -67,7 +67,7 @@ def main() -> None:
     decoder.load_state_dict(forgetful.decoder.state_dict())
     forgetful.decoder = decoder.eval()
     form = load_component("formats", config.data.format.name)
-    documents = list(form.read(config.data.test, config.data.format, config.data.words))[: arguments.limit]
+    documents = list(form.read(config.data.test, config.data.format, config.data.word_split))[: arguments.limit]
     times: dict[str, list[float]] = {"kept": [], "read again": []}
     answers: dict[str, list[list[str]]] = {}
     for _ in range(arguments.rounds + 1):
@@ -84,7 +84,7 @@ def main() -> None:
     ]
     keep(
         "generation",
-        title="Written answers",
+        title="Answer generation",
         command="python benchmarks/generation.py --run RUN",
         note=f"{questions} questions of the bundled conversations, {config.decoder.beam_size} beams, one thread; the "
         "source is read once and each further piece costs two positions, or everything is read again for each piece. "

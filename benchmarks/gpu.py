@@ -119,7 +119,7 @@ def kernels(setting: Setting) -> Iterator[list[str]]:
             with torch.no_grad():
                 _[0].decode(_[1], mask=_[2])
 
-        for left, right in zip([*loss("plain"), decode("plain")], [*loss(), decode()], strict=True):
+        for left, right in zip([*loss("torch"), decode("torch")], [*loss(), decode()], strict=True):
             torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-5)
         for what, work, peer in (("loss and gradient", loss, their_loss), ("decoding", decode, their_decode)):
             found, other = setting.milliseconds(work, 20), setting.milliseconds(peer, 1 if words > 1000 else 4)
@@ -238,7 +238,7 @@ def tagging(setting: Setting) -> Iterator[list[str]]:
 def bilstm(setting: Setting) -> Iterator[list[str]]:
     """Words per second of a BiLSTM-CRF over words, in float32 on either side."""
     steps = 3 if setting.small else 60
-    bare = ["encoder.characters.kind=none", "encoder.shape=0", "training.precision=float32"]
+    bare = ["encoder.characters.kind=none", "encoder.shape_dimension=0", "training.precision=fp32"]
     config = "configs/conll2003/bilstm_crf.yaml"
     for size in (4,) if setting.small else (32, 256):
         repeat = ours.prepare_training(
@@ -295,7 +295,7 @@ def keep(section: str, rows: list[list[str]], folder: Path) -> None:
     kept = {
         "title": f"On a GPU: {section}",
         "command": f"python benchmarks/gpu.py {section} --conll DIR",
-        "note": f"{torch.cuda.get_device_name()}, {driver}, {versions}; the better of two rounds, kernels the median.",
+        "note": f"{torch.cuda.get_device_name()}, {driver}, {versions}; the better of two rounds, for kernels the median.",
         "columns": ["what", "this project", "peer", "ratio", "goal"],
         "rows": rows,
     }

@@ -1,4 +1,4 @@
-"""A large file in constant memory: ``ner predict`` over columns of one and of ten million words."""
+"""Prediction on a large file in constant memory: ``ner predict`` over columns of one and of ten million words."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def main() -> None:
             rows.append([f"{times * words:,}", f"{seconds:.0f}", f"{rate:,.0f}", f"{usage.ru_maxrss / 1024:.0f}"])
     keep(
         "large_file",
-        title="A large file",
+        title="Prediction on a large file",
         command="python benchmarks/large_file.py --run RUN --source CONLL/train.txt",
-        note="`ner predict --format conll` with the BiLSTM-CRF; the whole command, reading and writing included.",
+        note="`ner predict --format conll` with the BiLSTM-CRF; the whole command, including reading and writing.",
         columns=["words", "seconds", "words/s", "peak memory, MB"],
         rows=rows,
     )

@@ -99,7 +99,7 @@ def train_once(folder: Path, count: int) -> int:
     data, small = folder.parent / "train.conll", folder.parent / "valid.conll"
     run = folder.parent / f"run-{time.time_ns()}"
     control.write_requests(run, ["stop=step"])
-    options = [f"data.train={data}", f"data.valid={small}", "data.test=null", f"data.store={folder}", "batch.size=256"]
+    options = [f"data.train={data}", f"data.valid={small}", "data.test=null", f"data.memmap_dir={folder}", "batch.size=256"]
     encoder = "encoder={name: embedding, dimension: 32, min_count: 5}"
     config = ["--config", "configs/tiny.yaml", "--run", str(run), *options, encoder, "decoder=crf"]
     with redirect_stdout(sys.stderr):
@@ -121,7 +121,7 @@ def starts(count: int) -> None:
         columns(Path(folder, "train.conll"), count)
         columns(Path(folder, "valid.conll"), 1000)
         rows = []
-        for name in ("first: the file is read, arrays, plan and counts are written, one step", "later: one step"):
+        for name in ("first: read the file, write arrays, batches and counts, run one step", "later: run one step"):
             found = measured("train_once", Path(folder, "store"), count)
             rows.append({"start": name, "seconds": found["seconds"], "memory_mb": found["peak"], "own": found["own"]})
             print(rows[-1], flush=True)

@@ -117,7 +117,7 @@ def rate(system: dict[str, Any]) -> str:
 def missed_rows(kept: dict[str, Any]) -> list[str]:
     """Return a line per missed goal."""
     return [
-        f"- {case['title']}: {pair['ours']} reaches {pair['ratio']:.2f} times {pair['peer']}; the goal is {pair['goal']:g}"
+        f"- {case['title']}: {pair['ours']} reaches {pair['ratio']:.2f} times {pair['peer']}; goal: {pair['goal']:g}"
         for case in kept["cases"]
         for pair in case["ratios"]
         if pair["goal"] is not None and pair["ratio"] < pair["goal"]

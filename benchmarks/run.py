@@ -146,8 +146,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="fail where a ratio is below half its goal")
     parser.add_argument("--repetitions", type=int, default=5)
     arguments = parser.parse_args()
-    from ner.model.model import newest_run
     from ner.model.pretrained import resolve
+    from ner.runs.directory import newest_run
 
     files = [f"{arguments.conll}/{split}.txt" for split in ("train", "test")] if arguments.conll else []
     files = files or [f"data/sample/en/{split}.conll" for split in ("train", "test")]

@@ -34,9 +34,9 @@ def main() -> None:
         rows.append([title, f"{100 * f1:.2f}", f"{seconds / 60:.0f}"])
     keep(
         "models",
-        title="The models that tag above",
+        title="Trained models of the tagging benchmarks",
         command="python benchmarks/trained.py",
-        note="Entity F1 on CoNLL-2003 test; minutes with one thread each, two trainings at a time on two cores.",
+        note="Entity F1 on CoNLL-2003 test; minutes with one thread each, two concurrent trainings on two cores.",
         columns=["system", "test F1", "minutes of training"],
         rows=rows,
     )

@@ -24,14 +24,14 @@ class NonFiniteLossError(Exception):
 
     def __init__(self, what: str, step: int | None, examples: Sequence[Example]) -> None:
         self.examples = list(examples)
-        places = ", ".join(example.place for example in self.examples[:5])
+        places = ", ".join(example.location for example in self.examples[:5])
         more = f" and {len(self.examples) - 5} more" if len(self.examples) > 5 else ""
         when = "" if step is None else f" at step {step}, which was skipped"
         words = " ".join(self.examples[0].words)[:60] if self.examples else ""
         first = f' ("{words}...")' if words else ""
         super().__init__(
             f"{what} is not finite{when}. Sentences: {places}{more}{first}. Try a lower training.learning_rate, "
-            "training.precision=float32, or training.on_nonfinite=skip"
+            "training.precision=fp32, or training.on_nonfinite=skip"
         )
 
 

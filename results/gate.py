@@ -35,7 +35,7 @@ FAULTS = {
     "bert_no_warmup": (
         BERT,
         "a constant schedule without warm-up",
-        ["training.schedule=constant", "training.warmup=0"],
+        ["training.schedule=constant", "training.warmup_ratio=0"],
     ),
     "bert_frozen": (
         BERT,

@@ -62,8 +62,8 @@ def base_parameters(name: str) -> int:
             config = parse_component("context", wide)
             modules.append(load_component("context", config.name).build(config, width))
             width = modules[-1].width
-        config = parse_component("decoders", "span")
-        modules.append(load_component("decoders", "span").build(config, width, Vocabs()))
+        config = parse_component("decoders", "extractive_qa")
+        modules.append(load_component("decoders", "extractive_qa").build(config, width, Vocabs()))
     return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
 

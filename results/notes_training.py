@@ -93,7 +93,7 @@ def main() -> None:
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {}
     found["step_log"] = run("step_log", "notes/step_log")
-    found["step_log_accumulated"] = run("step_log_accumulated", "notes/step_log", "batch.at_once=4")
+    found["step_log_accumulated"] = run("step_log_accumulated", "notes/step_log", "batch.micro_size=4")
     found["amp"] = resumed()
     found["plateau"] = run("plateau", "notes/finetuning_plateau")
     found["ninety"] = run("ninety", "notes/finetuning")

@@ -23,11 +23,11 @@ VARIANTS = {
     "word dropout 0.1": ["encoder.word_dropout=0.1"],
     "EMA 0.99": ["training.averaging={kind: ema, decay: 0.99}"],
     "SWA from epoch 6": ["training.averaging={kind: swa, start: 5}"],
-    "FGM 0.5": ["training.adversarial={kind: fgm, radius: 0.5}"],
-    "PGD 0.5, 3 moves": ["training.adversarial={kind: pgd, radius: 0.5, steps: 3, step_size: 0.2}"],
+    "FGM 0.5": ["training.adversarial={kind: fgm, epsilon: 0.5}"],
+    "PGD 0.5, 3 moves": ["training.adversarial={kind: pgd, epsilon: 0.5, steps: 3, alpha: 0.2}"],
     "R-Drop 1": ["training.rdrop=1"],
     "softmax": [SOFTMAX],
-    "softmax, label smoothing 0.1": ["decoder={name: softmax, smoothing: 0.1}"],
+    "softmax, label smoothing 0.1": ["decoder={name: softmax, label_smoothing: 0.1}"],
 }
 """All but the first on top of dropout 0.5."""
 

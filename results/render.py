@@ -23,10 +23,10 @@ NOTES_TEST = {"mean": 0.875, "split": 0.909}
 
 
 RENAMED_KEYS = {
-    "batch.at_once=": "batch.micro_size=",
-    "context.initial=": "context.init=",
-    "encoder.deviation=": "encoder.init_std=",
-    "encoder.unknown_rate=": "encoder.singleton_unk_rate=",
+    "batch.micro_size=": "batch.micro_size=",
+    "context.init=": "context.init=",
+    "encoder.init_std=": "encoder.init_std=",
+    "encoder.singleton_unk_rate=": "encoder.singleton_unk_rate=",
 }
 """Configuration keys of recorded commands -> their names today."""
 
@@ -436,7 +436,7 @@ def glance(results: dict[str, dict[str, Any]], training: dict[str, Any], answers
             "sliding windows, F1 and turns by domain, 104,634,630 / 109,299,207 / 125,246,727 parameters",
             "`convqa/minilm`, `results/notes_answers.py`",
             f"F1 {answered('none')} / {answered('bilstm')} / {answered('rtransformer')}",
-            "original conversations are not public; ours are used; bundled encoder; parameter counts are for a BERT-base",
+            "original conversations are not public, ours are used; bundled encoder; parameters of a BERT-base",
         ),
         (
             "Log: UniLM for generated answers",

@@ -48,9 +48,9 @@ def settings(bert: str | None = None, **options: Any) -> RunConfig:
     raw: dict[str, Any] = {
         "data": {"train": "a", "valid": "b"},
         "encoder": encoder,
-        "context": None if bert else {"name": "bilstm", "hidden": 4, "dropout": 0.3},
-        "batch": {"size": 8, "at_once": 4, "ahead": 0},
-        "training": {"epochs": 5, "learning_rate": 0.01, "schedule": "linear", "warmup": 0.1, "select": "last"},
+        "context": None if bert else {"name": "bilstm", "hidden_size": 4, "dropout": 0.3},
+        "batch": {"size": 8, "micro_size": 4, "prefetch": 0},
+        "training": {"epochs": 5, "learning_rate": 0.01, "schedule": "linear", "warmup_ratio": 0.1, "keep_epoch": "last"},
     }
     for path, value in options.items():
         section = raw
@@ -147,7 +147,7 @@ def settings_of(folder: str, name: str, bert: str) -> dict[str, Any]:
             "letters": {"name": "embedding", "dimension": 0, "characters": {"kind": "lstm", "width": 4}},
         },
         ("context", "bilstm"): {"hidden": 4},
-        ("decoders", "generator"): {"max_target_seq_length": 6, "beam_size": 2},
+        ("decoders", "unilm"): {"max_target_seq_length": 6, "beam_size": 2},
         ("context", "rtransformer"): {"layers": 1, "heads": 2, "window": 3},
     }.get((folder, name), {})
 

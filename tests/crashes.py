@@ -124,7 +124,7 @@ def kill(trainings: Trainings, count: int, seed: int) -> None:
             kills += 1
     assert trainings.start(run)() == 0, trainings.said
     trainings.assert_same(run)
-    print(f"{kills} kills, {ended + 1} runs to the end, all in the same bytes")
+    print(f"{kills} kills, {ended + 1} completed runs, all with identical files")
 
 
 def interrupt(trainings: Trainings, count: int, seed: int) -> None:
@@ -156,7 +156,7 @@ def interrupt(trainings: Trainings, count: int, seed: int) -> None:
         met += 1
     assert trainings.start(run)() == 0, trainings.said
     trainings.assert_same(run)
-    print(f"{met} signals, {ended + 1} runs to the end, all in the same bytes")
+    print(f"{met} signals, {ended + 1} completed runs, all with identical files")
 
 
 def full(trainings: Trainings, count: int, seed: int) -> None:
@@ -186,7 +186,7 @@ def full(trainings: Trainings, count: int, seed: int) -> None:
             assert trainings.start(run)() == 0, trainings.said
             trainings.assert_same(run)
         shutil.rmtree(run)
-    print(f"{count} full disks between 1 and {largest} bytes, the checkpoint before was there each time")
+    print(f"{count} full disks between 1 and {largest} bytes, the previous checkpoint was intact each time")
 
 
 def main() -> int:

@@ -86,7 +86,7 @@ def trained(sentences: int, at_once: int, shard: bool = False, epochs: int = 1, 
     def work() -> Any:
         process_group = distributed.ProcessGroup.from_environment()
         process_group.start(CPU, 60)
-        config = plain(batch__at_once=at_once, batch__size=7, training__epochs=epochs, **options)
+        config = plain(batch__micro_size=at_once, batch__size=7, training__epochs=epochs, **options)
         state, data = fresh(config, documents(sentences), process_group, shard)
         steps = list(train(state, data, documents(5), config.metrics, CPU, process_group))
         weights = {name: distributed.full_cpu_tensor(t).flatten().tolist() for name, t in state.model.state_dict().items()}

@@ -19,7 +19,7 @@ from ner.types import Annotation, Document, Encoding, Example, Span
 from tests.builders import settings_of
 
 WIDTH = 8
-WRITERS = [name for name in component_names("decoders") if hasattr(load_component("decoders", name), "attach")]
+WRITERS = [name for name in component_names("decoders") if load_component("decoders", name).Config.runs_encoder]
 DECODERS = [name for name in component_names("decoders") if name not in WRITERS]
 SENTENCES = [
     ["Berlin"],
@@ -179,7 +179,7 @@ def test_what_a_decoder_gives_it_says_and_some_format_and_metric_has_a_place_for
             assert ("labels" in module.gives) == bool(said.labels)
         assert ("answers" in module.gives) == bool(said.answers)
         if "labels" in module.gives:
-            assert any(getattr(part, "several", None) is False for part in decoder.modules())
+            assert any(getattr(part, "multi_label", None) is False for part in decoder.modules())
 
 
 def encoding_of(lengths: list[int]) -> Encoding:
@@ -345,7 +345,7 @@ def test_a_whole_model_answers_alike_alone_in_batches_and_shuffled(
         "encoder": configured("encoders", encoder, tiny_bert),
         "context": context and configured("context", context, tiny_bert),
         "decoder": decoder,
-        "windows": {"unit": unit, "max_length": 24},
+        "windows": {"scope": unit, "max_length": 24},
     }
     if "answers" in load_component("decoders", decoder).gives:
         source.examples[0].labels = [UNKNOWN]

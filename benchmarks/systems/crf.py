@@ -109,8 +109,8 @@ def torch_struct(
 
 
 LIBRARIES = {
-    "plain": ours("plain"),
-    "compiled": ours("compiled"),
+    "plain": ours("torch"),
+    "compiled": ours("numba"),
     "pytorch-crf": pytorch_crf,
     "torch-struct": torch_struct,
 }

@@ -37,7 +37,7 @@ def prepare_training(
 
     On a CPU nothing is made ahead by another thread, so that one thread does all of it.
     """
-    configuration = _configuration(config, train, [*(["batch.ahead=0"] if device == "cpu" else []), *overrides])
+    configuration = _configuration(config, train, [*(["batch.prefetch=0"] if device == "cpu" else []), *overrides])
     where = torch.device(device)
     documents = _read(configuration)
     documents = documents[:limit]
@@ -81,7 +81,7 @@ def prepare_tagging(
     """Tagging of sentences that are split into words, document by document as the file has them."""
     with cli.paused_garbage_collection():  # as the command does
         tagger = Tagger.load(run, "cpu", precision)
-    changed = {"ahead": 0} if batch is None else {"ahead": 0, "unit": "sentences", "size": batch}
+    changed = {"prefetch": 0} if batch is None else {"prefetch": 0, "measure": "sentences", "size": batch}
     tagger.config = tagger.config.model_copy(update={"batch": tagger.config.batch.model_copy(update=changed)})
     return tagging(tagger, test, limit)
 
@@ -155,13 +155,13 @@ def _first(documents: list[Document], limit: int | None) -> list[Document]:
 
 
 def _configuration(config: str, train: str, overrides: list[str]) -> RunConfig:
-    always = [f"data.train={train}", "data.valid=null", "data.test=null", "training.select=last"]
+    always = [f"data.train={train}", "data.valid=null", "data.test=null", "training.keep_epoch=last"]
     return load_config(config, [*always, *overrides])[0]
 
 
 def _read(config: RunConfig) -> list[Document]:
     form = load_component("formats", config.data.format.name)
-    return list(form.read(config.data.train, config.data.format, config.data.words))
+    return list(form.read(config.data.train, config.data.format, config.data.word_split))
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _card(arguments: argparse.Namespace) -> None:
-    from ner.model.model import chosen_run
+    from ner.runs.directory import resolve_run
     from ner.runs.model_card import write_card
 
-    directory = chosen_run(arguments.run)
+    directory = resolve_run(arguments.run)
     sys.stdout.write(f"{write_card(directory, arguments.language, arguments.license)}\n")
 
 

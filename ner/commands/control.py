@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _control(arguments: argparse.Namespace) -> None:
-    from ner.model.model import read_config
     from ner.runs import events
+    from ner.runs.directory import read_config
     from ner.training import control
 
     run = Path(arguments.run)

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fast", action="store_true", help="leave out the second opinion of seqeval")
     parser.add_argument(
         "--precision",
-        choices=["run", "float32", "bf16", "int8"],
+        choices=["run", "fp32", "bf16", "int8"],
         default="run",
         help="of the arithmetic; default that of the run; int8 on CPUs",
     )
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from ner.inference.tagger import Tagger
-    from ner.model.model import chosen_run, read_config
+    from ner.runs.directory import read_config, resolve_run
     from ner.runtime import distributed
     from ner.runtime.device import resolve_device
     from ner.runtime.log import set_up_log
@@ -55,10 +55,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     process_group = distributed.ProcessGroup.from_environment()
     answers = arguments.json == "-" or arguments.predictions == "-"
     set_up_log(sys.stderr if answers else sys.stdout, enabled=process_group.is_main)
-    directory = chosen_run(arguments.run)
+    directory = resolve_run(arguments.run)
     device = resolve_device("auto", process_group.local_rank)
     if process_group.size > 1:
-        process_group.start(device, read_config(directory).processes.timeout)
+        process_group.start(device, read_config(directory).processes.heartbeat_timeout)
     try:
         with process_group.keep_alive():
             tagger = Tagger.load(directory, str(device), arguments.precision)
@@ -98,11 +98,11 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
         trained_on = None  # of course it was trained on them
     logger.info("run directory: {}", directory)
     started = time.monotonic()
-    by, opinion = tuple(arguments.by or config.by), not arguments.fast and "entity" in config.metrics
+    by, opinion = tuple(arguments.by or config.score_by), not arguments.fast and "entity" in config.metrics
     evaluator = Evaluator(config.metrics, tagger.model, by, trained_on, arguments.unseen, opinion)
 
     def predicted() -> Iterator[Document]:
-        documents = form.read(path, config.data.format, config.data.words, for_rewriting=True)
+        documents = form.read(path, config.data.format, config.data.word_split, for_rewriting=True)
         with progress(unit="word") as bar:
             for document in evaluator.score(tagger.annotate(documents, loss=True, process_group=process_group)):
                 bar.update(sum(len(example.words) for example in document.examples))

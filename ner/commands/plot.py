@@ -20,12 +20,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plot(arguments: argparse.Namespace) -> None:
-    from ner.model.model import CONFIG, chosen_run, read_config
     from ner.runs import events
+    from ner.runs.directory import CONFIG, read_config, resolve_run
     from ner.runs.history import read_history
     from ner.runs.plot import plot_history
 
-    directory = chosen_run(arguments.run)
+    directory = resolve_run(arguments.run)
     output = Path(arguments.output or directory / "history.png")
     history = read_history(directory / "history.csv")
     has_config = (directory / CONFIG).is_file()  # a directory with only history.csv can be drawn too

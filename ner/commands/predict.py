@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--scores", action="store_true", help="give every entity and label its probability")
     parser.add_argument(
         "--precision",
-        choices=["run", "float32", "bf16", "int8"],
+        choices=["run", "fp32", "bf16", "int8"],
         default="run",
         help="of the arithmetic; default that of the run; int8 on CPUs",
     )
@@ -45,11 +45,11 @@ def _predict(arguments: argparse.Namespace) -> None:
         from ner.data import tasks
         from ner.errors import InputError
         from ner.inference.tagger import Tagger
-        from ner.model.model import chosen_run
+        from ner.runs.directory import resolve_run
         from ner.runtime.log import progress, set_up_log
 
         set_up_log(sys.stderr)
-        tagger = Tagger.load(chosen_run(arguments.run), precision=arguments.precision)
+        tagger = Tagger.load(resolve_run(arguments.run), precision=arguments.precision)
     data, decoder = tagger.config.data, tagger.config.decoder.name
     name = arguments.format or data.format.name
     tasks.check_format(decoder, name, "--format")
@@ -73,7 +73,7 @@ def _predict(arguments: argparse.Namespace) -> None:
 
     def predicted() -> Iterator[Document]:
         with progress(unit="word") as bar:
-            documents = form.read(arguments.input, source, data.words, for_rewriting=True)
+            documents = form.read(arguments.input, source, data.word_split, for_rewriting=True)
             for chunk in tagger.annotate(tasks.asking(decoder, name, documents), probabilities=arguments.scores):
                 for document in chunk.gold:
                     coverage.update(tagger.model.input_warnings(document))

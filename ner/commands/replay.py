@@ -1,4 +1,4 @@
-"""Train a run again from its record, changes made while it ran included, and say whether the weights are the same."""
+"""Repeat a run with its live changes at their original steps, and compare the weights."""
 
 from __future__ import annotations
 
@@ -12,57 +12,60 @@ from ner.runtime import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``ner replay``."""
+    """Run ``ner replay``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, metavar="DIR", help="run directory")
-    parser.add_argument("--to", metavar="DIR", help="where the second run goes; default <run>-replay")
+    parser.add_argument("--to", metavar="DIR", help="directory of the second run (default: <run>-replay)")
     return cli.run(parser, _replay, argv)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
     from loguru import logger
 
-    from ner.commands.train import Display, prepare
-    from ner.model import model
+    from ner.commands._describe import prepare
+    from ner.commands._display import Display
     from ner.runs import events
+    from ner.runs.directory import WEIGHTS, read_config
     from ner.runtime import distributed, manifest
     from ner.runtime.device import resolve_device
     from ner.runtime.log import set_up_log
     from ner.training import checkpoint
-    from ner.training.run import TrainingRun, parse_init_event
+    from ner.training.resume import parse_init_event
+    from ner.training.run import TrainingRun
 
     first = Path(arguments.run)
-    config, recorded = model.read_config(first), events.read(first)
+    config, recorded = read_config(first), events.read(first)
     second = Path(arguments.to or f"{str(first).rstrip('/')}-replay")
     if second.exists():
-        raise InputError(f"{second}: is there already; remove it, or give another --to")
+        raise InputError(f"{second}: already exists; remove it, or choose another --to")
     newest, _ = checkpoint.find(first)
     if newest is None:
         raise InputError(f"{first}: no checkpoint to compare with; is it the directory of a run?")
     process_group = distributed.ProcessGroup.from_environment()
     device = resolve_device(config.device, process_group.local_rank)
-    process_group.start(device, config.processes.timeout)
+    process_group.start(device, config.processes.heartbeat_timeout)
     try:
         set_up_log(sys.stdout, second / "train.log", enabled=process_group.is_main)
-        one = TrainingRun(config, second, device, process_group, logger.info, logger.warning)
-        one.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
-        began = [event.change for event in recorded if event.kind == "init"]
-        prepare(one, parse_init_event(began[0]) if began else None)
-        one.pending_events = [event for event in one.pending_events if event.kind != "auto"]
-        for sentence in checkpoint.compare(newest, one.provenance):
-            logger.warning(sentence)
-        one.start()
+        run = TrainingRun(config, second, device, process_group, logger.info, logger.warning)
+        run.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
+        init = [event.change for event in recorded if event.kind == "init"]
+        prepare(run, parse_init_event(init[0]) if init else None)
+        run.pending_events = [event for event in run.pending_events if event.kind != "auto"]
+        for message in checkpoint.compare(newest, run.provenance):
+            logger.warning(message)
+        run.start()
         end = checkpoint.progress_of(newest)
-        with Display(one) as display:
-            one.train(display.show, until=end)
-        newest_again, _ = checkpoint.find(second)
-        assert newest_again is not None, "every epoch and every stop leaves one"
-        pairs = [(newest, newest_again, checkpoint.weights_digest)]
-        if (first / model.WEIGHTS).exists() and (second / model.WEIGHTS).exists():
-            pairs.append((first / model.WEIGHTS, second / model.WEIGHTS, manifest.sha256))
+        with Display(run) as display:
+            for progress in run.train(stop_at=end, watch=display.watch):
+                display.show(progress)
+        repeated, _ = checkpoint.find(second)
+        assert repeated is not None, "every epoch and every stop saves run"
+        pairs = [(newest, repeated, checkpoint.weights_digest)]
+        if (first / WEIGHTS).exists() and (second / WEIGHTS).exists():
+            pairs.append((first / WEIGHTS, second / WEIGHTS, manifest.sha256))
         for left, right, digest in pairs:
             same = digest(left) == digest(right)
-            logger.info("{} and {}: {}", left, right, "the same weights" if same else "other weights")
+            logger.info("{} and {}: {}", left, right, "equal weights" if same else "different weights")
             if not same:
                 return 1
         return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,3 +21,10 @@ class ComponentConfig(ConfigSection):
 
     name: str
     """Name of the component's file."""
+
+
+class DecoderConfig(ComponentConfig):
+    """Configuration of a decoder."""
+
+    runs_encoder: ClassVar[bool] = False
+    """Whether the decoder runs the encoder itself; its file then has ``build_on`` instead of ``build``."""

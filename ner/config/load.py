@@ -1,4 +1,4 @@
-"""A configuration as a file: YAML 1.2, and overrides from the command line."""
+"""Configuration files in YAML 1.2 with overrides from the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from ner.errors import InputError
 
 
 def read_yaml(text: str, source: str) -> Any:
-    """Plain values from YAML 1.2: ``5e-5`` is a number, ``NO`` a string, a key given twice an error."""
+    """Read YAML 1.2 into plain values: ``5e-5`` is a number, ``NO`` a string.
+
+    Raises:
+        InputError: If the text is not YAML or contains a duplicate key.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -27,7 +31,7 @@ def read_yaml(text: str, source: str) -> Any:
 
 
 def write_yaml(config: RunConfig) -> str:
-    """The resolved configuration, every key of it."""
+    """Return the resolved configuration with all keys as YAML."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
@@ -38,10 +42,13 @@ def write_yaml(config: RunConfig) -> str:
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunConfig, list[str]]:
-    """A configuration file with ``key.sub=value`` overrides, and notes on what the overrides dropped.
+    """Read a configuration file and apply ``key.sub=value`` overrides.
+
+    Returns:
+        The configuration, and a note for each override that discarded options.
 
     Raises:
-        InputError: If the file is missing or not YAML, or a key or value is wrong.
+        InputError: If the file is missing or not YAML, or a key or value is invalid.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -55,23 +62,29 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunCon
 
 
 def _value(text: str, key: str) -> Any:
-    """A value of the command line, in YAML; a single mark is itself, though YAML gives most of them a meaning."""
+    """Parse an override's value as YAML; a single punctuation character other than ``~`` is a string."""
     if not text:
         return None
     if len(text) == 1 and not text.isalnum() and text != "~":
         return text
-    way_out = f"a text with marks needs quotes that the shell leaves there: \"{key}='...'\""
+    hint = f"quote strings with special characters, also for the shell: \"{key}='...'\""
     try:
         value = read_yaml(text, f"{key}={text}")
     except InputError as error:
-        raise InputError(f"{error}; {way_out}") from None
+        raise InputError(f"{error}; {hint}") from None
     if value is None and text not in ("~", "null", "Null", "NULL"):
-        raise InputError(f"{key}={text}: YAML reads nothing there; {way_out}")
+        raise InputError(f"{key}={text}: empty in YAML; {hint}")
     return value
 
 
 def override(raw: dict[str, Any], change: str) -> list[str]:
-    """Set one key in plain values; naming another part drops the fields of the old one."""
+    """Set one key in plain values and return notes on discarded options.
+
+    Selecting another component discards the options of the old one.
+
+    Raises:
+        InputError: If the override is not ``key.sub=value`` or its key is below a value.
+    """
     key, equals, text = change.partition("=")
     if not equals or not key:
         raise InputError(f"{change}: expected key.sub=value")
@@ -81,8 +94,8 @@ def override(raw: dict[str, Any], change: str) -> list[str]:
     for position, name in enumerate(parents):
         below = section.get(name)
         if parents[: position + 1] == ["training", "learning_rate"] and isinstance(below, (int, float)):
-            below = {"": below}  # that of all other parts
-        if isinstance(below, str):  # a part by its name alone
+            below = {"": below}  # for all other modules
+        if isinstance(below, str):  # short form of a component
             below = {"name": below}
         elif below is None:
             below = {}
@@ -92,11 +105,11 @@ def override(raw: dict[str, Any], change: str) -> list[str]:
         section = below
     notes: list[str] = []
     if isinstance(section.get(last), dict) and "name" in section[last] and isinstance(value, str):
-        section, key, last = section[last], f"{key}.name", "name"  # a part by its name alone
+        section, key, last = section[last], f"{key}.name", "name"  # short form of a component
     if last == "name" and section.get("name") not in (None, value):
         dropped = sorted(name for name in section if name != "name")
         if dropped:
-            notes.append(f"{key}={value} replaces '{section['name']}' and drops its {', '.join(dropped)}")
+            notes.append(f"{key}={value} replaces '{section['name']}' and discards its {', '.join(dropped)}")
         section.clear()
     section[last] = value
     return notes

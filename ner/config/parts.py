@@ -12,7 +12,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 from pydantic_core import PydanticCustomError
 
-from ner.config.base import ComponentConfig, ConfigSection
+from ner.config import renamed
+from ner.config.base import ComponentConfig, ConfigSection, DecoderConfig
 from ner.errors import InputError
 
 
@@ -54,6 +55,9 @@ def load_component(folder: str, name: str) -> ModuleType:
         ConfigError: If there is no such file; the message lists the existing ones.
     """
     known = component_names(folder)
+    new = renamed.COMPONENTS.get(f"{folder}/{name}")
+    if new in known and name not in known:
+        raise ConfigError((), f"'{name}' was renamed to '{new}'")
     if name not in known:
         raise ConfigError((), f"no file named '{name}' in ner/{FOLDERS[folder]}; there are: {', '.join(known)}")
     return importlib.import_module(f"ner.{FOLDERS[folder].replace('/', '.')}.{name}")
@@ -99,8 +103,8 @@ def _schema(folder: str) -> Any:
 AnyComponent = SerializeAsAny[ComponentConfig]
 AnyEncoder = Annotated[AnyComponent, _parser("encoders"), _schema("encoders")]
 AnyContext = Annotated[AnyComponent, _parser("context"), _schema("context")]
-AnyDecoder = Annotated[AnyComponent, _parser("decoders", "crf"), _schema("decoders")]
-AnyClassifier = Annotated[AnyComponent, _parser("decoders", "classifier"), _schema("decoders")]
+AnyDecoder = Annotated[SerializeAsAny[DecoderConfig], _parser("decoders", "crf"), _schema("decoders")]
+AnyClassifier = Annotated[SerializeAsAny[DecoderConfig], _parser("decoders", "classifier"), _schema("decoders")]
 AnyFormat = Annotated[AnyComponent, _parser("formats", "conll"), _schema("formats")]
 
 
@@ -113,20 +117,31 @@ def validate(section: type[ConfigSection], value: Any) -> Any:
     try:
         return section.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = _path(first["loc"], value, first["type"])
-        if first["type"] == "component":
-            raise ConfigError([*path, *first["ctx"]["path"]], first["ctx"]["message"]) from None
-        if first["type"] == "extra_forbidden":
-            known = _keys_at(section, path[:-1])
-            near = difflib.get_close_matches(path[-1], known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-            raise ConfigError(path, f"unknown key; {hint}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        found = first.get("input")
-        hidden = isinstance(found, (dict, ConfigSection)) or first["type"] == "value_error"
-        shown = "" if hidden else f", found {found!r}"
-        raise ConfigError(path, message[0].lower() + message[1:] + shown) from None
+        problems = [
+            (_path(problem["loc"], value, problem["type"]), problem) for problem in error.errors(include_url=False)
+        ]
+    for path, problem in problems:
+        news = renamed.explain(".".join([*_table(section), *path]), problem["input"])
+        if news is not None and problem["type"] in ("extra_forbidden", "literal_error"):
+            raise ConfigError(path, news)
+    path, problem = problems[0]
+    if problem["type"] == "component":
+        raise ConfigError([*path, *problem["ctx"]["path"]], problem["ctx"]["message"])
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(section, path[:-1])
+        near = difflib.get_close_matches(path[-1], known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        raise ConfigError(path, f"unknown key; {hint}")
+    message, found = problem["msg"].removeprefix("Value error, "), problem["input"]
+    hidden = isinstance(found, (dict, ConfigSection)) or problem["type"] == "value_error"
+    raise ConfigError(path, message[0].lower() + message[1:] + ("" if hidden else f", found {found!r}"))
+
+
+def _table(section: type[ConfigSection]) -> list[str]:
+    """Return the start of a component's paths in :mod:`ner.config.renamed`, such as ``decoders/crf``."""
+    folders = {f"ner.{path.replace('/', '.')}": folder for folder, path in FOLDERS.items()}
+    package, _, name = section.__module__.rpartition(".")
+    return [f"{folders[package]}/{name}"] if package in folders and issubclass(section, ComponentConfig) else []
 
 
 def _path(location: Sequence[int | str], value: Any, kind: str) -> list[str]:

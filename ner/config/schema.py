@@ -1,9 +1,9 @@
-"""The configuration: YAML = class = command line. Defaults live in the classes only."""
+"""Schema of a run's configuration: every key of the YAML file is a field. Defaults are defined here only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -13,131 +13,134 @@ from ner.config.training import BatchConfig, ProcessesConfig, TrainingConfig
 
 
 class DataConfig(ConfigSection):
-    """Where the text is and how it is read."""
+    """Data files and their format."""
 
     train: str
-    """File to learn from."""
+    """Training file."""
     valid: str | None = None
-    """File that chooses the best epoch."""
+    """Validation file, used for model selection."""
     test: str | None = None
-    """File that is scored once, at the end."""
+    """Test file, evaluated once after training."""
     format: AnyFormat = Field(default="conll", validate_default=True)
-    """Form of the files: a file of ner/data/formats."""
-    store: str | None = "auto"
-    """Folder in which the training file is kept as memory-mapped arrays, so that it may outgrow the memory. auto does
-    so for files above 200 MB, in the user's cache; null for never."""
-    words: WordRule = "space"
-    """How raw text is split into words: at white space, also at punctuation, into characters, or into Chinese
-    characters and runs of other letters."""
+    """Format of the files: a file of ner/data/formats."""
+    memmap_dir: str | None = "auto"
+    """Directory for memory-mapped copies of the training file, which may then exceed main memory. auto uses the user's
+    cache for files above 200 MB; null disables it."""
+    word_split: WordRule = "space"
+    """Splitting of raw text: at white space, also at punctuation, into characters, or into Chinese characters and runs
+    of other letters."""
 
 
 class UnitConfig(ConfigSection):
-    """What gets a tag."""
+    """Tagging unit."""
 
     name: Literal["word", "piece"] = "word"
-    """Words of the file, or the pieces of a tokenizer."""
+    """Words of the file, or word pieces of a tokenizer."""
     tokenizer: str | None = None
-    """Model whose tokenizer makes the pieces."""
+    """Model whose tokenizer splits words into pieces."""
 
     @model_validator(mode="after")
     def _tokenizer_for_pieces(self) -> UnitConfig:
         if (self.name == "piece") != (self.tokenizer is not None):
-            raise ValueError("unit.tokenizer belongs to unit.name=piece: give both or neither")
+            raise ValueError("unit.tokenizer and unit.name=piece require each other: give both or neither")
         return self
 
 
 class WindowsConfig(ConfigSection):
-    """Rows of an encoder that reads a limited number of pieces; ignored by encoders without a limit."""
+    """Input windows of an encoder with a maximum length; other encoders ignore this section."""
 
-    unit: Literal["sentence", "document"] = "sentence"
-    """One sentence a row, or as many neighbouring sentences of a document as fit."""
+    scope: Literal["sentence", "document"] = "sentence"
+    """One sentence per window, or as many consecutive sentences of a document as fit."""
     max_length: int | None = Field(None, ge=8)
-    """Pieces of a row, special ones included; by default what the model can read."""
+    """Maximum number of pieces in a window, including special tokens; null for the model's maximum."""
     max_query_length: int = Field(64, ge=1)
-    """Pieces of a question, earlier turns included, that each row repeats; of a longer one the last are read."""
+    """Maximum number of pieces of a question with its earlier turns. Longer questions lose their beginning."""
     overlap: int | None = Field(None, ge=0)
-    """Pieces that a row repeats of the one before it, in examples that are cut; by default a quarter of a row."""
-    stride: int | None = Field(None, ge=1)
-    """Pieces from the start of one row to the next, instead of overlap; never so far that something is skipped."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _other_name_of_stride(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and "doc_stride" in value:
-            if "stride" in value:
-                raise ValueError("stride and doc_stride are two names of one key; give one")
-            value = {("stride" if key == "doc_stride" else key): item for key, item in value.items()}
-        return value
+    """Number of pieces that two windows of a long example share; null for a quarter of a window."""
+    doc_stride: int | None = Field(None, ge=1)
+    """Number of pieces from the start of one window to the start of the next, instead of overlap. No piece is
+    skipped."""
 
     @model_validator(mode="after")
-    def _one_way_to_step(self) -> WindowsConfig:
-        if self.overlap is not None and self.stride is not None:
-            raise ValueError("windows.overlap and windows.stride say the same thing in two ways; give one")
+    def _overlap_or_stride(self) -> WindowsConfig:
+        if self.overlap is not None and self.doc_stride is not None:
+            raise ValueError("windows.overlap and windows.doc_stride exclude each other; give one")
         return self
 
-    def step_back(self, capacity: int) -> int:
-        """Pieces of overlap in rows that hold ``capacity`` pieces of text."""
-        if self.stride is not None:
-            return max(0, capacity - self.stride)
+    def overlap_of(self, capacity: int) -> int:
+        """Return the number of shared pieces for windows with ``capacity`` pieces of text."""
+        if self.doc_stride is not None:
+            return max(0, capacity - self.doc_stride)
         return min(self.overlap if self.overlap is not None else capacity // 4, capacity - 1)
 
 
 class RunConfig(ConfigSection):
-    """Everything that makes a run."""
+    """Configuration of a run."""
 
     data: DataConfig
-    """Files and their form."""
+    """Data files and their format."""
     unit: UnitConfig = UnitConfig()
-    """What gets a tag."""
+    """Tagging unit."""
     encoder: AnyEncoder
-    """From words to vectors: a file of ner/model/encoders."""
+    """Encoder of the words: a file of ner/model/encoders."""
     context: AnyContext | None = None
     """Optional layer between encoder and decoder: a file of ner/model/context."""
     decoder: AnyDecoder = Field(default="crf", validate_default=True)
-    """From vectors to tags: a file of ner/model/decoders."""
+    """Decoder: a file of ner/model/decoders."""
     windows: WindowsConfig = WindowsConfig()
-    """How an encoder with a limit reads long and short texts."""
+    """Input windows of an encoder with a maximum length."""
     batch: BatchConfig = BatchConfig()
-    """How much text makes a batch."""
+    """Batch size and micro-batches."""
     training: TrainingConfig = TrainingConfig()
-    """How the model learns."""
+    """Optimization, schedules, checkpoints and model selection."""
     processes: ProcessesConfig = ProcessesConfig()
-    """Training in several processes, started by torchrun."""
+    """Distributed training with torchrun."""
     metrics: tuple[str, ...] = ("tag", "entity")
-    """What is scored: files of ner/evaluation/metrics."""
-    by: tuple[str, ...] = ()
-    """Fields of the examples (domain, say) for whose values the final scores are also given."""
+    """Metrics: files of ner/evaluation/metrics."""
+    score_by: tuple[str, ...] = ()
+    """Metadata fields, such as domain; final scores are also reported for each of their values."""
     seed: int = Field(1, ge=0)
-    """All randomness of the run."""
+    """Random seed."""
     device: str = "auto"
-    """cpu, cuda, cuda:1 ...; auto takes a GPU if there is one."""
+    """Device: cpu, cuda, cuda:1, ...; auto uses a GPU if there is one."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> RunConfig:
+    def _metrics_exist(self) -> RunConfig:
         for name in self.metrics:
             try:
                 load_component("metrics", name)
             except ConfigError as error:
                 raise error.with_prefix("metrics") from None
+        return self
+
+    @model_validator(mode="after")
+    def _monitored_scores_exist(self) -> RunConfig:
         for key, path in self.training.watched.items():
             if self.data.valid is None:
-                hint = "; give the file or training.select=last" if key == "monitor" else "; give the file"
-                raise ValueError(f"training.{'select=best' if key == 'monitor' else key} needs data.valid{hint}")
+                hint = "; give the file or training.keep_epoch=last" if key == "monitor" else "; give the file"
+                raise ValueError(f"training.{'keep_epoch=best' if key == 'monitor' else key} needs data.valid{hint}")
             if path.split(".")[0] not in (*self.metrics, "loss"):
                 raise ValueError(f"training.{key} is '{path}' but metrics has no '{path.split('.')[0]}'")
-        if hasattr(load_component("decoders", self.decoder.name), "attach"):
+        return self
+
+    @model_validator(mode="after")
+    def _decoder_may_run_encoder(self) -> RunConfig:
+        if self.decoder.runs_encoder:
             reasons = {
-                "context": (self.context, "nothing can stand between them; leave it out"),
-                "processes.shard": (self.processes.shard, "its weights must be whole; use DDP (shard: false)"),
-                "training.rdrop": (self.training.rdrop, "two passes have no scores to compare; leave it out"),
+                "context": (self.context, "no layer can follow it; leave it out"),
+                "processes.fsdp": (self.processes.fsdp, "its weights cannot be sharded; use DDP (fsdp: false)"),
             }
             for key, (given, reason) in reasons.items():
                 if given:
                     raise ValueError(f"decoder {self.decoder.name} runs the encoder itself, so with {key} {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _same_pieces(self) -> RunConfig:
         members: Mapping[str, ComponentConfig] = getattr(self.encoder, "members", {})
         for path, encoder in {
             "encoder": self.encoder,
-            **{f"encoder.{key}": part for key, part in members.items()},
+            **{f"encoder.{key}": member for key, member in members.items()},
         }.items():
             model = getattr(encoder, "model", None)
             if self.unit.name == "piece" and model not in (None, self.unit.tokenizer):

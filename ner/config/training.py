@@ -1,4 +1,4 @@
-"""The sections of the configuration that say how a model learns: batches, training, processes."""
+"""Sections of the configuration for batches, training and distributed processes."""
 
 from __future__ import annotations
 
@@ -10,183 +10,180 @@ from ner.config.base import ConfigSection
 
 
 class BatchConfig(ConfigSection):
-    """How much text makes a batch."""
+    """Batch size and micro-batches."""
 
-    unit: Literal["sentences", "words", "pieces"] = "sentences"
-    """What size counts; words and pieces count with their padding."""
+    measure: Literal["sentences", "words", "pieces"] = "sentences"
+    """Unit of the batch size; words and pieces include padding."""
     size: int | Literal["auto"] = 32
-    """Most units of a step, of all processes together; a longer sentence makes a batch of its own. On a GPU auto tries
-    out what fits."""
-    at_once: int | None = Field(None, ge=1)
-    """Most units of one pass through the model; gradients of a larger batch are added up over several, exactly."""
-    ahead: int = Field(2, ge=0)
-    """Batches that a thread makes ready while the model computes; 0 for none."""
+    """Maximum size of a step over all processes; a longer sentence forms its own batch. auto finds the largest size
+    that fits into GPU memory."""
+    micro_size: int | None = Field(None, ge=1)
+    """Maximum size of a micro-batch. Larger batches accumulate gradients with the same result; null for no limit."""
+    prefetch: int = Field(2, ge=0)
+    """Number of batches prepared by a background thread; 0 disables prefetching."""
 
     @model_validator(mode="after")
     def _positive(self) -> BatchConfig:
         if self.size != "auto" and self.size < 1:
-            raise ValueError(f"batch.size is at least 1, found {self.size}")
+            raise ValueError(f"batch.size must be at least 1, found {self.size}")
         return self
 
     @property
-    def units(self) -> int:
+    def max_size(self) -> int:
         """The size as a number.
 
         Raises:
-            ValueError: If it is still ``auto``.
+            ValueError: If the size is still ``auto``.
         """
         if self.size == "auto":
-            raise ValueError("batch.size=auto is replaced by a number before batches are cut")
+            raise ValueError("batch.size=auto must be replaced by a number before batches are cut")
         return self.size
 
     @property
-    def units_at_once(self) -> int:
-        """Most units of one pass through the model."""
-        return min(self.units, self.at_once or self.units)
+    def max_micro_size(self) -> int:
+        """Maximum size of a micro-batch."""
+        return min(self.max_size, self.micro_size or self.max_size)
 
 
 class FreezeConfig(ConfigSection):
-    """How long a part keeps its weights; of both the longer one counts."""
+    """Period during which a module is frozen; the longer of the two applies."""
 
     steps: int = Field(0, ge=0)
-    """Steps from the start."""
+    """Number of steps from the start."""
     epochs: int = Field(0, ge=0)
-    """Epochs from the start."""
+    """Number of epochs from the start."""
 
 
 class PlateauConfig(ConfigSection):
-    """What happens when a validation score has stopped to rise (Smith et al., 2018, for the batch)."""
+    """Reaction to a validation score that stops improving (for the batch size: Smith et al., 2018)."""
 
     monitor: str | None = None
-    """Score to watch, a path as in training.monitor; by default that one."""
-    change: Literal["rate", "batch", "both"] = "rate"
-    """Lower the learning rates, enlarge the batch of the following epochs, or both."""
+    """Path of the monitored score; null for training.monitor."""
+    adapt: Literal["learning_rate", "batch_size", "both"] = "learning_rate"
+    """Reduce the learning rates, increase the batch size of the following epochs, or both."""
     patience: int = Field(1, ge=0)
-    """Epochs without a better score that are waited for."""
+    """Number of epochs without improvement that are tolerated."""
     factor: float = Field(0.5, gt=0, lt=1)
-    """The rates are multiplied by it, the batch is divided by it."""
-    smallest: float = Field(0.01, gt=0, le=1)
-    """The rates stay above this share of the configured ones."""
-    largest: int = Field(512, ge=1)
-    """The batch stays at or below this size."""
+    """Factor for the learning rates; the batch size is divided by it."""
+    min_lr_scale: float = Field(0.01, gt=0, le=1)
+    """Lower bound of the learning rates, relative to the configured ones."""
+    max_batch_size: int = Field(512, ge=1)
+    """Upper bound of the batch size."""
 
 
-class StoppingConfig(ConfigSection):
-    """When training ends before its last epoch."""
+class EarlyStoppingConfig(ConfigSection):
+    """Early stopping."""
 
     monitor: str | None = None
-    """Score to watch, a path as in training.monitor; by default that one."""
+    """Path of the monitored score; null for training.monitor."""
     patience: int = Field(3, ge=1)
-    """Epochs without a better score after which training ends."""
+    """Number of epochs without improvement after which training stops."""
 
 
 class AveragingConfig(ConfigSection):
-    """Weights that are scored and kept in place of the last ones."""
+    """Averaged weights for evaluation and for the saved model."""
 
     kind: Literal["ema", "swa"] = "ema"
-    """A mean that forgets, taken at each step (Polyak and Juditsky, 1992), or the plain mean of the epochs' last
-    weights (Izmailov et al., 2018)."""
+    """Exponential moving average over steps (Polyak and Juditsky, 1992), or stochastic weight averaging over epochs
+    (Izmailov et al., 2018)."""
     decay: float = Field(0.999, gt=0, lt=1)
-    """Of ema: how much of the mean a step keeps; less in the first steps."""
+    """Decay of the exponential moving average; smaller during the first steps."""
     start: int = Field(0, ge=0)
-    """Epochs before averaging begins."""
+    """Number of epochs before averaging starts."""
 
 
 class AdversarialConfig(ConfigSection):
-    """A second gradient, at embeddings moved in the direction that hurts most (Miyato et al., 2017)."""
+    """Adversarial training: an additional gradient at perturbed embeddings (Miyato et al., 2017)."""
 
-    kind: Literal["fgm", "pgd"] = "fgm"
-    """One move, or several smaller ones with their sum kept within the radius (Madry et al., 2018)."""
-    radius: float = Field(1.0, gt=0)
-    """Norm of the whole move."""
-    steps: int = Field(3, ge=1)
-    """Moves of pgd."""
-    step_size: float = Field(0.3, gt=0)
-    """Norm of a single move of pgd."""
+    kind: Literal["fgm"] = "fgm"
+    """Fast gradient method."""
+    epsilon: float = Field(1.0, gt=0)
+    """L2 norm of the perturbation."""
 
 
 class TrainingConfig(ConfigSection):
-    """How the model learns."""
+    """Optimization, schedules, checkpoints and model selection."""
 
     epochs: int = Field(10, ge=1)
-    """Passes over the training file, counted by sentences seen."""
+    """Number of passes over the training data."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    """Rule of the update."""
+    """Optimizer."""
     learning_rate: float | dict[str, float] = 1e-3
-    """One rate, or a rate for each part by its path in the model, the longest match winning."""
+    """Learning rate, or a mapping from module path to learning rate. The longest matching path applies."""
     layer_decay: float = Field(1.0, gt=0, le=1)
-    """Each layer of the encoder learns at this share of the rate of the layer above it."""
+    """Layer-wise learning rate decay: factor from one encoder layer to the layer below it."""
     weight_decay: float = Field(0.0, ge=0)
-    """Decay of weights other than biases and norms."""
+    """Weight decay; biases and normalization layers are excluded."""
     max_grad_norm: float | None = 5.0
-    """Gradients are scaled down to this norm; null or -1 for never."""
+    """Maximum norm for gradient clipping; null or -1 disables it."""
     freeze: dict[str, FreezeConfig] = Field({})
-    """Parts, by path, that keep their weights for the first steps or epochs."""
+    """Modules by path that are frozen during the first steps or epochs."""
     schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "constant"
-    """Rate after the warm-up: kept, falling to 0 at the end along a line or a cosine, or with the root of the step."""
-    warmup: float = Field(0.0, ge=0, le=1)
-    """Share of the training in which the rate rises from 0."""
+    """Learning rate schedule after the warm-up. linear and cosine decay to 0 at the end of training, inverse_sqrt with
+    the square root of the step."""
+    warmup_ratio: float = Field(0.0, ge=0, le=1)
+    """Ratio of linear warm-up steps to all steps."""
     warmup_steps: int | None = Field(None, ge=0)
-    """The same in steps of the configured batch size."""
+    """Number of linear warm-up steps at the configured batch size, instead of warmup_ratio."""
     plateau: PlateauConfig | None = None
-    """Adapt rate or batch when a validation score has stopped to rise."""
-    stopping: StoppingConfig | None = None
-    """End early when a validation score has stopped to rise."""
-    select: Literal["best", "last"] = "best"
-    """Which epoch is kept: the best on the validation file, or the last."""
+    """Reduce learning rates or increase the batch size when a validation score stops improving."""
+    early_stopping: EarlyStoppingConfig | None = None
+    """Stop training when a validation score stops improving."""
+    keep_epoch: Literal["best", "last"] = "best"
+    """Saved model: the epoch with the best validation score, or the last epoch."""
     monitor: str = "entity.micro.f1"
-    """The score that says which epoch is best: the path of a metric, or loss."""
-    keep: int = Field(2, ge=1)
-    """Checkpoints that are kept; with 2 or more there is one to fall back to."""
+    """Score that selects the best epoch: a path that starts with the name of a metric, or loss."""
+    keep_checkpoints: int = Field(2, ge=1)
+    """Number of checkpoints to keep; with at least 2, a corrupt checkpoint can be replaced by an earlier one."""
     save_every: int | None = Field(None, ge=1)
-    """Steps from one checkpoint to the next; by default there is one after each epoch."""
+    """Number of steps between checkpoints; null for one checkpoint per epoch."""
     tensorboard: bool = False
-    """Write figures of steps and epochs for TensorBoard too, into <run>/tensorboard (extra tensorboard)."""
+    """Write TensorBoard events to <run>/tensorboard (extra tensorboard)."""
     log_every: int = Field(0, ge=0)
-    """Steps from one line of the step log to the next; 0 for none."""
+    """Number of steps between lines of the step log; 0 disables it."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
-    """What follows a loss or gradient that is NaN or infinite: the end of the training, or the next batch."""
+    """Reaction to a NaN or infinite loss or gradient: stop training, or skip the step."""
     max_skipped: int = Field(10, ge=1)
-    """Batches left out by on_nonfinite=skip before training ends all the same."""
+    """Number of skipped steps after which training stops."""
     averaging: AveragingConfig | None = None
-    """Score and keep averaged weights."""
+    """Evaluate and save averaged weights."""
     adversarial: AdversarialConfig | None = None
-    """Learn from worst-case embeddings too; doubles the time of a step, and more with pgd."""
-    rdrop: float = Field(0.0, ge=0)
-    """Weight of the difference between two passes with other dropout (R-Drop, Liang et al., 2021); doubles the time."""
+    """Adversarial training; doubles the time of a step."""
     compile: bool = False
-    """Compile the encoder with torch.compile: a minute of waiting and a C++ compiler for faster steps on GPUs."""
+    """Compile the encoder with torch.compile. Steps are faster on GPUs; the first one takes about a minute longer."""
     deterministic: bool = False
-    """Compute in a fixed order on GPUs too, so that a resumed run ends in the same bytes; on CPUs it always does."""
-    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
-    """Arithmetic of encoder and context; auto takes bf16 where the GPU has it. The CRF stays in float32."""
+    """Use deterministic algorithms on GPUs, so that a resumed run ends in identical weights. CPUs always do."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Precision of encoder and context; auto uses bf16 if the GPU supports it. The CRF always uses fp32."""
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:
         rates = self.learning_rate if isinstance(self.learning_rate, dict) else {"": self.learning_rate}
         if any(rate < 0 for rate in rates.values()):
-            raise ValueError("a learning rate is at least 0")
+            raise ValueError("a learning rate must be at least 0")
         if self.max_grad_norm is not None and self.max_grad_norm != -1 and self.max_grad_norm <= 0:
-            raise ValueError(f"training.max_grad_norm is above 0, or null or -1 for never, found {self.max_grad_norm}")
-        if self.warmup and self.warmup_steps is not None:
-            raise ValueError("training.warmup and training.warmup_steps say the same thing in two ways; give one")
+            raise ValueError(
+                f"training.max_grad_norm must be above 0, or null or -1 for no clipping, found {self.max_grad_norm}"
+            )
+        if self.warmup_ratio and self.warmup_steps is not None:
+            raise ValueError("training.warmup_ratio and training.warmup_steps exclude each other; give one")
         return self
 
     @property
     def watched(self) -> dict[str, str]:
-        """Paths of the scores that decide something, by the key that names them."""
-        found = {"monitor": self.monitor} if self.select == "best" else {}
-        for key in ("plateau", "stopping"):
+        """Paths of the monitored scores, by the configuration key that names them."""
+        paths = {"monitor": self.monitor} if self.keep_epoch == "best" else {}
+        for key in ("plateau", "early_stopping"):
             section = getattr(self, key)
             if section is not None:
-                found[f"{key}.monitor"] = section.monitor or self.monitor
-        return found
+                paths[f"{key}.monitor"] = section.monitor or self.monitor
+        return paths
 
 
 class ProcessesConfig(ConfigSection):
-    """Training in several processes, started by torchrun."""
+    """Distributed training with torchrun."""
 
-    timeout: float = Field(300.0, gt=0)
-    """Seconds without a sign of life after which a process is given up and named."""
-    shard: bool = False
-    """Spread the encoder's weights over the processes (FSDP2), for encoders that do not fit on one GPU."""
+    heartbeat_timeout: float = Field(300.0, gt=0)
+    """Seconds without a heartbeat after which a process is reported as lost."""
+    fsdp: bool = False
+    """Shard the encoder's weights over the processes (FSDP2), for encoders that do not fit into one GPU."""

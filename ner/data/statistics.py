@@ -42,7 +42,7 @@ class DocumentStatistics:
             if example.query_length:
                 names = [*example.labels, *(span.label for span in example.spans)]
                 self.questions.update(label for label in names if label in (*ANSWER_TYPES, ANSWER, EVIDENCE))
-            self.remarks.update(example.remarks)
+            self.remarks.update(example.warnings)
 
 
 def notable(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str, dict[str, int]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from ner.errors import InputError
 from ner.types import Example, Span
 
 OUTSIDE = "O"
@@ -66,6 +67,24 @@ def is_valid(tag: str) -> bool:
 def prefixes(scheme: str) -> frozenset[str]:
     """Prefixes that a file in a scheme may have; IOB1 has ``B-`` too, and ``mixed`` has all."""
     return SCHEMES[scheme].prefixes | {"B"} if scheme in SCHEMES else PREFIXES
+
+
+def check_tag(tag: str, scheme: str, hint: str) -> None:
+    """Raise an InputError with a hint if a file in a scheme cannot contain a tag; plain tags are arbitrary."""
+    if scheme == PLAIN or tag == OUTSIDE:
+        return
+    allowed = prefixes(scheme)
+    if not is_valid(tag) or split(tag)[0] not in allowed:
+        known = ", ".join(f"{prefix}-X" for prefix in sorted(allowed))
+        raise InputError(f"expected O or one of {known}, found '{tag}'; {hint}")
+
+
+def normalize(tags: list[str], scheme: str) -> tuple[list[Span], list[str]]:
+    """Return the spans of tags in a scheme, and the tags in BIO; plain tags have no spans and are unchanged."""
+    if scheme == PLAIN:
+        return [], tags
+    spans = decode(tags)
+    return spans, tags if scheme == "bio" else encode(spans, len(tags))
 
 
 def decode(tags: Sequence[str], strict: bool = False) -> list[Span]:

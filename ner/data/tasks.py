@@ -113,12 +113,12 @@ def asking(decoder: str, form: str, documents: Iterable[Document]) -> Iterator[D
         for example in document.examples if may_differ else ():
             if answers and not example.query_length:
                 raise InputError(
-                    f"{example.place}: expected a question about a text, which the decoder {decoder} answers, found a "
+                    f"{example.location}: expected a question about a text, which the decoder {decoder} answers, found a "
                     "text alone"
                 )
             if example.query_length and not answers:
                 raise InputError(
-                    f"{example.place}: expected a text alone, of which the decoder {decoder} gives "
+                    f"{example.location}: expected a text alone, of which the decoder {decoder} gives "
                     f"{_listed(gives(decoder))}, found a question about a text; leave the question out"
                 )
         yield document

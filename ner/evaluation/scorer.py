@@ -147,7 +147,7 @@ def _natural(value: str) -> tuple[Any, ...]:
 
 def _values(example: Example, name: str) -> list[str]:
     """What the field of an example says; nothing where it has no such field."""
-    value = example.fields.get(name, [])
+    value = example.metadata.get(name, [])
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 

@@ -98,10 +98,10 @@ def _annotate(
     probabilities: bool,
     process_group: ProcessGroup,
 ) -> AnnotatedChunk:
-    in_units = [model.split(document) for document in documents]
+    in_units = [model.to_units(document) for document in documents]
     examples = [example for document in in_units for example in document.examples]  # numbered within the chunk
-    groups = batching.group_documents(in_units, model.reader.plan)
-    batches = batching.sorted_batches(groups, batch.unit, batch.units_at_once)
+    groups = batching.group_documents(in_units, model.input_maker.plan)
+    batches = batching.sorted_batches(groups, batch.measure, batch.max_micro_size)
 
     def ranges(number: int) -> list[range]:
         """Return the numbers of the examples of a batch, by group."""
@@ -114,19 +114,18 @@ def _annotate(
     split_batches = process_group.size > 1 and process_group.splits_batches
     own = process_group.shard(range(len(batches))) if split_batches else range(len(batches))
     outputs: dict[int, _BatchOutput] = {}
-    running = _outputs(model, prefetch(map(collate, own), batch.ahead), device, precision, probabilities)
+    running = _outputs(model, prefetch(map(collate, own), batch.prefetch), device, precision, probabilities)
     for number, output in zip(own, running, strict=True):
         outputs[number] = output
         process_group.heartbeat()
     if split_batches:
-        for others in process_group.all_gather_object(
-            [(number, output.to_json()) for number, output in outputs.items()]
-        ):
-            outputs.update((number, _BatchOutput.from_json(value)) for number, value in others)
+        values = {number: output.to_json() for number, output in outputs.items()}
+        for gathered in process_group.all_gather_object(list(values.items())):
+            outputs.update((number, _BatchOutput.from_json(value)) for number, value in gathered)
 
     chunk = AnnotatedChunk(documents, [])
-    if loss and model.single is not None:
-        chunk.gold = [replace(document, examples=model.marked(document.examples)) for document in documents]
+    if loss and model.single_label_at is not None:
+        chunk.gold = [replace(document, examples=model.mark_unlabelled(document.examples)) for document in documents]
     annotations: dict[int, Annotation] = {}
     for number in range(len(batches)):  # sums do not depend on the number of processes
         annotations.update(zip(chain.from_iterable(ranges(number)), outputs[number].annotations, strict=True))
@@ -135,7 +134,7 @@ def _annotate(
         chunk.counts.update(outputs[number].counts)
     numbers = count()
     for document, units in zip(documents, in_units, strict=True):
-        predicted = [example.answered(annotations[next(numbers)]) for example in units.examples]
+        predicted = [example.with_prediction(annotations[next(numbers)]) for example in units.examples]
         chunk.predicted.append(replace(document, examples=model.units.merge(document.examples, predicted)))
     return chunk
 

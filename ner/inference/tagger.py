@@ -1,4 +1,4 @@
-"""The tagger: a trained model that annotates texts and documents."""
+"""The tagger: a trained model that annotates texts and answers questions."""
 
 from __future__ import annotations
 
@@ -16,78 +16,75 @@ from ner.data.question_answering import question_example
 from ner.data.words import split_words
 from ner.errors import InputError
 from ner.inference.annotate import annotate
-from ner.model.model import Model, load
-from ner.runtime.device import resolve_device, resolve_precision, has_bf16
+from ner.model.decoder import GenerativeDecoder
+from ner.model.model import Model
+from ner.model.saving import load
+from ner.runtime.device import has_bf16, resolve_device, resolve_precision
 from ner.runtime.distributed import ProcessGroup
 from ner.types import AnnotatedChunk, Document, Example
 
-Precision = Literal["run", "auto", "float32", "bf16", "fp16", "int8"]
+Precision = Literal["run", "auto", "fp32", "bf16", "fp16", "int8"]
 
 
 def quantized(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
-    """A copy whose linear layers and LSTMs are in 8 bits: weights rounded once, inputs as they come.
+    """Return a copy with linear layers and LSTMs quantized dynamically to int8.
 
     Raises:
-        InputError: If this is not a CPU, or this torch cannot do it.
+        InputError: If the device is not a CPU, or torch lacks dynamic quantization.
     """
     if device.type != "cpu":
-        raise InputError(f"precision int8 is for CPUs; on {device.type} choose bf16 or float32")
+        raise InputError(f"precision int8 is only supported on CPUs; on {device.type} choose bf16 or fp32")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch moves its quantisation to another package, which is not needed yet
+        warnings.simplefilter("ignore")  # torch announces that quantization moves to the package torchao
         try:
             from torch.ao.quantization import quantize_dynamic
         except ImportError:
-            raise InputError(f"torch {torch.__version__} has no dynamic quantisation; choose bf16 or float32") from None
-        found: torch.nn.Module = quantize_dynamic(module, {torch.nn.Linear, torch.nn.LSTM}, dtype=torch.qint8)
-    return found
-
-
-def _round_weights(model: Model, precision: torch.dtype | None) -> None:
-    """Round the weights of matrix products once; autocast would do the same again for every batch."""
-    if precision is None:
-        return
-    for part in (model.encoder, model.context):
-        for module in part.modules():
-            if isinstance(module, torch.nn.Linear):
-                module.to(precision)
+            raise InputError(f"torch {torch.__version__} has no dynamic quantization; choose bf16 or fp32") from None
+        copy: torch.nn.Module = quantize_dynamic(module, {torch.nn.Linear, torch.nn.LSTM}, dtype=torch.qint8)
+    return copy
 
 
 class Tagger:
-    """A trained model that answers.
+    """A trained model with the configuration of its run.
 
     Args:
-        model: In evaluation mode; it may be changed, as ``precision`` says.
-        config: Of its run.
+        model: Model in evaluation mode; its weights are converted to ``precision`` in place.
+        config: Configuration of its run.
         device: ``auto``, ``cpu``, ``cuda`` ...
-        precision: ``run`` as in training; ``float32``, ``bf16``, ``fp16``; or ``int8``, on CPUs: weights of matrix
-            products are rounded to 8 bits, their inputs as they come.
+        precision: ``run`` for the precision of training, ``fp32``, ``bf16``, ``fp16``, or ``int8`` (dynamic
+            quantization, CPUs only).
 
     Raises:
-        InputError: If the device cannot compute like that.
+        InputError: If the device does not support the precision.
     """
 
     def __init__(self, model: Model, config: RunConfig, device: str = "auto", precision: Precision = "run") -> None:
         self.config = config
         self.device = resolve_device(device)
         if precision == "run":
-            precision = config.training.precision  # float32 where that of a GPU cannot be had
+            precision = config.training.precision
             on_cpu = self.device.type == "cpu"
             if on_cpu and (precision == "fp16" or (precision == "bf16" and not has_bf16(self.device))):
-                precision = "float32"
+                precision = "fp32"  # trained on a GPU
         self.model = model.to(self.device)
+        self.precision = None if precision == "int8" else resolve_precision(precision, self.device)
         if precision == "int8":
-            self.precision = None
             self.model.encoder = quantized(self.model.encoder, self.device)
             self.model.context = quantized(self.model.context, self.device)
-            if self.model.input_maker is self.model.decoder:
-                self.model.decoder.use(self.model.encoder)
-        else:
-            self.precision = resolve_precision(precision, self.device)
-            _round_weights(self.model, self.precision)
+            if isinstance(self.model.decoder, GenerativeDecoder):
+                self.model.decoder.bind_encoder(self.model.encoder)
+        elif self.precision is not None:  # round weights once; autocast would do it in every batch
+            for module in (*self.model.encoder.modules(), *self.model.context.modules()):
+                if isinstance(module, torch.nn.Linear):
+                    module.to(self.precision)
 
     @classmethod
     def load(cls, directory: str | Path, device: str = "auto", precision: Precision = "run") -> Tagger:
-        """From a run directory; fetches nothing."""
+        """Load the tagger of a run directory, without network access.
+
+        Raises:
+            InputError: If the directory does not contain a complete model.
+        """
         return cls(*load(directory), device=device, precision=precision)
 
     def annotate(
@@ -97,7 +94,7 @@ class Tagger:
         probabilities: bool = False,
         process_group: ProcessGroup | None = None,
     ) -> Iterator[AnnotatedChunk]:
-        """Annotated documents in chunks, read lazily; see :func:`annotate`."""
+        """Yield annotated documents in chunks, see :func:`ner.inference.annotate.annotate`."""
         config = self.config.batch
         batch = config if config.size != "auto" else config.model_copy(update={"size": 32})
         return annotate(self.model, documents, batch, self.device, self.precision, loss, probabilities, process_group)
@@ -109,74 +106,72 @@ class Tagger:
     def tag(self, text: list[Document] | list[list[str]], probabilities: bool = False) -> list[Document]: ...
 
     def tag(self, text: Any, probabilities: bool = False) -> Any:
-        """Annotated documents.
+        """Annotate texts or documents.
 
         Args:
-            text: A ``str`` is raw text, split as the model's ``data.words`` says, and the answer has character
-                offsets; a list of ``str`` is one sentence in words; a :class:`~ner.types.Document` is itself. A list
-                of sentences or of documents gives a list.
-            probabilities: Give every span its probability, in ``Span.score``.
+            text: A ``str`` (raw text), a list of ``str`` (one tokenized sentence), a :class:`~ner.types.Document`, or
+                a list of sentences or documents.
+            probabilities: Whether to set ``Span.score`` to the probability of the span.
+
+        Returns:
+            A document, or a list of documents for a list of sentences or documents. Raw text is split into words
+            according to the configuration key ``data.word_split``; its words and entities have character offsets.
 
         Raises:
-            TypeError: If it is none of these, or no Document though the model answers questions.
+            TypeError: If ``text`` is none of these, or no Document for a question answering model.
         """
         if not isinstance(text, (str, Document, Sequence)):
             raise TypeError(f"expected a text, a list of words or a Document, found {type(text).__name__}")
         single = isinstance(text, (str, Document)) or (len(text) > 0 and all(isinstance(word, str) for word in text))
         items: Iterable[Any] = [text] if single else text  # type: ignore[assignment]
         documents = [self._document(item) for item in items]
-        found = [
-            document for chunk in self.annotate(documents, probabilities=probabilities) for document in chunk.predicted
-        ]
-        return found[0] if single else found
+        chunks = self.annotate(documents, probabilities=probabilities)
+        predicted = [document for chunk in chunks for document in chunk.predicted]
+        return predicted[0] if single else predicted
 
     @property
     def answers_questions(self) -> bool:
-        """Whether the model answers questions, see :meth:`answer`; others are only asked to :meth:`tag`."""
+        """Whether this is a question answering model, which requires :meth:`answer` instead of :meth:`tag`."""
         return "answers" in tasks.gives(self.config.decoder.name)
 
     def answer(self, question: str, passage: str, history: Sequence[str] = ()) -> Example:
-        """What the model answers to a question about a passage.
+        """Answer a question about a passage.
 
         Args:
-            question: Raw text, split as the model's ``data.words`` says; so are the others.
-            passage: What is asked about.
-            history: Earlier questions and answers, oldest first, as they stood before the questions it has learned.
+            question: Raw text.
+            passage: Raw text that contains the answer.
+            history: Earlier questions and answers as raw texts, oldest first, in the order of the training data.
 
         Returns:
-            ``answers``, best first; ``labels`` says of what kind the first is (``span``, ``yes``, ``no``,
-            ``unknown``); ``scores`` has the probabilities, and ``spans`` the words of an answer in the passage;
-            ``remarks`` say what was not read of question and passage.
+            An example with ``answers``, best first. ``labels`` holds the type of the first answer (``span``, ``yes``,
+            ``no``, ``unknown``), ``scores`` the probabilities, ``spans`` the words of the answer, and ``warnings``
+            the parts of question and passage that were not read.
 
         Raises:
-            TypeError: If the model answers no questions, or something is no text, or no list of texts.
+            TypeError: If the model does not answer questions, or an argument is not of its type.
         """
         if not self.answers_questions:
             decoder = self.config.decoder.name
-            raise TypeError(f"expected a model that answers questions, found one with the decoder {decoder}; use tag")
+            raise TypeError(f"expected a question answering model, found one with the decoder {decoder}; use tag")
         if isinstance(history, str):
             raise TypeError("expected a list of earlier questions and answers as history, found a single text")
-        for name, text in (
-            ("question", question),
-            ("passage", passage),
-            *(("turn of history", turn) for turn in history),
-        ):
+        for name, text in (("question", question), ("passage", passage), *(("turn of history", t) for t in history)):
             if not isinstance(text, str):
                 raise TypeError(f"expected a text as {name}, found {type(text).__name__}")
-        example = question_example([*history, question], passage, self.config.data.words)
+        example = question_example([*history, question], passage, self.config.data.word_split)
         document = Document([example], scheme=self.model.vocabs.scheme)
         answered = self.tag(document, probabilities=True).examples[0]
-        remarks = [f"{count} {reason}" for reason, count in sorted(self.model.input_warnings(document).items())]
-        return replace(answered, remarks=remarks)
+        counts = sorted(self.model.input_warnings(document).items())
+        return replace(answered, warnings=[f"{count} {reason}" for reason, count in counts])
 
     def _document(self, item: Any) -> Document:
         if isinstance(item, Document):
             return item
         if self.answers_questions:
-            raise TypeError("expected a question, which a text alone is not; use answer(question, passage)")
+            raise TypeError("expected a question and a passage, found a text; use answer(question, passage)")
         scheme = self.model.vocabs.scheme
         if isinstance(item, str):
-            words, offsets = split_words(item, self.config.data.words)
+            words, offsets = split_words(item, self.config.data.word_split)
             return Document([Example(words, text=item, offsets=offsets)], scheme=scheme)
         if isinstance(item, Sequence) and all(isinstance(word, str) for word in item):
             return Document([Example(list(item))], scheme=scheme)

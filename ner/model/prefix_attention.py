@@ -37,7 +37,7 @@ def check(model: Any, name: str) -> None:
     width = model.get_input_embeddings().embedding_dim
     if kind not in FAMILY or width != model.config.hidden_size or model.config.is_decoder:
         raise InputError(
-            f"config.encoder.model: {name} is of the kind {kind}; the decoder generator needs layers as BERT has them "
+            f"config.encoder.model: {name} is of the kind {kind}; the decoder unilm needs layers as BERT has them "
             f"({', '.join(FAMILY)}, with embeddings as wide as the layers)"
         )
 

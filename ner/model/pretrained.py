@@ -37,7 +37,9 @@ def resolve(name: str) -> str:
             weights = directory / "model.safetensors"
             if weights.is_file():
                 if hashlib.sha256(weights.read_bytes()).hexdigest() != CHECKSUMS[short]:
-                    raise InputError(f"{package}: model.safetensors differs from the original {short}; reinstall the package")
+                    raise InputError(
+                        f"{package}: model.safetensors differs from the original {short}; reinstall the package"
+                    )
                 return str(directory)
         return f"sentence-transformers/{short}"
     return name

@@ -1,4 +1,4 @@
-"""What decoders that give each word one tag have in common."""
+"""Base class of the decoders that predict one tag per word."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from ner.types import Annotation, AxisLabels, Encoding, Example, Scores
 TagScheme = Literal["bio", "bioes", "bmes", "bilou", "io"]
 
 IGNORED = -100
-"""Target of words whose tag is not known to the model: they take no part in the loss."""
+"""Target of words with a tag that the model does not have; the loss excludes them."""
 
 
 class TagDecoder(DecoderModule):
-    """A linear layer that scores each tag at each word; subclasses say what is lost and how tags
-    follow each other.
+    """Linear layer that scores each tag at each word; subclasses define the loss and the scores of transitions.
 
     Args:
-        config: With ``scheme``, ``constrain``, ``kernel`` and ``dropout``.
-        width: ``H`` of the vectors.
+        config: Section with ``scheme``, ``constraints``, ``backend`` and ``dropout``.
+        width: ``H`` of the input.
         vocabs: Labels, or plain tags, of the training data.
     """
 
@@ -39,8 +38,8 @@ class TagDecoder(DecoderModule):
     def __init__(self, config: Any, width: int, vocabs: Vocabs) -> None:
         super().__init__()
         self.tags = TagSet(vocabs.tags, PLAIN) if vocabs.plain else TagSet(vocabs.labels, config.scheme)
-        self.constrained = config.constrain != "none"
-        self.kernel: crf.Kernel = config.kernel
+        self.constrained = config.constraints != "none"
+        self.backend: crf.Backend = config.backend
         self.dropout = nn.Dropout(config.dropout)
         self.emissions = nn.Linear(width, len(self.tags))
         first, follow, last = self.tags.allowed()
@@ -50,7 +49,7 @@ class TagDecoder(DecoderModule):
 
     @property
     def allowed(self) -> tuple[Tensor, Tensor, Tensor]:
-        """``(K,)`` tags that may come first, ``(K, K)`` previous and next tag, ``(K,)`` tags that may come last."""
+        """Masks ``(K,)`` of first tags, ``(K, K)`` of previous and next tags, ``(K,)`` of last tags."""
         return self.allowed_first, self.allowed_transitions, self.allowed_last
 
     def axis_labels(self) -> dict[str, AxisLabels]:
@@ -62,11 +61,11 @@ class TagDecoder(DecoderModule):
         return {"emissions": ("tags", 1.0)}
 
     def target(self, example: Example) -> list[int]:
-        """Tag id of each word of an example."""
+        """Return the tag id of each word of an example."""
         return self.tags.targets(example, IGNORED)
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """``tags (S, W)``, ``IGNORED`` where the tag is unknown; the loss is summed over the other words."""
+        """Return ``tags (S, W)``, ``IGNORED`` where the tag is unknown, and the number of the other words."""
         rows = [self.target(example) for example in examples]
         width = max(map(len, rows), default=0)
         padded = [row + [IGNORED] * (width - len(row)) for row in rows]
@@ -74,19 +73,19 @@ class TagDecoder(DecoderModule):
         return {"tags": tags}, {"tags": int((tags != IGNORED).sum())}
 
     def forward(self, encoding: Encoding) -> Scores:
-        """``emissions (S, W, K)``."""
+        """Return ``emissions (S, W, K)``."""
         return {"emissions": self.emissions(self.dropout(encoding.words))}
 
     def chain(self) -> Chain:
-        """The distribution that decoding is about."""
-        raise NotImplementedError("a tag decoder says how its tags follow each other")
+        """Return the scores of transitions and the constraints of decoding."""
+        raise NotImplementedError
 
     def best(self, emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """``(S, W)`` tag ids, and ``(S,)`` a score that is finite where they are any good."""
-        return crf.best_path(emissions, mask, self.chain(), self.kernel)
+        """Return ``(S, W)`` tag ids and ``(S,)`` scores, which are not finite for invalid emissions."""
+        return crf.best_path(emissions, mask, self.chain(), self.backend)
 
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
-        """``path (S, W)`` tag ids, and ``path_score (S,)``; ``mask`` may have any pattern."""
+        """Return ``path (S, W)``, the tag ids, and ``path_score (S,)``; ``mask`` may have any pattern."""
         emissions = scores["emissions"]
         with torch.autocast(emissions.device.type, enabled=False):
             path, score = self.best(emissions, mask)
@@ -95,7 +94,7 @@ class TagDecoder(DecoderModule):
     def annotations(
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
     ) -> list[Annotation]:
-        """Tags and spans of the words."""
+        """Return tags and spans of the words."""
         crf_torch.check(predicted["path_score"])
         flat = predicted["path"][mask].tolist()
         found, start = [], 0
@@ -106,19 +105,19 @@ class TagDecoder(DecoderModule):
         return found
 
     def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
-        """Tags and spans of the words; spans have their probability if asked for."""
+        """Return tags and spans of the words; with ``probabilities`` spans have scores."""
         found = super().decode(scores, mask)
         if probabilities:
             with torch.autocast(mask.device.type, enabled=False):
                 self._add_probabilities(found, scores["emissions"], mask)
         return found
 
-    def _add_probabilities(self, found: list[Annotation], emissions: Tensor, mask: Tensor) -> None:
+    def _add_probabilities(self, annotations: list[Annotation], emissions: Tensor, mask: Tensor) -> None:
         if self.tags.scheme == PLAIN:
             return
-        spans = [(row, span) for row, annotation in enumerate(found) for span in annotation.spans]
-        places = [(row, span.start, span.end, self.tags.labels.index(span.label)) for row, span in spans]
-        begins, goes_on = (torch.tensor(table, device=emissions.device) for table in self.tags.span_masks())
-        values = iter(crf.span_probabilities(emissions, mask, self.chain(), places, begins, goes_on).tolist())
-        for annotation in found:
+        spans = [(row, span) for row, annotation in enumerate(annotations) for span in annotation.spans]
+        positions = [(row, span.start, span.end, self.tags.labels.index(span.label)) for row, span in spans]
+        begins, continues = (torch.tensor(table, device=emissions.device) for table in self.tags.span_masks())
+        values = iter(crf.span_probabilities(emissions, mask, self.chain(), positions, begins, continues).tolist())
+        for annotation in annotations:
             annotation.spans = [replace(span, score=next(values)) for span in annotation.spans]

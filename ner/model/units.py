@@ -90,7 +90,7 @@ class PieceUnits:
                     query_length=query_length,
                     text=text,
                     offsets=offsets,
-                    rows=None,
+                    line_indices=None,
                 )
             )
         return found
@@ -108,7 +108,7 @@ class PieceUnits:
                 scores = {(span.start, span.end, span.label): span.score for span in unit.spans}
                 spans = [replace(s, score=scores.get((starts[s.start], starts[s.end], s.label))) for s in spans]
             said = Annotation(tags, spans, unit.labels, list(unit.answers), unit.scores)
-            found.append(example.answered(said))
+            found.append(example.with_prediction(said))
         return found
 
     def asset_files(self) -> dict[str, bytes]:

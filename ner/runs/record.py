@@ -117,7 +117,7 @@ def _object(path: Path) -> Mapping[str, Any]:
 def _lowercase(directory: Path, encoder: Mapping[str, Any]) -> Iterator[str]:
     for name, part in _members(encoder):
         if part.get("lowercase") and part.get("dimension"):
-            yield f"the table of words of `{name}`"
+            yield f"the word table of `{name}`"
     for path in sorted((directory / "encoder").rglob("tokenizer.json")):
         normalizer = json.dumps(_object(path).get("normalizer"))
         if '"lowercase": true' in normalizer or '"type": "Lowercase"' in normalizer:

@@ -34,6 +34,13 @@ def run(
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
+    except ModuleNotFoundError as error:
+        if (error.name or "ner").partition(".")[0] == "ner":
+            raise
+        print(
+            f"error: {error.name} is not installed; install ner and its dependencies: pip install -e .", file=sys.stderr
+        )
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -61,10 +61,10 @@ def resolve_precision(name: str, device: Any) -> Any:
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else None
     if name == "fp16" and device.type == "cpu":
-        raise InputError("config.training.precision: fp16 needs a GPU; choose bf16, float32 or auto")
+        raise InputError("config.training.precision: fp16 needs a GPU; choose bf16, fp32 or auto")
     if name == "bf16" and not has_bf16(device):
-        raise InputError("config.training.precision: this processor does not support bf16; choose float32 or auto")
-    return {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+        raise InputError("config.training.precision: this processor does not support bf16; choose fp32 or auto")
+    return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
 
 
 class HostCopy:

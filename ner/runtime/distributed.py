@@ -219,7 +219,7 @@ def clip(parameters: Sequence[nn.Parameter], limit: float, norm: Tensor) -> None
 
 def full_tensor(tensor: Tensor) -> Tensor:
     """Return a sharded tensor as a plain one, which all processes must request together."""
-    return tensor.full_tensor() if is_sharded(tensor) else tensor  # type: ignore[attr-defined,no-any-return]
+    return tensor.full_tensor() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
 
 
 def full_cpu_tensor(tensor: Tensor) -> Tensor:

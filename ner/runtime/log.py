@@ -17,7 +17,7 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled:
 
     Args:
         stream: Standard output by default.
-        file: Log file, which is appended to. A full disk produces messages on standard error and nothing else.
+        file: Log file, which is appended to. If the disk is full, loguru reports it on standard error.
         enabled: False in all processes but the main one.
 
     Raises:
@@ -33,11 +33,18 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled:
         return
     logger.add(lambda text: tqdm.write(text, file=out, end=""), format=_console_format, level="INFO", colorize=False)
     if file is not None:
-        template = "{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}"
+        path = file.absolute()
+
+        def append(text: str) -> None:  # opens the file anew for each line, so a full disk leaves nothing to be closed
+            with open(path, "a", encoding="utf-8", errors="backslashreplace", newline="") as log:
+                log.write(text)
+
         try:
-            logger.add(file, format=template, level="DEBUG", encoding="utf-8", errors="backslashreplace")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            append("")
         except OSError as error:
             raise InputError(f"{file.parent}: cannot be written: {error.strerror}") from None
+        logger.add(append, format="{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}", level="DEBUG", colorize=False)
     warnings.showwarning = lambda message, category, *_: logger.warning("{}: {}", category.__name__, message)
 
 

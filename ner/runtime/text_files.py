@@ -80,9 +80,7 @@ def decode_lines(lines: Iterable[bytes], path: str, encoding: str, start: int = 
         try:
             yield number, line.decode(encoding)
         except LookupError:
-            raise InputError(
-                f"{path}: no text encoding is called '{encoding}'; change data.format.encoding"
-            ) from None
+            raise InputError(f"{path}: no text encoding is called '{encoding}'; change data.format.encoding") from None
         except UnicodeDecodeError as error:
             byte = line[error.start]
             raise InputError(

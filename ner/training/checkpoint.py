@@ -1,7 +1,8 @@
 """Checkpoints: saving and restoring the training state.
 
-A checkpoint is a directory below ``<run>/checkpoints``: tensors in safetensors, all other values in JSON, and a manifest
-with checksums. It is written to a temporary directory and renamed when it is complete; older checkpoints are removed
+A checkpoint is a directory below ``<run>/checkpoints``: tensors in safetensors, all other values in JSON, and a
+manifest with checksums. It is written to a temporary directory and renamed when it is complete; older checkpoints are
+removed
 afterwards. A crash during writing therefore leaves the previous checkpoint intact.
 """
 
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from ner.errors import InputError
 from ner.evaluation.scorer import Evaluation, Scorer
-from ner.model.model import WEIGHTS
+from ner.runs.directory import WEIGHTS
 from ner.runs.events import Event
 from ner.runtime import atomic, manifest
 from ner.runtime.distributed import ProcessGroup, full_cpu_tensor, shard_like
@@ -39,7 +40,7 @@ _SETTINGS = ("training_config", "batch_config", "next_batch_config")
 
 
 def save(state: State, run: Path, provenance: Mapping[str, Any], process_group: ProcessGroup) -> Path | None:
-    """Write a checkpoint, then remove all but the ``training.keep`` newest ones.
+    """Write a checkpoint, then remove all but the ``training.keep_checkpoints`` newest ones.
 
     Every process must call it; the main process writes.
 
@@ -94,7 +95,7 @@ def save(state: State, run: Path, provenance: Mapping[str, Any], process_group: 
     except InputError as error:
         previous = older[0] if older else "none"
         raise InputError(f"{error}; continue from the previous checkpoint ({previous}) with --resume") from None
-    for path in older[max(0, state.training_config.keep - 1) :]:
+    for path in older[max(0, state.training_config.keep_checkpoints - 1) :]:
         shutil.rmtree(path, ignore_errors=True)
     return target
 
@@ -142,7 +143,9 @@ def find(run: Path) -> tuple[Path | None, list[Path]]:
     return None, corrupt
 
 
-def load(path: Path, state: State, provenance: Mapping[str, Any], metrics: Sequence[str], process_group: ProcessGroup) -> list[str]:
+def load(
+    path: Path, state: State, provenance: Mapping[str, Any], metrics: Sequence[str], process_group: ProcessGroup
+) -> list[str]:
     """Restore a checkpoint.
 
     Args:
@@ -185,7 +188,9 @@ def load(path: Path, state: State, provenance: Mapping[str, Any], metrics: Seque
         torch.set_rng_state(generator)
     saved = sum(name.startswith("random/") and name.endswith("/cpu") for name in tensors)
     if process_group.size > saved:
-        warnings.append(f"{process_group.size - saved} processes are new, with random states of their own; weights will differ")
+        warnings.append(
+            f"{process_group.size - saved} processes are new and have new random states; weights will differ"
+        )
     if f"random/{process_group.rank}/cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors[f"random/{process_group.rank}/cuda"])
     return warnings
@@ -201,7 +206,9 @@ def compare(path: Path, provenance: Mapping[str, Any]) -> list[str]:
     for split, checksum in then["data"].items():
         now = provenance["data"].get(split)
         if now is None:
-            raise InputError(f"config.data.{split}: the run was started with such a file; expected the same file, found none")
+            raise InputError(
+                f"config.data.{split}: the run was started with such a file; expected the same file, found none"
+            )
         if now != checksum:
             raise InputError(
                 f"{path}: the {split} file has changed since the run began (SHA-256 {checksum[:12]}..., now "
@@ -210,7 +217,7 @@ def compare(path: Path, provenance: Mapping[str, Any]) -> list[str]:
     return _differences(then, provenance)
 
 
-def reached(path: Path) -> tuple[int, int]:
+def progress_of(path: Path) -> tuple[int, int]:
     """Return the steps and finished epochs of a checkpoint."""
     values = json.loads((path / STATE_FILE).read_bytes())
     return values["step"], values["epoch"]
@@ -241,10 +248,14 @@ def _restore(path: Path, state: State, tensors: Mapping[str, Tensor], averaged_u
     for name, tensor in below("optimizer/").items():
         key, _, parameter = name.partition("/")
         template = parameters[parameter]
-        state.optimizer.state[template][key] = shard_like(tensor, template) if tensor.ndim else tensor.to(template.device)
+        state.optimizer.state[template][key] = (
+            shard_like(tensor, template) if tensor.ndim else tensor.to(template.device)
+        )
     if state.averaged_weights is not None:
         state.averaged_weights.count = averaged_updates
-        state.averaged_weights.weights = {name: shard_like(t, parameters[name]) for name, t in below("average/").items()}
+        state.averaged_weights.weights = {
+            name: shard_like(t, parameters[name]) for name, t in below("average/").items()
+        }
 
 
 def _epoch_record(values: Mapping[str, Any]) -> EpochRecord:
@@ -262,7 +273,5 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             pairs = [(f"{key} of {name}", before.get(name), after.get(name)) for name in sorted(changed)]
         else:
             pairs = [(key, before, after)] if before != after else []
-        found += [
-            f"{name}: {old} in the checkpoint, {new} now; weights may differ" for name, old, new in pairs
-        ]
+        found += [f"{name}: {old} in the checkpoint, {new} now; weights may differ" for name, old, new in pairs]
     return found

@@ -1,4 +1,4 @@
-"""The documents of a run by split, in memory or, for a large training file, as memory-mapped arrays."""
+"""Documents of a run by split; a large training file is memory-mapped."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from ner.training import loader
 from ner.types import SPLITS, Document
 
 LARGE = 200_000_000
-"""Bytes of a training file from which on it is kept as memory-mapped arrays."""
+"""Size in bytes from which a training file is memory-mapped."""
 
 
 class Corpus:
-    """See the file.
+    """Documents of the train, valid and test files.
 
     Args:
-        config: Of the run.
-        process_group: Processes of the training; the first one reads what is kept for all.
-        say: For the log.
+        config: Configuration of the run.
+        process_group: Processes of the training; the main process writes the caches.
+        log_info: Writes a line to the log.
 
     Attributes:
-        documents: By split; those of files that the configuration does not name are empty.
+        documents: By split; empty without a file.
 
     Raises:
-        InputError: If a file cannot be read, or they are of different kinds.
+        InputError: If a file cannot be read, or the files mix plain tags and entity tags.
     """
 
-    def __init__(self, config: RunConfig, process_group: ProcessGroup, say: Callable[[str], None]) -> None:
+    def __init__(self, config: RunConfig, process_group: ProcessGroup, log_info: Callable[[str], None]) -> None:
         self.config, self.process_group = config, process_group
         self.documents: dict[str, Sequence[Document]] = {}
         form = load_component("formats", config.data.format.name)
-        options = config.data.format, config.data.words
+        options = config.data.format, config.data.word_split
         for split in SPLITS:
             path = getattr(config.data, split)
             folder = self._store_folder(path) if split == "train" else None
@@ -59,62 +59,64 @@ class Corpus:
                 self.documents[split] = list(form.read(path, *options, for_rewriting=split == "test")) if path else []
                 continue
             key = {"path": path, "format": options[0].model_dump(mode="json"), "words": options[1]}
-            with self._first_alone():
+            with self._main_process_first():
                 self.documents[split] = cache.cached(Path(path), key, partial(form.read, path, *options), folder)
-            say(f"{split}: kept as memory-mapped arrays in {folder}")
+            log_info(f"{split}: memory-mapped in {folder}")
         _check_kinds(self.documents)
 
     @property
     def train(self) -> Sequence[Document]:
-        """To learn from."""
+        """Training documents."""
         return self.documents["train"]
 
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of the files by split; a pipe has none."""
+        """Return the SHA-256 of the files by split; a pipe has none."""
         paths = {split: getattr(self.config.data, split) for split in SPLITS}
         return {split: manifest.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
 
-    def statistics(self, split: str, made: Model) -> dict[str, Any]:
-        """How much there is of what in a split: sentences, words, labels, tags, classes, and what is unusual."""
-        found = self.documents[split]
-        if not isinstance(found, reader.Store):
-            return _count(made, found)
-        with self._first_alone():
-            key = {**self._encoder_key(made), "single": made.single_label_at is not None}
-            return cache.saved_values(found, "counts", key, lambda: _count(made, found))
+    def statistics(self, split: str, model: Model) -> dict[str, Any]:
+        """Return the numbers of sentences, words, labels, tags and classes of a split, and its warnings."""
+        documents = self.documents[split]
+        if not isinstance(documents, reader.Store):
+            return _count(model, documents)
+        with self._main_process_first():
+            key = {**self._encoder_key(model), "single": model.single_label_at is not None}
+            return cache.saved_values(documents, "counts", key, lambda: _count(model, documents))
 
     def hashes(self) -> np.ndarray:
-        """Of the sentences to learn from, see :mod:`ner.data.seen`."""
-        learned = self.train
-        if not isinstance(learned, reader.Store):
-            return seen.hashes(learned)
+        """Return the hashes of the training sentences, see :mod:`ner.data.seen`."""
+        documents = self.train
+        if not isinstance(documents, reader.Store):
+            return seen.hashes(documents)
 
         def make() -> np.ndarray:
-            return seen.hashes(learned).view("<i8")[:, None]
+            return seen.hashes(documents).view("<i8")[:, None]
 
-        with self._first_alone():
-            table = cache.saved_table(learned, "hashes", 1, "q", {}, make)
+        with self._main_process_first():
+            table = cache.saved_table(documents, "hashes", 1, "q", {}, make)
         return np.ascontiguousarray(table[:, 0]).view("<u8")
 
-    def groups(self, made: Model, batch: BatchConfig) -> batching.GroupTable:
-        """Groups to learn from; of a training file in a store made once for each encoder and its windows."""
-        learned = self.train
-        if not isinstance(learned, reader.Store):
-            return loader.group(made, learned, batch)
-        key = {**self._encoder_key(made), "limit": loader.group_limit(batch)}
-        with self._first_alone():
-            table = cache.saved_table(learned, "plan", 6, "i", key, lambda: loader.group(made, learned, batch).table)
+    def groups(self, model: Model, batch: BatchConfig) -> batching.GroupTable:
+        """Return the groups of the training documents, cached for a store by encoder and windows."""
+        documents = self.train
+        if not isinstance(documents, reader.Store):
+            return loader.group_documents(model, documents, batch)
+        key = {**self._encoder_key(model), "limit": loader.max_group_size(batch)}
+        with self._main_process_first():
+            table = cache.saved_table(
+                documents, "plan", 6, "i", key, lambda: loader.group_documents(model, documents, batch).table
+            )
         return batching.GroupTable(table)
 
-    def _encoder_key(self, made: Model) -> dict[str, Any]:
-        """What decides how documents are read."""
-        saved = hashlib.sha256(b"".join(made.encoder.asset_files().values())).hexdigest()
-        sections = {"unit", "encoder", "windows"} | ({"decoder"} if made.input_maker is made.decoder else set())
-        return {**self.config.model_dump(mode="json", include=sections), "files": saved}
+    def _encoder_key(self, model: Model) -> dict[str, Any]:
+        """Return everything that determines how documents are encoded."""
+        assets = hashlib.sha256(b"".join(model.encoder.asset_files().values())).hexdigest()
+        sections = {"unit", "encoder", "windows"} | ({"decoder"} if model.input_maker is model.decoder else set())
+        return {**self.config.model_dump(mode="json", include=sections), "files": assets}
 
     def _store_folder(self, path: str) -> Path | None:
-        """Where a training file is kept in another form, if it is."""
-        wanted = self.config.data.store
+        """Return the folder of the memory-mapped copy of a training file, or None."""
+        wanted = self.config.data.memmap_dir
         if wanted != "auto" or path == "-":
             return Path(wanted) if wanted and path != "-" else None
         source = Path(path)
@@ -123,8 +125,8 @@ class Corpus:
         return Path(cache, "ner-crf") if large else None
 
     @contextmanager
-    def _first_alone(self) -> Iterator[None]:
-        """The first process goes through the block before the others."""
+    def _main_process_first(self) -> Iterator[None]:
+        """Let the main process run the block before the others do."""
         if not self.process_group.is_main:
             self.process_group.broadcast(None)
         yield
@@ -132,29 +134,29 @@ class Corpus:
             self.process_group.broadcast(True)
 
 
-def _count(made: Model, documents: Sequence[Document]) -> dict[str, Any]:
-    """See :meth:`Corpus.statistics`; one document after the other."""
-    tally, coverage = DocumentStatistics(), Counter[str]()
+def _count(model: Model, documents: Sequence[Document]) -> dict[str, Any]:
+    """Return the result of :meth:`Corpus.statistics`, from one pass over the documents."""
+    statistics, warnings = DocumentStatistics(), Counter[str]()
     sentences = words = overlapping = 0
     for document in documents:
-        tally.add(replace(document, examples=made.mark_unlabelled(document.examples)))
+        statistics.add(replace(document, examples=model.mark_unlabelled(document.examples)))
         for example in document.examples:
             sentences += 1
             words += len(example.words)
-            if example.spans and not example.query_length:  # evidence may hold the answer
+            if example.spans and not example.query_length:  # the evidence of an answer may contain it
                 overlapping += len(example.spans) - len(flatten(example.spans))
-        coverage += made.input_warnings(document)
+        warnings += model.input_warnings(document)
     found = {"sentences": sentences, "words": words, "overlapping": overlapping}
-    return {**found, **vars(tally), "coverage": coverage}
+    return {**found, **vars(statistics), "coverage": warnings}
 
 
 def _check_kinds(documents: Mapping[str, Sequence[Document]]) -> None:
-    """Plain tags in one file and entities in another cannot be scored against each other."""
+    """Check that all files have plain tags or all have entity tags; scores need one kind."""
     kinds = {split: found[0].scheme == PLAIN for split, found in documents.items() if found}
     for split, plain in kinds.items():
         if plain != kinds["train"]:
             names = {True: "plain tags", False: "entity tags"}
             raise InputError(
                 f"{documents[split][0].source}: expected {names[not plain]} as in {documents['train'][0].source}, "
-                f"found {names[plain]}; set data.format.scheme if that was recognised wrongly"
+                f"found {names[plain]}; set data.format.scheme if it was detected wrongly"
             )

@@ -23,8 +23,8 @@ class MicroBatch(NamedTuple):
 
     Attributes:
         gold: The examples in words, also if the model labels word pieces.
-        sync_only: Whether another process or pass has learned from it already. Its loss counts 0; it is computed because
-            every process must take part in each collective operation.
+        sync_only: Whether its loss counts 0. It is computed only because every process must take part in each
+            collective operation.
     """
 
     batch: Batch
@@ -61,12 +61,12 @@ class StepBatch:
 
 def max_group_size(batch: BatchConfig) -> int | None:
     """Return the most sentences that a group may have so that it fits into a micro-batch."""
-    return batch.units_at_once if batch.unit == "sentences" else None
+    return batch.max_micro_size if batch.measure == "sentences" else None
 
 
-def group_documents(model: Model, documents: Iterable[Document], batch: BatchConfig) -> batching.Plan:
+def group_documents(model: Model, documents: Iterable[Document], batch: BatchConfig) -> batching.GroupTable:
     """Group the examples of documents for the encoder."""
-    return batching.plan(map(model.split, documents), model.input_maker.plan, max_group_size(batch))
+    return batching.group_documents(map(model.to_units, documents), model.input_maker.plan, max_group_size(batch))
 
 
 class TrainLoader:
@@ -88,9 +88,14 @@ class TrainLoader:
         batch: BatchConfig,
         seed: int,
         process_group: ProcessGroup | None = None,
-        groups: batching.Plan | None = None,
+        groups: batching.GroupTable | None = None,
     ) -> None:
-        self.model, self.documents, self.seed, self.process_group = model, documents, seed, process_group or ProcessGroup()
+        self.model, self.documents, self.seed, self.process_group = (
+            model,
+            documents,
+            seed,
+            process_group or ProcessGroup(),
+        )
         self.groups = group_documents(model, documents, batch) if groups is None else groups
         self.sentences = int(self.groups.sentences.sum())
         self.batch = batch
@@ -102,7 +107,7 @@ class TrainLoader:
 
     def epoch(self, epoch: int, batch: BatchConfig) -> list[np.ndarray]:
         """Return the batches of an epoch as positions of groups."""
-        return batching.epoch_batches(self.groups, batch.unit, batch.units, self.seed, epoch)
+        return batching.epoch_batches(self.groups, batch.measure, batch.max_size, self.seed, epoch)
 
     def steps(
         self, batches: Sequence[np.ndarray], epoch: int, batch: BatchConfig, device: torch.device
@@ -111,7 +116,7 @@ class TrainLoader:
         for positions in batches:
             step_batch = StepBatch(len(positions), int(self.groups.sentences[positions].sum()))
             own = self.process_group.shard(positions)
-            for chosen in batching.cut(self.groups, own, batch.unit, batch.units_at_once):
+            for chosen in batching.cut_batches(self.groups, own, batch.measure, batch.max_micro_size):
                 tensors, gold = self._encode(chosen, epoch, device)
                 step_batch.amounts.update(_amounts(tensors))
                 step_batch.micro_batches.append(MicroBatch(tensors, gold))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ner.config.training import TrainingConfig
-from ner.data import batching
+from ner.data.prefetch import prefetch
 from ner.errors import NonFiniteLossError
 from ner.evaluation.scorer import Evaluation, Scorer, monitored
 from ner.runtime.distributed import ProcessGroup
@@ -71,7 +71,7 @@ def train(
         batches = data.epoch(state.epoch, state.batch_config)
         first = int(np.searchsorted(np.cumsum([0, *map(len, batches)]), state.position))
         steps = data.steps(batches[first:], state.epoch, state.batch_config, device)
-        with closing(batching.ahead(steps, state.batch_config.ahead)) as prefetched:
+        with closing(prefetch(steps, state.batch_config.prefetch)) as prefetched:
             for step_batch in prefetched:
                 timer.start_step(step_batch)
                 context.apply_settings()
@@ -82,7 +82,7 @@ def train(
                     _skip_step(state, error)
                     loss = math.nan
                 except torch.OutOfMemoryError as error:
-                    raise out_of_memory(step_batch, state.batch_config.units_at_once) from error
+                    raise out_of_memory(step_batch, state.batch_config.max_micro_size) from error
                 state.position += step_batch.groups
                 state.sentences += step_batch.sentences
                 process_group.heartbeat(state.step)
@@ -105,7 +105,7 @@ def train(
 def warmup_fraction(training: TrainingConfig, data: TrainLoader) -> float:
     """Return the fraction of the training in which the rates rise; above 1 if the training ends before the warm-up."""
     if training.warmup_steps is None:
-        return training.warmup
+        return training.warmup_ratio
     return training.warmup_steps * data.mean_sentences_per_step / (training.epochs * data.sentences)
 
 
@@ -140,20 +140,20 @@ def _finish_epoch(state: State, evaluations: dict[str, Evaluation]) -> EpochReco
     state.epoch += 1
     state.position = 0
     training = state.training_config
-    best = training.select == "last" or state.best.update(monitored(evaluations["valid"], training.monitor))
+    best = training.keep_epoch == "last" or state.best.update(monitored(evaluations["valid"], training.monitor))
     if best:
         state.best_epoch = state.epoch
-    size, rates = state.batch_config.units, dict(state.learning_rates)
+    size, rates = state.batch_config.max_size, dict(state.learning_rates)
     record = EpochRecord(state.epoch, state.step, state.sentences, size, best, rates, evaluations)
     state.history.append(record)
     state.batch_config = state.next_batch_config
     if training.plateau is not None:
         _adapt_to_plateau(state, monitored(evaluations["valid"], training.plateau.monitor or training.monitor))
-    if training.stopping is not None and not state.ended:
-        path = training.stopping.monitor or training.monitor
+    if training.early_stopping is not None and not state.ended:
+        path = training.early_stopping.monitor or training.monitor
         state.stopping.update(monitored(evaluations["valid"], path))
         epochs = state.stopping.epochs_without_improvement
-        if epochs >= training.stopping.patience:
+        if epochs >= training.early_stopping.patience:
             state.ended = f"{path} has not improved for {epochs} epochs"
             state.record_event("stopping", state.ended)
     return record
@@ -166,10 +166,10 @@ def _adapt_to_plateau(state: State, score: float) -> None:
     if state.plateau.update(score) or state.plateau.epochs_without_improvement <= plateau.patience:
         return
     state.plateau.epochs_without_improvement = 0
-    if plateau.change != "batch" and state.lr_scale * plateau.factor >= plateau.smallest * (1 - 1e-9):
+    if plateau.adapt != "batch_size" and state.lr_scale * plateau.factor >= plateau.min_lr_scale * (1 - 1e-9):
         state.lr_scale *= plateau.factor
         state.record_event("plateau", f"learning rates times {state.lr_scale:g}")
-    size = round(state.next_batch_config.units / plateau.factor)
-    if plateau.change != "rate" and size <= plateau.largest:
+    size = round(state.next_batch_config.max_size / plateau.factor)
+    if plateau.adapt != "learning_rate" and size <= plateau.max_batch_size:
         state.next_batch_config = state.batch_config = state.next_batch_config.model_copy(update={"size": size})
         state.record_event("plateau", f"batch.size={size}")

@@ -93,8 +93,8 @@ class Stopwatch:
 class StepTimer:
     """Time of an epoch by part of a step (``data``, ``encoder``, ``context``, ``decoder``, ``optimizer``, ``scores``).
 
-    Hooks on the model measure the forward pass and the backward pass of decoder and context. The training step marks the
-    rest. :meth:`finish` removes the hooks.
+    Hooks on the model measure the forward pass and the backward pass of decoder and context. The training step marks
+    the rest. :meth:`finish` removes the hooks.
     """
 
     def __init__(self, model: Model, device: torch.device) -> None:

@@ -1,502 +1,353 @@
-"""One training from its files to its files: reads the data, makes or resumes the model, trains, saves, scores on test.
+"""One training run: reads the data, builds the model, trains, saves, scores the kept model on the test data.
 
-What a run directory holds::
+Contents of a run directory::
 
-    config.yaml  model.safetensors  manifest.json ...   the kept model (ner.model.model); ``last/``: of the last epoch
+    config.yaml  model.safetensors  manifest.json ...   the kept model, see ner.model.saving; ``last/``: the last epoch
     checkpoints/                                        see ner.training.checkpoint
     events.jsonl  control/                              see ner.training.control
-    history.csv  history.md  timing.csv  train.log      what people look at
-    metrics.json  predictions/                          at the end
+    history.csv  history.md  timing.csv  train.log      tables and the log
+    metrics.json  predictions/                          results of a finished run
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from ner.config.load import write_yaml
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
-from ner.config.training import BatchConfig, PlateauConfig
 from ner.data import seen, tasks
 from ner.errors import InputError
 from ner.evaluation.evaluator import Evaluator
-from ner.evaluation.scorer import Evaluation, monitored
 from ner.inference.tagger import Tagger
-from ner.model import model
+from ner.model import model, saving
 from ner.model.model import Model
 from ner.runs import events, history
+from ner.runs.directory import CONFIG, WEIGHTS
 from ner.runs.events import Event
 from ner.runtime import atomic, manifest
 from ner.runtime.device import environment, make_deterministic
 from ner.runtime.distributed import ProcessGroup
-from ner.training import batch_size, checkpoint, control, loop, warm_start
+from ner.training import checkpoint, control, loop, validation, warm_start
+from ner.training.batch_size import fits_in_memory, largest_batch
 from ner.training.corpus import Corpus
+from ner.training.history import history_row
 from ner.training.loader import TrainLoader
-from ner.training.state import State
-from ner.training.step import Progress, warmup_share
+from ner.training.progress import Progress
+from ner.training.state import State, initial_state
 from ner.types import Document
-
-FREE = ("data.train", "data.valid", "data.test", "data.store", "device", "by", "processes.")
-"""Settings that may differ when a run is resumed: they change no result, or checksums watch over them."""
 
 
 @dataclass
 class TrainingRun:
-    """See the file.
+    """A training and its run directory.
+
+    Call :meth:`read` and :meth:`build`, then :meth:`start` or :func:`~ner.training.resume.resume`, then iterate over
+    :meth:`train`, then call :meth:`finish`.
 
     Attributes:
-        config: Of the run.
-        directory: Of the run.
-        device: Where to compute.
+        config: Configuration of the run.
+        directory: The run directory.
+        device: Device of the model.
         process_group: Processes of the training.
-        say, warn: For the log; only the first process speaks.
-        corpus: Documents by split.
-        about: What checkpoints belong to: checksums of the data, versions, processor.
-        state, data: See :mod:`ner.training.loop`.
-        ahead: Events that are still to be met at their steps.
-        trained_on: Hashes of the sentences, see :mod:`ner.data.seen`.
-        kernel: What computes the CRF.
+        log_info, log_warning: Write a line to the log.
+        pending_events: Recorded changes that are still to be replayed at their steps.
+        trained_on: Hashes of the training sentences, see :mod:`ner.data.seen`.
+        backend: Backend of the CRF; empty without one.
         stopped: Whether training was stopped before its end.
+        exit_code: 128 plus the number of the signal that stopped the training, otherwise 0.
         timings: Rows of ``timing.csv``.
+        corpus: Documents by split.
+        provenance: Checksums of the data, versions, device; saved in checkpoints.
+        state, data: State and batches of the training.
     """
 
     config: RunConfig
     directory: Path
     device: torch.device
     process_group: ProcessGroup
-    say: Callable[[str], None]
-    warn: Callable[[str], None]
-    ahead: list[Event] = field(default_factory=list)
+    log_info: Callable[[str], None]
+    log_warning: Callable[[str], None]
+    pending_events: list[Event] = field(default_factory=list)
     trained_on: bytes = b""
-    kernel: str = ""
+    backend: str = ""
     stopped: bool = False
+    exit_code: int = 0
     timings: list[Mapping[str, Any]] = field(default_factory=list)
 
     corpus: Corpus = field(init=False)
-    about: dict[str, Any] = field(init=False)
+    provenance: dict[str, Any] = field(init=False)
     state: State = field(init=False)
     data: TrainLoader = field(init=False)
+
+    @property
+    def documents(self) -> Mapping[str, Sequence[Document]]:
+        """Documents by split."""
+        return self.corpus.documents
 
     def read(self) -> None:
         """Read the data.
 
         Raises:
-            InputError: See :class:`~ner.training.corpus.Corpus`; or if decoder, files and metrics do not fit each
-                other.
-        """
-        if self.config.training.deterministic and self.device.type == "cuda":
-            make_deterministic()
-        tasks.check_format(self.config.decoder.name, self.config.data.format.name)
-        tasks.check_metrics(self.config.decoder.name, self.config.metrics)
-        self.corpus = Corpus(self.config, self.process_group, self.say)
-        about = {**environment(self.device), "processes": self.process_group.size}
-        self.about = {"data": self.corpus.checksums(), **about}
-
-    @property
-    def documents(self) -> Mapping[str, Sequence[Document]]:
-        """By split."""
-        return self.corpus.documents
-
-    def _check_growth(self, batch: BatchConfig, plateau: PlateauConfig) -> None:
-        if batch.units / plateau.factor > plateau.largest:
-            self.warn(f"training.plateau.largest is {plateau.largest}: a batch of {batch.size} will never grow")
-
-    def build(self, init: Path | None = None) -> Model:
-        """A new model, with the weights of another run where one is named; everything is ready for the first step.
-
-        Raises:
-            InputError: If something pretrained is not found, a setting does not fit the model, or there is nothing to
-                learn or to score.
+            InputError: See :class:`~ner.training.corpus.Corpus`; or if decoder, format and metrics are incompatible.
         """
         config = self.config
-        made = model.build(config, self.corpus.train).to(self.device)
+        if config.training.deterministic and self.device.type == "cuda":
+            make_deterministic()
+        tasks.check_format(config.decoder.name, config.data.format.name)
+        tasks.check_metrics(config.decoder.name, config.metrics)
+        self.corpus = Corpus(config, self.process_group, self.log_info)
+        machine = {**environment(self.device), "processes": self.process_group.size}
+        self.provenance = {"data": self.corpus.checksums(), **machine}
+
+    def build(self, init: Path | None = None) -> Model:
+        """Build a new model and everything that the first step needs.
+
+        Args:
+            init: Run whose matching weights initialize the model.
+
+        Raises:
+            InputError: If a pretrained model is not found, a setting does not fit the model, or there is nothing to
+                learn or to score.
+        """
+        config, process_group = self.config, self.process_group
+        new = model.build(config, self.corpus.train).to(self.device)
         for split in ("valid", "test"):
             if self.documents[split]:
                 path = getattr(config.data, split)
                 tasks.check_scored(config.decoder.name, config.metrics, self.documents[split], path)
         self.trained_on = seen.to_bytes(self.corpus.hashes())
         if init is not None:
-            self._take_over(made, init)
-        self.kernel = made.crf_backend(self.device)
-        if config.processes.shard:
-            self.process_group.fully_shard(made.encoder, made.encoder.layers(), self.device)
-        batch = config.batch
-        plateau = config.training.plateau
-        if plateau is not None and plateau.change != "rate" and batch.size != "auto":
-            self._check_growth(batch, plateau)
+            self._initialize(new, init)
+        self.backend = new.crf_backend(self.device)
+        if config.processes.fsdp:
+            process_group.fully_shard(new.encoder, new.encoder.layers(), self.device)
+        batch, plateau = config.batch, config.training.plateau
         if batch.size == "auto":
-            batch = batch.model_copy(update={"size": self._fitting_size(made)})
-        self.state = loop.begin(made, config.training, batch, config.metrics, self.device)
-        groups = self.corpus.groups(made, batch)
-        self.data = TrainLoader(made, self.corpus.train, batch, config.seed, self.process_group, groups)
+            batch = batch.model_copy(update={"size": self._automatic_batch_size(new)})
+        elif plateau and plateau.adapt != "learning_rate" and batch.max_size / plateau.factor > plateau.max_batch_size:
+            self.log_warning(
+                f"training.plateau.max_batch_size={plateau.max_batch_size}: a batch of {batch.size} can never grow"
+            )
+        self.state = initial_state(new, config.training, batch, config.metrics, self.device)
+        groups = self.corpus.groups(new, batch)
+        self.data = TrainLoader(new, self.corpus.train, batch, config.seed, process_group, groups)
         if config.batch.size == "auto":
             self.state.record_event("auto", f"batch.size={batch.size}")
         if init is not None:
-            self.state.record_event("init", f"{init} {manifest.sha256(init / model.WEIGHTS)}")
-        if self.process_group.size > 1:
-            torch.manual_seed(config.seed + self.process_group.rank)  # each process has its own dropout
-        return made
+            self.state.record_event("init", f"{init} {manifest.sha256(init / WEIGHTS)}")
+        if process_group.size > 1:
+            torch.manual_seed(config.seed + process_group.rank)  # each process has its own dropout
+        return new
 
-    def _take_over(self, made: Model, init: Path) -> None:
-        trained, _ = model.load(init)
-        for line in warm_start.copy_matching_weights(made, trained.to(self.device)).lines():
-            self.say(f"--init: {line}")
-        theirs = seen.read(init)
-        if theirs is None:
-            self.warn(f"{init}: does not say on which sentences it was trained, so scores may be on sentences it knows")
+    def _initialize(self, new: Model, init: Path) -> None:
+        """Copy matching weights of another run, and warn if it was trained on sentences of valid or test."""
+        trained, _ = saving.load(init)
+        for line in warm_start.copy_matching_weights(new, trained.to(self.device)).lines():
+            self.log_info(f"--init: {line}")
+        trained_on = seen.read(init)
+        if trained_on is None:
+            self.log_warning(
+                f"{init}: no record of its training sentences, so overlap with the evaluation data cannot be checked"
+            )
             return
         for split in ("valid", "test"):
-            known, total = seen.count(self.documents[split], theirs)
+            known, total = seen.count(self.documents[split], trained_on)
             if known:
-                self.warn(f"{split}: {known} of {total} sentences are among those that {init} was trained on")
-        self.trained_on = seen.to_bytes(theirs, seen.from_bytes(self.trained_on))
+                self.log_warning(f"{split}: {init} was trained on {known} of its {total} sentences")
+        self.trained_on = seen.to_bytes(trained_on, seen.from_bytes(self.trained_on))
 
-    def _fitting_size(self, made: Model) -> int:
-        """Of a batch, tried out on the longest sentences; a resumed or replayed run takes the size it had."""
-        recorded = self.ahead or [Event(**event) for event in self.process_group.broadcast(self._recorded())]
-        for event in recorded:
+    def _automatic_batch_size(self, new: Model) -> int:
+        """Return the recorded size of a resumed or replayed run, otherwise the largest one that fits into memory."""
+        for event in self.pending_events or self.recorded_events():
             if event.kind == "auto":
                 return int(event.change.partition("=")[2])
         if self.device.type != "cuda":
-            raise InputError("config.batch.size: auto tries out the memory of a GPU; on a CPU give a number")
-        size = batch_size.largest_batch(batch_size.fits_in_memory(made, self.corpus.train, self.config, self.device))
+            raise InputError("config.batch.size: auto measures the memory of a GPU; expected a number on a CPU")
+        size = largest_batch(fits_in_memory(new, self.corpus.train, self.config, self.device))
         return int(self.process_group.broadcast(size)) * self.process_group.size
 
-    def resume(self) -> None:
-        """Go on from the newest whole checkpoint, or from the beginning if there is none.
-
-        Raises:
-            InputError: If data have changed.
-        """
-        path = self._newest()
-        recorded = [Event(**event) for event in self.process_group.broadcast(self._recorded())]
-        for request in control.requests(self.directory) if self.process_group.is_main else []:
-            if request.key in ("stop", "save", "evaluate"):
-                self.say(f"{request.change}: was asked of the run before and is dropped")
-                control.remove_request(self.directory, request)
-        known_before = seen.read(self.directory)
-        if known_before is not None:  # of a run that began with the weights of another one, too
-            self.trained_on = seen.to_bytes(known_before, seen.from_bytes(self.trained_on))
-        if path is None:
-            self.say(f"{self.directory}: no checkpoint to go on from, starting from the beginning")
-            self.ahead = _again(control.unreplayed(recorded, self.state))
-            self._meet_again()
-            return
-        differences = checkpoint.load(path, self.state, self.about, self.config.metrics, self.process_group)
-        state = self.state
-        known = set(state.events)
-        self.ahead = _again(control.unreplayed(recorded, state))
-        state.events += [event for event in recorded if event.kind == "resume" and event not in known]
-        state.record_event("resume", path.name)
-        state.clear_stop()
-        timings = self.directory / "timing.csv"
-        if timings.exists():
-            self.timings = [row for row in history.read_history(timings) if row["epoch"] <= state.epoch]
-        self.say(f"resumed from {path}: {state.epoch} epochs done, step {state.step}, {state.sentences} sentences seen")
-        for sentence in differences:
-            self.warn(sentence)
-        if state.ended:
-            self.say(f"training has ended: {state.ended}; a larger training.epochs goes on")
-        self._restore_kept(path)
-        self._meet_again()
-        if self.ahead:
-            self.say(f"{len(self.ahead)} changes after that point will be made again at their steps")
-
-    def _recorded(self) -> list[dict[str, Any]]:
-        """The events of the run so far; the first process reads them for all."""
-        return [asdict(event) for event in events.read(self.directory)] if self.process_group.is_main else []
-
-    def _newest(self) -> Path | None:
-        """The checkpoint to go on from; newer ones that are not whole are named and removed."""
-        path, broken = checkpoint.find(self.directory) if self.process_group.is_main else (None, [])
-        for other in broken:
-            self.warn(f"{other}: not as it was written, so it is removed and the one before it is taken")
-            shutil.rmtree(other, ignore_errors=True)
-        found = self.process_group.broadcast(None if path is None else str(path))
-        return None if found is None else Path(found)
-
-    def _restore_kept(self, path: Path) -> None:
-        """The kept model is that of the checkpoint, not of an epoch after it."""
-        kept, here = path / checkpoint.KEPT, self.directory / model.WEIGHTS
-        if (
-            self.process_group.is_main
-            and kept.exists()
-            and not (here.exists() and manifest.sha256(here) == manifest.sha256(kept))
-        ):
-            extra = {seen.FILE: self.trained_on}
-            model.save(self.state.model, self.config, self.directory, extra, weights=load_file(kept))
+    def recorded_events(self) -> list[Event]:
+        """Read the recorded events in the main process and return them in all processes."""
+        values = [asdict(event) for event in events.read(self.directory)] if self.process_group.is_main else []
+        return [Event(**event) for event in self.process_group.broadcast(values)]
 
     def start(self) -> None:
-        """Make the directory of a new run, with what it will keep.
+        """Write the configuration and the sentence hashes of a new run.
 
         Raises:
-            InputError: If it cannot be written.
+            InputError: If the directory cannot be written.
         """
         if self.process_group.is_main:
             atomic.write_bytes(self.directory / seen.FILE, self.trained_on)
-            atomic.write_bytes(self.directory / model.CONFIG, write_yaml(self.config).encode())
+            atomic.write_bytes(self.directory / CONFIG, write_yaml(self.config).encode())
         training = self.config.training
-        share = warmup_share(training, self.data)
-        if share > 1 + 1e-9:
-            self.warn(
-                f"training.warmup_steps: {training.warmup_steps} are more than the "
-                f"{(training.warmup_steps or 0) / share:.0f} steps of the training, whose rates rise to its end"
+        fraction = loop.warmup_fraction(training, self.data)
+        if fraction > 1 + 1e-9:
+            steps = (training.warmup_steps or 0) / fraction
+            self.log_warning(
+                f"training.warmup_steps={training.warmup_steps}: longer than the training ({steps:.0f} steps), so the "
+                "learning rates rise until its end"
             )
 
-    def change(self, changes: Sequence[str]) -> None:
-        """Make changes now, as ``ner control`` would; what was asked for of the same settings before is dropped."""
-        self.ahead = [
-            event for event in self.ahead if not any(control.same_setting(event.change, change) for change in changes)
-        ]
-        times = sum(event.kind == "resume" for event in self.state.events)
-        for change in changes:
-            if self._holds(change):
-                continue
-            self._meet(control.Request(f"resume-{times}", change))
-
-    def _holds(self, change: str) -> bool:
-        """Whether a setting is already as it is asked for."""
-        now = self.config.model_copy(update={"training": self.state.training_config, "batch": self.state.next_batch_config})
-        return control.check(now, change) == now
-
     def train(
-        self,
-        show: Callable[[Progress], None],
-        until: tuple[int, int] | None = None,
-        watch: loop.Watcher = lambda documents: documents,
-    ) -> int:
-        """Train to the end, or until so many steps and epochs are behind; gives 0, or the exit code of a signal."""
+        self, stop_at: tuple[int, int] | None = None, watch: loop.Watcher = lambda documents: documents
+    ) -> Iterator[Progress]:
+        """Train to the end, or until a request, a signal or ``stop_at`` stops the training.
+
+        After each report it saves what is due and applies the changes that are due. ``stopped`` and ``exit_code`` are
+        set when it ends.
+
+        Args:
+            stop_at: Step and number of finished epochs.
+            watch: Wraps the validation documents, for example with a progress bar.
+        """
+        state = self.state
         signals = control.Signals()
         valid = self.documents["valid"] or None
+        is_main = self.process_group.is_main
+        outdated = True
         self._write_events()
         with signals.caught():
-            self._meet_again()
-            scored = False
+            self.apply_due_events()
             settings = self.config.metrics, self.device, self.process_group, watch
-            for now in loop.train(self.state, self.data, valid, *settings):
-                show(now)
-                if not scored and self.process_group.is_main:  # scores and predictions are those of a model that is left behind
+            for progress in loop.train(state, self.data, valid, *settings):
+                yield progress
+                if outdated and is_main:  # results of the weights before this step
                     (self.directory / "metrics.json").unlink(missing_ok=True)
                     shutil.rmtree(self.directory / "predictions", ignore_errors=True)
-                scored = True
-                if now.epoch_record is not None:
-                    self._keep(now)
-                code = self._between_steps(now, signals, (self.state.step, self.state.epoch) == until)
-                if code is not None:
-                    return code
-        for event in self.ahead:
-            self.warn(f"{event.change}: cannot be made again, the run has ended before step {event.step}")
-        self.ahead = []
+                outdated = False
+                if progress.epoch_record is not None:
+                    self._save_epoch(progress)
+                if self._after_step(progress, signals.received, (state.step, state.epoch) == stop_at):
+                    return
+        for event in self.pending_events:
+            self.log_warning(f"{event.change}: not replayed, the run has ended before step {event.step}")
+        self.pending_events = []
         self._write_events()
-        return 0
 
-    def _between_steps(self, now: Progress, signals: control.Signals, enough: bool) -> int | None:
-        """Meet requests, save if it is time to; gives the exit code when it is time to stop."""
+    def _after_step(self, progress: Progress, received: int, reached: bool) -> bool:
+        """Apply due changes, save a checkpoint if one is due, and return whether to stop.
+
+        Args:
+            progress: Report of the step or epoch.
+            received: Number of a signal, or 0.
+            reached: Whether the training has arrived where it is to stop.
+        """
         state = self.state
-        before = len(state.events)
-        self._meet_again()
-        asked = control.requests(self.directory) if self.process_group.is_main else []
-        told = self.process_group.all_gather_object([signals.received, [[request.id, request.change] for request in asked]])
-        received = max(number for number, _ in told)
-        wishes = [self._meet(control.Request(*request)) for request in told[0][1]]
-        if len(state.events) > before or now.epoch_record is not None:
+        num_events = len(state.events)
+        self.apply_due_events()
+        requests = control.read_requests(self.directory) if self.process_group.is_main else []
+        gathered = self.process_group.all_gather_object([received, requests])
+        received = max(number for number, _ in gathered)
+        applied = [self.apply_request(control.Request(*request)) for request in gathered[0][1]]
+        if len(state.events) > num_events or progress.epoch_record:
             self._write_events()
         every = state.training_config.save_every
-        due = now.epoch_record is not None or (every is not None and state.step % every == 0)
-        stop = bool(received) or enough or "stop=step" in wishes
-        if due or stop or "save=now" in wishes:
+        stop = bool(received) or reached or "stop=step" in applied
+        requested = stop or "save=now" in applied
+        if requested or progress.epoch_record or (every is not None and state.step % every == 0):
             with self.process_group.keep_alive():
-                path = checkpoint.save(state, self.directory, self.about, self.process_group)
-            if stop or "save=now" in wishes:
-                self.say(f"saved: {path}")
-        for _ in range(wishes.count("evaluate=now")):
-            self._evaluate_now()
-        if stop:
-            self.stopped = True
-            if not enough:
-                self.say("stopped between two steps; go on with --resume")
-            return 128 + received if received else 0
-        return None
+                path = checkpoint.save(state, self.directory, self.provenance, self.process_group)
+            if requested:
+                self.log_info(f"saved: {path}")
+        for _ in range(applied.count("evaluate=now")):
+            self._evaluate()
+        if stop and not reached:
+            self.log_info("stopped between two steps; continue with --resume")
+        self.stopped, self.exit_code = stop, 128 + received if received else 0
+        return stop
 
-    def _meet(self, request: control.Request) -> str:
-        """Make a change that was asked for; gives it, or nothing if it was met before or cannot be made."""
-        state = self.state
-        wish = ""
+    def apply_request(self, request: control.Request) -> str:
+        """Apply a requested change and return it; the result is empty if it is impossible or was applied before."""
+        state, applied = self.state, ""
         if not any(event.id == request.id and event.change == request.change for event in state.events):
             try:
-                self.say(f"step {state.step}: {control.apply_change(state, self.config, request.change)}")
+                description = control.apply_change(state, self.config, request.change)
+                self.log_info(f"step {state.step}: {description}")
                 state.record_event("control", request.change, request.id)
-                wish = request.change
+                applied = request.change
             except InputError as error:
-                self.warn(f"step {state.step}: not changed: {error}")
+                self.log_warning(f"step {state.step}: not changed: {error}")
         if self.process_group.is_main:
-            self._write_events()  # before the request goes, so that a kill between them loses nothing
-            control.remove_request(self.directory, request)
-        return wish
+            self._write_events()  # before the request is removed, so that a crash between the two loses nothing
+            control.remove_request(self.directory, request.id)
+        return applied
 
-    def _meet_again(self) -> None:
-        """Changes of an earlier time, at their steps."""
-        now = (self.state.step, self.state.epoch)
-        here = [event for event in self.ahead if (event.step, event.epoch) <= now]
-        for event in here:
-            self.ahead.remove(event)
+    def apply_due_events(self) -> None:
+        """Replay the recorded changes that are due at the current step."""
+        state = self.state
+        now = (state.step, state.epoch)
+        due = [event for event in self.pending_events if (event.step, event.epoch) <= now]
+        self.pending_events = [event for event in self.pending_events if event not in due]
+        for event in due:
             if (event.step, event.epoch) < now:
                 place = f"step {event.step} after epoch {event.epoch}"
-                self.warn(f"{event.change}: cannot be made again, {place} is not reached any more")
+                self.log_warning(f"{event.change}: not replayed, the run no longer passes {place}")
                 continue
             if event.kind == "resume":
-                self.state.clear_stop()
-            elif event.change != "stop=step" and event.change.partition("=")[0] not in ("evaluate", "save"):
-                self.say(f"step {event.step}, again: {control.apply_change(self.state, self.config, event.change)}")
-            self.state.events.append(event)
+                state.clear_stop()
+            elif event.change not in control.ONCE:
+                description = control.apply_change(state, self.config, event.change)
+                self.log_info(f"step {event.step}: replayed {description}")
+            state.events.append(event)
 
     def _write_events(self) -> None:
         if self.process_group.is_main:
-            events.write(self.directory, [*self.state.events, *self.ahead])
+            events.write(self.directory, [*self.state.events, *self.pending_events])
 
-    def _evaluate_now(self) -> None:
-        if not self.documents["valid"]:
-            self.warn("evaluate=now: there is no validation file")
+    def _evaluate(self) -> None:
+        valid = self.documents["valid"]
+        if not valid:
+            self.log_warning("evaluate=now: no validation file configured (data.valid)")
             return
-        found = loop.evaluate(self.state, self.documents["valid"], self.config.metrics, self.device, self.process_group)
-        for line in found.lines("valid"):
-            self.say(f"step {self.state.step}: {line}")
+        evaluation = validation.evaluate(self.state, valid, self.config.metrics, self.device, self.process_group)
+        for line in evaluation.lines("valid"):
+            self.log_info(f"step {self.state.step}: {line}")
 
-    def _keep(self, now: Progress) -> None:
-        """Tables of the epoch, and its model."""
-        assert now.epoch_record is not None, "only after an epoch"
-        best, first = now.epoch_record.best, self.process_group.is_main
-        self.timings.append({"epoch": now.epoch_record.epoch, **now.timing})
-        if first:
-            rows = [history_row(row, self.config) for row in self.state.history]
+    def _save_epoch(self, progress: Progress) -> None:
+        """Write the tables, and the model of the epoch."""
+        record, is_main = progress.epoch_record, self.process_group.is_main
+        assert record is not None, "called after an epoch only"
+        self.timings.append({"epoch": record.epoch, **progress.timing})
+        if is_main:
+            rows = [history_row(record) for record in self.state.history]
             history.write_csv(self.directory / "history.csv", rows)
             atomic.write_bytes(self.directory / "history.md", history.history_table(rows).encode())
             history.write_csv(self.directory / "timing.csv", self.timings)
         last = self.directory / "last"
         with self.state.evaluation_weights(), self.process_group.keep_alive():
             extra = {seen.FILE: self.trained_on}
-            model.save(self.state.model, self.config, self.directory if best else last, extra, write=first)
-        if best and first:
-            shutil.rmtree(last, ignore_errors=True)  # the kept model is that of the last epoch
+            target = self.directory if record.best else last
+            saving.save(self.state.model, self.config, target, extra, write=is_main)
+        if record.best and is_main:
+            shutil.rmtree(last, ignore_errors=True)  # the best epoch is the last one
 
     def finish(self) -> dict[str, Any]:
-        """Score the kept model on test, as it lies on disk, and write predictions; gives the scores of all splits."""
+        """Load the kept model, score it on test, write its predictions, and return the scores of all splits."""
         kept = self.state.history[self.state.best_epoch - 1]
         evaluations = dict(kept.evaluations)
-        self.say(f"kept: epoch {kept.epoch}")
+        self.log_info(f"best checkpoint: epoch {kept.epoch}")
         test = self.documents["test"]
         if test:
             tagger = Tagger.load(self.directory, str(self.device))
             trained_on = seen.from_bytes(self.trained_on)
-            evaluator = Evaluator(self.config.metrics, tagger.model, self.config.by, trained_on)
+            evaluator = Evaluator(self.config.metrics, tagger.model, self.config.score_by, trained_on)
             predicted = list(evaluator.score(tagger.annotate(test, loss=True, process_group=self.process_group)))
             for line in evaluator.warnings("test"):
-                self.warn(line)
+                self.log_warning(line)
             evaluations["test"] = evaluator.result()
             for line in evaluations["test"].lines("test"):
-                self.say(line)
+                self.log_info(line)
             form = load_component("formats", self.config.data.format.name)
             path = self.directory / "predictions" / f"test.{form.extension}"
             if self.process_group.is_main:
                 form.write(str(path), predicted, self.config.data.format)
-            self.say(f"predictions: {path}")
-        return {"epoch": kept.epoch, **{split: found.to_json(split) for split, found in evaluations.items()}}
-
-
-def _again(recorded: Sequence[Event]) -> list[Event]:
-    """What is to be met again: not an end, which a run that is resumed has left behind."""
-    return [event for event in recorded if event.change != "stop=epoch"]
-
-
-def parse_init_event(change: str) -> Path:
-    """The run that an event of the kind ``init`` names.
-
-    Raises:
-        InputError: If its weights are not those of that time.
-    """
-    name, _, checksum = change.rpartition(" ")
-    path = Path(name)
-    if not (path / model.WEIGHTS).is_file() or manifest.sha256(path / model.WEIGHTS) != checksum:
-        raise InputError(f"{path}: the weights that the run started from are not there any more; it cannot be repeated")
-    return path
-
-
-def history_row(row: checkpoint.Row, config: RunConfig) -> dict[str, Any]:
-    """An epoch as a row of ``history.csv``: the columns of the notes first, then every figure under its path."""
-    shown = row.evaluations.get("valid") or row.evaluations["train"]
-    found: dict[str, Any] = {"epoch": row.epoch, "avg_train_loss": row.evaluations["train"].loss}
-    if "valid" in row.evaluations:
-        found["avg_val_loss"] = row.evaluations["valid"].loss
-    for column in ("accuracy", "precision", "recall", "f1", "weighted_f1"):
-        for metric in config.metrics:
-            path = load_component("metrics", metric).COLUMNS.get(column)
-            if path is not None and metric in shown.scores:
-                found[column] = monitored(shown, f"{metric}.{path}")
-                break
-    found |= {"batch_size": row.batch_size, "step": row.step, "sentences": row.sentences, "best": int(row.best)}
-    found |= {f"learning_rate.{name}": rate for name, rate in row.learning_rates.items()}
-    for split, evaluation in row.evaluations.items():
-        found |= _flat(evaluation, split)
-    return found
-
-
-def _flat(evaluation: Evaluation, split: str) -> dict[str, float]:
-    """Every figure under its path, in full precision."""
-    found = {f"{split}.loss": evaluation.loss}
-
-    def walk(path: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, below in value.items():
-                walk(f"{path}.{key}", below)
-        else:
-            found[path] = value
-
-    walk(split, evaluation.scores)
-    return found
-
-
-def differences(saved: RunConfig, given: RunConfig) -> tuple[list[str], list[str]]:
-    """How a configuration differs from that of the run to be resumed.
-
-    Returns:
-        Changes that can be made while a run goes on, as ``key=value``; and sentences on those that cannot.
-    """
-    changes, refused = [], []
-    before, after = (_paths(config.model_dump(mode="json")) for config in (saved, given))
-    for key in sorted(before.keys() | after.keys()):
-        old, new = before.get(key), after.get(key)
-        if old == new or key.startswith(FREE):
-            continue
-        if key.startswith(control.LIVE_SETTINGS):
-            changes.append(f"{key}={json.dumps(new)}")
-        else:
-            refused.append(f"config.{key}: the run has {old}, found {new}")
-    return changes, refused
-
-
-def _paths(value: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict) or not value or path == "training.learning_rate":
-        return {path: value}
-    found: dict[str, Any] = {}
-    for key, below in value.items():
-        found |= _paths(below, f"{path}.{key}" if path else key)
-    return found
-
-
-def initial_run(directory: Path, process_group: ProcessGroup) -> Path | None:
-    """The run whose weights a run began with, if it has no checkpoint of its own yet."""
-    began = None
-    if process_group.is_main:
-        began = next((event.change for event in events.read(directory) if event.kind == "init"), None)
-        if began is not None and checkpoint.find(directory)[0] is not None:
-            began = None
-    began = process_group.broadcast(began)
-    return None if began is None else parse_init_event(began)
+            self.log_info(f"predictions: {path}")
+        return {"epoch": kept.epoch, **{split: result.to_json(split) for split, result in evaluations.items()}}

@@ -118,7 +118,7 @@ class State:
             self.ended = ""
 
     def evaluation_weights(self) -> AbstractContextManager[None]:
-        """Return a context in which the model holds the weights to evaluate and to keep, averaged ones if configured."""
+        """Return a context in which the model holds the weights to evaluate: the averaged ones, if configured."""
         return nullcontext() if self.averaged_weights is None else self.averaged_weights.swapped_in()
 
 

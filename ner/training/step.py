@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ner.config.training import TrainingConfig
 from ner.errors import InputError, NonFiniteLossError
 from ner.inference.annotate import name_bad_example
-from ner.model.kernels.chain import BadExample
+from ner.model.kernels.chain import BadExampleError
 from ner.model.model import Model
 from ner.runtime import distributed
 from ner.runtime.device import HostCopy, autocast, resolve_precision
@@ -25,7 +25,7 @@ from ner.types import Batch, Example, Loss, Scores
 
 
 class NonFiniteGuard(nn.Module):
-    """Model wrapper that returns NaN losses where the model raises :class:`BadExample`.
+    """Model wrapper that returns NaN losses where the model raises :class:`BadExampleError`.
 
     With several processes each must take part in the backward pass, even if its own examples cannot be computed.
 
@@ -43,7 +43,7 @@ class NonFiniteGuard(nn.Module):
         self.failed = None
         try:
             output: tuple[Loss, Scores] = self.model(batch)
-        except BadExample as error:
+        except BadExampleError as error:
             self.failed = batch.examples[error.position]
             trained = [parameter.sum() for parameter in self.model.parameters() if parameter.requires_grad]
             return dict.fromkeys(batch.counts, torch.stack(trained).sum() * math.nan), {}
@@ -100,7 +100,9 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
     state, process_group, device = context.state, context.process_group, context.device
     state.step += 1
     state.optimizer.zero_grad(set_to_none=True)
-    if process_group.size > 1 and not process_group.splits_batches:  # every forward pass of a sharded model needs all processes
+    if (
+        process_group.size > 1 and not process_group.splits_batches
+    ):  # every forward pass of a sharded model needs all processes
         passes = int(process_group.all_reduce_max([len(step_batch.micro_batches)])[0])
         padding = step_batch.micro_batches[0]._replace(sync_only=True)
         step_batch.micro_batches += [padding] * (passes - len(step_batch.micro_batches))
@@ -112,10 +114,10 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
     sums: dict[str, Tensor] = {}
     predictions: list[dict[str, Tensor]] = []
     failures: list[Example] = []
-    sweeps = [nullcontext()]
+    sweeps: list[AbstractContextManager[None]] = [nullcontext()]
     adversarial = state.training_config.adversarial
     if adversarial is not None and context.perturbable:
-        sweeps.append(regularization.perturbed(parameters, context.perturbable, adversarial.radius))
+        sweeps.append(regularization.perturbed(parameters, context.perturbable, adversarial.epsilon))
     for sweep, perturbation in enumerate(sweeps):
         with perturbation:
             for number, micro_batch in enumerate(step_batch.micro_batches, 1):
@@ -194,7 +196,7 @@ class OutOfMemory(InputError):
     """A step does not fit into the memory of the device."""
 
 
-def out_of_memory(step_batch: StepBatch, units_at_once: int) -> OutOfMemory:
+def out_of_memory(step_batch: StepBatch, max_micro_size: int) -> OutOfMemory:
     """Return the error for a step that does not fit, with its largest micro-batch and a smaller size to try."""
     batches = [micro_batch.batch for micro_batch in step_batch.micro_batches]
     sentences, words = max((tuple(batch.inputs["mask"].shape) for batch in batches), key=math.prod)
@@ -202,5 +204,5 @@ def out_of_memory(step_batch: StepBatch, units_at_once: int) -> OutOfMemory:
     pieces = f", {longest} pieces in its longest row" if longest else ""
     return OutOfMemory(
         f"out of memory with {sentences} sentences of up to {words} words{pieces}; "
-        f"try batch.at_once={max(1, units_at_once // 2)}, which gives the same result"
+        f"try batch.micro_size={max(1, max_micro_size // 2)}, which gives the same result"
     )

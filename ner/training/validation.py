@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import torch
 
 from ner.config.training import TrainingConfig
-from ner.errors import InputError
 from ner.evaluation.scorer import Evaluation, Scorer, monitored
 from ner.inference.annotate import annotate
 from ner.runtime.device import resolve_precision
@@ -18,13 +16,19 @@ from ner.types import Document
 
 
 def evaluate(
-    state: State, documents: Iterable[Document], metrics: Sequence[str], device: torch.device, process_group: ProcessGroup
+    state: State,
+    documents: Iterable[Document],
+    metrics: Sequence[str],
+    device: torch.device,
+    process_group: ProcessGroup,
 ) -> Evaluation:
     """Score the weights that would be kept; the state does not change."""
     scorer = Scorer(metrics)
     precision = resolve_precision(state.training_config.precision, device)
     with state.evaluation_weights():
-        for chunk in annotate(state.model, documents, state.batch_config, device, precision, process_group=process_group):
+        for chunk in annotate(
+            state.model, documents, state.batch_config, device, precision, process_group=process_group
+        ):
             scorer.add_chunk(chunk)
     return scorer.result()
 

@@ -1,4 +1,4 @@
-"""A warm start: a new model takes over what it can from a trained one, whatever labels and words either knows."""
+"""Warm start: copying the matching weights of a trained model into a new one."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ from ner.types import AxisLabels
 
 @dataclass
 class WarmStartReport:
-    """What was taken over.
+    """Result of a warm start.
 
     Attributes:
-        whole: Tensors that were copied as they are.
-        rows: Of tensors with named rows: how many names both models know, and how many the new one has.
-        fresh: Tensors that begin anew.
-        labels: Labels and classes that both know; ``new_labels`` only the new one.
+        copied: Names of the tensors that were copied as a whole.
+        rows: By tensor with labelled rows, such as embeddings: the number of copied rows and of all rows.
+        initialized: Names of the tensors that keep their random values.
+        labels, new_labels: Labels and classes of both models, and of the new model only.
     """
 
-    whole: list[str] = field(default_factory=list)
+    copied: list[str] = field(default_factory=list)
     rows: dict[str, tuple[int, int]] = field(default_factory=dict)
-    fresh: list[str] = field(default_factory=list)
+    initialized: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     new_labels: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """For the log."""
+        """Return the lines for the log."""
         known, new = (", ".join(labels) or "none" for labels in (self.labels, self.new_labels))
-        found = [f"{len(self.whole)} tensors taken over; labels known: {known}; new: {new}"]
-        found += [f"{name}: {known} of {total} rows taken over" for name, (known, total) in self.rows.items()]
-        if self.fresh:
-            found.append(f"begins anew: {', '.join(self.fresh)}")
-        return found
+        lines = [f"copied {len(self.copied)} tensors; known labels: {known}; new labels: {new}"]
+        lines += [f"{name}: copied {known} of {total} rows" for name, (known, total) in self.rows.items()]
+        if self.initialized:
+            lines.append(f"initialized randomly: {', '.join(self.initialized)}")
+        return lines
 
 
 def copy_matching_weights(model: Model, trained: Model) -> WarmStartReport:
-    """Copy into a model what a trained one has for it: tensors of the same name and shape, and rows of the same name.
+    """Copy tensors of the same name and shape, and rows of the same label (words, tags), from a trained model.
 
     Raises:
-        InputError: If there is nothing to take over.
+        InputError: If nothing matches.
     """
-    taken = WarmStartReport()
+    report = WarmStartReport()
     old, axes, old_axes = trained.state_dict(), _axes(model), _axes(trained)
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
             if name in axes and name in old_axes and axes[name] != old_axes[name]:
                 known = _copy_rows(tensor, old[name], axes[name], old_axes[name])
-                taken.rows[name] = (known, len(axes[name][0] or ()))
+                report.rows[name] = (known, len(axes[name][0] or ()))
             elif name in old and old[name].shape == tensor.shape:
                 tensor.copy_(old[name])
-                taken.whole.append(name)
+                report.copied.append(name)
             else:
-                taken.fresh.append(name)
-    if not taken.whole and not any(known for known, _ in taken.rows.values()):
-        raise InputError("--init: the two models have nothing in common; train without it")
+                report.initialized.append(name)
+    if not report.copied and not any(known for known, _ in report.rows.values()):
+        raise InputError("--init: the two models have no weights in common; train without --init")
     labels, known_labels = (
         [*(m.vocabs.tags if m.vocabs.plain else m.vocabs.labels), *m.vocabs.classes] for m in (model, trained)
     )
-    taken.labels = sorted(set(labels) & set(known_labels))
-    taken.new_labels = sorted(set(labels) - set(known_labels))
-    return taken
+    report.labels = sorted(set(labels) & set(known_labels))
+    report.new_labels = sorted(set(labels) - set(known_labels))
+    return report
 
 
 def _axes(model: Model) -> Mapping[str, AxisLabels]:
@@ -74,7 +74,7 @@ def _axes(model: Model) -> Mapping[str, AxisLabels]:
 
 
 def _copy_rows(tensor: Tensor, old: Tensor, axes: AxisLabels, old_axes: AxisLabels) -> int:
-    """Copy what stands under the same names along all dimensions; gives the number of names along the first."""
+    """Copy entries with the same labels along all dimensions; return the number of shared labels along the first."""
     here: list[Tensor] = []
     there: list[Tensor] = []
     for size, old_size, names, old_names in zip(tensor.shape, old.shape, axes, old_axes, strict=True):

@@ -207,7 +207,7 @@ def test_a_run_that_was_changed_is_not_pushed(
 ) -> None:
     (run / "labels.json").write_bytes(b"{}")
     said = refused(capsys, "--run", str(run), "--repo", "me/tiny", "--endpoint", hub.url, "--token-file", token)
-    assert said == f"{run / 'labels.json'}: not the file that was written (SHA-256 or size differs); copy it again"
+    assert said == f"{run / 'labels.json'}: SHA-256 or size differs from the manifest; copy it again"
     assert not hub.repos
     assert not (run / "README.md").exists()
 

@@ -93,8 +93,8 @@ def test_the_first_line_of_every_shipped_configuration_starts_it(path: Path) -> 
         ("data.format=jsonl", "data.format.name", "jsonl"),
         ("encoder.characters.kind=cnn", "encoder.characters.kind", "cnn"),
         ("encoder.dimension=7", "encoder.dimension", 7),
-        ("windows.doc_stride=9", "windows.stride", 9),
-        ("training={epochs: 3, select: last}", "training.epochs", 3),
+        ("windows.doc_stride=9", "windows.doc_stride", 9),
+        ("training={epochs: 3, keep_epoch: last}", "training.epochs", 3),
     ],
 )
 def test_overrides_set_one_key(tmp_path: Path, override: str, path: str, value: Any) -> None:
@@ -111,7 +111,7 @@ def test_later_overrides_win(tmp_path: Path) -> None:
 
 WITH_FIELDS = """
 data: {train: a, valid: b}
-encoder: {name: embedding, dimension: 8, shape: 4}
+encoder: {name: embedding, dimension: 8, shape_dimension: 4}
 decoder: {name: crf, scheme: bioes}
 unit: {name: piece, tokenizer: bert}
 """
@@ -122,14 +122,14 @@ unit: {name: piece, tokenizer: bert}
     [
         (["encoder.name=embedding"], []),
         (["encoder=embedding"], []),
-        (["decoder.name=softmax"], ["decoder.name=softmax replaces 'crf' and drops its scheme"]),
-        (["decoder=softmax"], ["decoder.name=softmax replaces 'crf' and drops its scheme"]),
-        (["decoder=softmax", "decoder.scheme=io"], ["decoder.name=softmax replaces 'crf' and drops its scheme"]),
+        (["decoder.name=softmax"], ["decoder.name=softmax replaces 'crf' and discards its scheme"]),
+        (["decoder=softmax"], ["decoder.name=softmax replaces 'crf' and discards its scheme"]),
+        (["decoder=softmax", "decoder.scheme=io"], ["decoder.name=softmax replaces 'crf' and discards its scheme"]),
         (
             ["encoder.name=transformer", "encoder.model=bert"],
-            ["encoder.name=transformer replaces 'embedding' and drops its dimension, shape"],
+            ["encoder.name=transformer replaces 'embedding' and discards its dimension, shape_dimension"],
         ),
-        (["unit.name=word"], ["unit.name=word replaces 'piece' and drops its tokenizer"]),
+        (["unit.name=word"], ["unit.name=word replaces 'piece' and discards its tokenizer"]),
         (["context.name=bilstm"], []),
     ],
 )
@@ -151,13 +151,13 @@ def test_the_same_part_keeps_its_fields(tmp_path: Path) -> None:
         ("=3", "=3: expected key.sub=value"),
         ("sed=3", "config.sed: unknown key; did you mean 'seed'?"),
         ("training.epoch=3", "config.training.epoch: unknown key; did you mean 'epochs'?"),
-        ("data.foo=3", "config.data.foo: unknown key; known keys: train, valid, test, format, store, words"),
+        ("data.foo=3", "config.data.foo: unknown key; known keys: train, valid, test, format, memmap_dir, word_split"),
         ("encoder.characters.kindd=1", "config.encoder.characters.kindd: unknown key; did you mean 'kind'?"),
         (
             "encoder.name=bertt",
             "config.encoder: no file named 'bertt' in ner/model/encoders; there are: concat, embedding, ",
         ),
-        ("encoder=3", "config.encoder: expected the name of a part (concat, embedding, transformer) or a mapping"),
+        ("encoder=3", "config.encoder: expected the name of a component (concat, embedding, transformer) or a mapping"),
         (
             "data.format.name=xml",
             "config.data.format: no file named 'xml' in ner/data/formats; there are: conll, coqa, ",
@@ -173,7 +173,7 @@ def test_the_same_part_keeps_its_fields(tmp_path: Path) -> None:
         ("batch.size=.inf", "config.batch.size: input should be a finite number, found inf"),
         ("training.learning_rate=fast", "config.training.learning_rate: input should be a valid number, "),
         ("training.learning_rate=.nan", "config.training.learning_rate: input should be a finite number, found nan"),
-        ("training.learning_rate=-1", "config.training: a learning rate is at least 0"),
+        ("training.learning_rate=-1", "config.training: a learning rate must be at least 0"),
         (
             "training.schedule=cosinus",
             "config.training.schedule: input should be 'constant', 'linear', 'cosine' or 'inverse_sqrt', found 'cos",
@@ -182,7 +182,7 @@ def test_the_same_part_keeps_its_fields(tmp_path: Path) -> None:
         ("seed=[1", "seed=[1:1: not YAML: expected ',' or ']'"),
         (
             "data.test=# 1",
-            "data.test=# 1: YAML reads nothing there; a text with marks needs quotes that the shell leaves",
+            "data.test=# 1: empty in YAML; quote strings with special characters",
         ),
         ("seed=2020-13-45", "seed=2020-13-45: not YAML: month must be in 1..12"),
         ("seed=!!python/name:os.system a", "seed=!!python/name:os.system a:1: not YAML: could not determine"),
@@ -206,7 +206,7 @@ def test_a_wrong_key_or_value_is_one_sentence_with_its_path(tmp_path: Path, over
         ("data:\n\t- a\n", "FILE:2: not YAML: "),
         ("3: 4\n" + MINIMAL, "config.3: "),
         ("[a]: 4\n" + MINIMAL, "config: keys should be strings"),
-        (MINIMAL + "training: {select: last, epochs: 2020-13-01}\n", "FILE: not YAML: month must be in 1..12"),
+        (MINIMAL + "training: {keep_epoch: last, epochs: 2020-13-01}\n", "FILE: not YAML: month must be in 1..12"),
     ],
 )
 def test_a_file_that_is_no_configuration_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
@@ -226,10 +226,9 @@ def test_missing_and_undecodable_files_are_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("windows: {overlap: 1, stride: 2}", "config.windows: windows.overlap and windows.stride say the same thing"),
-        ("windows: {stride: 1, doc_stride: 2}", "config.windows: stride and doc_stride are two names of one key"),
-        ("unit: {name: piece}", "config.unit: unit.tokenizer belongs to unit.name=piece: give both or neither"),
-        ("unit: {tokenizer: bert}", "config.unit: unit.tokenizer belongs to unit.name=piece: give both or neither"),
+        ("windows: {overlap: 1, doc_stride: 2}", "config.windows: windows.overlap and windows.doc_stride exclude each"),
+        ("unit: {name: piece}", "config.unit: unit.tokenizer and unit.name=piece require each other"),
+        ("unit: {tokenizer: bert}", "config.unit: unit.tokenizer and unit.name=piece require each other"),
         ("metrics: [tag]", "config: training.monitor is 'entity.micro.f1' but metrics has no 'entity'"),
         ("training: {monitor: f1}", "config: training.monitor is 'f1' but metrics has no 'f1'"),
     ],
@@ -240,9 +239,9 @@ def test_contradictions_are_refused(tmp_path: Path, more: str, message: str) -> 
 
 def test_the_best_epoch_needs_a_validation_file(tmp_path: Path) -> None:
     text = "data: {train: a}\nencoder: embedding\n"
-    message = "config: training.select=best needs data.valid; give the file or training.select=last"
+    message = "config: training.keep_epoch=best needs data.valid; give the file or training.keep_epoch=last"
     assert error(tmp_path, text) == message
-    assert load(tmp_path, text, "training.select=last", "metrics=[tag]").training.select == "last"
+    assert load(tmp_path, text, "training.keep_epoch=last", "metrics=[tag]").training.keep_epoch == "last"
     assert load(tmp_path, MINIMAL, "training.monitor=loss").training.monitor == "loss"
 
 
@@ -270,16 +269,15 @@ def test_pieces_as_units_must_be_those_of_the_members_too(tmp_path: Path) -> Non
         ({"overlap": 0}, 100, 0),
         ({"overlap": 30}, 100, 30),
         ({"overlap": 300}, 100, 99),
-        ({"stride": 30}, 100, 70),
         ({"doc_stride": 30}, 100, 70),
-        ({"stride": 1}, 100, 99),
-        ({"stride": 300}, 100, 0),
+        ({"doc_stride": 1}, 100, 99),
+        ({"doc_stride": 300}, 100, 0),
     ],
 )
-def test_overlap_and_stride_say_how_far_a_row_reaches_back(
+def test_windows_share_overlap_or_the_rest_after_doc_stride(
     windows: dict[str, int], capacity: int, overlap: int
 ) -> None:
-    assert validate(WindowsConfig, windows).step_back(capacity) == overlap
+    assert validate(WindowsConfig, windows).overlap_of(capacity) == overlap
 
 
 CONCAT = """
@@ -287,13 +285,13 @@ data: {train: a, valid: b}
 encoder:
   name: concat
   transformer: {model: bert}
-  embedding: {dimension: 0, shape: 5}
+  embedding: {dimension: 0, shape_dimension: 5}
   second: {name: embedding, dimension: 3}
 """
 
 
 def test_members_of_concat_name_their_file_or_are_named_by_it(tmp_path: Path) -> None:
-    config = load(tmp_path, CONCAT, "encoder.embedding.shape=9")
+    config = load(tmp_path, CONCAT, "encoder.embedding.shape_dimension=9")
     members = config.encoder.members  # type: ignore[attr-defined]
     assert {key: member.name for key, member in members.items()} == {
         "transformer": "transformer",
@@ -301,7 +299,7 @@ def test_members_of_concat_name_their_file_or_are_named_by_it(tmp_path: Path) ->
         "second": "embedding",
     }
     assert list(members) == ["transformer", "embedding", "second"]
-    assert members["embedding"].shape == 9
+    assert members["embedding"].shape_dimension == 9
     assert members["second"].dimension == 3
     again = validate(RunConfig, read_yaml(write_yaml(config), "saved"))
     assert again == config
@@ -313,8 +311,11 @@ def test_members_of_concat_name_their_file_or_are_named_by_it(tmp_path: Path) ->
     [
         ("encoder={name: concat}", "config.encoder: concat needs at least one encoder below it"),
         ("encoder.third={}", "config.encoder.third: no file named 'third' in ner/model/encoders; there are: "),
-        ("encoder.third=3", "config.encoder.third: expected the name of a part "),
-        ("encoder.embedding.shap=3", "config.encoder.embedding.shap: unknown key; did you mean 'shape'?"),
+        ("encoder.third=3", "config.encoder.third: expected the name of a component "),
+        (
+            "encoder.embedding.shape_dim=3",
+            "config.encoder.embedding.shape_dim: unknown key; did you mean 'shape_dimension'?",
+        ),
         ("encoder.embedding.characters.size=3", "config.encoder.embedding.characters.size: unknown key; known keys: "),
         ("encoder.transformer={}", "config.encoder.transformer.model: field required"),
     ],

@@ -225,7 +225,7 @@ def test_the_characters_of_words_mark_just_these_words(
     start, end = example.offsets[first][0], example.offsets[last][1]
     span = answer_span(example, start, end)
     assert span == Span(first, last + 1, ANSWER)
-    assert example.surface(span) == passage[start:end]
+    assert example.text_of(span) == passage[start:end]
 
 
 @given(question=texts, passage=texts, rule=st.sampled_from(RULES), data=st.data())
@@ -264,4 +264,4 @@ def test_marked_are_the_words_that_the_characters_touch(
 def test_a_character_above_ffff_is_one_character(rule: WordRule, start: int, end: int, surface: str | None) -> None:
     example = question_example(["\U0002b6ad?", "Bo"], "\U0002b6ad在Bo。 x", rule)
     span = answer_span(example, start, end)
-    assert (example.surface(span) if span else None) == surface
+    assert (example.text_of(span) if span else None) == surface

@@ -26,7 +26,7 @@ from ner.types import Document, Example, Span
 from tests.conftest import ROOT, SAMPLE
 
 REVIEWS, INTENT = SAMPLE / "reviews", SAMPLE / "intent" / "valid"
-SMALL = ["encoder={name: embedding, dimension: 8}", "context=null", "training.epochs=1", "training.select=last"]
+SMALL = ["encoder={name: embedding, dimension: 8}", "context=null", "training.epochs=1", "training.keep_epoch=last"]
 
 
 def refused(capsys: pytest.CaptureFixture[str], main: Callable[[list[str]], int], *arguments: str) -> str:
@@ -116,8 +116,8 @@ def test_a_run_whose_files_do_not_fit_is_not_scored(
         (
             "configs/classifier.yaml",
             REVIEWS / "x.tsv",
-            ["decoder=span", "metrics=[answer]"],
-            "config.data.format: the decoder span gives answers to questions, and tsv files have no place for answers "
+            ["decoder=extractive_qa", "metrics=[answer]"],
+            "config.data.format: the decoder extractive_qa gives answers to questions, and tsv files have no place for answers "
             "to questions; choose coqa, jsonl or squad",
         ),
         ("configs/classifier.yaml", REVIEWS / "x.tsv", ["decoder=crf"], "tsv files have no place for tags of words"),
@@ -161,7 +161,7 @@ def test_answers_that_stand_nowhere_cannot_be_pointed_at(tmp_path: Path, capsys:
     data = tmp_path / "train.jsonl"
     line = {"question": "Who came?", "text": "Maren came.", "answers": ["Tilda"]}
     data.write_text(json.dumps(line) + "\n", encoding="utf-8")
-    options = ["data.format=jsonl", "by=[]", "training.monitor=loss"]
+    options = ["data.format=jsonl", "score_by=[]", "training.monitor=loss"]
     assert trained(tmp_path / "run", "configs/convqa/minilm.yaml", data, *options) == 2
     assert (
         f"{data}: no example has anything that the decoder learns (1 questions whose answer does not occur in the "
@@ -195,15 +195,15 @@ def test_a_file_without_any_entity_has_something_to_count(tmp_path: Path) -> Non
 def test_labels_that_would_be_lost_are_refused_with_their_place(decoder: str, path: str, tmp_path: Path) -> None:
     raw = {"data": {"train": "a", "valid": "a"}, "encoder": "embedding", "decoder": decoder}
     two = Example(["a"], tags=["O"], labels=["x", "y"], source="a", line=7)
-    with pytest.raises(InputError, match=rf"a:7: expected one label, found 2 \(x, y\), as {path}.several is false"):
+    with pytest.raises(InputError, match=rf"a:7: expected one label, found 2 \(x, y\), as {path}.multi_label is false"):
         build(validate(RunConfig, raw), [Document([two])])
-    key = {"classifier": {"several": True}, "joint": {"classes": {"several": True}}}[decoder]
+    key = {"classifier": {"multi_label": True}, "joint": {"classes": {"multi_label": True}}}[decoder]
     assert build(validate(RunConfig, {**raw, "decoder": {"name": decoder, **key}}), [Document([two])]).single_label_at is None
 
 
 def test_a_metric_that_has_counted_nothing_has_no_scores() -> None:
     scorer = Scorer(["answer", "accuracy"], by=["kind"])
-    question = Example(["who", "Ada"], labels=["good"], fields={"kind": "b"})
+    question = Example(["who", "Ada"], labels=["good"], metadata={"kind": "b"})
     scorer.add([question], [question])
     result = scorer.result()
     assert result.scores.keys() == {"accuracy"}
@@ -212,8 +212,8 @@ def test_a_metric_that_has_counted_nothing_has_no_scores() -> None:
 
 
 def test_the_history_has_no_column_of_what_was_not_counted() -> None:
-    raw = {"data": {"train": "a", "format": "coqa"}, "encoder": "embedding", "decoder": "span", "metrics": ["answer"]}
-    config = validate(RunConfig, {**raw, "training": {"select": "last"}})
+    raw = {"data": {"train": "a", "format": "coqa"}, "encoder": "embedding", "decoder": "extractive_qa", "metrics": ["answer"]}
+    config = validate(RunConfig, {**raw, "training": {"keep_epoch": "last"}})
     row = history_row(EpochRecord(1, 5, 8, 4, True, {"all": 0.1}, {"train": Evaluation(0.5, 0, 0, {})}), config)
     assert row["train.loss"] == row["avg_train_loss"] == 0.5
     assert not {"accuracy", "f1", "train.answer.exact"} & row.keys()
@@ -248,13 +248,13 @@ def test_texts_whose_label_nobody_knows_are_counted_and_not_scored(
 @pytest.mark.parametrize(("several", "counted"), [(False, 1), (True, 2)])
 def test_none_is_an_answer_only_where_several_may_be_given(several: bool, counted: int) -> None:
     raw = {"data": {"train": "a", "valid": "a"}, "encoder": "embedding"}
-    config = validate(RunConfig, {**raw, "decoder": {"name": "classifier", "several": several}})
+    config = validate(RunConfig, {**raw, "decoder": {"name": "classifier", "multi_label": several}})
     gold = [Example(["a"], labels=["x"]), Example(["b"])]
     model = build(config, [Document(gold)])
     for metric, key in (("accuracy", "texts"), ("sentence", "sentences")):
         assert load_component("metrics", metric).count(model.mark_unlabelled(gold), gold)[key] == counted
-    assert gold[1].remarks == []
-    assert len(model.mark_unlabelled(gold)[1].remarks) == 2 - counted
+    assert gold[1].warnings == []
+    assert len(model.mark_unlabelled(gold)[1].warnings) == 2 - counted
 
 
 def test_nothing_unseen_is_a_count_and_no_score(

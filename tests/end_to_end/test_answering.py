@@ -48,8 +48,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = folder / "run"
     options = [f"data.{split}={data}" for split in ("train", "valid", "test")]
     options += ["data.format.out_domain=[sea]", "training.epochs=60", "training.learning_rate=1e-2", "batch.size=12"]
-    options += ["encoder={name: embedding, dimension: 32, unknown_rate: 0}", "context={name: bilstm, hidden: 32}"]
-    options += ["context.dropout=0", "training.warmup=0"]
+    options += ["encoder={name: embedding, dimension: 32, singleton_unk_rate: 0}", "context={name: bilstm, hidden_size: 32}"]
+    options += ["context.dropout=0", "training.warmup_ratio=0"]
     config = str(ROOT / "configs" / "convqa" / "minilm.yaml")
     assert train.main(["--config", config, "--run", str(directory), *options]) == 0
     return directory
@@ -136,10 +136,10 @@ def test_a_transformer_answers_with_words_or_pieces_as_units(unit: str, tiny_ber
         f"encoder.model={tiny_bert}",
         "windows.max_length=40",
         "windows.max_query_length=12",
-        "windows.stride=9",
+        "windows.doc_stride=9",
     ]
     options += ["training.epochs=60", "training.learning_rate={encoder: 3e-3, decoder: 1e-2}", "batch.size=6"]
-    options += ["encoder.dropout=0", "decoder.dropout=0", "decoder.evidence=0", "training.select=last"]
+    options += ["encoder.dropout=0", "decoder.dropout=0", "decoder.evidence_weight=0", "training.keep_epoch=last"]
     options += ["unit=piece", f"unit.tokenizer={tiny_bert}"] if unit == "piece" else []
     config = str(ROOT / "configs" / "convqa" / "minilm.yaml")
     assert train.main(["--config", config, "--run", str(tmp_path / "run"), *options]) == 0
@@ -163,7 +163,7 @@ def test_what_is_not_read_is_said_by_training_evaluation_and_prediction(
     assert said in capsys.readouterr().out
     assert json.loads(scores.read_bytes())["coverage"] == {line: int(said.split()[1])}
     answered = ner.load(tmp_path / "run").answer("Where did the old dog of Maren and Idris come from ?", STORY)
-    assert [remark.partition(" ")[2] for remark in answered.remarks] == [line]
+    assert [remark.partition(" ")[2] for remark in answered.warnings] == [line]
     target = str(tmp_path / "out.json")
     assert predict.main(["--run", str(tmp_path / "run"), "--input", str(data), "--output", target]) == 0
     assert f"{said.removeprefix('test: ')}" in capsys.readouterr().err
@@ -174,7 +174,7 @@ def test_what_is_not_read_is_said_by_training_evaluation_and_prediction(
     [
         ("tsv", "text_a", "tsv files have no place for answers to questions"),
         ("text", "Where ?", "text files have no place for answers to questions; choose coqa, jsonl or squad"),
-        ("jsonl", '{"text": "Lund"}', "expected a question about a text, which the decoder span answers"),
+        ("jsonl", '{"text": "Lund"}', "expected a question about a text, which the decoder extractive_qa answers"),
     ],
 )
 def test_nothing_is_answered_that_nobody_asked(

@@ -52,12 +52,12 @@ def some_documents(config: RunConfig, folder: Path) -> list[Document]:
     if bundled.exists():
         source = str(bundled)
     elif options.name == "conll":
-        source = str(SAMPLE / ("zh" if config.data.words == "characters" else "en") / "valid.conll")
+        source = str(SAMPLE / ("zh" if config.data.word_split == "characters" else "en") / "valid.conll")
         options = options.model_copy(update={"positions": False})
     else:
         source = str(folder / "made")
         MADE[options.name](Path(source))
-    documents = list(form.read(source, options, config.data.words))
+    documents = list(form.read(source, options, config.data.word_split))
     return documents[: 30 if len(documents) > 30 else 3]  # sentences or whole documents
 
 
@@ -111,7 +111,7 @@ def test_a_shipped_configuration_trains_a_step(path: Path, tiny_bert: str, tmp_p
     if config.windows.max_length is not None:
         small.append("windows.max_length=64")
     if config.training.precision == "bf16" and not has_bf16(torch.device("cpu")):
-        small.append("training.precision=float32")
+        small.append("training.precision=fp32")
     config, notes = load_config(path, small)
     assert not notes
     documents = some_documents(config, tmp_path)

@@ -138,12 +138,12 @@ def test_an_encoder_is_spread_by_a_line_of_the_configuration(tmp_path: Path) -> 
     data = [f"data.{split}={SAMPLE / 'en' / 'valid.conll'}" for split in ("train", "valid", "test")]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"]
     command += ["--config", "configs/tiny.yaml", "--run-dir", str(tmp_path / "run"), "training.epochs=2", *data]
-    subprocess.run([*command, "processes.shard=true"], cwd=ROOT, check=True, capture_output=True, timeout=110)
+    subprocess.run([*command, "processes.fsdp=true"], cwd=ROOT, check=True, capture_output=True, timeout=110)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_bytes())
     assert metrics["processes"] == 2
     assert metrics["test"]["sentences"] == 103
     subprocess.run(
-        [*command, "training.epochs=3", "--resume", "processes.shard=true"],
+        [*command, "training.epochs=3", "--resume", "processes.fsdp=true"],
         cwd=ROOT,
         check=True,
         capture_output=True,

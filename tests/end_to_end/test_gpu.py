@@ -125,13 +125,13 @@ def still(bert: str | None = None, **options: Any) -> RunConfig:
 def test_a_training_goes_as_on_a_cpu(encoder: str, tmp_path: Path) -> None:
     rates = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     bert = make_bert(tmp_path, **rates) if encoder == "transformer" else None
-    config = still(bert, training__precision="float32", training__epochs=2)
+    config = still(bert, training__precision="fp32", training__epochs=2)
     (_, here), (_, there) = trained(config, CPU), trained(config, GPU)
     assert there[:8] == pytest.approx(here[:8], rel=2e-3)
     assert there[-1] < there[0]
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16", "float32"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "fp32"])
 @pytest.mark.parametrize("encoder", ["embedding", "transformer"])
 def test_a_training_in_each_precision(encoder: str, precision: str, tiny_bert: str) -> None:
     config = settings(tiny_bert if encoder == "transformer" else None, training__precision=precision)
@@ -206,7 +206,7 @@ def waits(config: RunConfig, steps: int) -> tuple[float, list[str]]:
 def test_a_step_waits_once_for_the_gpu(encoder: str, tiny_bert: str) -> None:
     config = settings(
         tiny_bert if encoder == "transformer" else None,
-        training__max_grad_norm=1.0, batch__ahead=2, batch__at_once=None, batch__size=8,
+        training__max_grad_norm=1.0, batch__prefetch=2, batch__micro_size=None, batch__size=8,
     )  # fmt: skip
     count, places = waits(config, 3)
     assert count == 1, "\n".join([f"{count} a step", *places])
@@ -234,7 +234,7 @@ def little_memory() -> Any:
 
 
 def large() -> RunConfig:
-    return settings(encoder__dimension=2000, context__hidden=1000, batch__at_once=None, batch__size=4096)
+    return settings(encoder__dimension=2000, context__hidden_size=1000, batch__micro_size=None, batch__size=4096)
 
 
 def test_the_largest_batch_that_fits_is_found(little_memory: None) -> None:
@@ -251,12 +251,12 @@ def test_a_step_that_does_not_fit_says_what_to_try(little_memory: None) -> None:
     model = build(config, many).to(GPU)
     data = loader.TrainLoader(model, many, config.batch, config.seed)
     state = begin(model, config.training, config.batch, config.metrics, GPU)
-    with pytest.raises(OutOfMemory, match=r"out of memory with 4096 sentences .*try batch.at_once=2048"):
+    with pytest.raises(OutOfMemory, match=r"out of memory with 4096 sentences .*try batch.micro_size=2048"):
         next(train(state, data, None, config.metrics, GPU))
 
 
 def test_predictions_are_those_of_a_cpu(tiny_run: Path) -> None:
-    taggers = [Tagger.load(tiny_run, device, "float32") for device in ("cpu", "cuda")]
+    taggers = [Tagger.load(tiny_run, device, "fp32") for device in ("cpu", "cuda")]
     texts = [line.split() for line in (SAMPLE / "en" / "test.conll").read_text(encoding="utf-8").split("\n\n")[:60]]
     here, there = (tagger.tag([words for words in texts if words], probabilities=True) for tagger in taggers)
     for left, right in zip(here, there, strict=True):

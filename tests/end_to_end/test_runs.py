@@ -245,7 +245,7 @@ def test_scores_on_sentences_that_were_trained_on_are_told(
 ) -> None:
     assert evaluate.main(["--run", str(whole), "--fast", "--predictions", str(tmp_path / "a")]) == 0
     assert (
-        "WARNING: test: 103 of 103 sentences are among those that the model was trained on" in capsys.readouterr().out
+        "WARNING: test: 103 of 103 sentences occur in the training data" in capsys.readouterr().out
     )
 
 
@@ -289,8 +289,8 @@ def test_the_step_log_and_the_columns_of_the_notes(tmp_path: Path, capsys: pytes
 
 def test_training_ends_early_and_adapts_on_a_plateau(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    plateau = "training.plateau={change: both, patience: 0, factor: 0.5, largest: 16, smallest: 0.2}"
-    options = ["training.epochs=30", "training.learning_rate=0", "training.stopping={patience: 4}", plateau]
+    plateau = "training.plateau={adapt: both, patience: 0, factor: 0.5, max_batch_size: 16, min_lr_scale: 0.2}"
+    options = ["training.epochs=30", "training.learning_rate=0", "training.early_stopping={patience: 4}", plateau]
     assert start(run, *options) == 0
     said = capsys.readouterr().out
     assert "stopping: entity.micro.f1 has not risen for 4 epochs" in said
@@ -307,7 +307,7 @@ def test_a_training_file_in_memory_mapped_arrays_gives_the_same_bytes(
 ) -> None:
     from ner.data.formats import conll
 
-    options = ["training.epochs=4", f"data.store={tmp_path / 'store'}"]
+    options = ["training.epochs=4", f"data.memmap_dir={tmp_path / 'store'}"]
     assert start(tmp_path / "first", *options) == 0
     said = capsys.readouterr().out
     assert f"train: kept as memory-mapped arrays in {tmp_path / 'store'}" in said
@@ -358,7 +358,7 @@ def test_any_byte_of_a_saved_model_that_changes_is_noticed(whole: Path, tmp_path
         content[place] ^= 1 << chance.randrange(8)
         kept = path.read_bytes()
         path.write_bytes(content)
-        with pytest.raises(InputError, match="not the file that was written"):
+        with pytest.raises(InputError, match="SHA-256 or size differs"):
             manifest.verify(run)
         path.write_bytes(kept)
     manifest.verify(run)
@@ -504,7 +504,7 @@ def test_what_is_typed_at_resume_counts_even_if_the_configuration_says_the_same(
     run = tmp_path / "run"
     asking(monkeypatch, {3: ["training.learning_rate=0.001"], 15: ["stop=step"]}, run)
     assert start(run, "training.epochs=2") == 0
-    assert start(run, "training.epochs=2", "--resume", "training.learning_rate=0.01", "training.keep=3") == 0
+    assert start(run, "training.epochs=2", "--resume", "training.learning_rate=0.01", "training.keep_checkpoints=3") == 0
     assert [row["learning_rate.all"] for row in rows(run)] == ["0.001", "0.01"]
     assert len(list((run / "checkpoints").iterdir())) == 3
 
@@ -520,7 +520,7 @@ def test_a_rate_for_all_may_become_rates_for_parts_at_resume(tmp_path: Path, mon
 
 def test_more_epochs_go_on_after_an_early_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    options = ["training.stopping={patience: 1}", "training.learning_rate=0"]
+    options = ["training.early_stopping={patience: 1}", "training.learning_rate=0"]
     assert start(run, "training.epochs=5", *options) == 0
     assert len(rows(run)) == 2
     assert start(run, "training.epochs=5", *options, "--resume") == 0

@@ -11,8 +11,8 @@ from ner.config.parts import load_component, parse_component, validate
 from ner.config.schema import RunConfig
 from ner.config.training import BatchConfig
 from ner.errors import NonFiniteLossError
-from ner.inference import annotate as annotating
 from ner.evaluation.scorer import Scorer
+from ner.inference import annotate as annotating
 from ner.inference.annotate import _BatchOutput, annotate
 from ner.inference.tagger import Tagger
 from ner.model.decoder import DecoderModule
@@ -77,7 +77,7 @@ def test_anything_else_is_a_type_error(tagger: Tagger, text: object) -> None:
 
 @pytest.mark.parametrize(
     "batch",
-    [BatchConfig(size=1), BatchConfig(size=7), BatchConfig(unit="words", size=60), BatchConfig(unit="pieces", size=60)],
+    [BatchConfig(size=1), BatchConfig(size=7), BatchConfig(measure="words", size=60), BatchConfig(measure="pieces", size=60)],
 )
 @pytest.mark.parametrize("chunk", [1, 5, 2000])
 def test_batches_and_chunks_change_neither_order_nor_answers(
@@ -137,7 +137,7 @@ def test_batches_change_no_answer_of_a_transformer(
     raw = {
         "data": {"train": "a", "valid": "a"},
         "encoder": {"name": "transformer", "model": tiny_bert},
-        "windows": {"unit": unit},
+        "windows": {"scope": unit},
     }
     model = build(validate(RunConfig, raw), documents)
     scorers = []
@@ -146,8 +146,8 @@ def test_batches_change_no_answer_of_a_transformer(
         BatchConfig(size=3),
         BatchConfig(size=64),
         BatchConfig(size=200),
-        BatchConfig(unit="words", size=30),
-        BatchConfig(unit="pieces", size=64),
+        BatchConfig(measure="words", size=30),
+        BatchConfig(measure="pieces", size=64),
     ):
         monkeypatch.setattr(annotating, "CHUNK", batch.size)
         scorer = Scorer(["tag", "entity"])
@@ -169,7 +169,7 @@ def test_a_spoiled_model_is_named_instead_of_answering(tiny_run: Path) -> None:
 
 def tagged(gold: str, predicted: str, **fields: object) -> tuple[Example, Example]:
     spans = {"B-X": [Span(0, 1, "X")]}
-    left = Example(["w"], spans.get(gold, []), [gold], fields=fields)
+    left = Example(["w"], spans.get(gold, []), [gold], metadata=fields)
     return left, Example(["w"], spans.get(predicted, []), [predicted])
 
 
@@ -255,12 +255,12 @@ class Oracle(DecoderModule):
 def test_a_question_is_answered_from_its_passage(tiny_run: Path) -> None:
     tagger = ner.load(str(tiny_run))
     tagger.model.decoder = Oracle(tagger.model)
-    tagger.config = tagger.config.model_copy(update={"decoder": parse_component("decoders", "span")})
+    tagger.config = tagger.config.model_copy(update={"decoder": parse_component("decoders", "extractive_qa")})
     example = tagger.answer("Who lives  here?", " In Paris Colby", ["Where?", "in Paris"])
     assert example.words == ["Where?", "in", "Paris", "Who", "lives", "here?", "In", "Paris", "Colby"]
     assert example.query_length == 6
     assert (example.answers, example.labels, example.scores) == (["Colby"], ["span"], {"Colby": 0.25})
-    assert [example.surface(span) for span in example.spans] == ["Colby"]
+    assert [example.text_of(span) for span in example.spans] == ["Colby"]
     assert tagger.answer("Who?", "Ada").words == ["Who?", "Ada"]
 
 

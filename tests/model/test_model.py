@@ -14,7 +14,9 @@ from ner.config.parts import validate
 from ner.config.schema import RunConfig
 from ner.errors import InputError
 from ner.inference.tagger import Tagger
-from ner.model.model import build, find_runs, load, newest_run, save
+from ner.model.model import build
+from ner.model.saving import load, save
+from ner.runs.directory import find_runs, newest_run
 from ner.runtime import manifest
 from ner.types import Document, Example, Span
 from tests.builders import make_bert, make_bpe, make_unigram
@@ -47,10 +49,10 @@ def test_a_changed_or_missing_file_is_named(run: Path, name: str) -> None:
     data = bytearray((run / name).read_bytes())
     data[len(data) // 2] ^= 1
     (run / name).write_bytes(data)
-    with pytest.raises(InputError, match=f"{name}: not the file that was written"):
+    with pytest.raises(InputError, match=f"{name}: SHA-256 or size differs"):
         load(run)
     (run / name).unlink()
-    with pytest.raises(InputError, match=f"{name}: missing, although the manifest names it"):
+    with pytest.raises(InputError, match=f"{name}: missing, but listed in the manifest"):
         load(run)
 
 
@@ -117,10 +119,10 @@ PRETRAINED = {
     "transformer": {"encoder": {"name": "transformer", "model": "MODEL", "attention_dropout": 0}},
     "document windows": {
         "encoder": {"name": "transformer", "model": "MODEL", "pooling": "mean"},
-        "windows": {"unit": "document", "max_length": 16},
+        "windows": {"scope": "document", "max_length": 16},
     },
     "concat": {
-        "encoder": {"name": "concat", "transformer": {"model": "MODEL"}, "embedding": {"dimension": 3, "shape": 2}},
+        "encoder": {"name": "concat", "transformer": {"model": "MODEL"}, "embedding": {"dimension": 3, "shape_dimension": 2}},
         "context": {"name": "rtransformer", "width": 8, "layers": 1},
     },
     "pieces": {

@@ -28,7 +28,7 @@ def sentences(draw: st.DrawFn) -> Example:
     found = draw(st.lists(words, max_size=6))
     tags = draw(st.lists(st.sampled_from(["O", "B-X", "I-X", "B-Y", "I-Y"]), min_size=len(found), max_size=len(found)))
     length = draw(st.integers(0, len(found)))
-    return Example(found, spans=decode(tags), tags=tags, labels=["joy"], query_length=length, line=3, fields={"id": 1})
+    return Example(found, spans=decode(tags), tags=tags, labels=["joy"], query_length=length, line=3, metadata={"id": 1})
 
 
 def test_words_as_units_change_nothing() -> None:
@@ -55,7 +55,7 @@ def test_the_first_piece_keeps_the_beginning_and_the_others_are_inside(tokenizer
     assert found.query_length == 4
     assert found.text == example.text
     assert found.offsets == [(0, 2), (0, 2), (3, 8), (9, 11), (12, 22), (12, 22), (12, 22)]  # where their words stand
-    assert found.rows is None
+    assert found.line_indices is None
 
 
 def test_plain_tags_stand_on_every_piece(tokenizer: WordTokenizer) -> None:

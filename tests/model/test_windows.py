@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner.model.windows import cut, best_row_per_word, pack
+from ner.model.windows import best_row_per_word, cut, pack
 
 
 @st.composite

@@ -48,7 +48,7 @@ def resumed(config: RunConfig, path: Path) -> tuple[State, loader.TrainLoader]:
 def test_a_training_interrupted_at_any_step_ends_in_the_same_bits(
     kind: str, ahead: int, tmp_path: Path, tiny_bert: str
 ) -> None:
-    config = settings(tiny_bert if kind == "bert" else None, batch__ahead=ahead)
+    config = settings(tiny_bert if kind == "bert" else None, batch__prefetch=ahead)
     expected, paths = keep_all(config, tmp_path)
     assert len(paths) == 40 + 5
     for path in paths:
@@ -62,12 +62,12 @@ def test_a_training_interrupted_at_any_step_ends_in_the_same_bits(
     [
         {"training__averaging": {"kind": "ema"}, "training__optimizer": "sgd"},
         {"training__averaging": {"kind": "swa", "start": 1}, "training__optimizer": "adam"},
-        {"training__plateau": {"change": "both", "patience": 0}, "training__stopping": {"patience": 2}},
+        {"training__plateau": {"adapt": "both", "patience": 0}, "training__early_stopping": {"patience": 2}},
         {"training__adversarial": {"kind": "fgm"}, "training__rdrop": 0.5},
         {"training__adversarial": {"kind": "pgd", "steps": 2}},
         {"training__freeze": {"encoder": {"steps": 11}, "context": {"epochs": 1}}, "training__schedule": "cosine"},
-        {"training__layer_decay": 0.5, "training__warmup": 0, "training__warmup_steps": 12},
-        {"training__select": "best", "batch__unit": "words", "batch__size": 40, "batch__at_once": 20},
+        {"training__layer_decay": 0.5, "training__warmup_ratio": 0, "training__warmup_steps": 12},
+        {"training__keep_epoch": "best", "batch__measure": "words", "batch__size": 40, "batch__micro_size": 20},
         {"training__schedule": "inverse_sqrt"},
         pytest.param(
             {"training__precision": "bf16"},
@@ -151,7 +151,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     state, _ = fresh(settings())
     path = checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     assert path is not None
-    other, _ = fresh(settings(context__hidden=6))
+    other, _ = fresh(settings(context__hidden_size=6))
     with pytest.raises(InputError, match="of another model, context.lstm.* differs"):
         checkpoint.load(path, other, ABOUT, ("tag", "entity"), ProcessGroup())
 
@@ -169,7 +169,7 @@ def test_another_machine_is_told(tmp_path: Path) -> None:
 
 
 def test_only_so_many_are_kept_and_the_newest_whole_one_is_found(tmp_path: Path) -> None:
-    state, data = fresh(settings(training__keep=3))
+    state, data = fresh(settings(training__keep_checkpoints=3))
     for _ in zip(range(5), train(state, data, documents(8), ("tag", "entity"), CPU), strict=False):
         checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())

@@ -27,7 +27,7 @@ def test_a_batch_size_is_that_of_the_next_epoch_which_between_two_epochs_is_the_
 
 
 def test_rates_follow_at_the_next_step_and_the_optimizer_remembers() -> None:
-    config = settings(training__schedule="constant", training__warmup=0)
+    config = settings(training__schedule="constant", training__warmup_ratio=0)
     state, data = fresh(config)
     loop = train(state, data, documents(8), config.metrics, CPU)
     for _ in range(3):

@@ -68,10 +68,10 @@ def test_two_runs_of_one_seed_end_in_the_same_weights() -> None:
 
 @pytest.mark.parametrize("unit", ["sentences", "words"])
 def test_a_batch_in_several_passes_is_the_same_step(unit: str) -> None:
-    sure = {"encoder": {"name": "embedding", "dimension": 8, "dropout": 0.0, "unknown_rate": 0.0}}
+    sure = {"encoder": {"name": "embedding", "dimension": 8, "dropout": 0.0, "singleton_unk_rate": 0.0}}
     found = []
     for at_once in (None, 5, 1):
-        batch = {"unit": unit, "size": 12 if unit == "sentences" else 60, "at_once": at_once}
+        batch = {"measure": unit, "size": 12 if unit == "sentences" else 60, "micro_size": at_once}
         raw = config(epochs=2, optimizer="sgd").model_dump() | sure | {"batch": batch}
         model, steps = train(validate(RunConfig, raw))
         found.append((model.state_dict(), [now.loss for now in steps], steps[-1].epoch_record.evaluations["train"]))
@@ -86,7 +86,7 @@ def test_batches_made_ahead_change_nothing() -> None:
     states = []
     for ahead in (0, 3):
         configuration = config(epochs=2)
-        batch = configuration.batch.model_copy(update={"ahead": ahead})
+        batch = configuration.batch.model_copy(update={"prefetch": ahead})
         states.append(train(configuration.model_copy(update={"batch": batch}))[0].state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
@@ -118,7 +118,7 @@ def test_the_best_epoch_is_marked_or_the_last() -> None:
     scores = [now.epoch_record.evaluations["valid"].scores["entity"]["micro"]["f1"] for now in steps if now.epoch_record]
     best = [now.epoch_record.best for now in steps if now.epoch_record]
     assert best == [all(score > earlier for earlier in scores[:i]) for i, score in enumerate(scores)]
-    _, steps = train(config(select="last"))
+    _, steps = train(config(keep_epoch="last"))
     assert [now.epoch_record.best for now in steps if now.epoch_record] == [True] * 3
 
 
@@ -188,11 +188,11 @@ def test_bf16_trains_and_the_crf_stays_in_float32() -> None:
 
 
 def test_train_scores_come_from_the_weights_before_each_step() -> None:
-    configuration = config(epochs=1, learning_rate=30, max_grad_norm=None, select="last")
+    configuration = config(epochs=1, learning_rate=30, max_grad_norm=None, keep_epoch="last")
     whole = configuration.model_copy(
         update={
             "batch": configuration.batch.model_copy(update={"size": 100}),
-            "encoder": configuration.encoder.model_copy(update={"dropout": 0.0, "unknown_rate": 0.0}),
+            "encoder": configuration.encoder.model_copy(update={"dropout": 0.0, "singleton_unk_rate": 0.0}),
         }
     )
     device.set_seed(whole.seed)
@@ -232,7 +232,7 @@ def test_sentences_without_any_tag_are_nothing_to_learn_from() -> None:
 def test_a_transformer_with_dropout_ends_in_the_same_weights_and_moves_all_of_them(tiny_bert: str, unit: str) -> None:
     configuration = config(epochs=1, learning_rate={"encoder": 1e-3, "decoder": 1e-2})
     part = parse_component("encoders", {"name": "transformer", "model": tiny_bert})
-    configuration = configuration.model_copy(update={"encoder": part, "windows": WindowsConfig(unit=unit)})
+    configuration = configuration.model_copy(update={"encoder": part, "windows": WindowsConfig(scope=unit)})
     states = []
     for _ in range(2):
         device.set_seed(configuration.seed)
@@ -290,7 +290,7 @@ def test_memory_that_does_not_suffice_is_told_with_the_size_to_try() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     model.forward = full  # type: ignore[method-assign]
-    message = "out of memory with 4 sentences of up to 5 words; try batch.at_once=2, which gives the same result"
+    message = "out of memory with 4 sentences of up to 5 words; try batch.micro_size=2, which gives the same result"
     with pytest.raises(InputError, match=message):
         train(config(epochs=1), model=model)
 
@@ -345,7 +345,7 @@ def test_parts_keep_their_weights_for_the_first_steps_or_epochs() -> None:
     ("options", "message"),
     [
         ({"freeze": {"encodr": {"steps": 1}}}, "config.training.freeze: 'encodr' is the path of no parameter"),
-        ({"stopping": {"monitor": "entity.micro.f2"}}, "config.training.stopping.monitor: no score 'entity.micro.f2'"),
+        ({"early_stopping": {"monitor": "entity.micro.f2"}}, "config.training.early_stopping.monitor: no score 'entity.micro.f2'"),
         ({"plateau": {"monitor": "tag.accurac"}}, "config.training.plateau.monitor: no score 'tag.accurac'"),
     ],
 )

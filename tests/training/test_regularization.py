@@ -40,7 +40,7 @@ def test_the_gradient_at_moved_embeddings_is_added(kind: str) -> None:
     model = Tiny()
     model.loss().backward()
     clean, before = gradients(model), model.words.weight.detach().clone()
-    config = AdversarialConfig(kind=kind, radius=0.5, steps=2, step_size=0.4)  # type: ignore[arg-type]
+    config = AdversarialConfig(kind=kind, epsilon=0.5, steps=2, step_size=0.4)  # type: ignore[arg-type]
     tables = regularization.embeddings(model)
     regularization.adversarial(list(model.parameters()), tables, config, lambda: model.loss().backward())
     found = gradients(model)

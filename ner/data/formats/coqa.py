@@ -49,16 +49,16 @@ holds = frozenset({"answers"})
 
 
 class Config(ComponentConfig):
-    """CoQA."""
+    """Conversations with questions in the JSON format of CoQA."""
 
     name: Literal["coqa"] = "coqa"
-    """File of ner/data/formats."""
+    """Name of the file in ner/data/formats."""
     history_len: int = Field(2, ge=0)
-    """Earlier turns, question and answer each, that stand before a question."""
+    """Number of earlier turns (question and answer) before a question."""
     out_domain: tuple[str, ...] = ("reddit", "science")
-    """Sources whose examples have out_domain in their field group; the others have in_domain."""
+    """Sources whose examples get the value out_domain in the field group; others get in_domain."""
     encoding: str = "utf-8"
-    """Of the file."""
+    """Character encoding of the file."""
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
@@ -102,7 +102,7 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
                 _answer(example, gold, text, words)
             past.append([asked, *example.answers[:1]])
             number += 1
-            example.fields = {**fields, "turn_id": turn}
+            example.metadata = {**fields, "turn_id": turn}
             example.source, example.line = path, number
             document.examples.append(example)
         if document.examples:
@@ -114,7 +114,9 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
 def _turns(story: dict[str, Any], key: str, place: str) -> dict[int, Any]:
     """The objects of a list by their turn; one that does not say it has its place in the list, counted from 1."""
     found: dict[int, Any] = {}
-    for number, item in enumerate(text_files.json_field(story, key, list, place, None if key == "questions" else []), 1):
+    for number, item in enumerate(
+        text_files.json_field(story, key, list, place, None if key == "questions" else []), 1
+    ):
         turn = text_files.json_field(item, "turn_id", int, f"{place}.{key}[{number - 1}]", number)
         if turn in found:
             raise InputError(f"{place}.{key}[{number - 1}]: expected another turn_id, found {turn} a second time")
@@ -158,7 +160,7 @@ def _answer(example: Example, gold: list[_Gold], story: str, rule: WordRule) -> 
     whole = None if begin is None else answer_span(example, begin, begin + len(evidence))
     named = normalize_answer(evidence) != [UNKNOWN]
     if named and begin is not None and 0 <= start != begin:
-        example.remarks.append(Notice.OFFSET_REPAIRED)
+        example.warnings.append(Notice.OFFSET_REPAIRED)
     words = normalize_answer(said)
     if words in ([YES], [NO], [UNKNOWN]):
         example.labels = words
@@ -169,11 +171,11 @@ def _answer(example: Example, gold: list[_Gold], story: str, rule: WordRule) -> 
         if begin is not None and whole is not None:
             span = _stretch(example, said, begin, whole, evidence, rule)
         if span is None:
-            example.remarks.append(Notice.QUESTION_UNANSWERED)
+            example.warnings.append(Notice.QUESTION_UNANSWERED)
             return
         example.spans, example.labels = [span], [SPAN]
-        if normalize_answer(example.surface(span)) != words:
-            example.remarks.append(Notice.ANSWER_APPROXIMATED)
+        if normalize_answer(example.text_of(span)) != words:
+            example.warnings.append(Notice.ANSWER_APPROXIMATED)
     if named and whole is not None:  # what the answer follows from
         example.spans.append(replace(whole, label=EVIDENCE))
 
@@ -231,7 +233,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     with text_files.open_text(path) as file:
         for document in documents:
             for turn, example in enumerate(document.examples, 1):
-                place = {"id": example.fields.get("id", document.id), "turn_id": example.fields.get("turn_id", turn)}
+                place = {"id": example.metadata.get("id", document.id), "turn_id": example.metadata.get("turn_id", turn)}
                 value = json.dumps({**place, "answer": first_answer(example) or UNKNOWN}, ensure_ascii=False)
                 file.write(f"{',' if number else '['}\n{value}")
                 number += 1

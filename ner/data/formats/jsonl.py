@@ -43,13 +43,13 @@ class Config(ComponentConfig):
     """JSON Lines."""
 
     name: Literal["jsonl"] = "jsonl"
-    """File of ner/data/formats."""
+    """Name of the file in ner/data/formats."""
     text: str = "text"
     """Key of the raw text."""
     words: str = "words"
-    """Key of the list of words, where the text is already split."""
+    """Key of the list of words of tokenized text."""
     spans: str = "spans"
-    """Key of the spans; CLUENER calls it label."""
+    """Key of the spans (label in CLUENER)."""
     labels: str = "labels"
     """Key of the labels of the whole text."""
     question: str = "question"
@@ -57,11 +57,11 @@ class Config(ComponentConfig):
     answers: str = "answers"
     """Key of the answers to the question."""
     end: Literal["exclusive", "inclusive"] = "exclusive"
-    """Whether the end of a span is the position behind it or its last position."""
-    misaligned: Literal["error", "expand", "drop"] = "error"
-    """What happens to a span that begins or ends inside a word."""
+    """Meaning of the end of a span: the position after it (exclusive) or its last position (inclusive)."""
+    on_misaligned: Literal["error", "expand", "drop"] = "error"
+    """Reaction to a span that starts or ends inside a word: raise an error, expand it to whole words, or drop it."""
     encoding: str = "utf-8"
-    """Of the file."""
+    """Character encoding of the file."""
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
@@ -86,7 +86,7 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
         example = _example(value, config, words, place)
         example.source, example.line = path, number
         if for_rewriting:
-            example.fields = value
+            example.metadata = value
         yield Document([example], str(value.get("id", number - 1)), path)
     if not lines:
         raise InputError(f"{path}: expected JSON objects, found an empty file")
@@ -127,7 +127,7 @@ def _example(value: dict[str, Any], config: Config, rule: WordRule, place: str) 
             )
         for start, end, label in _spans(value[config.spans], place, config.spans):
             end += config.end == "inclusive"
-            span = _aligned(start, end, label, offsets, example, config.misaligned, place)
+            span = _aligned(start, end, label, offsets, example, config.on_misaligned, place)
             if span is not None:
                 example.spans.append(span)
         example.spans.sort()
@@ -154,11 +154,11 @@ def _mark_answer(example: Example, passage: str) -> None:
         span = _occurrence(example, answer, passage)
         if span is not None:
             example.spans, example.labels = [span], [SPAN]
-            if normalize_answer(example.surface(span)) != normalize_answer(answer):
-                example.remarks.append(Notice.ANSWER_APPROXIMATED)
+            if normalize_answer(example.text_of(span)) != normalize_answer(answer):
+                example.warnings.append(Notice.ANSWER_APPROXIMATED)
             return
     if example.answers:
-        example.remarks.append(Notice.QUESTION_UNANSWERED)
+        example.warnings.append(Notice.QUESTION_UNANSWERED)
 
 
 def _occurrence(example: Example, answer: str, passage: str) -> Span | None:
@@ -168,8 +168,12 @@ def _occurrence(example: Example, answer: str, passage: str) -> Span | None:
         return None
     place = first
     while place >= 0:
-        span = answer_span(example, place, place + len(answer)) if on_word_boundaries(passage, place, place + len(answer)) else None
-        if span is not None and example.surface(span) == answer:
+        span = (
+            answer_span(example, place, place + len(answer))
+            if on_word_boundaries(passage, place, place + len(answer))
+            else None
+        )
+        if span is not None and example.text_of(span) == answer:
             return span
         place = passage.find(answer, place + 1)
     return answer_span(example, first, first + len(answer))
@@ -213,7 +217,7 @@ def _aligned(
     text = example.text or ""
     raise InputError(
         f"{place}: span {start} to {end} ('{text[start:end][:40]}') begins or ends inside a word; choose another "
-        "data.words, or data.format.misaligned=expand or drop"
+        "data.word_split, or data.format.on_misaligned=expand or drop"
     )
 
 
@@ -226,10 +230,10 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     with text_files.open_text(path) as file:
         for document in documents:
             for example in document.examples:
-                found = example.findings()
+                found = example.prediction_dict()
                 for entity in found.get("entities", []):
                     entity["end"] -= config.end == "inclusive"
-                value = dict(example.fields) or (
+                value = dict(example.metadata) or (
                     {config.text: example.text} if example.text is not None else {config.words: example.words}
                 )
                 value |= {"predicted" if key == "entities" else f"predicted_{key}": f for key, f in found.items()}

@@ -29,22 +29,23 @@ holds = frozenset({"tags", "labels"})
 
 
 class Config(ComponentConfig):
-    """Parallel files in a directory, an utterance a line."""
+    """Parallel files in a directory, one utterance per line."""
 
     name: Literal["parallel"] = "parallel"
-    """File of ner/data/formats."""
+    """Name of the file in ner/data/formats."""
     words: str = "seq.in"
-    """File of the words, with spaces between."""
+    """Name of the file with words, separated by spaces."""
     tags: str | None = "seq.out"
-    """File of the tags, as many in a line as there are words; null where there are none."""
+    """Name of the file with one tag per word; null for none."""
     labels: str | None = "label"
-    """File of the intents; null where there are none."""
+    """Name of the file with intents; null for none."""
     intents: Literal["whole", "split"] = "whole"
-    """Whether intents joined by # are a class of their own, or several classes, for a classifier with several: true."""
+    """Intents joined by #: one class (whole), or several labels (split) for a classifier with multi_label: true."""
     scheme: Literal["auto", "bio", "iob1", "io", "bioes", "bmes", "bilou", "none"] = "auto"
-    """How tags are written; none for plain tags such as parts of speech; auto looks at the whole file."""
+    """Tagging scheme of the file; none for plain tags such as parts of speech, auto for detection over the whole
+    file."""
     encoding: str = "utf-8"
-    """Of the files."""
+    """Character encoding of the files."""
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
@@ -131,7 +132,7 @@ def _label(example: Example, intents: str, config: Config) -> None:
     example.labels = parts if config.intents == "split" else [intents] if intents else []
     if len(parts) > 1:
         how = "several classes" if config.intents == "split" else "one class"
-        example.remarks.append(f"utterances with several intents, read as {how}")
+        example.warnings.append(f"utterances with several intents, read as {how}")
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
@@ -157,7 +158,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                 for example in document.examples:
                     found = example.tags is not None and tags.tags_in_scheme(example, document.scheme)
                     cells = {config.tags: " ".join(found or ()), config.labels: SEPARATOR.join(example.labels)}
-                    cells[config.words] = document.lines[0] if document.lines else " ".join(example.words)
+                    cells[config.words] = document.source_lines[0] if document.source_lines else " ".join(example.words)
                     for name, file in opened.items():
                         file.write(cells[name].rstrip("\r\n") + "\n")
                         if cells[name]:

@@ -36,12 +36,12 @@ holds = frozenset({"answers"})
 
 
 class Config(ComponentConfig):
-    """SQuAD 1.1 and 2.0, and CMRC2018 in its SQuAD form."""
+    """SQuAD 1.1, SQuAD 2.0, and CMRC2018 in SQuAD format."""
 
     name: Literal["squad"] = "squad"
-    """File of ner/data/formats."""
+    """Name of the file in ner/data/formats."""
     encoding: str = "utf-8"
-    """Of the file."""
+    """Character encoding of the file."""
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
@@ -77,7 +77,7 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
                     )
                 seen[name] = here.removeprefix(f"{path}: ")
                 number += 1
-                example.fields = {"id": name, **({"title": title} if title else {})}
+                example.metadata = {"id": name, **({"title": title} if title else {})}
                 example.source, example.line = path, number
                 document.examples.append(example)
             if document.examples:
@@ -98,17 +98,17 @@ def _example(question: Any, context: str, rule: WordRule, place: str) -> Example
     for text, given in found:
         start = find_answer(context, text, given)
         if start is None:
-            example.remarks.append(Notice.ANSWER_ABSENT)
+            example.warnings.append(Notice.ANSWER_ABSENT)
             continue
         if given >= 0 and start != given:
-            example.remarks.append(Notice.OFFSET_REPAIRED)
+            example.warnings.append(Notice.OFFSET_REPAIRED)
         span = answer_span(example, start, start + len(text))
         if span is not None and not example.spans:
             example.spans, example.labels = [span], [SPAN]
-            if normalize_answer(example.surface(span)) != normalize_answer(text):
-                example.remarks.append(Notice.ANSWER_APPROXIMATED)
+            if normalize_answer(example.text_of(span)) != normalize_answer(text):
+                example.warnings.append(Notice.ANSWER_APPROXIMATED)
     if found and not example.spans:
-        example.remarks.append(Notice.QUESTION_UNANSWERED)
+        example.warnings.append(Notice.QUESTION_UNANSWERED)
     return example
 
 
@@ -130,7 +130,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     with text_files.open_text(path) as file:
         for document in documents:
             for example in document.examples:
-                name = str(example.fields.get("id", number))
+                name = str(example.metadata.get("id", number))
                 pair = (json.dumps(text, ensure_ascii=False) for text in (name, first_answer(example)))
                 file.write(f"{',' if number else '{'}\n{': '.join(pair)}")
                 number += 1

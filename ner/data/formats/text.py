@@ -17,12 +17,12 @@ holds = frozenset({"tags", "labels"})  # answers too could be written, but a lin
 
 
 class Config(ComponentConfig):
-    """Raw text, one text a line."""
+    """Raw text, one text per line."""
 
     name: Literal["text"] = "text"
-    """File of ner/data/formats."""
+    """Name of the file in ner/data/formats."""
     encoding: str = "utf-8"
-    """Of the file."""
+    """Character encoding of the file."""
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
@@ -45,5 +45,5 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     with text_files.open_text(path) as file:
         for document in documents:
             for example in document.examples:
-                value = {"text": example.text, **example.findings()}
+                value = {"text": example.text, **example.prediction_dict()}
                 file.write(json.dumps(value, ensure_ascii=False) + "\n")

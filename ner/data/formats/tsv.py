@@ -29,25 +29,25 @@ Column = str | Annotated[int, Field(ge=0)]
 
 
 class Config(ComponentConfig):
-    """Tables of labelled texts."""
+    """Tables of labeled texts."""
 
     name: Literal["tsv"] = "tsv"
-    """File of ner/data/formats."""
+    """Name of the file in ner/data/formats."""
     label: Column = "label"
     """Column of the label: its name, or its number, counted from 0."""
     text: Column = "text_a"
     """Column of the text: its name, or its number, counted from 0."""
     header: bool = True
-    """Whether the first line names the columns; without it columns have numbers."""
+    """Whether the first line contains the column names; without a header, columns have numbers."""
     separator: str = Field("\t", min_length=1)
-    """What stands between two columns; quotes protect nothing."""
-    several: str | None = Field(None, min_length=1)
-    """What stands between several labels of a text; by default a text has one. Predictions of a model that gives
-    several have | between them then."""
+    """Column separator; quotes have no special meaning."""
+    label_separator: str | None = Field(None, min_length=1)
+    """Separator of several labels in a cell; null for one label per text. With null, the labels of multi-label
+    predictions are joined by |."""
     encoding: str = "utf-8"
-    """Of the file."""
+    """Character encoding of the file."""
 
-    @field_validator("separator", "several")
+    @field_validator("separator", "label_separator")
     @classmethod
     def _tabs(cls, mark: str | None) -> str | None:
         return mark and mark.replace("\\t", "\t")  # as it is written in a shell
@@ -114,16 +114,16 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
         if table.label is not None:
             example.labels = _labels(cells[table.label], config, for_rewriting, place)
         used = (table.text, table.label)
-        example.fields = {
+        example.metadata = {
             name: cell for column, (name, cell) in enumerate(zip(table.names, cells, strict=True)) if column not in used
         }
-        yield Document([example], str(rows), path, lines=[*kept, raw] if for_rewriting else None)
+        yield Document([example], str(rows), path, source_lines=[*kept, raw] if for_rewriting else None)
         kept = []
         rows += 1
     if not rows:
         raise InputError(f"{path}: expected rows of labelled texts, found {'a header alone' if table else 'no line'}")
     if for_rewriting and kept:
-        yield Document([], str(rows), path, lines=kept)
+        yield Document([], str(rows), path, source_lines=kept)
 
 
 def _table(cells: Sequence[str], config: Config, for_rewriting: bool, place: str) -> _Table:
@@ -160,11 +160,11 @@ def _column(wanted: str | int, names: Sequence[str]) -> int | None:
 
 
 def _labels(cell: str, config: Config, for_rewriting: bool, place: str) -> list[str]:
-    if config.several is not None:
-        return list(dict.fromkeys(label for part in cell.split(config.several) if (label := part.strip())))
+    if config.label_separator is not None:
+        return list(dict.fromkeys(label for part in cell.split(config.label_separator) if (label := part.strip())))
     label = cell.strip()
     if not label and not for_rewriting:
-        raise InputError(f"{place}: expected a label, found none; texts without any need data.format.several")
+        raise InputError(f"{place}: expected a label, found none; texts without any need data.format.label_separator")
     return [label] if label else []
 
 
@@ -179,12 +179,12 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
         first = True
         places: list[int | None] = []
         for document in documents:
-            if document.lines is not None and not document.examples:
-                file.writelines(document.lines)
+            if document.source_lines is not None and not document.examples:
+                file.writelines(document.source_lines)
             for example in document.examples:
                 added = _added(example, config)
-                if document.lines is not None:
-                    *kept, row = document.lines
+                if document.source_lines is not None:
+                    *kept, row = document.source_lines
                     if first:
                         header = kept[0] if kept and config.header else None
                         places = _places(header, len(added), config)
@@ -207,7 +207,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
 
 def _added(example: Example, config: Config) -> list[str]:
     """What predictions say: labels, and their probabilities if there are any."""
-    between = config.several or "|"
+    between = config.label_separator or "|"
     added = [between.join(example.labels)]
     if example.scores:
         added.append(between.join(f"{example.scores[label]:.6f}" for label in example.labels))

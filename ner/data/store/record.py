@@ -49,7 +49,7 @@ def pack(
         text: Returns the number of a longer text.
     """
     for kept in (example.tags, example.offsets, example.pieces):
-        assert kept is None or len(kept) == len(words), f"{example.place}: expected one tag, piece and offset per word"
+        assert kept is None or len(kept) == len(words), f"{example.location}: expected one tag, piece and offset per word"
     parts, cells = 0, [0, example.line, *words]
     if example.tags is not None:
         parts |= TAGS
@@ -74,10 +74,10 @@ def pack(
         parts |= OFFSETS
         for offsets in example.offsets:
             cells += offsets
-    if example.fields:
+    if example.metadata:
         parts |= FIELDS
         # not escaped: JSON would join two escaped surrogates into one character
-        cells.append(text(json.dumps(example.fields, ensure_ascii=False)))
+        cells.append(text(json.dumps(example.metadata, ensure_ascii=False)))
     if example.query_length:
         parts |= QUERY
         cells.append(example.query_length)
@@ -87,10 +87,10 @@ def pack(
     if example.source != source:
         parts |= SOURCE
         cells.append(string(example.source))
-    if example.remarks:
+    if example.warnings:
         parts |= REMARKS
-        cells.append(len(example.remarks))
-        cells.extend(map(string, example.remarks))
+        cells.append(len(example.warnings))
+        cells.extend(map(string, example.warnings))
     cells[0] = parts
     return cells
 
@@ -115,7 +115,7 @@ def unpack(
     if parts & OFFSETS:
         example.offsets = [(next(rest), next(rest)) for _ in range(width)]
     if parts & FIELDS:
-        example.fields = json.loads(texts(next(rest)))
+        example.metadata = json.loads(texts(next(rest)))
     if parts & QUERY:
         example.query_length = next(rest)
     if parts & PIECES:
@@ -123,7 +123,7 @@ def unpack(
     if parts & SOURCE:
         example.source = strings[next(rest)]
     if parts & REMARKS:
-        example.remarks = [strings[next(rest)] for _ in range(next(rest))]
+        example.warnings = [strings[next(rest)] for _ in range(next(rest))]
     return example
 
 

@@ -82,7 +82,7 @@ class _Writer:
                 self._add_example(example, document.source)
             except OverflowError:
                 raise InputError(
-                    f"{example.place}: expected numbers below 2,147,483,648, found a larger one, which a store "
+                    f"{example.location}: expected numbers below 2,147,483,648, found a larger one, which a store "
                     "cannot hold; split the file"
                 ) from None
         name = pack_id(document.id, self.texts.append)
@@ -153,7 +153,7 @@ def writing(path: Path) -> Iterator[None]:
 def write(documents: Iterable[Document], directory: Path) -> None:
     """Write a store of documents; the directory is complete or absent. An older store is removed first.
 
-    Memory grows only with the table of distinct strings. ``Document.lines``, ``Example.rows`` and all scores are
+    Memory grows only with the table of distinct strings. ``Document.source_lines``, ``Example.line_indices`` and all scores are
     dropped, because only predictions need them.
 
     Raises:
@@ -204,5 +204,3 @@ def _put(part: Path, directory: Path) -> None:
     except OSError:
         if not (directory / manifest.MANIFEST).is_file():
             raise
-
-

@@ -29,7 +29,7 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     """``texts``, ``exact``, and ``<kind> <class>`` for the kinds gold, predicted, correct."""
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
-        if Notice.UNLABELLED in left.remarks:
+        if Notice.UNLABELLED in left.warnings:
             continue
         wanted, found = set(left.labels), set(right.labels)
         counts["texts"] += 1

@@ -22,7 +22,7 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     """``sentences``, and of these how many have all ``spans``, all ``labels``, and both ``right``."""
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
-        if Notice.UNLABELLED in left.remarks:
+        if Notice.UNLABELLED in left.warnings:
             continue
         spans, labels = _same_spans(left, right), set(left.labels) == set(right.labels)
         counts.update({"sentences": 1, "spans": spans, "labels": labels, "right": spans and labels})

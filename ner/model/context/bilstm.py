@@ -13,18 +13,18 @@ from ner.types import Encoding
 
 
 class Config(ComponentConfig):
-    """A bidirectional LSTM over the words of each example."""
+    """Bidirectional LSTM over the words of each example."""
 
     name: Literal["bilstm"] = "bilstm"
-    """File of ner/model/context."""
-    hidden: int = Field(200, ge=1)
-    """Width of each direction."""
+    """Name of the file in ner/model/context."""
+    hidden_size: int = Field(200, ge=1)
+    """Size of the hidden state in each direction."""
     layers: int = Field(1, ge=1)
-    """Layers on top of each other."""
-    initial: Literal["orthogonal", "uniform"] = "orthogonal"
-    """Recurrent weights at the start: orthogonal with open forget gates, or uniform as torch has them."""
+    """Number of layers."""
+    init: Literal["orthogonal", "uniform"] = "orthogonal"
+    """Initialization of the recurrent weights: orthogonal with open forget gates, or uniform as in torch."""
     dropout: float = Field(0.5, ge=0, lt=1)
-    """Of the input, between layers and of the result."""
+    """Dropout of the input, between layers and of the output."""
 
 
 def build(config: Config, width: int) -> BiLSTM:
@@ -38,10 +38,10 @@ class BiLSTM(nn.Module):
     def __init__(self, config: Config, width: int) -> None:
         super().__init__()
         self.lstm = BidirectionalLSTM(
-            width, config.hidden, config.layers, config.dropout, orthogonal=config.initial == "orthogonal"
+            width, config.hidden_size, config.layers, config.dropout, orthogonal=config.init == "orthogonal"
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.width = 2 * config.hidden
+        self.width = 2 * config.hidden_size
 
     def forward(self, encoding: Encoding) -> Encoding:
         """``(S, W, 2 * hidden)``."""

@@ -19,22 +19,22 @@ from ner.types import Encoding
 
 
 class Config(ComponentConfig):
-    """Blocks of local RNN, attention and feed-forward layer."""
+    """R-Transformer: blocks of a local RNN, self-attention and a feed-forward layer."""
 
     name: Literal["rtransformer"] = "rtransformer"
-    """File of ner/model/context."""
+    """Name of the file in ner/model/context."""
     width: int | None = Field(None, ge=1)
-    """Width of the blocks; by default that of the encoder. Another width is reached by a linear layer."""
+    """Size of the blocks; null for the size of the encoder. Another size adds a linear projection."""
     layers: int = Field(2, ge=1)
-    """Blocks on top of each other."""
+    """Number of blocks."""
     window: int = Field(7, ge=1)
-    """Words that the local RNN reads, the last one being the word itself."""
+    """Number of words that the local RNN reads, up to the word itself."""
     heads: int = Field(4, ge=1)
-    """Heads of attention."""
-    feed_forward: int | None = Field(None, ge=1)
-    """Width inside the feed-forward layer; by default four times that of the block."""
+    """Number of attention heads."""
+    ffn_size: int | None = Field(None, ge=1)
+    """Size inside the feed-forward layer; null for four times the block size."""
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Of each of the three, before it is added."""
+    """Dropout of each sublayer before the residual connection."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Config:
@@ -63,7 +63,7 @@ class Block(nn.Module):
         self.recurrent = nn.GRU(width, width, batch_first=True)
         self.project = nn.Linear(width, 3 * width)
         self.join = nn.Linear(width, width)
-        inner = config.feed_forward or 4 * width
+        inner = config.ffn_size or 4 * width
         self.feed_forward = nn.Sequential(nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width))
         self.dropout = nn.Dropout(config.dropout)
 

@@ -1,6 +1,6 @@
-"""Classes of whole texts: the words become one vector, a linear layer scores the classes.
+"""Text classification: word vectors are pooled, and a linear layer scores the classes.
 
-Either exactly one class is given (softmax) or as many as apply, none among the possibilities (a sigmoid for each).
+A text has exactly one class (softmax), or with ``multi_label`` any number of classes (a sigmoid for each class).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ner.config.base import ComponentConfig
+from ner.config.base import DecoderConfig
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model.decoder import DecoderModule
@@ -22,54 +22,53 @@ from ner.types import Annotation, AxisLabels, Encoding, Example, Loss, Scores
 
 gives = frozenset({"labels"})
 IGNORED = -100
-"""Target of texts whose class is not known to the model: they take no part in the loss."""
+"""Target of texts with a class that the model does not have; the loss excludes them."""
 
 
 def _named(value: Any) -> Any:
-    """Classes such as 0 and 1 are numbers to YAML."""
+    """Convert class names to strings, because YAML reads names such as 0 and 1 as numbers."""
     return {str(name): weight for name, weight in value.items()} if isinstance(value, Mapping) else value
 
 
 ClassWeights = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_named)]
 
 
-class Config(ComponentConfig):
-    """Classes of whole texts."""
+class Config(DecoderConfig):
+    """Text classification."""
 
     name: Literal["classifier"] = "classifier"
-    """File of ner/model/decoders."""
-    several: bool = False
-    """Whether a text may have several classes, or none, instead of exactly one."""
-    pooling: Literal["mean", "attention", "summary"] = "mean"
-    """What stands for a text: the mean of its words, a mean whose weights are learned (Yang et al., 2016), or the
-    encoder's own vector (the first piece of BERT), which only a transformer has and only without a context layer."""
-    hidden: int = Field(0, ge=0)
-    """Width of a layer with tanh before the classes; 0 for none."""
+    """Name of the file in ner/model/decoders."""
+    multi_label: bool = False
+    """Whether a text has any number of labels instead of exactly one."""
+    pooling: Literal["mean", "attention", "cls"] = "mean"
+    """Text vector: mean of the word vectors, attention-weighted mean (Yang et al., 2016), or cls, the pooled output of
+    the encoder. cls requires a transformer without a context layer."""
+    hidden_size: int = Field(0, ge=0)
+    """Size of a tanh layer before the output layer; 0 for none."""
     class_weights: Literal["balanced"] | ClassWeights | None = None
-    """How much texts of a class count in training: balanced weighs classes by 1 over their frequency, so that all of
-    them together count the same; of a mapping, classes that it does not name weigh 1."""
-    smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of the gold probability that training spreads evenly over all classes (Szegedy et al., 2016)."""
+    """Loss weights of the classes: balanced for inverse frequencies, or a mapping in which missing classes weigh 1."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Label smoothing in training (Szegedy et al., 2016)."""
     threshold: float = Field(0.5, gt=0, lt=1)
-    """With several: classes above this probability are given."""
+    """Minimum probability of a predicted label if multi_label is true."""
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Of the vectors that come in, and of that of the text."""
+    """Dropout of the word vectors and of the text vector."""
 
 
 def build(config: Config, width: int, vocabs: Vocabs) -> ClassifierDecoder:
-    """For vectors of ``width`` and the classes of the training data.
+    """Build the decoder for vectors of ``width`` and the classes of the training data.
 
     Raises:
-        InputError: If those have no classes, or ``class_weights`` names others.
+        InputError: If the data have no classes, or ``class_weights`` contains an unknown class.
     """
     return ClassifierDecoder(config, width, vocabs)
 
 
 class ClassifierDecoder(DecoderModule):
-    """See the file.
+    """Text classifier.
 
-    ``Scores``: ``classes (S, N)``; with several ``(S, N, 2)``, for each class a 0 and the score of having it, so that
-    the last dimension is a distribution either way.
+    ``Scores`` are ``classes (S, N)``, or with ``multi_label`` ``(S, N, 2)``: 0 and the score of each class, so that a
+    softmax over the last dimension is a distribution in both cases.
     """
 
     class_weights: Tensor
@@ -78,16 +77,18 @@ class ClassifierDecoder(DecoderModule):
         super().__init__()
         if not vocabs.classes:
             raise InputError(
-                "config.decoder: classifier needs labels of whole texts, and the training data have none; "
+                "config.decoder: classifier requires labels of whole texts, and the training data have none; "
                 "see data.format, or choose another decoder"
             )
-        self.config, self.several = config, config.several
+        self.config, self.multi_label = config, config.multi_label
         self.classes = sorted(vocabs.classes)
         self.dropout = nn.Dropout(config.dropout)
         if config.pooling == "attention":
             self.attention = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1, bias=False))
-        self.enter = nn.Sequential(nn.Linear(width, config.hidden), nn.Tanh()) if config.hidden else nn.Identity()
-        self.output = nn.Linear(config.hidden or width, len(self.classes))
+        self.enter = (
+            nn.Sequential(nn.Linear(width, config.hidden_size), nn.Tanh()) if config.hidden_size else nn.Identity()
+        )
+        self.output = nn.Linear(config.hidden_size or width, len(self.classes))
         weights = torch.tensor(_weights(config.class_weights, vocabs))
         self.register_buffer("class_weights", weights, persistent=False)
 
@@ -100,12 +101,12 @@ class ClassifierDecoder(DecoderModule):
         return {"classes": ("classes", 1.0)}
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """``classes (S,)``, or with several ``(S, N)`` of 0 and 1; the loss is summed over the texts known.
+        """Return ``classes (S,)``, or with ``multi_label`` ``(S, N)`` of 0 and 1, and the number of texts in the loss.
 
-        A text is not known, ``IGNORED``, if training never had its label or it has none, which with several is an
-        answer like others; of several labels the first counts where a text has one class.
+        The target is ``IGNORED`` for a label that is not in the training data, and for a text without a label unless
+        ``multi_label`` is set. A single-label decoder uses the first label.
         """
-        if self.config.several:
+        if self.config.multi_label:
             rows = [self._several(example.labels) for example in examples]
             table = torch.tensor(rows, dtype=torch.long).view(len(rows), len(self.classes))
             return {"classes": table}, {"classes": sum(row[0] != IGNORED for row in rows)}
@@ -119,23 +120,23 @@ class ClassifierDecoder(DecoderModule):
         return [int(label in labels) for label in self.classes]
 
     def forward(self, encoding: Encoding) -> Scores:
-        """See the class.
+        """Return the scores of the classes, see the class.
 
         Raises:
-            InputError: If ``pooling`` is ``summary`` and nothing gives one.
+            InputError: If ``pooling`` is ``cls`` and the encoder has no pooled output.
         """
         scores = self.output(self.dropout(self.enter(self._pool(encoding))))  # (S, N)
-        if self.config.several:
-            scores = torch.stack([torch.zeros_like(scores), scores], dim=-1)  # (S, N, 2): not to have it, to have it
+        if self.config.multi_label:
+            scores = torch.stack([torch.zeros_like(scores), scores], dim=-1)  # (S, N, 2): without and with the class
         return {"classes": scores}
 
     def _pool(self, encoding: Encoding) -> Tensor:
-        """``(S, H)``; zeros for a text without words, unless the encoder says something of it."""
-        if self.config.pooling == "summary":
+        """Return ``(S, H)``; zeros for a text without words unless the encoder has a pooled output."""
+        if self.config.pooling == "cls":
             if encoding.pooled is None:
                 raise InputError(
-                    "config.decoder.pooling: summary is the encoder's own vector of a text, and there is none: only "
-                    "the transformer has it, with windows.unit=sentence and without a context layer (context=null); "
+                    "config.decoder.pooling: cls is the encoder's own vector of a text, and there is none: only "
+                    "the transformer has it, with windows.scope=sentence and without a context layer (context=null); "
                     "choose mean or attention"
                 )
             return self.dropout(encoding.pooled)
@@ -147,18 +148,17 @@ class ClassifierDecoder(DecoderModule):
         return (weights.unsqueeze(1) @ words).squeeze(1)
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
-        """Cross-entropy in float32, summed over the texts whose classes are known; with several, over classes too.
+        """Return the cross-entropy in float32, summed over texts with known classes, and over classes if multi-label.
 
-        Weights of classes multiply the terms, and the sum is still divided by the number of texts, not by the sum of
-        their weights as torch does it: a text counts the same in whatever batch it comes, and balanced weights have
-        the mean 1 over the training data. Weights and smoothing are for training; a model that is scored has the plain
-        cross-entropy.
+        Class weights multiply the terms. The sum is divided by the number of texts, not by the sum of their weights as
+        in torch, so the weight of a text does not depend on its batch. Balanced weights have the mean 1 over the
+        training data. Weights and smoothing apply in training only.
         """
         logits, wanted = scores["classes"].float(), targets["classes"]
-        smoothing = self.config.smoothing if self.training else 0.0
+        smoothing = self.config.label_smoothing if self.training else 0.0
         weights = self.class_weights if self.training else torch.ones_like(self.class_weights)
         logs = F.log_softmax(logits, dim=-1)
-        if self.config.several:
+        if self.config.multi_label:
             logs = logs.flatten(0, 1)  # (S * N, 2)
             weights = weights.expand(wanted.shape).flatten()
             wanted = wanted.flatten()
@@ -170,29 +170,29 @@ class ClassifierDecoder(DecoderModule):
         return {"classes": -(weights * terms).masked_fill(~known, 0).sum()}
 
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
-        """``probabilities (S, N)``, and ``total (S,)`` of the scores."""
+        """Return ``probabilities (S, N)`` and ``total (S,)``, the sum of the scores."""
         logits = scores["classes"].float()
         found = logits.softmax(-1)  # (S, N), or (S, N, 2)
-        return {"probabilities": found[..., 1] if self.several else found, "total": logits.flatten(1).sum(1)}
+        return {"probabilities": found[..., 1] if self.multi_label else found, "total": logits.flatten(1).sum(1)}
 
     def annotations(
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
     ) -> list[Annotation]:
-        """The best class, or all above the threshold, best first; ``probabilities`` are those of all classes."""
+        """Return the best class, or all classes above the threshold, best first, with the scores of all classes."""
         crf_torch.check(predicted["total"])
-        least = self.config.threshold if self.several else -1.0
+        least = self.config.threshold if self.multi_label else -1.0
         annotations = []
         for row in predicted["probabilities"].tolist():
             ranked = sorted(zip(self.classes, row, strict=True), key=lambda pair: -pair[1])
             labels = [label for label, probability in ranked if probability > least]
-            if not self.several:
+            if not self.multi_label:
                 labels = labels[:1]
             annotations.append(Annotation(labels=labels, scores=dict(ranked) if probabilities else {}))
         return annotations
 
 
 def _weights(given: str | Mapping[str, float] | None, vocabs: Vocabs) -> list[float]:
-    """Of each class, in their order."""
+    """Return the weights of the classes in alphabetical order."""
     classes = sorted(vocabs.classes)
     if given == "balanced":
         return [vocabs.classes.total() / (len(classes) * vocabs.classes[label]) for label in classes]
@@ -200,5 +200,7 @@ def _weights(given: str | Mapping[str, float] | None, vocabs: Vocabs) -> list[fl
     for label in named:
         if label not in vocabs.classes:
             known = ", ".join(classes[:12]) + (" ..." if len(classes) > 12 else "")
-            raise InputError(f"config.decoder.class_weights: the data have no class '{label}'; there are: {known}")
+            raise InputError(
+                f"config.decoder.class_weights: the training data have no class '{label}'; known classes: {known}"
+            )
     return [float(named.get(label, 1.0)) for label in classes]

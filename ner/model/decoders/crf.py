@@ -1,7 +1,7 @@
 """A linear-chain conditional random field (Lafferty, McCallum and Pereira, 2001) over the words of an example.
 
-The parameters are those of pytorch-crf's ``CRF``, so state dicts move both ways; the arithmetic is that of
-``ner.model.kernels``. Words without a known tag are left out of the loss.
+The parameters are those of pytorch-crf's ``CRF``, so state dicts are interchangeable; ``ner.model.kernels`` computes.
+Words without a known tag are excluded from the loss.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 from torchcrf import CRF
 
-from ner.config.base import ComponentConfig
+from ner.config.base import DecoderConfig
 from ner.data.vocab import Vocabs
 from ner.model.kernels import crf
 from ner.model.kernels.chain import Chain
@@ -23,33 +23,34 @@ from ner.types import AxisLabels, Example, Loss, Scores
 gives = frozenset({"tags"})
 
 
-class Config(ComponentConfig):
-    """A linear-chain conditional random field."""
+class Config(DecoderConfig):
+    """Linear-chain conditional random field."""
 
     name: Literal["crf"] = "crf"
-    """File of ner/model/decoders."""
+    """Name of the file in ner/model/decoders."""
     scheme: TagScheme = "bio"
-    """Tags inside the model, whatever the file has; plain tags stay as they are."""
-    constrain: Literal["decoding", "both", "none"] = "decoding"
-    """Where only valid sequences count: in decoding, in training too, or nowhere."""
-    kernel: crf.Kernel = "auto"
-    """What computes: the fastest kernel that is installed, or plain, compiled (CPU), triton (CUDA); equal numbers."""
+    """Tagging scheme of the model, independent of the files; plain tags are kept."""
+    constraints: Literal["decoding", "training_and_decoding", "none"] = "decoding"
+    """Exclusion of invalid tag sequences: in decoding, in training and decoding, or none."""
+    backend: crf.Backend = "auto"
+    """Implementation: torch, numba (CPU) or triton (CUDA), with equal results; auto selects the fastest installed
+    one."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Of the vectors that come in."""
+    """Dropout of the input."""
 
 
 def build(config: Config, width: int, vocabs: Vocabs) -> CRFDecoder:
-    """For vectors of ``width`` and the labels of the training data."""
+    """Build the decoder for vectors of ``width`` and the labels of the training data."""
     return CRFDecoder(config, width, vocabs)
 
 
 class CRFDecoder(TagDecoder):
-    """See the file. ``Scores``: ``emissions (S, W, K)``."""
+    """Linear-chain CRF. ``Scores`` are ``emissions (S, W, K)``."""
 
     def __init__(self, config: Config, width: int, vocabs: Vocabs) -> None:
         super().__init__(config, width, vocabs)
         self.crf = CRF(len(self.tags), batch_first=True)
-        self.constrained_training = config.constrain == "both"
+        self.constrained_training = config.constraints == "training_and_decoding"
 
     def axis_labels(self) -> dict[str, AxisLabels]:
         """See :class:`~ner.contracts.Decoder`."""
@@ -58,9 +59,9 @@ class CRFDecoder(TagDecoder):
         return {**super().axis_labels(), **ends, "crf.transitions": (tags, tags)}
 
     def target(self, example: Example) -> list[int]:
-        """Tag ids; nothing but ``IGNORED`` where a constrained loss would be infinite.
+        """Return the tag ids of an example, or only ``IGNORED`` if a constrained loss would be infinite.
 
-        Gold spans make valid sequences, so that is only where unknown tags are left out between known ones.
+        Gold spans are valid sequences, so this happens only if unknown tags are left out between known ones.
         """
         row = super().target(example)
         known = [tag for tag in row if tag != IGNORED]
@@ -69,13 +70,13 @@ class CRFDecoder(TagDecoder):
         return row
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
-        """Negative log-likelihood of the gold tags, summed over the examples, in float32 or better."""
+        """Return the negative log-likelihood of the gold tags, summed over the examples, at least in float32."""
         known = mask & (targets["tags"] != IGNORED)
         chain = self._chain(self.constrained_training)
-        return {"tags": -crf.log_likelihood(scores["emissions"], targets["tags"], known, chain, self.kernel).sum()}
+        return {"tags": -crf.log_likelihood(scores["emissions"], targets["tags"], known, chain, self.backend).sum()}
 
     def chain(self) -> Chain:
-        """The scores of the CRF, and what decoding allows."""
+        """Return the scores of the CRF and the constraints of decoding."""
         return self._chain(self.constrained)
 
     def _chain(self, constrained: bool) -> Chain:

@@ -1,4 +1,4 @@
-"""Each word for itself: a linear layer and a softmax. Decoding may be held to valid sequences all the same."""
+"""Independent softmax for each word; decoding can still be constrained to valid tag sequences."""
 
 from __future__ import annotations
 
@@ -10,55 +10,56 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from ner.config.base import ComponentConfig
+from ner.config.base import DecoderConfig
 from ner.data.vocab import Vocabs
 from ner.model.kernels.chain import Chain
-from ner.model.kernels.crf import Kernel
+from ner.model.kernels.crf import Backend
 from ner.model.tag_decoder import IGNORED, TagDecoder, TagScheme
 from ner.types import Loss, Scores
 
 gives = frozenset({"tags"})
 
 
-class Config(ComponentConfig):
-    """Each word for itself."""
+class Config(DecoderConfig):
+    """Independent softmax for each word."""
 
     name: Literal["softmax"] = "softmax"
-    """File of ner/model/decoders."""
+    """Name of the file in ner/model/decoders."""
     scheme: TagScheme = "bio"
-    """Tags inside the model, whatever the file has; plain tags stay as they are."""
-    constrain: Literal["decoding", "none"] = "decoding"
-    """Whether decoding takes the best valid sequence, or the best tag of each word."""
-    kernel: Kernel = "auto"
-    """What finds the best sequence: the fastest kernel that is installed, or plain, compiled (CPU), triton (CUDA)."""
+    """Tagging scheme of the model, independent of the files; plain tags are kept."""
+    constraints: Literal["decoding", "none"] = "decoding"
+    """decoding for the best valid tag sequence, none for the best tag of each word."""
+    backend: Backend = "auto"
+    """Implementation of the sequence search: torch, numba (CPU) or triton (CUDA), with equal results; auto selects the
+    fastest installed one."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Of the vectors that come in."""
-    smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of a word's gold probability that training spreads evenly over all tags (Szegedy et al., 2016)."""
+    """Dropout of the input."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Label smoothing in training (Szegedy et al., 2016)."""
 
 
 def build(config: Config, width: int, vocabs: Vocabs) -> SoftmaxDecoder:
-    """For vectors of ``width`` and the labels of the training data."""
+    """Build the decoder for vectors of ``width`` and the labels of the training data."""
     return SoftmaxDecoder(config, width, vocabs)
 
 
 class SoftmaxDecoder(TagDecoder):
-    """See the file. ``Scores``: ``emissions (S, W, K)``."""
+    """Independent softmax for each word. ``Scores`` are ``emissions (S, W, K)``."""
 
     def __init__(self, config: Config, width: int, vocabs: Vocabs) -> None:
         super().__init__(config, width, vocabs)
-        self.smoothing = config.smoothing
+        self.label_smoothing = config.label_smoothing
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
-        """Cross-entropy, summed over the words whose tag is known."""
+        """Return the cross-entropy summed over the words whose tag is known."""
         emissions, tags = scores["emissions"].float(), targets["tags"].masked_fill(~mask, IGNORED)
-        smoothing = self.smoothing if self.training else 0.0
+        smoothing = self.label_smoothing if self.training else 0.0
         flat = emissions.flatten(0, 1)
         total = F.cross_entropy(flat, tags.flatten(), ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing)
         return {"tags": total}
 
     def chain(self) -> Chain:
-        """Transitions of score 0."""
+        """Return a chain whose scores are 0."""
         zeros = [torch.zeros_like(allowed, dtype=torch.float) for allowed in self.allowed]
         return Chain(zeros[0], zeros[1], zeros[2], *(self.allowed if self.constrained else ()))
 

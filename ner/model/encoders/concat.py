@@ -20,13 +20,13 @@ from ner.types import AxisLabels, Document, Encoding, Example
 
 
 class Config(ComponentConfig):
-    """Several encoders side by side: every further key is one, and names its file unless it has a ``name`` itself."""
+    """Concatenation of several encoders: each further key is an encoder and the default of its ``name``."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, SerializeAsAny[ComponentConfig]]
 
     name: Literal["concat"] = "concat"
-    """File of ner/model/encoders."""
+    """Name of the file in ner/model/encoders."""
 
     @model_validator(mode="before")
     @classmethod

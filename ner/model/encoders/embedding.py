@@ -27,18 +27,18 @@ from ner.types import AxisLabels, Document, Encoding, Example
 
 
 class CharacterConfig(ConfigSection):
-    """Vectors of words from their characters."""
+    """Character-based word vectors."""
 
     kind: Literal["cnn", "lstm", "none"] = "none"
-    """Convolution with maximum, both ends of an LSTM, or nothing."""
+    """Convolution with max-pooling (cnn), last states of both directions (lstm), or none."""
     dimension: int = Field(30, ge=1)
-    """Width of a character's vector."""
+    """Size of the character vectors."""
     width: int = Field(50, ge=1)
-    """Width of the result."""
-    kernel: int = Field(3, ge=1)
-    """Characters that the convolution sees at once."""
+    """Size of the resulting word vector."""
+    kernel_size: int = Field(3, ge=1)
+    """Number of characters in a convolution window."""
     max_length: int = Field(40, ge=2)
-    """Longest word; of a longer one the two ends are read."""
+    """Maximum number of characters; the middle of a longer word is dropped."""
 
     @model_validator(mode="after")
     def _two_directions(self) -> CharacterConfig:
@@ -48,39 +48,40 @@ class CharacterConfig(ConfigSection):
 
 
 class Config(ComponentConfig):
-    """Words by a table, by their characters and by their shape."""
+    """Word embeddings, with optional vectors of characters and word shape."""
 
     name: Literal["embedding"] = "embedding"
-    """File of ner/model/encoders."""
+    """Name of the file in ner/model/encoders."""
     dimension: int = Field(100, ge=0)
-    """Width of a word's vector; 0 for none."""
-    deviation: float | None = None
-    """Standard deviation of new word vectors; by default 1 over the root of the dimension: vectors of length 1."""
+    """Size of the word vectors; 0 for none."""
+    init_std: float | None = None
+    """Standard deviation of new word vectors; null for 1/sqrt(dimension)."""
     lowercase: bool = True
-    """Look words up in lower case; characters and shape keep the case."""
-    digits: bool = True
-    """Look words up with every digit written as 0."""
+    """Lowercase words before the lookup; characters and shape keep their case."""
+    normalize_digits: bool = True
+    """Replace every digit by 0 before the lookup."""
     min_count: int = Field(1, ge=1)
-    """Rarer words are unknown."""
-    unknown_rate: float = Field(0.5, ge=0, le=1)
-    """Share of the words seen once that training reads as unknown, so that the unknown vector is learned."""
+    """Minimum number of occurrences in the training data; rarer words are unknown."""
+    singleton_unk_rate: float = Field(0.5, ge=0, le=1)
+    """Probability that training replaces a word with a single occurrence by the unknown word, whose vector is thereby
+    trained."""
     word_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of all words that training reads as unknown; characters and shape are still seen."""
+    """Probability that training replaces any word by the unknown word; characters and shape are kept."""
     vectors: str | None = None
-    """Pretrained vectors: GloVe or word2vec text, or .npz with a .vocab.txt beside it."""
+    """Pretrained vectors: GloVe or word2vec text, or .npz with a .vocab.txt of the same name."""
     freeze: bool = False
-    """Keep the pretrained vectors as they are."""
+    """Exclude the pretrained vectors from training."""
     characters: CharacterConfig = CharacterConfig()
-    """Vectors of words from their characters."""
-    shape: int = Field(0, ge=0)
-    """Width of the vector of a word's shape (Xxx, dd-dd, XX); 0 for none."""
+    """Character-based word vectors."""
+    shape_dimension: int = Field(0, ge=0)
+    """Size of the word-shape vectors (Xxx, dd-dd, XX); 0 for none."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Of the result."""
+    """Dropout of the output."""
 
     @model_validator(mode="after")
     def _something(self) -> Config:
-        if not self.dimension and not self.shape and self.characters.kind == "none":
-            raise ValueError("encoder embedding has neither words, characters nor shape; set one of them")
+        if not self.dimension and not self.shape_dimension and self.characters.kind == "none":
+            raise ValueError("encoder embedding needs dimension, characters.kind or shape_dimension; set one of them")
         return self
 
 
@@ -107,7 +108,7 @@ def build(
         tables["words"] = Vocab.from_counts(folded, config.min_count)
     if config.characters.kind != "none":
         tables["characters"] = Vocab.from_counts(vocabs.characters)
-    if config.shape:
+    if config.shape_dimension:
         tables["shapes"] = Vocab.from_counts(shapes)
     encoder = EmbeddingEncoder(config, tables, once)
     if found is not None:
@@ -118,7 +119,7 @@ def build(
 def fold(word: str, config: Config) -> str:
     """The word as it is looked up."""
     word = word.lower() if config.lowercase else word
-    return re.sub(r"\d", "0", word) if config.digits else word
+    return re.sub(r"\d", "0", word) if config.normalize_digits else word
 
 
 def shape(word: str) -> str:
@@ -146,7 +147,9 @@ class CharacterVectors(nn.Module):
         self.table = nn.Embedding(num_characters, config.dimension, padding_idx=Vocab.padding)
         self.kind = config.kind
         if config.kind == "cnn":
-            self.convolution = nn.Conv1d(config.dimension, config.width, config.kernel, padding=config.kernel // 2)
+            self.convolution = nn.Conv1d(
+                config.dimension, config.width, config.kernel_size, padding=config.kernel_size // 2
+            )
         else:
             self.lstm = BidirectionalLSTM(config.dimension, config.width // 2)
 
@@ -190,7 +193,7 @@ class EmbeddingEncoder(nn.Module):
         self.width = 0
         if "words" in tables:
             self.words = nn.Embedding(len(tables["words"]), config.dimension, padding_idx=Vocab.padding)
-            bound = 3**0.5 * (config.dimension**-0.5 if config.deviation is None else config.deviation)
+            bound = 3**0.5 * (config.dimension**-0.5 if config.init_std is None else config.init_std)
             nn.init.uniform_(self.words.weight, -bound, bound)
             nn.init.zeros_(self.words.weight.data[Vocab.padding])
             self.words.weight.requires_grad_(not config.freeze)
@@ -199,8 +202,8 @@ class EmbeddingEncoder(nn.Module):
             self.characters = CharacterVectors(config.characters, len(tables["characters"]))
             self.width += config.characters.width
         if "shapes" in tables:
-            self.shapes = nn.Embedding(len(tables["shapes"]), config.shape, padding_idx=Vocab.padding)
-            self.width += config.shape
+            self.shapes = nn.Embedding(len(tables["shapes"]), config.shape_dimension, padding_idx=Vocab.padding)
+            self.width += config.shape_dimension
         self.dropout = nn.Dropout(config.dropout)
         self._cache: dict[str, tuple[int, int, list[int]]] = {}
 
@@ -264,7 +267,7 @@ class EmbeddingEncoder(nn.Module):
             for row, (example, generator) in enumerate(zip(examples, generators, strict=True)):
                 length = len(example.words)
                 seen_once = rare[words[row, :length]]
-                known[row, :length] = ~(seen_once & (generator.random(length) < self.config.unknown_rate))
+                known[row, :length] = ~(seen_once & (generator.random(length) < self.config.singleton_unk_rate))
                 if self.config.word_dropout:
                     known[row, :length] &= generator.random(length) >= self.config.word_dropout
         short = len(entries) * 3 // 4

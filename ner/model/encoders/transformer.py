@@ -31,7 +31,7 @@ from ner.model import pretrained
 from ner.model.encoder import PieceEncoder, Source
 from ner.model.tokenizer import WordTokenizer
 from ner.model.windows import QuestionLayout, RowBuilder, WindowLimits, pack, skipped_words
-from ner.types import AxisLabels, Document, Encoding, Example
+from ner.types import Document, Encoding, Example
 
 ROWS_AT_ONCE = 32
 """Rows of one forward pass outside training, for texts of any length; a GPU takes eight times as many."""
@@ -41,22 +41,23 @@ which synchronizes with the GPU."""
 
 
 class Config(ComponentConfig):
-    """A pretrained encoder of the BERT family."""
+    """Pretrained encoder of the BERT family."""
 
     name: Literal["transformer"] = "transformer"
-    """File of ner/model/encoders."""
+    """Name of the file in ner/model/encoders."""
     model: str
-    """A directory, all-MiniLM-L6-v2 (bundled with the extra minilm), or a name on the hub."""
+    """Directory, all-MiniLM-L6-v2 (bundled with the extra minilm), or a name on the Hugging Face Hub."""
     pooling: Literal["first", "last", "mean"] = "first"
-    """Which pieces of a word make its vector."""
+    """Word vector: its first piece, its last piece, or the mean of its pieces."""
     freeze: Annotated[int, Field(ge=0)] | Literal["all"] = 0
-    """Layers from the bottom, the embeddings being the first, that keep their weights."""
+    """Number of frozen layers from the bottom, where the embeddings are the first one; all for the whole encoder."""
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Of the result."""
+    """Dropout of the output."""
     word_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the words whose pieces training reads as unknown."""
+    """Probability that training replaces the pieces of a word by the unknown piece."""
     attention_dropout: float | None = Field(None, ge=0, lt=1)
-    """Of the attention weights, null for the model's own; 0 lets CPUs use the fused kernel, which saves a quarter."""
+    """Dropout of the attention weights; null for the pretrained model's value. On CPUs, 0 enables the fused kernel and
+    saves a quarter of the time."""
 
 
 def build(
@@ -110,7 +111,7 @@ class TransformerEncoder(PieceEncoder):
         self.positions, self.row_length = positions, windows.max_length or usual
         self.capacity = self.row_length - len(tokenizer.prefix) - len(tokenizer.suffix)
         max_query = max(0, min(windows.max_query_length, (self.capacity - len(tokenizer.pair_separator)) // 2))
-        self.limits = WindowLimits(tokenizer, self.capacity, max_query, windows.step_back)
+        self.limits = WindowLimits(tokenizer, self.capacity, max_query, windows.overlap_of)
         self.segments = (getattr(model.config, "type_vocab_size", None) or 0) > 1
         self.takes_whole_masks = (
             model.config.model_type in WHOLE_MASKS and getattr(model.config, "_attn_implementation", "") == "sdpa"
@@ -159,7 +160,7 @@ class TransformerEncoder(PieceEncoder):
             return [(position, position + 1, cost) for position, cost in enumerate(costs)]
         lengths = [self._pieces(example)[1] for example in document.examples]
         sums = [sum(words) for words in lengths]
-        if self.windows.unit == "document":
+        if self.windows.scope == "document":
             groups = pack(sums, self.capacity, limit)
         else:
             groups = [(position, position + 1) for position in range(len(sums))]
@@ -270,7 +271,9 @@ class TransformerEncoder(PieceEncoder):
             for start in range(0, len(pieces), max(1, step)):
                 rows = slice(start, start + step)
                 segment_ids = {} if segments is None else {"token_type_ids": segments[rows].long()}
-                attention_mask = mask[rows, None, None] if self.takes_whole_masks and mask.is_cuda else mask[rows].long()
+                attention_mask = (
+                    mask[rows, None, None] if self.takes_whole_masks and mask.is_cuda else mask[rows].long()
+                )
                 result = self.model(input_ids=pieces[rows], attention_mask=attention_mask, **segment_ids)
                 states.append(result.last_hidden_state)
         if not states:

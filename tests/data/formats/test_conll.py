@@ -116,10 +116,10 @@ def test_examples_know_their_place(tmp_path: Path) -> None:
     documents = read(tmp_path, "-DOCSTART- O\n\na O\nb O\n\n\nc O\n")
     (document,) = documents
     assert [example.line for example in document.examples] == [3, 7]
-    assert document.examples[1].place == f"{tmp_path / 'in.conll'}:7"
+    assert document.examples[1].location == f"{tmp_path / 'in.conll'}:7"
     assert document.source == str(tmp_path / "in.conll")
-    assert document.lines is None
-    assert document.examples[0].rows is None
+    assert document.source_lines is None
+    assert document.examples[0].line_indices is None
 
 
 IN_SCHEMES = {
@@ -435,10 +435,10 @@ def test_without_a_tag_column_lines_may_have_any_columns(tmp_path: Path) -> None
 
 def test_a_digit_behind_a_word_can_be_its_place_in_a_longer_word(tmp_path: Path) -> None:
     data = "科0\tB-ORG.NAM\n技1\tI-ORG.NAM\n10\tO\n\ufffd\ufffd0\tO\n"
-    (document,) = read(tmp_path, data, for_rewriting=True, positions=True)
+    (document,) = read(tmp_path, data, for_rewriting=True, strip_position_digit=True)
     assert words([document]) == [[["科", "技", "1", "\ufffd\ufffd"]]]
     target = tmp_path / "out.conll"
-    conll.write(str(target), [document], Config(positions=True))
+    conll.write(str(target), [document], Config(strip_position_digit=True))
     assert target.read_text(encoding="utf-8").split("\n")[:2] == [
         "科0\tB-ORG.NAM\tB-ORG.NAM",
         "技1\tI-ORG.NAM\tI-ORG.NAM",
@@ -447,5 +447,5 @@ def test_a_digit_behind_a_word_can_be_its_place_in_a_longer_word(tmp_path: Path)
 
 @pytest.mark.parametrize("word", ["科", "1", "科٣"])
 def test_a_word_without_its_place_is_refused(tmp_path: Path, word: str) -> None:
-    message = error(tmp_path, f"科0 O\n{word} O\n", positions=True)
-    assert message == f"FILE:2: expected a word and a digit behind it, found '{word}'; set data.format.positions=false"
+    message = error(tmp_path, f"科0 O\n{word} O\n", strip_position_digit=True)
+    assert message == f"FILE:2: expected a word and a digit behind it, found '{word}'; set data.format.strip_position_digit=false"

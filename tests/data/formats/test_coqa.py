@@ -65,9 +65,9 @@ def test_a_story_is_a_document_and_its_turns_are_the_examples(tmp_path: Path) ->
     first, second = read(tmp_path, story(turn("Bo"), turn("3")), story(turn("Ada"), id="t", source="reddit"))
     assert (first.id, second.id) == ("s", "t")
     fields = {"id": "s", "domain": "cnn", "group": "in_domain"}
-    assert [example.fields for example in first.examples] == [{**fields, "turn_id": 1}, {**fields, "turn_id": 2}]
-    assert second.examples[0].fields == {"id": "t", "domain": "reddit", "group": "out_domain", "turn_id": 1}
-    places = [example.place for document in (first, second) for example in document.examples]
+    assert [example.metadata for example in first.examples] == [{**fields, "turn_id": 1}, {**fields, "turn_id": 2}]
+    assert second.examples[0].metadata == {"id": "t", "domain": "reddit", "group": "out_domain", "turn_id": 1}
+    places = [example.location for document in (first, second) for example in document.examples]
     assert places == [f"{tmp_path}/in.json:{line}" for line in (1, 2, 3)]
 
 
@@ -75,7 +75,7 @@ def test_the_groups_are_those_of_the_configuration(tmp_path: Path) -> None:
     stories = [story(turn("Bo"), source=source, id=source) for source in ("cnn", "reddit", "science")]
     for out_domain, groups in [(("cnn",), ["out", "in", "in"]), (("reddit", "science"), ["in", "out", "out"])]:
         documents = read(tmp_path, *stories, out_domain=out_domain)
-        assert [document.examples[0].fields["group"] for document in documents] == [f"{g}_domain" for g in groups]
+        assert [document.examples[0].metadata["group"] for document in documents] == [f"{g}_domain" for g in groups]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_without_answers_the_history_is_the_questions(tmp_path: Path) -> None:
     (document,) = read(tmp_path, value)
     assert [example.words[: example.query_length] for example in document.examples] == [["Q1"], ["Q1", "Q2"]]
     for example in document.examples:
-        assert (example.answers, example.labels, example.spans, example.remarks) == ([], [], [], [])
+        assert (example.answers, example.labels, example.spans, example.warnings) == ([], [], [], [])
 
 
 @pytest.mark.parametrize(
@@ -138,16 +138,16 @@ def test_kinds_and_words_of_answers(
     assert example.answers == [answer["input_text"]]
     assert example.labels == ([kind] if kind else [])
     found = [span for span in example.spans if span.label == ANSWER]
-    assert [example.surface(span) for span in found] == ([surface] if surface else [])
+    assert [example.text_of(span) for span in found] == ([surface] if surface else [])
     assert {span.label for span in example.spans[len(found) :]} <= {EVIDENCE}  # behind the answer
-    assert example.remarks == remarks
+    assert example.warnings == remarks
 
 
 def test_the_answer_is_looked_for_in_its_evidence_alone(tmp_path: Path) -> None:
     evidence = "Ada had 3 cats"
     (example,) = answered(tmp_path, turn("Ada", evidence))
     span, place = example.spans
-    assert (place.label, example.surface(place)) == (EVIDENCE, evidence)
+    assert (place.label, example.text_of(place)) == (EVIDENCE, evidence)
     assert example.offsets is not None
     assert example.offsets[span.start][0] == STORY.index(evidence)
     second = {"input_text": "Ada", "span_text": "Ada", "span_start": STORY.index("Ada was")}
@@ -159,8 +159,8 @@ def test_the_answer_is_looked_for_in_its_evidence_alone(tmp_path: Path) -> None:
 def test_chinese_answers_need_no_spaces_around_them(tmp_path: Path) -> None:
     text = "\U0002b6ad北京是中国的首都。"
     (example,) = answered(tmp_path, turn("首都", "北京是中国的首都", text), text=text, rule="chinese")
-    assert [example.surface(span) for span in example.spans] == ["首都", "北京是中国的首都"]
-    assert example.remarks == []
+    assert [example.text_of(span) for span in example.spans] == ["首都", "北京是中国的首都"]
+    assert example.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_the_evidence_of_an_answer_is_a_span_of_its_own(
     tmp_path: Path, answer: dict[str, Any], evidence: list[str]
 ) -> None:
     (example,) = answered(tmp_path, answer)
-    assert [example.surface(span) for span in example.spans] == evidence
+    assert [example.text_of(span) for span in example.spans] == evidence
     assert all(span.label == EVIDENCE for span in example.spans)
 
 
@@ -207,15 +207,15 @@ def test_of_equally_near_words_the_shortest_and_first_are_learned(evidence: str,
     example = question_example(["q"], evidence, "space")
     found = coqa._nearest(example, Span(1, len(example.words), ANSWER), "x y", "space")
     assert found is not None
-    assert example.surface(found) == surface
+    assert example.text_of(found) == surface
 
 
 def test_long_evidence_takes_no_time() -> None:
     example = question_example(["q"], "x " * 20_000 + "y", "space")
     found = coqa._nearest(example, Span(1, 20_002, ANSWER), "x y x", "space")
     assert found is not None
-    assert example.surface(found) in ("x y", "x x", "x x y")
-    assert token_f1(normalize_answer(example.surface(found)), ["x", "y", "x"]) == 1
+    assert example.text_of(found) in ("x y", "x x", "x x y")
+    assert token_f1(normalize_answer(example.text_of(found)), ["x", "y", "x"]) == 1
 
 
 def test_other_people_give_more_gold_answers(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_an_answer_without_a_question_is_named(tmp_path: Path, change: dict[str,
 def test_evidence_at_another_place_is_counted(tmp_path: Path, evidence: str, start: int, remarks: list[str]) -> None:
     answer = {"input_text": "no", "span_text": evidence, "span_start": start}
     (example,) = answered(tmp_path, answer, text=f"{STORY} It is unknown.")
-    assert example.remarks == remarks
+    assert example.warnings == remarks
 
 
 def test_empty_things_are_read(tmp_path: Path) -> None:
@@ -280,8 +280,8 @@ def test_empty_things_are_read(tmp_path: Path) -> None:
     del value["id"], value["source"]
     (document,) = read(tmp_path, value)
     assert document.examples[0].query_length == 0
-    assert [example.fields for example in document.examples] == [{"id": 0, "turn_id": 1}, {"id": 0, "turn_id": 2}]
-    assert [example.remarks for example in document.examples] == [[UNANSWERED], []]
+    assert [example.metadata for example in document.examples] == [{"id": 0, "turn_id": 1}, {"id": 0, "turn_id": 2}]
+    assert [example.warnings for example in document.examples] == [[UNANSWERED], []]
 
 
 @pytest.mark.parametrize(

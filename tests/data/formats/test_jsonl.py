@@ -112,9 +112,9 @@ def test_a_span_that_does_not_fit_the_words_is_an_error_expanded_or_dropped(
     )
     with pytest.raises(InputError, match=message):
         read(tmp_path, value)
-    (example,) = read(tmp_path, value, misaligned="expand")
+    (example,) = read(tmp_path, value, on_misaligned="expand")
     assert example.spans == [Span(*expanded, "PER")]
-    (example,) = read(tmp_path, value, misaligned="drop")
+    (example,) = read(tmp_path, value, on_misaligned="drop")
     assert example.spans == []
     assert example.tags == ["O", "O", "O"]
 
@@ -129,15 +129,15 @@ def test_spans_beside_text_and_words_could_count_either(tmp_path: Path) -> None:
 
 def test_no_answers_may_be_null(tmp_path: Path) -> None:
     (example,) = read(tmp_path, {"question": "Who?", "text": "Ann", "answers": None})
-    assert (example.answers, example.labels, example.remarks) == ([], [], [])
+    assert (example.answers, example.labels, example.warnings) == ([], [], [])
 
 
 def test_a_span_of_white_space_has_no_words(tmp_path: Path) -> None:
     value = {"text": "Ada  King", "spans": [[3, 5, "PER"]]}
     for rule in ("error", "expand"):
         with pytest.raises(InputError, match="span 3 to 5"):
-            read(tmp_path, value, misaligned=rule)
-    (example,) = read(tmp_path, value, misaligned="drop")
+            read(tmp_path, value, on_misaligned=rule)
+    (example,) = read(tmp_path, value, on_misaligned="drop")
     assert example.spans == []
 
 
@@ -283,7 +283,7 @@ def test_a_question_is_asked_about_the_text(
     assert example.query_length == 2
     given = [answers] if isinstance(answers, str) else answers or []
     assert example.answers == [answer.strip() for answer in given if answer.strip()]
-    assert (example.labels, example.remarks, example.tags) == (labels, remarks, None)
+    assert (example.labels, example.warnings, example.tags) == (labels, remarks, None)
     assert example.offsets is not None
     places = [(example.offsets[span.start][0], example.offsets[span.end - 1][1]) for span in example.spans]
     assert places == ([surface] if surface else [])
@@ -295,7 +295,7 @@ def test_a_question_is_asked_about_the_text(
 )
 def test_yes_no_and_unknown_are_kinds_whatever_the_text_says(tmp_path: Path, answer: str, text: str) -> None:
     (example,) = read(tmp_path, {"text": text, "question": "What?", "answers": answer})
-    assert (example.labels, example.spans, example.remarks) == ([answer.strip().lower()], [], [])
+    assert (example.labels, example.spans, example.warnings) == ([answer.strip().lower()], [], [])
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_an_answer_is_learned_where_it_is_whole_words(
     assert example.offsets is not None
     (span,) = example.spans
     assert (example.offsets[span.start][0], example.offsets[span.end - 1][1]) == marked
-    assert (example.labels, example.remarks) == (["span"], remarks)
+    assert (example.labels, example.warnings) == (["span"], remarks)
 
 
 def test_earlier_turns_stand_before_the_question(tmp_path: Path) -> None:
@@ -358,8 +358,8 @@ def test_predicted_labels_and_answers_stand_beside_what_was_read(tmp_path: Path)
     values = [{"text": "Ada won", "question": "Who?", "id": 1}, {"text": "good", "labels": "x"}]
     asked, classed = read_bytes(tmp_path, "\n".join(json.dumps(value) for value in values).encode(), for_rewriting=True)
     said = Annotation(labels=["span"], answers=[Span(1, 2, "answer", 0.5), "no"], scores={"span": 0.9, "no": 0.1})
-    asked.examples[0] = asked.examples[0].answered(said)
-    classed.examples[0] = classed.examples[0].answered(Annotation(labels=["y"]))
+    asked.examples[0] = asked.examples[0].with_prediction(said)
+    classed.examples[0] = classed.examples[0].with_prediction(Annotation(labels=["y"]))
     assert written(tmp_path, [asked, classed]) == [
         {
             **values[0],

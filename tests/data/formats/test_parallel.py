@@ -39,7 +39,7 @@ def examples(path: str, **options: Any) -> list[Example]:
 def test_a_line_is_an_utterance_with_slots_and_intent(tmp_path: Path) -> None:
     path = folder(tmp_path / "in", TWO)
     documents = read(path)
-    assert [(document.id, document.source, document.scheme, document.lines) for document in documents] == [
+    assert [(document.id, document.source, document.scheme, document.source_lines) for document in documents] == [
         ("0", path, "bio", None),
         ("1", path, "bio", None),
     ]
@@ -47,7 +47,7 @@ def test_a_line_is_an_utterance_with_slots_and_intent(tmp_path: Path) -> None:
     assert (first.words, first.spans) == (["to", "new", "york"], [Span(1, 3, "city")])
     assert (first.tags, first.labels) == (["O", "B-city", "I-city"], ["flight#fare"])
     assert (second.words, second.spans, second.tags, second.labels) == (["fares"], [], ["O"], ["fare"])
-    assert [first.place, second.place] == [f"{path}/seq.in:1", f"{path}/seq.in:2"]
+    assert [first.location, second.location] == [f"{path}/seq.in:1", f"{path}/seq.in:2"]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_several_intents_are_one_class_or_several_and_it_is_said(
     intents: str, labels: list[str], remark: str, tmp_path: Path
 ) -> None:
     first, second = examples(folder(tmp_path / "in", TWO), intents=intents)
-    assert (first.labels, first.remarks) == (labels, [remark])
-    assert (second.labels, second.remarks) == (["fare"], [])
+    assert (first.labels, first.warnings) == (labels, [remark])
+    assert (second.labels, second.warnings) == (["fare"], [])
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_what_is_written_is_what_was_read(tmp_path: Path) -> None:
 def test_answers_stand_where_the_gold_ones_stood(tmp_path: Path) -> None:
     documents = read(folder(tmp_path / "in", TWO), for_rewriting=True)
     answer = Annotation(["B-city", "O", "O"], [Span(0, 1, "city")], ["fare"])
-    documents[0].examples[0] = documents[0].examples[0].answered(answer)
+    documents[0].examples[0] = documents[0].examples[0].with_prediction(answer)
     parallel.write(str(tmp_path / "out"), documents, Config())
     assert (tmp_path / "out" / "seq.out").read_bytes() == b"B-city O O\nO\n"
     assert (tmp_path / "out" / "label").read_bytes() == b"fare\nfare\n"
@@ -247,5 +247,5 @@ def test_atis_has_its_published_numbers() -> None:
     for split, expected in sizes.items():
         found = examples(str(ATIS / split))
         assert (len(found), sum(len(e.words) for e in found), sum(len(e.spans) for e in found)) == expected
-        several[split] = sum(bool(e.remarks) for e in found)
+        several[split] = sum(bool(e.warnings) for e in found)
     assert several == {"train": 23, "dev": 3, "test": 15}

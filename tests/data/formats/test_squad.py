@@ -69,13 +69,13 @@ def test_a_passage_is_a_document_and_its_questions_are_the_examples(tmp_path: Pa
         ["Who", "?", "Bo", "lost", "."],
     ]
     assert [example.query_length for example in examples] == [2, 3, 2]
-    assert [example.fields for example in examples] == [{"id": name, "title": "T"} for name in ("q1", "q2", "3")]
-    assert [example.place for example in examples] == [f"{tmp_path}/in.json:{line}" for line in (1, 2, 3)]
+    assert [example.metadata for example in examples] == [{"id": name, "title": "T"} for name in ("q1", "q2", "3")]
+    assert [example.location for example in examples] == [f"{tmp_path}/in.json:{line}" for line in (1, 2, 3)]
     assert examples[0].spans == [Span(2, 3, "answer")]
     assert examples[0].answers == ["Ada"]
     assert examples[0].labels == ["span"]
     for example in examples[1:]:
-        assert (example.answers, example.labels, example.spans, example.remarks) == ([], [], [], [])
+        assert (example.answers, example.labels, example.spans, example.warnings) == ([], [], [], [])
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_answers_are_learned_where_they_stand(
 ) -> None:
     example = asked(tmp_path, context, {"answers": answers})
     assert example.answers == list(dict.fromkeys(text for answer in answers if (text := answer["text"].strip())))
-    assert example.remarks == remarks
+    assert example.warnings == remarks
     assert example.labels == ([] if surface is None else ["span"])
     assert example.offsets is not None
     found = [(example.offsets[span.start][0], example.offsets[span.end - 1][1]) for span in example.spans]
@@ -133,7 +133,7 @@ def test_answers_are_learned_where_they_stand(
 )
 def test_questions_without_an_answer(tmp_path: Path, question: dict[str, Any], labels: list[str]) -> None:
     example = asked(tmp_path, "Ada won.", question)
-    assert (example.labels, example.answers, example.spans, example.remarks) == (labels, [], [], [])
+    assert (example.labels, example.answers, example.spans, example.warnings) == (labels, [], [], [])
 
 
 def test_empty_questions_and_passages_are_read(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_an_id_may_occur_twice_only_where_nothing_is_answered(tmp_path: Path) ->
 
 def test_questions_without_ids_are_called_by_their_numbers(tmp_path: Path) -> None:
     documents = read(tmp_path, passage("Ada", {}, {"id": None}), passage("Bo", {}), for_rewriting=True)
-    assert [example.fields["id"] for document in documents for example in document.examples] == ["0", "1", "2"]
+    assert [example.metadata["id"] for document in documents for example in document.examples] == ["0", "1", "2"]
 
 
 def test_predictions_are_one_object_as_the_evaluation_scripts_read_it(tmp_path: Path) -> None:
@@ -244,8 +244,8 @@ def test_gold_answers_written_back_are_gold_answers(
     if json.loads(json.dumps(context)) != context or not text.strip() or context.count(text) > 1:
         return
     example = asked(tmp_path, context, {"id": "q", "answers": [answer(text, given)]}, rule="characters")
-    assert example.surface(example.spans[0]) == text.strip()
-    assert example.remarks == ([REPAIRED] if given != start else [])
+    assert example.text_of(example.spans[0]) == text.strip()
+    assert example.warnings == ([REPAIRED] if given != start else [])
     assert written(tmp_path, [Document([example])]) == {"q": text.strip()}
 
 
@@ -265,9 +265,9 @@ def test_cmrc2018_has_its_published_counts(
     documents = list(squad.read(str(path), Config(), "characters", for_rewriting=True))
     examples = [example for document in documents for example in document.examples]
     assert (len(documents), len(examples)) == (passages, questions)
-    remarks = Counter(remark for example in examples for remark in example.remarks)
+    remarks = Counter(remark for example in examples for remark in example.warnings)
     assert remarks == Counter({ABSENT: absent, REPAIRED: repaired})
     for example, golds in zip(examples, given, strict=True):
         assert example.answers == list(dict.fromkeys(gold["text"].strip() for gold in golds))
         assert example.labels == ["span"]
-        assert example.surface(example.spans[0]) in [gold["text"].strip() for gold in golds]
+        assert example.text_of(example.spans[0]) in [gold["text"].strip() for gold in golds]

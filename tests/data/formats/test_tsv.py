@@ -33,7 +33,7 @@ def documents(
     path.write_bytes(table if isinstance(table, bytes) else table.encode())
     found = list(tsv.read(str(path), Config(**options), rule, for_rewriting))
     assert all(len(document.examples) == 1 for document in found[:-1])
-    assert found[-1].examples or (for_rewriting and found[-1].lines)  # empty lines at the end
+    assert found[-1].examples or (for_rewriting and found[-1].source_lines)  # empty lines at the end
     return found
 
 
@@ -49,10 +49,10 @@ def test_a_row_is_a_text_with_its_label_and_fields(tmp_path: Path) -> None:
     assert first.text == "很好, ok"
     assert first.offsets == [(0, 1), (1, 2), (2, 3), (4, 6)]
     assert first.labels == ["1"]
-    assert first.fields == {"domain": "hotel"}
+    assert first.metadata == {"domain": "hotel"}
     assert first.tags is None
-    assert (second.labels, second.fields, second.line) == (["0"], {"domain": ""}, 3)
-    assert second.place == f"{tmp_path / 'in.tsv'}:3"
+    assert (second.labels, second.metadata, second.line) == (["0"], {"domain": ""}, 3)
+    assert second.location == f"{tmp_path / 'in.tsv'}:3"
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_a_row_is_a_text_with_its_label_and_fields(tmp_path: Path) -> None:
 def test_columns_have_names_or_numbers_and_any_separator(tmp_path: Path, text: str, options: dict[str, Any]) -> None:
     (found,) = read(tmp_path, text, **options)
     assert (found.labels, found.text, found.words) == (["A"], "x y", ["x", "y"])
-    assert list(found.fields.values()) == ["7"]
-    assert set(found.fields) == ({"1"} if options.get("header") is False else {"id"})
+    assert list(found.metadata.values()) == ["7"]
+    assert set(found.metadata) == ({"1"} if options.get("header") is False else {"id"})
 
 
 @pytest.mark.parametrize("text", ['"a', 'a"b" c', "'a'", '""', '" a,b'])
@@ -83,7 +83,7 @@ def test_quotes_are_plain_characters(tmp_path: Path, text: str) -> None:
 
 def test_several_labels_stand_in_one_cell(tmp_path: Path) -> None:
     table = "label\ttext_a\nb; a;b\tx\n\ty\n"
-    assert [example.labels for example in read(tmp_path, table, several=";")] == [["b", "a"], []]
+    assert [example.labels for example in read(tmp_path, table, label_separator=";")] == [["b", "a"], []]
     with pytest.raises(InputError, match=r"in.tsv:3: expected a label, found none; texts without any need data.format"):
         read(tmp_path, table)
     assert [example.labels for example in read(tmp_path, table, "space", True)] == [["b; a;b"], []]
@@ -146,7 +146,7 @@ def test_settings_without_sense_are_refused(options: dict[str, Any], message: st
 
 def test_a_file_to_be_answered_needs_no_labels(tmp_path: Path) -> None:
     (named,) = read(tmp_path, "id\ttext_a\n7\tx\n", "space", True)
-    assert (named.text, named.labels, named.fields) == ("x", [], {"id": "7"})
+    assert (named.text, named.labels, named.metadata) == ("x", [], {"id": "7"})
     first, empty = read(tmp_path, "x\ty\n\n", "space", True, label=0, text=1, header=False, separator="|")
     assert (first.text, first.labels, empty.words) == ("x\ty", [], [])
     with pytest.raises(InputError, match="expected a column 'label', found id, text_a"):
@@ -184,7 +184,7 @@ def test_a_row_of_separators_alone_is_a_row_without_a_label(tmp_path: Path) -> N
     with pytest.raises(InputError, match=r"in.tsv:4: expected a label, found none"):
         read(tmp_path, table)
     _, empty = read(tmp_path, table, "space", True)
-    assert (empty.labels, empty.words, empty.fields, empty.line) == ([], [], {"id": ""}, 4)
+    assert (empty.labels, empty.words, empty.metadata, empty.line) == ([], [], {"id": ""}, 4)
     with pytest.raises(InputError, match=r"in.tsv:3: expected 2 columns as in the first line, found 1"):
         read(tmp_path, "label\ttext_a\n1\ta\n \n")
 
@@ -240,10 +240,10 @@ def test_a_row_without_probabilities_has_an_empty_cell(tmp_path: Path) -> None:
 
 
 def test_several_predictions_stand_in_one_cell_with_their_probabilities(tmp_path: Path) -> None:
-    found = documents(tmp_path, "label\ttext_a\na;b\tx\n\ty\n", "space", True, several=";")
+    found = documents(tmp_path, "label\ttext_a\na;b\tx\n\ty\n", "space", True, label_separator=";")
     found[0].examples[0].labels, found[0].examples[0].scores = ["b", "a"], {"b": 0.9, "a": 0.8, "c": 0.1}
     found[1].examples[0].scores = {"a": 0.1}
-    rows = written(tmp_path, found, several=";").decode().splitlines()
+    rows = written(tmp_path, found, label_separator=";").decode().splitlines()
     assert rows == [
         "label\ttext_a\tpredicted\tprobability",
         "a;b\tx\tb;a\t0.900000;0.800000",
@@ -257,11 +257,11 @@ def test_several_predictions_stand_in_one_cell_with_their_probabilities(tmp_path
         {},
         {"label": "class", "text": "body", "separator": ","},
         {"header": False, "label": 2, "text": 0},
-        {"header": False, "label": 0, "text": 1, "several": "/"},
+        {"header": False, "label": 0, "text": 1, "label_separator": "/"},
     ],
 )
 def test_new_texts_are_read_as_they_were_written(tmp_path: Path, options: dict[str, Any]) -> None:
-    several = ["b", "a"] if "several" in options else ["b"]
+    several = ["b", "a"] if "label_separator" in options else ["b"]
     made = [
         Document([Example(["x", "y"], labels=several, text="x  y")]),
         Document([Example(["z"], labels=["a"])]),

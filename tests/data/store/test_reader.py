@@ -53,12 +53,12 @@ def examples(draw: st.DrawFn) -> Example:
         answers=draw(st.lists(STRINGS, max_size=2)),
         text=draw(st.none() | STRINGS),
         offsets=of_each_word(st.tuples(NUMBERS, NUMBERS)),
-        fields=draw(st.dictionaries(STRINGS, JSON, max_size=2)),
+        metadata=draw(st.dictionaries(STRINGS, JSON, max_size=2)),
         query_length=draw(NUMBERS),
         pieces=of_each_word(NUMBERS),
         source=draw(st.sampled_from(["", "a.conll", "\ud800"])),
         line=draw(NUMBERS),
-        remarks=draw(st.lists(STRINGS, max_size=3)),
+        warnings=draw(st.lists(STRINGS, max_size=3)),
     )
 
 
@@ -111,7 +111,7 @@ def test_the_sample_is_read_back(tmp_path: Path) -> None:
 
 
 def test_lines_rows_and_scores_are_dropped(tmp_path: Path) -> None:
-    write([Document([Example(["a"], [Span(0, 1, "X", 0.5)], rows=[0])], lines=["a\n"])], tmp_path / "store")
+    write([Document([Example(["a"], [Span(0, 1, "X", 0.5)], line_indices=[0])], source_lines=["a\n"])], tmp_path / "store")
     document = open_store(tmp_path / "store")[0]
     assert document == Document([Example(["a"], [Span(0, 1, "X")])])
     assert document.examples[0].spans[0].score is None
@@ -342,9 +342,9 @@ def test_counts_are_those_of_a_second_pass(tmp_path: Path) -> None:
 
 def test_what_was_unusual_comes_back_with_its_example(tmp_path: Path) -> None:
     documents = sentences()
-    documents[1].examples[2].remarks = ["answers that are not there", "answers that are not there", "é\ud800"]
-    documents[1].examples[3].remarks = [""]
+    documents[1].examples[2].warnings = ["answers that are not there", "answers that are not there", "é\ud800"]
+    documents[1].examples[3].warnings = [""]
     write(documents, tmp_path / "store")
     opened = open_store(tmp_path / "store")
-    assert [len(example.remarks) for document in opened for example in document.examples] == [0] * 7 + [3, 1, 0]
+    assert [len(example.warnings) for document in opened for example in document.examples] == [0] * 7 + [3, 1, 0]
     assert list(opened) == documents

@@ -46,7 +46,7 @@ def lost(model: ClassifierDecoder, logits: Tensor, labels: list[list[str]] = LAB
 def test_one_class_has_a_score_each_and_several_a_distribution_each() -> None:
     found = encoding(3, 0, 2)
     assert decoder()(found)["classes"].shape == (3, 3)
-    scores = decoder(several=True)(found)["classes"]
+    scores = decoder(multi_label=True)(found)["classes"]
     assert scores.shape == (3, 3, 2)
     assert (scores[..., 0] == 0).all()
     torch.testing.assert_close(scores.softmax(-1)[..., 1], scores[..., 1].sigmoid())
@@ -54,7 +54,7 @@ def test_one_class_has_a_score_each_and_several_a_distribution_each() -> None:
 
 @pytest.mark.parametrize("hidden", [0, 4])
 def test_the_mean_is_that_of_the_words(hidden: int) -> None:
-    model, found = decoder(hidden=hidden), encoding(3, 1)
+    model, found = decoder(hidden_size=hidden), encoding(3, 1)
     for row, length in enumerate((3, 1)):
         mean = found.words[row, :length].mean(0)
         torch.testing.assert_close(model(found)["classes"][row], model.output(model.enter(mean)))
@@ -74,28 +74,28 @@ def test_attention_weighs_words_by_what_they_are() -> None:
 
 
 def test_a_summary_stands_for_the_text() -> None:
-    model, summary = decoder(pooling="summary"), torch.randn(2, WIDTH)
+    model, summary = decoder(pooling="cls"), torch.randn(2, WIDTH)
     scores = model(encoding(3, 0, pooled=summary))["classes"]
     torch.testing.assert_close(scores, model.output(summary))
 
 
 def test_a_missing_summary_is_one_sentence() -> None:
     with pytest.raises(
-        InputError, match=r"config.decoder.pooling: summary is .* \(context=null\); choose mean or attention"
+        InputError, match=r"config.decoder.pooling: cls is .* \(context=null\); choose mean or attention"
     ):
-        decoder(pooling="summary")(encoding(3))
+        decoder(pooling="cls")(encoding(3))
 
 
 @pytest.mark.parametrize("pooling", ["mean", "attention"])
-@pytest.mark.parametrize("several", [False, True])
-def test_a_text_without_words_is_answered_from_nothing(pooling: str, several: bool) -> None:
-    model = decoder(pooling=pooling, several=several)
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_text_without_words_is_answered_from_nothing(pooling: str, multi_label: bool) -> None:
+    model = decoder(pooling=pooling, multi_label=multi_label)
     alone = Encoding(torch.zeros(1, 0, WIDTH), torch.zeros(1, 0, dtype=torch.bool))
     beside = encoding(0, 4)
     wanted = model.output.bias
     for found in (alone, beside):
         scores = model(found)["classes"][0]
-        torch.testing.assert_close(scores[..., 1] if several else scores, wanted)
+        torch.testing.assert_close(scores[..., 1] if multi_label else scores, wanted)
         assert len(model.decode(model(found), found.mask)) == len(found.mask)
     nobody = Encoding(torch.zeros(0, 0, WIDTH), torch.zeros(0, 0, dtype=torch.bool))
     assert model.decode(model(nobody), nobody.mask) == []
@@ -115,7 +115,7 @@ def test_classes_are_sorted_and_unknown_or_missing_ones_take_no_part() -> None:
 
 
 def test_with_several_no_class_is_an_answer_and_an_unknown_one_is_not() -> None:
-    model = decoder(several=True)
+    model = decoder(multi_label=True)
     targets, counts = model.targets(examples([["good", "bad"], [], ["new", "bad"]]))
     assert targets["classes"].tolist() == [[1, 1, 0], [0, 0, 0], [IGNORED] * 3]
     assert counts == {"classes": 2}
@@ -125,7 +125,7 @@ def test_the_loss_of_one_class_is_that_of_torch() -> None:
     logits, gold = torch.randn(4, 3), torch.tensor([1, 0, 0, 2])
     assert lost(decoder(), logits) == pytest.approx(float(F.cross_entropy(logits, gold, reduction="sum")))
     smoothed = float(F.cross_entropy(logits, gold, reduction="sum", label_smoothing=0.2))
-    model = decoder(smoothing=0.2)
+    model = decoder(label_smoothing=0.2)
     assert lost(model, logits) == pytest.approx(smoothed)
     assert lost(model.eval(), logits) == pytest.approx(lost(decoder(), logits))
 
@@ -135,12 +135,12 @@ def test_the_loss_of_several_classes_is_that_of_torch() -> None:
     logits = torch.stack([torch.zeros_like(found), found], -1)
     labels: list[list[str]] = [["good", "bad"], []]
     plain = F.binary_cross_entropy_with_logits(found, gold, reduction="sum")
-    assert lost(decoder(several=True), logits, labels) == pytest.approx(float(plain))
+    assert lost(decoder(multi_label=True), logits, labels) == pytest.approx(float(plain))
     softer = F.binary_cross_entropy_with_logits(found, gold * 0.8 + 0.1, reduction="sum")
-    assert lost(decoder(several=True, smoothing=0.2), logits, labels) == pytest.approx(float(softer))
+    assert lost(decoder(multi_label=True, label_smoothing=0.2), logits, labels) == pytest.approx(float(softer))
     weights = torch.tensor([3.0, 1, 1])
     weighed = F.binary_cross_entropy_with_logits(found, gold, reduction="sum", weight=weights)
-    model = decoder(several=True, class_weights={"bad": 3})
+    model = decoder(multi_label=True, class_weights={"bad": 3})
     assert lost(model, logits, labels) == pytest.approx(float(weighed))
 
 
@@ -206,7 +206,7 @@ def test_the_best_class_is_given_with_all_probabilities_when_asked_for() -> None
 def test_several_classes_are_those_above_the_threshold_best_first(threshold: float, labels: list[str]) -> None:
     odds = torch.tensor([[0.25, 0.85, 0.6]]).logit()
     logits = torch.stack([torch.zeros_like(odds), odds], -1)
-    model = decoder(several=True, threshold=threshold)
+    model = decoder(multi_label=True, threshold=threshold)
     (found,) = model.decode({"classes": logits}, torch.ones(1, 1, dtype=torch.bool), probabilities=True)
     assert found.labels == labels
     assert found.scores == pytest.approx({"good": 0.85, "mixed": 0.6, "bad": 0.25})
@@ -232,7 +232,7 @@ def test_half_precision_is_no_matter_to_the_loss() -> None:
 def test_two_passes_differ_by_the_divergence_of_their_classes() -> None:
     first, second = torch.randn(2, 3), torch.randn(2, 3)
     pairs = [torch.stack([torch.zeros_like(x), x], -1) for x in (first, second)]
-    shares = decoder(several=True).distributions()
+    shares = decoder(multi_label=True).distributions()
     sides = [{"classes": pair} for pair in pairs]
     found = disagreement(*sides, torch.ones(2, 1, dtype=torch.bool), shares)["classes"]
     p, q = first.sigmoid(), second.sigmoid()

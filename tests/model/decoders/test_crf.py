@@ -46,22 +46,22 @@ def enumerated_loss(part: CRFDecoder, emissions: torch.Tensor, gold: list[int], 
     return float(torch.logsumexp(torch.stack(scores), 0) - path_score(part.crf, emissions, gold))
 
 
-@pytest.mark.parametrize("constrain", ["decoding", "both", "none"])
+@pytest.mark.parametrize("constraints", ["decoding", "training_and_decoding", "none"])
 @pytest.mark.parametrize("scheme", ["bio", "bioes"])
-def test_the_loss_is_that_of_enumeration(constrain: str, scheme: str) -> None:
-    part = decoder(scheme=scheme, constrain=constrain)
+def test_the_loss_is_that_of_enumeration(constraints: str, scheme: str) -> None:
+    part = decoder(scheme=scheme, constraints=constraints)
     example = Example(["a", "b", "c"], spans=[Span(0, 1, "LOC"), Span(1, 3, "PER")], tags=["B-LOC", "B-PER", "I-PER"])
     targets, counts = part.targets([example])
     emissions = torch.randn(1, 3, len(part.tags))
     loss = part.loss({"emissions": emissions}, targets, torch.ones(1, 3, dtype=torch.bool))
-    expected = enumerated_loss(part, emissions[0], targets["tags"][0].tolist(), constrain == "both")
+    expected = enumerated_loss(part, emissions[0], targets["tags"][0].tolist(), constraints == "training_and_decoding")
     assert counts == {"tags": 3}
     assert float(loss["tags"].detach()) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("scheme", ["bio", "bioes"])
 def test_a_forbidden_path_counts_nothing_however_strongly_it_is_wanted(scheme: str) -> None:
-    part = decoder(scheme=scheme, constrain="both")
+    part = decoder(scheme=scheme, constraints="training_and_decoding")
     emissions = torch.randn(1, 3, len(part.tags))
     emissions[..., part.tags.ids["I-PER"]] += 1e4
     emissions.requires_grad_()
@@ -76,7 +76,7 @@ def test_a_forbidden_path_counts_nothing_however_strongly_it_is_wanted(scheme: s
 
 
 def test_loss_and_path_are_those_of_pytorch_crf_and_its_state_fits_both_ways() -> None:
-    part = decoder(constrain="none")
+    part = decoder(constraints="none")
     theirs = CRF(len(part.tags), batch_first=True)
     theirs.load_state_dict(part.crf.state_dict())
     part.crf.load_state_dict(theirs.state_dict())
@@ -140,10 +140,10 @@ def test_a_constrained_path_is_the_best_valid_one(seed: int, scheme: str, length
     assert float(path_score(part.crf, emissions[0], path).detach()) == pytest.approx(best, abs=1e-4)
 
 
-@pytest.mark.parametrize("constrain", ["decoding", "both"])
+@pytest.mark.parametrize("constraints", ["decoding", "training_and_decoding"])
 @pytest.mark.parametrize("scale", [1.0, 1e4])
-def test_gradients_stay_finite_with_large_scores(constrain: str, scale: float) -> None:
-    part = decoder(constrain=constrain)
+def test_gradients_stay_finite_with_large_scores(constraints: str, scale: float) -> None:
+    part = decoder(constraints=constraints)
     example = Example(["a"] * 40, spans=[Span(3, 9, "PER")], tags=["O"] * 40)
     targets, _ = part.targets([example])
     emissions = (torch.randn(1, 40, len(part.tags)) * scale).requires_grad_()
@@ -179,23 +179,23 @@ def test_plain_tags_stay_as_they_are() -> None:
 
 def test_an_example_whose_known_tags_are_no_sequence_is_left_out_of_a_constrained_loss() -> None:
     gap = Example(["a", "b", "c"], spans=[Span(0, 3, "PER")], tags=["B-PER", "I-PER", "I-PER"])
-    known = decoder(constrain="both").targets([gap])
+    known = decoder(constraints="training_and_decoding").targets([gap])
     assert known[1] == {"tags": 3}
-    part = decoder(constrain="both")
+    part = decoder(constraints="training_and_decoding")
     part.tags.ids.pop("B-PER")  # as if the model did not know it: what is left begins with I-PER
     targets, counts = part.targets([gap])
     assert targets["tags"].tolist() == [[IGNORED] * 3]
     assert counts == {"tags": 0}
-    free = decoder(constrain="decoding")
+    free = decoder(constraints="decoding")
     free.tags.ids.pop("B-PER")
     assert free.targets([gap])[1] == {"tags": 2}
 
 
-@pytest.mark.parametrize("constrain", ["decoding", "none"])
+@pytest.mark.parametrize("constraints", ["decoding", "none"])
 @pytest.mark.parametrize("scheme", ["bio", "bioes", "io"])
-def test_the_probability_of_a_span_is_the_mass_of_the_sequences_that_hold_it(constrain: str, scheme: str) -> None:
+def test_the_probability_of_a_span_is_the_mass_of_the_sequences_that_hold_it(constraints: str, scheme: str) -> None:
     torch.manual_seed(3)
-    part = build(Config(scheme=scheme, constrain=constrain), 4, Vocabs(labels=Counter({"X": 1, "Y": 1})))
+    part = build(Config(scheme=scheme, constraints=constraints), 4, Vocabs(labels=Counter({"X": 1, "Y": 1})))
     emissions = torch.randn(4, 4, len(part.tags)) * 2
     mask = torch.arange(4) < torch.tensor([[4], [4], [1], [3]])
     annotations = part.decode({"emissions": emissions}, mask, probabilities=True)
@@ -205,7 +205,7 @@ def test_the_probability_of_a_span_is_the_mass_of_the_sequences_that_hold_it(con
         held: Counter[Span] = Counter()
         total = 0.0
         for path in itertools.product(range(len(part.tags)), repeat=length):
-            if constrain == "decoding" and not is_allowed(part, path):
+            if constraints == "decoding" and not is_allowed(part, path):
                 continue
             mass = float(path_score(part.crf, emissions[row], path).exp())
             total += mass

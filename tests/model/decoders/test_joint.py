@@ -121,13 +121,13 @@ def test_rows_of_both_parts_have_names() -> None:
 
 def test_the_kernel_of_the_tags_is_that_of_the_model() -> None:
     raw = {"data": {"train": "a", "valid": "a"}, "encoder": {"name": "embedding", "dimension": WIDTH}}
-    for kernel, shown in (("plain", "plain"), ("triton", None)):
-        config = validate(RunConfig, {**raw, "decoder": {"name": "joint", "tags": {"kernel": kernel}}})
+    for kernel, shown in (("torch", "torch"), ("triton", None)):
+        config = validate(RunConfig, {**raw, "decoder": {"name": "joint", "tags": {"backend": kernel}}})
         model = build(config, [Document(EXAMPLES[:2])])
         if shown:
             assert model.crf_backend(torch.device("cpu")) == shown
         else:
-            with pytest.raises(Exception, match=r"config\.decoder\.tags\.kernel: "):
+            with pytest.raises(Exception, match=r"config\.decoder\.tags\.backend: "):
                 model.crf_backend(torch.device("cpu"))
 
 

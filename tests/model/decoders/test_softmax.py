@@ -33,7 +33,7 @@ def test_the_loss_is_the_sum_over_words_with_a_known_tag() -> None:
 def test_decoding_is_valid_when_constrained_and_the_best_tags_otherwise(scheme: str) -> None:
     emissions = torch.randn(20, 7, 17) * 3
     mask = torch.arange(7) < torch.randint(0, 8, (20, 1))
-    free = build(Config(scheme=scheme, constrain="none"), 4, VOCABS)
+    free = build(Config(scheme=scheme, constraints="none"), 4, VOCABS)
     held = build(Config(scheme=scheme), 4, VOCABS)
     scores = {"emissions": emissions[..., : len(free.tags)]}
     _, follow, _ = held.tags.allowed()
@@ -82,8 +82,8 @@ def test_without_a_known_tag_there_is_neither_loss_nor_gradient() -> None:
 
 @pytest.mark.parametrize("shape", [(0, 0), (2, 0)])
 def test_no_word_gets_no_tag(shape: tuple[int, int]) -> None:
-    for constrain in ("decoding", "none"):
-        part = build(Config(constrain=constrain), 4, VOCABS)
+    for constraints in ("decoding", "none"):
+        part = build(Config(constraints=constraints), 4, VOCABS)
         found = part.decode({"emissions": torch.zeros(*shape, len(part.tags))}, torch.zeros(shape, dtype=torch.bool))
         assert [annotation.tags for annotation in found] == [[]] * shape[0]
 
@@ -105,7 +105,7 @@ def test_a_constrained_path_is_the_best_valid_one(seed: int, scheme: str, length
 
 
 def test_smoothing_spreads_a_share_of_the_gold_probability_in_training_only() -> None:
-    part = build(Config(smoothing=0.2), 4, VOCABS)
+    part = build(Config(label_smoothing=0.2), 4, VOCABS)
     emissions, gold = torch.randn(1, 2, len(part.tags)), torch.tensor([[1, IGNORED]])
     mask = torch.ones(1, 2, dtype=torch.bool)
     logs = emissions[0, 0].log_softmax(0)

@@ -39,7 +39,7 @@ def test_concat_of_nothing_is_refused() -> None:
 
 def concat(bert: str, **members: dict[str, object]) -> ConcatEncoder:
     config = parse_component("encoders", {"name": "concat", **members})
-    return build(config, Vocabs.from_examples(EXAMPLES, "bio"), WindowsConfig(unit="document", max_length=16)).eval()
+    return build(config, Vocabs.from_examples(EXAMPLES, "bio"), WindowsConfig(scope="document", max_length=16)).eval()
 
 
 def test_the_member_with_windows_plans_wherever_it_stands_and_its_rows_serve_the_others(tiny_bert: str) -> None:

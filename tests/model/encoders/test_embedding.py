@@ -29,7 +29,7 @@ def test_case_and_digits_are_folded_when_words_are_looked_up() -> None:
     found = vectors(encoder(), "BANK", "bank", "37", "21")
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[2], found[3])
-    found = vectors(encoder(lowercase=False, digits=False), "Bank", "bank", "37", "21")
+    found = vectors(encoder(lowercase=False, normalize_digits=False), "Bank", "bank", "37", "21")
     assert not torch.equal(found[0], found[1])
     assert not torch.equal(found[2], found[3])
 
@@ -48,7 +48,7 @@ def test_rare_words_are_unknown_from_the_start_with_min_count() -> None:
 
 
 def test_training_reads_some_words_seen_once_as_unknown_and_the_generator_decides() -> None:
-    part = encoder(unknown_rate=0.5)
+    part = encoder(singleton_unk_rate=0.5)
     example = Example(["the", "England"] * 200)
 
     def known(seed: int) -> torch.Tensor:
@@ -116,10 +116,10 @@ def test_an_encoder_of_nothing_is_refused() -> None:
     [
         ({"dimension": -1}, "config.dimension"),
         ({"dropout": 1.0}, "config.dropout"),
-        ({"unknown_rate": 1.5}, "config.unknown_rate"),
+        ({"singleton_unk_rate": 1.5}, "config.singleton_unk_rate"),
         ({"min_count": 0}, "config.min_count"),
         ({"shape": -1}, "config.shape"),
-        ({"characters": {"kind": "cnn", "kernel": 0}}, "config.characters.kernel"),
+        ({"characters": {"kind": "cnn", "kernel_size": 0}}, "config.characters.kernel_size"),
         ({"characters": {"kind": "cnn", "max_length": 1}}, "config.characters.max_length"),
         ({"characters": {"kind": "lstm", "width": 15}}, "width must be even for the two directions of an lstm"),
         ({"dimension": 0}, "neither words, characters nor shape"),
@@ -133,14 +133,14 @@ def test_values_out_of_range_are_refused(options: dict[str, object], message: st
 @pytest.mark.parametrize("kernel", [1, 2, 3, 7])
 @pytest.mark.parametrize("kind", ["cnn", "lstm"])
 def test_any_kernel_reads_words_shorter_than_itself(kind: str, kernel: int) -> None:
-    network = encoder(dimension=0, characters={"kind": kind, "dimension": 3, "width": 6, "kernel": kernel})
+    network = encoder(dimension=0, characters={"kind": kind, "dimension": 3, "width": 6, "kernel_size": kernel})
     found = vectors(network, "t", "the", "")
     assert found.shape == (3, 6)
     torch.testing.assert_close(found[:1], vectors(network, "t"))
 
 
 def test_the_width_is_the_sum_of_words_characters_and_shape() -> None:
-    whole = encoder(dimension=4, shape=3, characters={"kind": "cnn", "width": 5})
+    whole = encoder(dimension=4, shape_dimension=3, characters={"kind": "cnn", "width": 5})
     assert whole.width == 12
     found = vectors(whole, "England", "Scotland", "scotland")
     assert torch.equal(found[1, 9:], found[0, 9:])  # shapes are alike
@@ -159,7 +159,7 @@ def test_vectors_that_may_move_do_and_frozen_ones_do_not(tmp_path: Path) -> None
     path = tmp_path / "vectors.txt"
     path.write_text("bank 1 2 3 4\n", encoding="utf-8")
     for freeze in (False, True):
-        network = encoder(vectors=str(path), freeze=freeze, shape=2)
+        network = encoder(vectors=str(path), freeze=freeze, shape_dimension=2)
         network(network.inputs([[Example(["bank"])]])).words.sum().backward()
         assert (network.words.weight.grad is None) == freeze
         assert network.shapes.weight.grad is not None

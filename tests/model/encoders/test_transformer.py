@@ -22,7 +22,7 @@ from ner.errors import InputError
 from ner.model import pretrained
 from ner.model.encoders.transformer import Config, TransformerEncoder, build
 from ner.model.tokenizer import WordTokenizer
-from ner.model.windows import cut, best_row_per_word
+from ner.model.windows import best_row_per_word, cut
 from ner.types import Document, Example
 from tests.builders import make_bert, make_bpe, make_unigram, make_word_level
 
@@ -90,7 +90,7 @@ def test_a_long_example_is_read_where_each_word_has_most_context(tiny_bert: str)
         torch.testing.assert_close(found[word], alone[word - start], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("windows", [{"stride": 3}, {"doc_stride": 3}, {"stride": 1000}, {"overlap": 0}])
+@pytest.mark.parametrize("windows", [{"doc_stride": 3}, {"doc_stride": 3}, {"doc_stride": 1000}, {"overlap": 0}])
 def test_no_step_skips_a_word(tiny_bert: str, windows: dict[str, int]) -> None:
     part = encoder(tiny_bert, WindowsConfig(max_length=10, **windows))
     encoding = part(part.inputs([[Example(SENTENCE * 7)]]))
@@ -107,7 +107,7 @@ def test_rows_in_turns_are_rows_at_once(tiny_bert: str, monkeypatch: pytest.Monk
 
 def test_sentences_of_a_document_share_rows_and_see_each_other(tiny_bert: str) -> None:
     document = Document([Example(SENTENCE), Example(["the", "Berlin"]), Example(SENTENCE * 3)])
-    part = encoder(tiny_bert, WindowsConfig(unit="document", max_length=14))
+    part = encoder(tiny_bert, WindowsConfig(scope="document", max_length=14))
     groups = part.plan(document, None)
     assert [(start, stop) for start, stop, _ in groups] == [(0, 2), (2, 3)]
     assert groups[0][2] == 7 + 2 + 2
@@ -262,7 +262,7 @@ def slow_reference(part: TransformerEncoder, words: list[str]) -> torch.Tensor:
         return torch.zeros(0, part.width)
     pieces = [(ids or [part.tokenizer.unknown])[: part.capacity] for ids in part.tokenizer.pieces(words)]
     lengths = [len(ids) for ids in pieces]
-    rows = cut(lengths, part.capacity, part.windows.step_back(part.capacity))
+    rows = cut(lengths, part.capacity, part.windows.overlap_of(part.capacity))
     vectors = []
     for word, row in enumerate(best_row_per_word(lengths, rows)):
         start, stop = rows[row]
@@ -316,7 +316,7 @@ def test_a_summary_is_the_mean_over_the_rows_of_an_example(tiny_bert: str) -> No
 
 
 def test_a_question_is_never_packed_and_its_words_are_marked(tiny_bert: str) -> None:
-    part = encoder(tiny_bert, WindowsConfig(unit="document"))
+    part = encoder(tiny_bert, WindowsConfig(scope="document"))
     examples = [Example(["in", "Berlin"], query_length=1), Example(["in"])]
     assert [group[:2] for group in part.plan(Document(examples), None)] == [(0, 1), (1, 2)]
     assert part(part.inputs([[example] for example in examples])).query.tolist() == [[True, False], [False, False]]
@@ -436,7 +436,7 @@ def slow_question(part: TransformerEncoder, words: list[str], query: int) -> tor
     question = [piece for ids in pieces[skipped:query] for piece in ids]
     capacity = part.capacity - len(question) - len(tokens.pair_separator)
     passage = [ids[:capacity] for ids in pieces[query:]]
-    rows = cut([len(ids) for ids in passage], capacity, part.windows.step_back(capacity)) or [(0, 0)]
+    rows = cut([len(ids) for ids in passage], capacity, part.windows.overlap_of(capacity)) or [(0, 0)]
     hidden = []
     for start, stop in rows:
         begin = [*tokens.prefix, *question, *tokens.pair_separator]

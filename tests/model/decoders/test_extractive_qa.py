@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner.data.question_answering import ANSWER, EVIDENCE
-from ner.model.decoders.span import IGNORED, Config, SpanDecoder
+from ner.model.decoders.extractive_qa import IGNORED, Config, ExtractiveQADecoder
 from ner.model.kernels.chain import BadExampleError
 from ner.types import Encoding, Example, Span
 
 WIDTH = 6
 
 
-def decoder(**options: object) -> SpanDecoder:
+def decoder(**options: object) -> ExtractiveQADecoder:
     torch.manual_seed(1)
-    return SpanDecoder(Config(**options), WIDTH).eval()
+    return ExtractiveQADecoder(Config(**options), WIDTH).eval()
 
 
 def encoding(lengths: list[int], queries: list[int]) -> Encoding:
@@ -128,7 +128,7 @@ def test_the_attention_learns_to_look_at_the_evidence() -> None:
     assert weights.masked_fill(~given_.mask, 0).sum(1).tolist() == pytest.approx([1, 1, 1])
     expected = -sum(weights[row, 3:5].sum().log().item() for row in (0, 1))
     assert part.loss(scores, targets, given_.mask)["evidence"].item() == pytest.approx(expected, rel=1e-5)
-    half = decoder(evidence=0.5).loss(scores, targets, given_.mask)["evidence"].item()
+    half = decoder(evidence_weight=0.5).loss(scores, targets, given_.mask)["evidence"].item()
     assert half == pytest.approx(expected / 2, rel=1e-5)
 
 
@@ -136,14 +136,14 @@ def test_a_threshold_decides_when_the_answer_is_unknown() -> None:
     scores = {name: torch.tensor([[-9.0, -9.0, 1.0, 0.5, -9.0]]) for name in ("starts", "ends")}
     mask = torch.ones(1, 2, dtype=torch.bool)
     assert decoder().decode(scores, mask)[0].labels == ["unknown"]
-    assert decoder(unknown_threshold=2.0).decode(scores, mask)[0].labels == ["span"]
+    assert decoder(null_threshold=2.0).decode(scores, mask)[0].labels == ["span"]
     scores["starts"][0, 2] = scores["ends"][0, 2] = 0.2
     assert decoder().decode(scores, mask)[0].labels == ["span"]
-    assert decoder(unknown_threshold=-2.0).decode(scores, mask)[0].answers == ["unknown"]
+    assert decoder(null_threshold=-2.0).decode(scores, mask)[0].answers == ["unknown"]
 
 
 def test_four_heads_of_two_layers_with_six_outputs() -> None:
-    part = SpanDecoder(Config(), 768)
+    part = ExtractiveQADecoder(Config(), 768)
     assert sum(parameter.numel() for parameter in part.parameters()) == 4 * (768 * 768 + 768) + 6 * (768 + 1)
 
 
@@ -154,7 +154,7 @@ def test_a_text_is_the_answer_when_an_example_is_answered() -> None:
     example = question_example(["Where?"], "In  Rome, I think.", "punctuation")
     span = Span(3, 4, ANSWER, 0.5)
     assert example.words[3] == "Rome"
-    answered = example.answered(Annotation(answers=[span, "yes", Span(2, 4, ANSWER, 0.25)], scores={"yes": 0.125}))
+    answered = example.with_prediction(Annotation(answers=[span, "yes", Span(2, 4, ANSWER, 0.25)], scores={"yes": 0.125}))
     assert answered.answers == ["Rome", "yes", "In  Rome"]
     assert answered.scores == {"Rome": 0.5, "yes": 0.125, "In  Rome": 0.25}
 

@@ -19,8 +19,8 @@ from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.inference.annotate import annotate
 from ner.inference.tagger import Tagger
-from ner.model import model
-from ner.model.decoders.generator import Config, GeneratorDecoder, attach
+from ner.model import model, saving
+from ner.model.decoders.unilm import Config, UniLMDecoder, build_on
 from ner.model.encoders import transformer
 from ner.model.kernels.chain import BadExampleError
 from ner.model.prefix_attention import Memory
@@ -41,10 +41,10 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
     return make_bert(tmp_path_factory.mktemp("bert"), initializer_range=0.3)
 
 
-def generator(bert: str, windows: WindowsConfig | None = None, **options: Any) -> GeneratorDecoder:
+def generator(bert: str, windows: WindowsConfig | None = None, **options: Any) -> UniLMDecoder:
     torch.manual_seed(1)
     encoder = transformer.build(transformer.Config(model=bert), Vocabs(), windows or WindowsConfig())
-    made = attach(Config(**options), encoder.eval()).eval()
+    made = build_on(Config(**options), encoder.eval()).eval()
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.5)  # otherwise all pieces are about equally probable
     return made
@@ -63,11 +63,11 @@ EXAMPLES = [
 ]
 
 
-def scores_of(part: GeneratorDecoder, examples: list[Example]) -> Scores:
+def scores_of(part: UniLMDecoder, examples: list[Example]) -> Scores:
     return part(part.inputs([[example] for example in examples]))
 
 
-def slow_vectors(part: GeneratorDecoder, source: list[int], pieces: list[int], visible: torch.Tensor) -> torch.Tensor:
+def slow_vectors(part: UniLMDecoder, source: list[int], pieces: list[int], visible: torch.Tensor) -> torch.Tensor:
     """``(R, H)``: what transformers' own model makes of source and pieces in one row, by a mask of who sees whom."""
     bert = part.encoder.model
     size, new = len(source), len(pieces)
@@ -83,15 +83,15 @@ def slow_vectors(part: GeneratorDecoder, source: list[int], pieces: list[int], v
     return found[0, size:]
 
 
-def slow_logs(part: GeneratorDecoder, source: list[int], pieces: list[int]) -> torch.Tensor:
+def slow_logs(part: UniLMDecoder, source: list[int], pieces: list[int]) -> torch.Tensor:
     """``(V,)`` of the piece behind ``pieces``, everything computed anew."""
     new = len(pieces) + 1
-    hidden = slow_vectors(part, source, [*pieces, part.hidden_piece], torch.ones(new, new, dtype=torch.bool).tril())[-1]
+    hidden = slow_vectors(part, source, [*pieces, part.mask_id], torch.ones(new, new, dtype=torch.bool).tril())[-1]
     table = part.encoder.model.get_input_embeddings().weight
     return F.log_softmax(part.norm(F.gelu(part.dense(hidden))) @ table.T + part.bias, dim=0)
 
 
-class Recomputing(GeneratorDecoder):
+class Recomputing(UniLMDecoder):
     """Reads everything again for each piece."""
 
     def step(self, scores: Scores, pieces: torch.Tensor, past: Memory) -> tuple[torch.Tensor, Memory]:
@@ -122,7 +122,7 @@ def test_a_piece_behind_kept_ones_is_predicted_as_if_everything_were_read_again(
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_kept_beams_are_those_of_a_search_that_reads_everything_again(bert: str, penalty: float) -> None:
     made = generator(bert, beam_size=3, max_target_seq_length=6, length_penalty=penalty)
-    made.bias.data[[7, 8, 9, made.closing]] += 6.0  # few pieces that are likely, so that longer answers are found too
+    made.bias.data[[7, 8, 9, made.end_id]] += 6.0  # few pieces that are likely, so that longer answers are found too
     slow = Recomputing(made.config, made.encoder).eval()
     slow.load_state_dict(made.state_dict())
     scores = scores_of(made, EXAMPLES)
@@ -145,7 +145,7 @@ def test_relatives_with_the_layers_of_bert_write_as_well(bert: str, family: str)
     encoder = transformer.TransformerEncoder(
         transformer.Config(model=family), network, WordTokenizer.load(bert), WindowsConfig()
     )
-    made = attach(Config(), encoder.eval()).eval()
+    made = build_on(Config(), encoder.eval()).eval()
     scores = scores_of(made, EXAMPLES[:1])
     pieces = torch.tensor([[[7, 8]]])
     found, _ = made.step(scores, pieces, made.step(scores, pieces[..., :1], [])[1])
@@ -156,14 +156,14 @@ def test_relatives_with_the_layers_of_bert_write_as_well(bert: str, family: str)
 @torch.no_grad()
 @pytest.mark.parametrize("copying", [False, True])
 def test_the_loss_is_that_of_writing_the_gold_answer_piece_by_piece(bert: str, copying: bool) -> None:
-    made = generator(bert, copy_pieces=copying)
+    made = generator(bert, copy_mechanism=copying)
     targets, counts = made.targets(EXAMPLES)
     assert counts == {"pieces": int((targets["answers"] >= 0).sum())} == {"pieces": 5 + 4 + 2}
     expected = 0.0
     for row, example in enumerate(EXAMPLES):
         scores = scores_of(made, [example])
         gold = [piece for piece in targets["answers"][row].tolist() if piece >= 0]
-        assert gold[-1] == made.closing
+        assert gold[-1] == made.end_id
         past: Memory = []
         for size, piece in enumerate(gold):
             logs, past = made.step(scores, torch.tensor([[gold[:size]]], dtype=torch.long), past)
@@ -174,7 +174,7 @@ def test_the_loss_is_that_of_writing_the_gold_answer_piece_by_piece(bert: str, c
 
 @torch.no_grad()
 def test_with_copying_probabilities_still_add_up_to_one_and_only_pieces_of_the_source_gain(bert: str) -> None:
-    made = generator(bert, copy_pieces=True)
+    made = generator(bert, copy_mechanism=True)
     scores = scores_of(made, EXAMPLES)
     logs, _ = made.step(scores, torch.zeros(3, 1, 0, dtype=torch.long), [])
     torch.testing.assert_close(logs.exp().sum(-1), torch.ones(3, 1))
@@ -190,16 +190,16 @@ def test_with_copying_probabilities_still_add_up_to_one_and_only_pieces_of_the_s
 @torch.no_grad()
 @pytest.mark.parametrize("rate", [None, 0.5])
 def test_a_later_piece_changes_no_earlier_prediction_and_the_passage_changes_all(bert: str, rate: float | None) -> None:
-    made = generator(bert, mask_rate=rate)
-    gold = torch.tensor([[10, 11, 12, 13, made.closing]])
+    made = generator(bert, mask_probability=rate)
+    gold = torch.tensor([[10, 11, 12, 13, made.end_id]])
     changed = gold.clone()
     changed[0, 2] = 20
 
     def predicted(example: Example, answer: torch.Tensor) -> torch.Tensor:
         if rate is None:
-            return made._every(scores_of(made, [example]), answer)[0]
+            return made._teacher_forced(scores_of(made, [example]), answer)[0]
         torch.manual_seed(3)  # the same pieces are hidden
-        hidden, which, _ = made._masked(scores_of(made, [example]), answer, rate)
+        hidden, which, _ = made._masked_lm(scores_of(made, [example]), answer, rate)
         assert which.tolist() == [[False, True, True, False, False]] or not which[0, 2]
         return hidden[0]
 
@@ -227,8 +227,8 @@ def test_the_source_sees_no_answer_and_its_question_sees_its_passage(bert: str) 
 def test_a_wide_beam_finds_what_enumeration_finds(bert: str, penalty: float) -> None:
     made = generator(bert, beam_size=27, max_target_seq_length=4, length_penalty=penalty)
     allowed = [7, 8, 9]
-    made.never = torch.tensor([n for n in range(len(made.bias)) if n not in (*allowed, made.closing)])
-    made.bias.data[made.closing] += 1.5
+    made.forbidden_ids = torch.tensor([n for n in range(len(made.bias)) if n not in (*allowed, made.end_id)])
+    made.bias.data[made.end_id] += 1.5
     scores = scores_of(made, EXAMPLES)
     found = made.search(scores, every=True)
     for row in range(len(EXAMPLES)):
@@ -236,7 +236,7 @@ def test_a_wide_beam_finds_what_enumeration_finds(bert: str, penalty: float) -> 
         expected = {}
         for size in (1, 2, 3):
             for pieces in itertools.product(allowed, repeat=size):
-                whole = [*pieces, made.closing]
+                whole = [*pieces, made.end_id]
                 logs = sum(float(slow_logs(made, source, whole[:n])[whole[n]]) for n in range(len(whole)))
                 expected[pieces] = logs, logs / len(whole) ** penalty
         best = sorted(expected, key=lambda pieces: -expected[pieces][1])[:27]
@@ -251,7 +251,7 @@ def test_a_wide_beam_finds_what_enumeration_finds(bert: str, penalty: float) -> 
 @torch.no_grad()
 def test_a_search_stops_as_soon_as_nothing_can_become_better(bert: str) -> None:
     made = generator(bert, beam_size=2, max_target_seq_length=40)
-    made.bias.data[made.closing] += 100
+    made.bias.data[made.end_id] += 100
     steps = []
     step = made.step
     made.step = lambda *given: steps.append(1) or step(*given)  # type: ignore[method-assign]
@@ -295,8 +295,8 @@ def toy_config(bert: str, **decoder: Any) -> RunConfig:
     raw = {
         "data": {"train": "a", "valid": "b"},
         "encoder": {"name": "transformer", "model": bert, "attention_dropout": 0},
-        "decoder": {"name": "generator", "max_target_seq_length": 6, "beam_size": 2, **decoder},
-        "batch": {"size": 16, "at_once": 8, "ahead": 0},
+        "decoder": {"name": "unilm", "max_target_seq_length": 6, "beam_size": 2, **decoder},
+        "batch": {"size": 16, "micro_size": 8, "prefetch": 0},
         "training": {"epochs": 8, "learning_rate": 0.004, "monitor": "answer.f1"},
         "metrics": ["answer"],
     }
@@ -311,7 +311,7 @@ def learner(config: RunConfig, count: int) -> tuple[checkpoint.State, loader.Tra
     return loop.begin(made, config.training, config.batch, config.metrics, CPU), data
 
 
-@pytest.mark.parametrize("decoder", [{}, {"mask_rate": 0.7}, {"copy_pieces": True}], ids=["every", "masked", "copying"])
+@pytest.mark.parametrize("decoder", [{}, {"mask_probability": 0.7}, {"copy_mechanism": True}], ids=["every", "masked", "copying"])
 def test_it_learns_to_copy_what_is_asked_for_and_is_saved_with_what_it_learned(
     tmp_path: Path, decoder: dict[str, Any]
 ) -> None:
@@ -323,14 +323,14 @@ def test_it_learns_to_copy_what_is_asked_for_and_is_saved_with_what_it_learned(
     assert last.epoch_record.evaluations["train"].scores == {}  # while it learns it writes nothing
     made = state.model.eval()
     assert not any("encoder" in name for name in made.state_dict() if not name.startswith("encoder."))
-    model.save(made, config, tmp_path / "run")
-    again, _ = model.load(tmp_path / "run")
+    saving.save(made, config, tmp_path / "run")
+    again, _ = saving.load(tmp_path / "run")
     (chunk,), (same,) = (annotate(one, toy(20, 3), config.batch, CPU, probabilities=True) for one in (made, again))
     assert same.predicted == chunk.predicted
     assert same.losses == chunk.losses
 
 
-@pytest.mark.parametrize("decoder", [{"mask_rate": 0.7}, {"copy_pieces": True}], ids=["masked", "copying"])
+@pytest.mark.parametrize("decoder", [{"mask_probability": 0.7}, {"copy_mechanism": True}], ids=["masked", "copying"])
 def test_a_training_interrupted_at_any_step_ends_in_the_same_bits(tmp_path: Path, decoder: dict[str, Any]) -> None:
     config = toy_config(make_bert(tmp_path), **decoder)
     config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 2})})
@@ -351,7 +351,7 @@ def test_a_training_interrupted_at_any_step_ends_in_the_same_bits(tmp_path: Path
 
 @torch.no_grad()
 def test_training_hides_a_fixed_share_of_each_answer_and_counts_all_of_it(bert: str) -> None:
-    made = generator(bert, mask_rate=0.5).train()
+    made = generator(bert, mask_probability=0.5).train()
     gold = torch.full((200, 8), -100)
     for row in range(200):
         gold[row, : 1 + row % 8] = 20
@@ -359,14 +359,14 @@ def test_training_hides_a_fixed_share_of_each_answer_and_counts_all_of_it(bert: 
     shown: list[torch.Tensor] = []
     write = made._write
     made._write = lambda *given: shown.append(given[1][:, 0]) or write(*given)  # type: ignore[method-assign]
-    _, predicted, weights = made._masked(scores, gold, 0.5)
+    _, predicted, weights = made._masked_lm(scores, gold, 0.5)
     sizes = (gold >= 0).sum(1)
     assert predicted.sum(1).tolist() == [max(1, round(int(size) * 0.5)) for size in sizes]
     assert not predicted[gold < 0].any()
     torch.testing.assert_close((weights * predicted).sum(1), sizes.float())
     (pieces,) = shown
     assert (pieces[(gold >= 0) & ~predicted] == 20).all()
-    hidden, kept = ((pieces[predicted] == piece).float().mean() for piece in (made.hidden_piece, 20))
+    hidden, kept = ((pieces[predicted] == piece).float().mean() for piece in (made.mask_id, 20))
     assert 0.74 < hidden < 0.86
     assert 0.06 < kept < 0.15
     made.eval()
@@ -375,7 +375,7 @@ def test_training_hides_a_fixed_share_of_each_answer_and_counts_all_of_it(bert: 
 
 
 def test_nothing_is_learned_from_a_question_without_an_answer(bert: str) -> None:
-    made = generator(bert, mask_rate=0.5)
+    made = generator(bert, mask_probability=0.5)
     for mode in (True, False):
         targets, counts = made.train(mode).targets([question(), question(answer="")])
         assert counts == {"pieces": 0}
@@ -402,7 +402,7 @@ def test_the_source_leaves_room_for_the_longest_answer(bert: str) -> None:
     made = generator(bert, max_target_seq_length=42)
     assert made.max_source == 64 - 42
     assert generator(bert, WindowsConfig(max_length=16), max_target_seq_length=42).max_source == 16
-    made.bias.data[made.closing] -= 1000  # never likely, so the search goes on to the last position
+    made.bias.data[made.end_id] -= 1000  # never likely, so the search goes on to the last position
     sizes = []
     step = made.step
     made.step = lambda scores, pieces, past: sizes.append(pieces.shape[2]) or step(scores, pieces, past)  # type: ignore[method-assign]
@@ -421,7 +421,7 @@ def test_an_answer_that_stands_in_the_passage_is_given_as_it_is_written_there(tm
     def answered(text: str) -> str:
         ids = [piece for own in made.encoder.tokenizer.pieces(text.split()) for piece in own]
         found = made._answered(ids, pieces, words)
-        return found if isinstance(found, str) else f"<{example.surface(found)}>"
+        return found if isinstance(found, str) else f"<{example.text_of(found)}>"
 
     assert answered("berlin lives in") == "<Berlin lives  in>"
     assert answered("washing") == "<Washing>"  # not the beginning of a longer word, and not that of the question
@@ -436,7 +436,7 @@ def test_yes_no_and_unknown_are_kinds_even_where_the_passage_has_the_word(bert: 
     made = generator(bert, beam_size=1, max_target_seq_length=4)
     example = question(passage="no , Ann")
     ids = [piece for own in made.encoder.tokenizer.pieces(["no"]) for piece in own]
-    script = iter([*ids, made.closing, made.closing, made.closing])
+    script = iter([*ids, made.end_id, made.end_id, made.end_id])
 
     def step(scores: Scores, pieces: torch.Tensor, past: Memory) -> tuple[torch.Tensor, Memory]:
         logs = torch.full((1, 1, len(made.bias)), -20.0)
@@ -486,12 +486,12 @@ BERT = {"name": "transformer", "model": "x"}
     ("more", "message"),
     [
         ({"context": {"name": "bilstm"}}, r"generator runs the encoder itself, so with context nothing can stand"),
-        ({"processes": {"shard": True}}, r"so with processes.shard its weights must be whole; use DDP"),
+        ({"processes": {"fsdp": True}}, r"so with processes.fsdp its weights must be whole; use DDP"),
         ({"training": {"rdrop": 1.0, "monitor": "loss"}}, r"so with training.rdrop two passes have no scores"),
     ],
 )
 def test_what_cannot_go_with_it_is_refused(more: dict[str, Any], message: str) -> None:
-    raw = {"data": {"train": "a", "valid": "b"}, "encoder": BERT, "decoder": "generator", "metrics": ["answer"]}
+    raw = {"data": {"train": "a", "valid": "b"}, "encoder": BERT, "decoder": "unilm", "metrics": ["answer"]}
     raw = {"training": {"monitor": "answer.f1"}, **raw}
     validate(RunConfig, raw)
     with pytest.raises(ConfigError, match=message):
@@ -505,7 +505,7 @@ def test_an_encoder_that_cannot_go_on_is_refused(bert: str, name: str) -> None:
     )
     encoder = load_component("encoders", name).build(config, Vocabs(), WindowsConfig())
     with pytest.raises(InputError, match=f"config.decoder: .* choose transformer, not {name}"):
-        attach(Config(), encoder)
+        build_on(Config(), encoder)
 
 
 def test_models_with_other_layers_marks_or_too_few_positions_are_refused(bert: str, tmp_path: Path) -> None:
@@ -516,7 +516,7 @@ def test_models_with_other_layers_marks_or_too_few_positions_are_refused(bert: s
     options = transformer.Config(model="distil")
     other = transformer.TransformerEncoder(options, transformers.DistilBertModel(shape), tokens, WindowsConfig())
     with pytest.raises(InputError, match=r"distil is of the kind distilbert; .* needs layers as BERT has them \(bert,"):
-        attach(Config(), other)
+        build_on(Config(), other)
     with pytest.raises(InputError, match="has no mask or no mark behind a text"):
         generator(make_unigram(tmp_path))
     with pytest.raises(
@@ -531,11 +531,11 @@ def test_models_with_other_layers_marks_or_too_few_positions_are_refused(bert: s
 
 @pytest.mark.parametrize(
     "options",
-    [{"mask_rate": 0.0}, {"beam_size": 0}, {"max_target_seq_length": 1}, {"length_penalty": -1}, {"mask_rate": 1.5}],
+    [{"mask_probability": 0.0}, {"beam_size": 0}, {"max_target_seq_length": 1}, {"length_penalty": -1}, {"mask_probability": 1.5}],
 )
 def test_values_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
-        parse_component("decoders", {"name": "generator", **options})
+        parse_component("decoders", {"name": "unilm", **options})
 
 
 def test_a_batch_changes_no_answer_of_a_document(tmp_path: Path) -> None:
@@ -543,7 +543,7 @@ def test_a_batch_changes_no_answer_of_a_document(tmp_path: Path) -> None:
     made = model.build(config, toy(4, 1)).eval()
     documents = [Document([*EXAMPLES, *(d.examples[0] for d in toy(3, 5))]), *toy(3, 4)]
     found = [
-        list(annotate(made, documents, BatchConfig(size=size, unit=unit), CPU))
+        list(annotate(made, documents, BatchConfig(size=size, measure=unit), CPU))
         for size, unit in ((1, "sentences"), (40, "words"))
     ]
     assert found[0][0].predicted == found[1][0].predicted

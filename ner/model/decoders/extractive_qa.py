@@ -1,9 +1,9 @@
-"""Answers to questions: a stretch of the passage, or yes, no, or unknown.
+"""Extractive question answering: the answer is a span of the passage, or yes, no, or unknown.
 
-Where an answer begins is one distribution over the words of the passage and the three other kinds, where it ends is
-another (Devlin et al., 2019, with the kinds of Ju et al., 2019). The kinds are read from an attention over all words,
-those of the question among them; where the data name the evidence of an answer, the attention learns to look there, yes
-and no being hard to learn otherwise. Four heads of two layers each.
+The start and the end of an answer have a distribution each, over the words of the passage and the three special answers
+(Devlin et al., 2019; special answers of Ju et al., 2019). The special answers are scored from an attention-weighted
+mean of all words, including the question. If the data contain the evidence of answers, the attention is trained on it,
+because yes and no are hard to learn otherwise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ner.config.base import ComponentConfig
+from ner.config.base import DecoderConfig
 from ner.data.notices import Notice
 from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE, SPAN, UNKNOWN
 from ner.data.vocab import Vocabs
@@ -28,41 +28,41 @@ from ner.model.kernels import crf_torch
 from ner.types import Annotation, AxisLabels, Document, Encoding, Example, Loss, Scores, Span
 
 gives = frozenset({"answers"})
-OTHERS = ANSWER_TYPES[1:]
-"""Answers that stand nowhere in the passage; they come before the words in both distributions."""
+SPECIAL_ANSWERS = ANSWER_TYPES[1:]
+"""Answers that are no span of the passage; they precede the words in both distributions."""
 IGNORED = -100
-"""Target of examples whose answer is not known."""
+"""Target of examples without a gold answer; the loss excludes them."""
 
 
-class Config(ComponentConfig):
-    """A stretch of the passage, or yes, no, or unknown."""
+class Config(DecoderConfig):
+    """Extractive question answering: a span of the passage, yes, no, or unknown."""
 
-    name: Literal["span"] = "span"
-    """File of ner/model/decoders."""
-    hidden: int | None = Field(None, ge=1)
-    """Width inside the heads; by default that of the vectors."""
+    name: Literal["extractive_qa"] = "extractive_qa"
+    """Name of the file in ner/model/decoders."""
+    hidden_size: int | None = Field(None, ge=1)
+    """Size of the hidden layer of each output head; null for the input size."""
     max_answer_length: int = Field(30, ge=1)
-    """Words of the longest answer that is given."""
+    """Maximum number of words in an answer."""
     n_best_size: int = Field(5, ge=1)
-    """Most answers that are given where probabilities are asked for; those that read the same are given once."""
-    unknown_threshold: float = 0.0
-    """The answer is unknown if its log-probability is by more than this above that of the best other answer."""
-    evidence: float = Field(1.0, ge=0)
-    """Weight of the loss of an attention that does not look at the evidence."""
+    """Maximum number of answers if probabilities are requested; answers with equal text are merged."""
+    null_threshold: float = 0.0
+    """Log-probability by which unknown must exceed the best other answer."""
+    evidence_weight: float = Field(1.0, ge=0)
+    """Weight of the attention loss on the evidence."""
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Of the vectors that come in."""
+    """Dropout of the input."""
 
 
-def build(config: Config, width: int, vocabs: Vocabs) -> SpanDecoder:
-    """For vectors of ``width``; the kinds of answers are always the same."""
-    return SpanDecoder(config, width)
+def build(config: Config, width: int, vocabs: Vocabs) -> ExtractiveQADecoder:
+    """Build the decoder for vectors of ``width``; it uses no vocabulary."""
+    return ExtractiveQADecoder(config, width)
 
 
-class SpanDecoder(DecoderModule):
-    """See the file.
+class ExtractiveQADecoder(DecoderModule):
+    """Extractive question answering, see the module.
 
-    ``Scores``: ``starts`` and ``ends (S, 3 + W)``: yes, no, unknown, then the words; ``attention (S, W)``, logarithms
-    of the weights.
+    ``Scores`` are ``starts`` and ``ends (S, 3 + W)``, for yes, no, unknown and the words, and ``attention (S, W)``, the
+    logarithms of the attention weights.
     """
 
     def __init__(self, config: Config, width: int) -> None:
@@ -70,7 +70,9 @@ class SpanDecoder(DecoderModule):
         self.config = config
         self.dropout = nn.Dropout(config.dropout)
         self.boundaries, self.attention, self.truth, self.unknown = (
-            nn.Sequential(nn.Linear(width, config.hidden or width), nn.GELU(), nn.Linear(config.hidden or width, size))
+            nn.Sequential(
+                nn.Linear(width, config.hidden_size or width), nn.GELU(), nn.Linear(config.hidden_size or width, size)
+            )
             for size in (2, 1, 2, 1)
         )
 
@@ -83,16 +85,15 @@ class SpanDecoder(DecoderModule):
         return {"starts": ("answers", 0.5), "ends": ("answers", 0.5)}
 
     def input_warnings(self, document: Document) -> Counter[str]:
-        """Gold answers that are too long to be given."""
+        """Return the number of gold answers that are too long to be predicted."""
         spans = (span for example in document.examples for span in example.spans if span.label == ANSWER)
         too_long = sum(span.end - span.start > self.config.max_answer_length for span in spans)
         return +Counter({Notice.ANSWER_TOO_LONG: too_long})
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """``starts`` and ``ends (S,)`` as positions in the scores, ``evidence (S, W)``.
+        """Return ``starts`` and ``ends (S,)``, positions in the scores, and ``evidence (S, W)``.
 
-        The loss of the answers is summed over the examples whose answer is known, that of the attention over those
-        with evidence.
+        The answer loss counts the examples with a gold answer, the attention loss those with evidence.
         """
         pairs = [_target(example) for example in examples]
         known = sum(start != IGNORED for start, _ in pairs)
@@ -106,7 +107,7 @@ class SpanDecoder(DecoderModule):
         return targets, {"answers": known, "evidence": int(evidence.any(1).sum()) if evidence.numel() else 0}
 
     def forward(self, encoding: Encoding) -> Scores:
-        """See the class; the words of the question, and padding, cannot begin or end an answer."""
+        """Return the scores, see the class; words of the question and padding cannot start or end an answer."""
         words, mask = self.dropout(encoding.words), encoding.mask
         query = encoding.question_mask if encoding.question_mask is not None else torch.zeros_like(mask)
         passage = (mask & ~query).unsqueeze(1)  # (S, 1, W)
@@ -114,59 +115,61 @@ class SpanDecoder(DecoderModule):
         lowest = torch.finfo(boundaries.dtype).min
         attention = self.attention(words).squeeze(-1).float().masked_fill(~mask, lowest).log_softmax(-1)  # (S, W)
         weights = torch.where(mask, attention.exp(), 0.0).to(words.dtype)
-        summary = (weights.unsqueeze(1) @ words).squeeze(1)  # (S, H), zeros where there are no words
-        others = torch.cat([self.truth(summary), self.unknown(summary)], dim=1).float()  # (S, 3)
+        pooled = (weights.unsqueeze(1) @ words).squeeze(1)  # (S, H), zeros where there are no words
+        others = torch.cat([self.truth(pooled), self.unknown(pooled)], dim=1).float()  # (S, 3)
         scores = torch.cat([others.unsqueeze(1).expand(-1, 2, -1), boundaries.masked_fill(~passage, lowest)], dim=2)
         return {"starts": scores[:, 0], "ends": scores[:, 1], "attention": attention}
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
-        """Mean of the cross-entropies of beginning and end; -log of the weight that lies on the evidence."""
+        """Return the mean cross-entropy of start and end, and -log of the attention weight on the evidence."""
         parts = [
             F.cross_entropy(scores[name].float(), targets[name], ignore_index=IGNORED, reduction="sum")
             for name in ("starts", "ends")
         ]
         evidence = targets["evidence"]
         attention = scores["attention"].float()
-        lowest = torch.finfo(attention.dtype).min  # -inf would give rows without evidence a gradient that is NaN
+        lowest = torch.finfo(attention.dtype).min  # -inf would make the gradient of rows without evidence NaN
         on_evidence = attention.masked_fill(~evidence, lowest).logsumexp(1).masked_fill(~evidence.any(1), 0)
-        return {"answers": (parts[0] + parts[1]) / 2, "evidence": -self.config.evidence * on_evidence.sum()}
+        return {"answers": (parts[0] + parts[1]) / 2, "evidence": -self.config.evidence_weight * on_evidence.sum()}
 
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
-        """Log-probabilities ``others (S, 3)`` and ``stretches (S, B)``, the best ones; ``kinds (S, 4)``.
+        """Return the log-probabilities of special answers and of the B best spans, and the answer types.
 
-        ``places (S, B)`` count first word and length of a stretch in one, of ``length (1,)`` possible lengths.
+        Returns:
+            ``others (S, 3)``, ``spans (S, B)``, ``types (S, 4)`` (probabilities of span, yes, no, unknown), and
+            ``indices (S, B)`` of the spans: start times ``length (1,)`` plus number of words minus 1.
         """
         others, spans = self._log_probabilities(scores)
-        kinds = torch.cat([spans.flatten(1).logsumexp(1, keepdim=True), others], dim=1).exp()
+        types = torch.cat([spans.flatten(1).logsumexp(1, keepdim=True), others], dim=1).exp()
         size = min(self.config.n_best_size if probabilities else 1, spans[0].numel() if len(spans) else 0)
-        stretches, places = spans.flatten(1).topk(size, dim=1)
+        best, indices = spans.flatten(1).topk(size, dim=1)
         length = torch.tensor([max(1, spans.shape[2])])
-        return {"others": others, "stretches": stretches, "places": places, "kinds": kinds, "length": length}
+        return {"others": others, "spans": best, "indices": indices, "types": types, "length": length}
 
     def annotations(
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
     ) -> list[Annotation]:
-        """The best answer over the whole passage, or the ``n_best_size`` best with their probabilities."""
+        """Return the best answer, or the ``n_best_size`` best answers with their probabilities."""
         crf_torch.check(predicted["others"].sum(1))
         length = int(predicted["length"])
-        names = ("others", "stretches", "places", "kinds")
+        names = ("others", "spans", "indices", "types")
         found = []
-        for others, stretches, places, kinds in zip(*(predicted[name].tolist() for name in names), strict=True):
+        for others, best, indices, types in zip(*(predicted[name].tolist() for name in names), strict=True):
             candidates: list[tuple[float, str, str | Span]] = [
-                (log, SPAN, Span(place // length, place // length + place % length + 1, ANSWER, math.exp(log)))
-                for log, place in zip(stretches, places, strict=True)
+                (log, SPAN, Span(index // length, index // length + index % length + 1, ANSWER, math.exp(log)))
+                for log, index in zip(best, indices, strict=True)
                 if log > -math.inf
             ]
-            candidates += [(log, kind, kind) for log, kind in zip(others, OTHERS, strict=True)]
-            found.append(self._annotation(candidates, dict(zip(ANSWER_TYPES, kinds, strict=True)), probabilities))
+            candidates += [(log, kind, kind) for log, kind in zip(others, SPECIAL_ANSWERS, strict=True)]
+            found.append(self._annotation(candidates, dict(zip(ANSWER_TYPES, types, strict=True)), probabilities))
         return found
 
     def _log_probabilities(self, scores: Scores) -> tuple[Tensor, Tensor]:
-        """``(S, 3)`` of the other kinds, ``(S, W, L)`` of the stretches by first word and length, less one.
+        """Return ``(S, 3)`` for special answers and ``(S, W, L)`` for spans by start and number of words minus 1.
 
-        Beginning and end are independent but for what is possible: the passage, and ``max_answer_length``.
+        Start and end are independent within the limits of the passage and of ``max_answer_length``.
         """
-        count = len(OTHERS)
+        count = len(SPECIAL_ANSWERS)
         starts, ends = (F.log_softmax(scores[name].float(), dim=1) for name in ("starts", "ends"))
         allowed = scores["starts"][:, count:] > torch.finfo(torch.float).min / 2  # (S, W)
         first, last = (side[:, count:].masked_fill(~allowed, -torch.inf) for side in (starts, ends))
@@ -181,27 +184,27 @@ class SpanDecoder(DecoderModule):
         return others - total[:, None], spans - total[:, None, None]
 
     def _annotation(
-        self, candidates: list[tuple[float, str, str | Span]], kinds: dict[str, float], probabilities: bool
+        self, candidates: list[tuple[float, str, str | Span]], types: dict[str, float], probabilities: bool
     ) -> Annotation:
-        """What is said of one example; candidates are log-probability, kind and answer."""
+        """Return the annotation of one example from candidates: log-probability, answer type and answer."""
         ordered = sorted(candidates, key=lambda candidate: -candidate[0])
         unknown = next(candidate for candidate in ordered if candidate[1] == UNKNOWN)
         known = [candidate for candidate in ordered if candidate[1] != UNKNOWN]
-        is_unknown = unknown[0] - known[0][0] > self.config.unknown_threshold
+        is_unknown = unknown[0] - known[0][0] > self.config.null_threshold
         _, kind, answer = unknown if is_unknown else known[0]
         spans = [answer] if isinstance(answer, Span) else []
         if not probabilities:
             return Annotation(labels=[kind], answers=[answer], spans=[replace(span, score=None) for span in spans])
         answers = [answer, *(other for _, _, other in ordered if other != answer)][: self.config.n_best_size]
-        return Annotation(labels=[kind], answers=answers, spans=spans, scores=kinds)
+        return Annotation(labels=[kind], answers=answers, spans=spans, scores=types)
 
 
 def _target(example: Example) -> tuple[int, int]:
-    """Where the answer begins and ends in the scores."""
+    """Return the positions of start and end of the gold answer in the scores."""
     spans = [span for span in example.spans if span.label == ANSWER]
     if spans and (not example.labels or example.labels[0] == SPAN):
-        return len(OTHERS) + spans[0].start, len(OTHERS) + spans[0].end - 1
-    if example.labels and example.labels[0] in OTHERS:
-        position = OTHERS.index(example.labels[0])
+        return len(SPECIAL_ANSWERS) + spans[0].start, len(SPECIAL_ANSWERS) + spans[0].end - 1
+    if example.labels and example.labels[0] in SPECIAL_ANSWERS:
+        position = SPECIAL_ANSWERS.index(example.labels[0])
         return position, position
     return IGNORED, IGNORED

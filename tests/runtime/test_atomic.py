@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ner.errors import InputError
+from ner.runtime.atomic import new_directory, write_bytes, write_tensors
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.name.endswith(".part")]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    write_bytes(path, b"old")
+
+    def fail(_: int) -> None:
+        raise OSError(28, "disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(InputError, match="a: cannot be written: disk full"):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert leftovers(tmp_path) == []
+
+
+def test_tensors_replace_the_old_file_when_they_are_complete(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.safetensors"
+    write_tensors(path, {"x": torch.arange(3)})
+    assert load_file(path)["x"].tolist() == [0, 1, 2]
+    assert leftovers(tmp_path) == []
+    with pytest.raises(InputError, match="cannot be written"):
+        write_tensors(path / "below", {"x": torch.arange(3)})
+
+
+def test_a_directory_appears_when_its_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    with suppress(ZeroDivisionError), new_directory(target) as folder:
+        (folder / "a").write_bytes(str(1 / 0).encode())
+    assert not target.exists()
+    with new_directory(target) as folder:
+        (folder / "a").write_bytes(b"x")
+        assert not target.exists()
+    assert (target / "a").read_bytes() == b"x"
+    assert leftovers(tmp_path) == []
+    with pytest.raises(InputError, match="folder: cannot be written"), new_directory(target):
+        pass
