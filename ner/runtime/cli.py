@@ -25,7 +25,7 @@ def run(
 
     Returns:
         The exit code: that of the command, 2 for invalid input, 3 for a loss that is not finite, 75 for a lost process,
-        130 after an interrupt.
+        130 after an interrupt, 1 if a dependency is not installed.
     """
     arguments = parser.parse_intermixed_args(argv)  # options may appear between overrides
     try:
