@@ -1,4 +1,4 @@
-# `make check` does what CI does, in the environment that is active.
+# `make check` runs the checks of CI in the active environment.
 .PHONY: check format lint types test schema documents sample results figures
 .PHONY: figures-tasks crashes experiments
 .PHONY: bench bench-short bench-environments bench-models bench-extra
@@ -8,6 +8,7 @@ check: lint types schema test
 lint:
 	ruff check .
 	ruff format --check .
+	python tools/check_language.py
 
 format:
 	ruff check --fix .
@@ -19,7 +20,7 @@ types:
 test:
 	pytest
 
-schema: ## the JSON Schema beside the configurations is that of the classes
+schema: ## fail if a generated file is out of date
 	ner schema | diff -q configs/schema.json - || (echo "run: make documents"; exit 1)
 	ner schema --markdown | diff -q docs/configuration.md - || (echo "run: make documents"; exit 1)
 	python results/render.py --check || (echo "run: make results"; exit 1)
@@ -29,13 +30,13 @@ documents:
 	ner schema > configs/schema.json
 	ner schema --markdown > docs/configuration.md
 
-sample: ## write the bundled corpora again
+sample: ## regenerate the bundled corpora
 	python data/sample/generate.py
 	python data/sample/convqa/generate.py
 	python data/sample/intent/generate.py
 	python data/sample/reviews/generate.py
 
-# The figures of docs/results.md: CONLL is where the two-column files lie. One thread each; about an hour in all.
+# Results of docs/results.md. CONLL is the folder of the two-column files. One thread each; about an hour in total.
 CONLL ?= data/conll2003
 PATHS = data.train=$(CONLL)/train.txt data.valid=$(CONLL)/valid.txt data.test=$(CONLL)/test.txt
 
@@ -50,8 +51,8 @@ figures:
 		encoder.init_std=null encoder.singleton_unk_rate=0.5 context.init=orthogonal
 	$(MAKE) results
 
-# The figures of the other corpora and tasks. DATA holds weibo, cluener, atis, chnsenticorp, cmrc2018 and vectors as
-# data/README.md has them. One thread each; about six hours in all.
+# Results of the other corpora and tasks. DATA contains the folders weibo, cluener, atis, chnsenticorp, cmrc2018 and
+# vectors of data/README.md. One thread each; about six hours in total.
 DATA ?= data
 CHARACTERS = encoder.vectors=$(DATA)/vectors/tencent_char.200d.npz
 MEASURE = python results/measure.py --config configs
@@ -79,8 +80,8 @@ figures-tasks:
 	python results/notes_answers.py training.precision=bf16
 	$(MAKE) results
 
-# The evidence of docs/training.md. WEIBO holds train.conll, valid.conll and test.conll without
-# the digits of positions; two hours in all.
+# Experiments of docs/training.md. WEIBO contains train.conll, valid.conll and test.conll without
+# position digits; two hours in total.
 WEIBO ?= data/weibo
 
 crashes:
@@ -95,11 +96,11 @@ experiments:
 	python benchmarks/large_training.py --train
 	$(MAKE) results
 
-results: ## docs/results.md and the table of docs/notes.md from results/*.json
+results: ## update docs/results.md and the tables of docs/notes.md and docs/training.md
 	python results/render.py
 
-# Speed, each claim with its peer (docs/performance.md). CONLL as above; one thread; half an hour on a quiet machine,
-# after bench-environments (a few minutes) and bench-models (an hour and a half of training).
+# Benchmarks of docs/performance.md. CONLL as above; one thread; half an hour on an idle machine, after
+# bench-environments (a few minutes) and bench-models (an hour and a half of training).
 BENCH = crf finetuning finetuning_alike bilstm_training bilstm_tagging encoder_tagging scoring reading startup arithmetic compiling
 SHORT = crf finetuning bilstm_training encoder_tagging scoring reading startup
 SYSTEMS = benchmarks/systems
@@ -127,11 +128,11 @@ bench:
 	$(MAKE) bench-extra
 	python benchmarks/render.py
 
-bench-extra: ## figures without a peer in the same run
+bench-extra: ## benchmarks without a baseline
 	python benchmarks/trained.py
 	python benchmarks/accuracy.py
 	python benchmarks/flops.py
 	python benchmarks/large_file.py --run $(MODELS)/bilstm_crf --source $(CONLL)/train.txt
 
-bench-short: ## what CI runs after it trained the sample: half of each goal
+bench-short: ## short benchmarks of CI; half of each goal is required
 	for name in $(SHORT); do python benchmarks/run.py $$name --short --check || exit 1; done

@@ -295,7 +295,7 @@ def keep(section: str, rows: list[list[str]], folder: Path) -> None:
     kept = {
         "title": f"On a GPU: {section}",
         "command": f"python benchmarks/gpu.py {section} --conll DIR",
-        "note": f"{torch.cuda.get_device_name()}, {driver}, {versions}; the better of two rounds, for kernels the median.",
+        "note": f"{torch.cuda.get_device_name()}, {driver}, {versions}; better of two rounds, median for kernels.",
         "columns": ["what", "this project", "peer", "ratio", "goal"],
         "rows": rows,
     }

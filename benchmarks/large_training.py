@@ -99,7 +99,13 @@ def train_once(folder: Path, count: int) -> int:
     data, small = folder.parent / "train.conll", folder.parent / "valid.conll"
     run = folder.parent / f"run-{time.time_ns()}"
     control.write_requests(run, ["stop=step"])
-    options = [f"data.train={data}", f"data.valid={small}", "data.test=null", f"data.memmap_dir={folder}", "batch.size=256"]
+    options = [
+        f"data.train={data}",
+        f"data.valid={small}",
+        "data.test=null",
+        f"data.memmap_dir={folder}",
+        "batch.size=256",
+    ]
     encoder = "encoder={name: embedding, dimension: 32, min_count: 5}"
     config = ["--config", "configs/tiny.yaml", "--run", str(run), *options, encoder, "decoder=crf"]
     with redirect_stdout(sys.stderr):

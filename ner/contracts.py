@@ -1,10 +1,11 @@
-"""What a part must offer. A part is a file; its name in a configuration is the name of the file.
+"""Interfaces of the components. A component is a file; its name in a configuration is the name of the file.
 
 ==============  =================================================================================================
 ``encoders/``   ``Config``, ``build(config, vocabs, windows, files=None) -> Encoder``
 ``context/``    ``Config``, ``build(config, width) -> Context``
-``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``, or ``attach(config, encoder) -> Writer``;
-                ``gives``, of ``tags``, ``labels``, ``answers``: what it learns and what it says
+``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``, or, with
+                ``Config.runs_encoder``, ``build_on(config, encoder) -> GenerativeDecoder``;
+                ``gives``: its outputs, a subset of ``tags``, ``labels``, ``answers``
 ``formats/``    ``Config``, ``read(path, config, words, for_rewriting=False) -> Iterator[Document]``,
                 ``write(path, documents, config)``, ``extension``, ``probabilities``, ``holds``; the path ``-`` is a
                 pipe, and a format of several files may read and write a directory
@@ -13,7 +14,7 @@
                 ``COLUMNS``, figures of ``history.csv`` by their common names, ``needs``
 ==============  =================================================================================================
 
-``tests/test_contracts.py`` walks the folders and checks every file, so a new part is tested before it has a test.
+``tests/test_contracts.py`` checks every file of these folders, so a new component is tested without a test of its own.
 """
 
 from __future__ import annotations
@@ -29,121 +30,130 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from torch import Tensor, nn
 
+    from ner.config.schema import WindowsConfig
+
 
 class Encoder(Protocol):
-    """From examples to one vector per word. A module.
+    """Module from examples to one vector per word; :class:`~ner.model.encoder.EncoderModule` has the defaults.
 
-    An encoder decides how the examples of a document share its rows (``plan``), accepts any such groups as a batch
-    (``inputs``) and hides pieces and windows from everything that follows (``forward``).
+    An encoder decides which examples of a document share its rows (``plan``), accepts any such groups as a batch
+    (``inputs``) and hides pieces and windows from all later modules (``forward``).
     """
 
     width: int
+    """``H`` of the result."""
+    windows: WindowsConfig | None
+    """Limits of its rows; None for an encoder without a limit."""
+    report: dict[str, Any]
+    """Figures of its construction, for the log."""
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
-        """Groups of consecutive examples as ``(start, stop, cost)``: at most ``limit`` examples, cost in own units."""
+        """Return groups of consecutive examples as ``(start, stop, cost)``, with at most ``limit`` examples each.
+
+        The unit of the cost is up to the encoder.
+        """
         ...
 
     def inputs(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
     ) -> dict[str, Tensor]:
-        """Tensors for a batch, ``mask`` ``(S, W)`` among them.
+        """Return the tensors of a batch, among them ``mask (S, W)``.
 
         Args:
-            groups: As planned; the examples of the batch in order.
-            generators: The randomness of augmentation, one per example; None when not training.
+            groups: Groups of :meth:`plan`; their examples in order are the batch.
+            generators: Randomness of augmentation, one per example; None outside training.
         """
         ...
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
-        """``(S, W, width)`` and what belongs to it."""
+        """Return the encoding with words ``(S, W, width)``."""
         ...
 
     def layers(self) -> list[nn.Module]:
-        """Bottom first: for freezing and for learning rates by depth."""
+        """Return the layers bottom first, for freezing and for learning rates by depth."""
         ...
 
     def asset_files(self) -> dict[str, bytes]:
-        """What must be saved so that ``build`` fetches nothing: handed back to it as ``files``."""
+        """Return the files from which ``build`` can restore the encoder without downloads."""
         ...
 
     def axis_labels(self) -> dict[str, AxisLabels]:
-        """Tensors by name whose rows stand for strings: what a model with another table takes over from this one."""
+        """Return the names of tensor rows, by tensor; a warm start copies rows of the same name."""
         ...
 
     def input_warnings(self, document: Document) -> Counter[str]:
-        """How many words are read in an unusual way, by reason (a phrase such as ``words without a piece``)."""
+        """Return how many words are not encoded as they are, by reason (see :mod:`ner.data.notices`)."""
         ...
 
 
 class Context(Protocol):
-    """A layer between encoder and decoder. A module."""
+    """Module between encoder and decoder."""
 
     width: int
+    """``H`` of the result."""
 
     def forward(self, encoding: Encoding) -> Encoding:
-        """Words with more context; ``summary`` is its own or None."""
+        """Return contextualized words; ``pooled`` is a vector of the layer itself, or None."""
         ...
 
 
 class Decoder(Protocol):
-    """From vectors to answers. A module; :class:`~ner.model.decoder.DecoderModule` has ``decode`` and ``coverage``."""
+    """Module from vectors to annotations; :class:`~ner.model.decoder.DecoderModule` has the defaults."""
+
+    backend: str | None
+    """Backend of the CRF kernels; None if it uses none."""
+    single_label: bool
+    """Whether it predicts exactly one label per example."""
 
     def axis_labels(self) -> dict[str, AxisLabels]:
-        """Tensors by name whose rows stand for tags: what a model with other labels takes over from this one."""
-        ...
-
-    def distributions(self) -> dict[str, tuple[str, float]]:
-        """Tensors of ``Scores`` whose last dimension is a distribution -> part of the loss, weight: for R-Drop."""
+        """Return the names of tensor rows (tags, labels), by tensor; a warm start copies rows of the same name."""
         ...
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """Gold tensors of a batch, and for each part of the loss over how many words or examples it is summed."""
+        """Return gold tensors of a batch, and for each loss the number of words or examples in its sum."""
         ...
 
     def forward(self, encoding: Encoding) -> Scores:
-        """Named tensors; enough for ``loss`` and ``decode``."""
+        """Return named tensors from which ``loss`` and ``predict`` are computed."""
         ...
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
-        """Sums by part; the caller divides by the counts."""
+        """Return the sums of the losses; the caller divides by the counts."""
         ...
 
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
-        """Answers as tensors on the device; nothing waits for a GPU. No tensors where a decoder says nothing."""
+        """Return predictions as tensors on the device, without a synchronization; may be empty during training."""
         ...
 
     def annotations(
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
     ) -> list[Annotation]:
-        """The answers of ``predict``, copied to the CPU, one per example."""
+        """Convert the result of ``predict``, copied to the CPU, to one annotation per example."""
+        ...
+
+    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
+        """Return one annotation per example, with scores between 0 and 1 if ``probabilities`` is true."""
         ...
 
     def input_warnings(self, document: Document) -> Counter[str]:
-        """How much gold cannot be given, by reason."""
-        ...
-
-    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
-        """One answer per example; ``probabilities`` gives each part of it a score between 0 and 1."""
+        """Return how much gold data cannot be predicted, by reason (see :mod:`ner.data.notices`)."""
         ...
 
 
-class Writer(Protocol):
-    """A decoder that runs the encoder itself, as it also reads what it has said so far. A module.
+class GenerativeDecoder(Protocol):
+    """Module that runs the encoder itself because it also encodes its own output.
 
-    It plans and reads examples in place of the encoder (``plan``, ``inputs``, ``coverage``, see :class:`Encoder`), and
-    its ``axes``, ``targets`` and ``loss`` are those of a :class:`Decoder`. No context can stand before it.
+    It replaces ``plan``, ``inputs`` and ``input_warnings`` of the encoder, see :class:`Encoder`; ``axis_labels``,
+    ``targets``, ``loss``, ``predict`` and ``annotations`` are those of a :class:`Decoder`. There is no context layer.
+    :class:`~ner.model.decoder.GenerativeDecoder` has the defaults.
     """
 
-    def use(self, encoder: Any) -> None:
-        """Run this encoder from now on; it stays a module of the model alone, so its weights are saved once."""
+    def bind_encoder(self, encoder: Any) -> None:
+        """Use this encoder from now on; it is a submodule of the model only, so its weights are saved once."""
         ...
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Scores:
-        """Named tensors, a row for each example; enough for ``loss`` and ``decode``."""
-        ...
-
-    def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
-        """One answer per example; none at all while it is trained, as it would have to search for them."""
+        """Return named tensors with one row per example, from which ``loss`` and ``predict`` are computed."""
         ...
 
 

@@ -24,8 +24,6 @@ VARIANTS = {
     "EMA 0.99": ["training.averaging={kind: ema, decay: 0.99}"],
     "SWA from epoch 6": ["training.averaging={kind: swa, start: 5}"],
     "FGM 0.5": ["training.adversarial={kind: fgm, epsilon: 0.5}"],
-    "PGD 0.5, 3 moves": ["training.adversarial={kind: pgd, epsilon: 0.5, steps: 3, alpha: 0.2}"],
-    "R-Drop 1": ["training.rdrop=1"],
     "softmax": [SOFTMAX],
     "softmax, label smoothing 0.1": ["decoder={name: softmax, label_smoothing: 0.1}"],
 }

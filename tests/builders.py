@@ -21,8 +21,7 @@ from ner.model.model import build
 from ner.runtime.device import set_seed
 from ner.runtime.distributed import ProcessGroup
 from ner.training import loader
-from ner.training.loop import begin
-from ner.training.state import State
+from ner.training.state import State, initial_state
 from ner.types import Document, Example, Span
 
 CPU = torch.device("cpu")
@@ -69,7 +68,7 @@ def fresh(
     if shard and process_group is not None:
         process_group.fully_shard(model.encoder, model.encoder.layers(), CPU)
     data = loader.TrainLoader(model, learned or documents(), config.batch, config.seed, process_group)
-    return begin(model, config.training, config.batch, config.metrics, CPU), data
+    return initial_state(model, config.training, config.batch, config.metrics, CPU), data
 
 
 def digest(state: State) -> str:

@@ -11,18 +11,19 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
 from ner.commands import train  # noqa: E402
-from ner.training.step import Learner  # noqa: E402
+from ner.training import loop  # noqa: E402
+from ner.training.step import StepContext  # noqa: E402
 
-step = Learner.step
+train_step = loop.train_step
 
 
-def fatal_step(self: Learner, *arguments: Any) -> float:
-    """The step, or the end."""
+def fatal_step(context: StepContext, *arguments: Any) -> float:
+    """Make the step, or kill the process."""
     first = os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
-    if first and os.environ["RANK"] == "1" and self.state.step == int(os.environ["DIE_AT"]):
+    if first and os.environ["RANK"] == "1" and context.state.step == int(os.environ["DIE_AT"]):
         os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, *arguments)
+    return train_step(context, *arguments)
 
 
-Learner.step = fatal_step  # type: ignore[method-assign]
+loop.train_step = fatal_step
 sys.exit(train.main())

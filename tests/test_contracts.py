@@ -154,7 +154,7 @@ KINDS = {"tags", "labels", "answers"}
 
 def test_what_decoders_give_files_hold_and_metrics_need_is_said_in_the_same_words() -> None:
     assert {*tasks.WHAT} == KINDS
-    for folder, attribute in (("decoders", "gives"), ("formats", "holds"), ("metrics", "needs")):
+    for folder, attribute in (("decoders", "OUTPUTS"), ("formats", "STORES"), ("metrics", "REQUIRES")):
         for name in component_names(folder):
             found = getattr(load_component(folder, name), attribute)
             assert isinstance(found, frozenset)
@@ -165,20 +165,20 @@ def test_what_decoders_give_files_hold_and_metrics_need_is_said_in_the_same_word
 @pytest.mark.parametrize("name", component_names("decoders"))
 def test_what_a_decoder_gives_it_says_and_some_format_and_metric_has_a_place_for_it(name: str, tiny_bert: str) -> None:
     module = load_component("decoders", name)
-    assert any(module.gives <= load_component("formats", form).holds for form in component_names("formats"))
+    assert any(module.OUTPUTS <= load_component("formats", form).STORES for form in component_names("formats"))
     assert all(
-        any(kind in load_component("metrics", metric).needs for metric in component_names("metrics"))
-        for kind in module.gives
+        any(kind in load_component("metrics", metric).REQUIRES for metric in component_names("metrics"))
+        for kind in module.OUTPUTS
     )
     if name in DECODERS:
         decoder = module.build(configured("decoders", name, tiny_bert), WIDTH, vocabs()).eval()
         encoding = encoding_of([3])
         (said,) = decoder.decode(decoder(encoding), encoding.mask)
-        if "answers" not in module.gives:  # an answer is told with its kind as label and its place as span
-            assert ("tags" in module.gives) == (said.tags is not None)
-            assert ("labels" in module.gives) == bool(said.labels)
-        assert ("answers" in module.gives) == bool(said.answers)
-        if "labels" in module.gives:
+        if "answers" not in module.OUTPUTS:  # an answer is told with its kind as label and its place as span
+            assert ("tags" in module.OUTPUTS) == (said.tags is not None)
+            assert ("labels" in module.OUTPUTS) == bool(said.labels)
+        assert ("answers" in module.OUTPUTS) == bool(said.answers)
+        if "labels" in module.OUTPUTS:
             assert any(getattr(part, "multi_label", None) is False for part in decoder.modules())
 
 
@@ -347,7 +347,7 @@ def test_a_whole_model_answers_alike_alone_in_batches_and_shuffled(
         "decoder": decoder,
         "windows": {"scope": unit, "max_length": 24},
     }
-    if "answers" in load_component("decoders", decoder).gives:
+    if "answers" in load_component("decoders", decoder).OUTPUTS:
         source.examples[0].labels = [UNKNOWN]
     model = build(validate(RunConfig, raw), [source]).eval()
     groups = [source.examples[start:stop] for start, stop, _ in model.encoder.plan(source, None)]

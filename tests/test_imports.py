@@ -1,120 +1,107 @@
-"""Imports go down a ladder only, parts do not know each other, and nothing is unpickled."""
+"""Packages import in one direction only, files of a package without cycles, and nothing is unpickled."""
 
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-
+ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ner"
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-PARTS = ("data/formats", "model/encoders", "model/context", "model/decoders", "evaluation/metrics")
-PACKAGES = {
-    "ner",
-    *(f"ner.{path.parent.relative_to(PACKAGE)}".replace("/", ".") for path in PACKAGE.rglob("*/__init__.py")),
-}
+MODULES = {f"ner.{file.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}": file for file in FILES}
 
-# Each step may import from the steps before it; files on one step only when they are listed as steps of their own.
-LADDER = [
-    ["ner.config.base", "ner.types", "ner.errors", "ner.model.kernels.chain", "ner.model.kernels.simd", "ner.model.lstm"],
-    ["ner.model.kernels.crf_torch"],
-    ["ner.model.kernels.crf_numba", "ner.model.kernels.crf_triton"],
-    ["ner.model.kernels.crf"],
-    [
-        "ner.runtime.device",
-        "ner.runtime.text_files",
-        "ner.runtime.cli",
-        "ner.runtime.distributed",
-        "ner.runs.fonts",
-        "ner.model.prefix_attention",
-        "ner.data.words",
-    ],
-    ["ner.runs.events", "ner.data.store.reader", "ner.model.pretrained"],
-    [
-        "ner.data.store.cache",
-        "ner.data.tags",
-        "ner.model.windows",
-        "ner.data.word_vectors",
-        "ner.runs.plot",
-        "ner.commands._tensorboard",
-    ],
-    ["ner.data.vocab", "ner.model.units", "ner.data.question_answering"],
-    ["ner.model.decoder"],
-    ["ner.contracts", "ner.model.tag_decoder", "ner.data.question_answering"],
-    ["ner.config.training", "ner.config.parts"],
-    ["ner.config.schema"],
-    ["ner.config.load", "ner.data.tasks"],
-    ["ner.runs.record"],
-    ["ner.runs.model_card"],
-    [f"ner.{folder.replace('/', '.')}" for folder in PARTS],
-    ["ner.data.batching"],
-    ["ner.model.model"],
-    ["ner.inference.annotate"],
-    ["ner.training.optimizer", "ner.data.seen", "ner.training.regularization", "ner.training.warm_start"],
-    ["ner.training.checkpoint"],
-    ["ner.training.loader"],
-    ["ner.training.corpus"],
-    ["ner.training.step"],
-    ["ner.training.control", "ner.training.loop", "ner.evaluation.evaluator"],
-    ["ner.training.batch_size"],
-    ["ner.training.run"],
-    ["ner.commands.train"],
-    ["ner.commands"],
+ORDER = [
+    {"errors", "types"},
+    {"runtime", "config"},
+    {"data", "contracts"},
+    {"runs"},
+    {"model"},
+    {"inference", "evaluation"},
+    {"training"},
+    {"commands"},
 ]
-BOTTOM = ("runtime/device.py", "runtime/text_files.py", "model/lstm.py")
+"""Packages and modules below ``ner``. Each may import from the rows above it and from itself."""
+
+SEPARATE = {"errors": {"types"}, "runtime": {"types", "config"}}
+"""Imports that are forbidden although the order permits them, or that would start a cycle within a row."""
+
 FORBIDDEN = {"pickle", "cPickle", "dill", "marshal", "shelve", "yaml"}
 
 
-def step(module: str) -> int:
-    return next(
-        i for i, names in enumerate(LADDER) for name in names if module == name or module.startswith(f"{name}.")
-    )
+def package(module: str) -> str:
+    return module.split(".")[1]
 
 
-def module_of(file: str) -> str:
-    return "ner." + file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+def level(module: str) -> int:
+    return next(number for number, names in enumerate(ORDER) if package(module) in names)
 
 
-def imports(path: Path) -> list[str]:
-    """Modules of ours that a file imports, those for type checkers only left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def imports(file: str) -> set[str]:
+    """Return the modules of the project that a file imports, without those under ``TYPE_CHECKING``."""
+    tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
     guarded = {
         id(node)
         for branch in ast.walk(tree)
         if isinstance(branch, ast.If) and isinstance(branch.test, ast.Name) and branch.test.id == "TYPE_CHECKING"
-        for node in ast.walk(branch)
+        for statement in branch.body
+        for node in ast.walk(statement)
     }
-    found = []
+    found: set[str] = set()
     for node in ast.walk(tree):
         if id(node) in guarded:
             continue
-        if isinstance(node, ast.ImportFrom) and node.module in PACKAGES:
-            found += [f"{node.module}.{name.name}" for name in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("ner."):
-            found.append(node.module)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            for name in node.names:
+                below = f"{node.module}.{name.name}"
+                found.add(below if below in MODULES else node.module or "")
         elif isinstance(node, ast.Import):
-            found += [name.name for name in node.names if name.name.startswith("ner.")]
-    return found
+            found |= {name.name for name in node.names}
+    return {module for module in found if module.startswith("ner.")}
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file not in ("__init__.py", "__main__.py")])
-def test_imports_go_down_the_ladder(file: str) -> None:
-    here = module_of(file)
-    for module in imports(PACKAGE / file):
-        assert step(module) < step(here), f"{here} imports {module}"
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in ("ner", "ner.__main__")])
+def test_packages_import_in_one_direction(module: str) -> None:
+    for other in imports(MODULES[module]):
+        assert level(other) <= level(module), f"{module} imports {other}"
+        assert level(other) < level(module) or package(other) == package(module), f"{module} imports {other}"
+        assert package(other) not in SEPARATE.get(package(module), ()), f"{module} imports {other}"
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.startswith("model/kernels/") or f in BOTTOM])
-def test_the_bottom_knows_the_types_alone(file: str) -> None:
-    assert all(module in ("ner.types", "ner.errors") or module.startswith("ner.model.kernels.") for module in imports(PACKAGE / file))
+def test_files_import_each_other_without_cycles() -> None:
+    graph = {module: imports(file) & MODULES.keys() for module, file in MODULES.items()}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError
+    assert set(order) == set(MODULES)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("model/kernels/")])
+def test_kernels_import_nothing_but_kernels(file: str) -> None:
+    assert all(module.startswith("ner.model.kernels.") for module in imports(file))
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.endswith("/__init__.py")])
-def test_the_packages_of_rooms_are_empty(file: str) -> None:
+def test_the_init_files_of_packages_are_empty(file: str) -> None:
     assert not (PACKAGE / file).read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "forbidden"),
+    [
+        ("config", {"torch", "numpy", "transformers"}),
+        ("runs", {"torch", "transformers"}),
+        ("data", {"transformers"}),
+    ],
+)
+def test_packages_do_not_import_what_they_must_not_need(name: str, forbidden: set[str]) -> None:
+    for file in FILES:
+        if file.startswith(f"{name}/"):
+            for node in ast.parse((PACKAGE / file).read_text(encoding="utf-8")).body:
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+                    assert not forbidden & {module.split(".")[0] for module in names}, file
 
 
 @pytest.mark.parametrize("file", FILES)

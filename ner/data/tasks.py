@@ -17,7 +17,7 @@ WHAT = {"tags": "tags of words", "labels": "labels of texts", "answers": "answer
 
 def gives(decoder: str) -> frozenset[str]:
     """What the decoder of that name gives, of :data:`WHAT`."""
-    found: frozenset[str] = load_component("decoders", decoder).gives
+    found: frozenset[str] = load_component("decoders", decoder).OUTPUTS
     return found
 
 
@@ -30,7 +30,7 @@ def has(example: Example, kind: str) -> bool:
 
 def formats(decoder: str) -> list[str]:
     """The forms of files that can ask for what a decoder gives, and have a place for it."""
-    return [name for name in component_names("formats") if gives(decoder) <= load_component("formats", name).holds]
+    return [name for name in component_names("formats") if gives(decoder) <= load_component("formats", name).STORES]
 
 
 def check_format(decoder: str, form: str, key: str = "config.data.format") -> None:
@@ -45,7 +45,7 @@ def check_format(decoder: str, form: str, key: str = "config.data.format") -> No
         InputError: If not; it names the forms that can.
     """
     given = gives(decoder)
-    missing = given - load_component("formats", form).holds
+    missing = given - load_component("formats", form).STORES
     if missing:
         raise InputError(
             f"{key}: the decoder {decoder} gives {_listed(given)}, and {form} files have no place for "
@@ -60,11 +60,11 @@ def check_metrics(decoder: str, metrics: Sequence[str]) -> None:
         InputError: If not; it names the metrics that do.
     """
     given = gives(decoder)
-    fitting = [name for name in component_names("metrics") if load_component("metrics", name).needs & given]
+    fitting = [name for name in component_names("metrics") if load_component("metrics", name).REQUIRES & given]
     for name in metrics:
         if name not in fitting:
             raise InputError(
-                f"config.metrics: {name} counts {_listed(load_component('metrics', name).needs, 'or')}, and the decoder "
+                f"config.metrics: {name} counts {_listed(load_component('metrics', name).REQUIRES, 'or')}, and the decoder "
                 f"{decoder} gives {_listed(given)}; choose of {_joined(fitting)}"
             )
 
@@ -93,7 +93,7 @@ def check_scored(decoder: str, metrics: Sequence[str], documents: Sequence[Docum
         InputError: If no example has what a metric needs.
     """
     for name in metrics:
-        needs = load_component("metrics", name).needs & gives(decoder)
+        needs = load_component("metrics", name).REQUIRES & gives(decoder)
         if not _any(documents, needs):
             raise InputError(
                 f"config.metrics: {name} has nothing to count in {source}, where no example has "
@@ -108,7 +108,7 @@ def asking(decoder: str, form: str, documents: Iterable[Document]) -> Iterator[D
         InputError: If the decoder gives answers and an example asks nothing, or the other way round.
     """
     answers = "answers" in gives(decoder)
-    may_differ = load_component("formats", form).holds > {"answers"}
+    may_differ = load_component("formats", form).STORES > {"answers"}
     for document in documents:
         for example in document.examples if may_differ else ():
             if answers and not example.query_length:

@@ -13,8 +13,8 @@ Cache = list[tuple[Tensor, Tensor]]
 """Tensors ``(S, G, ...)`` that a step keeps for the next one, such as keys and values of each layer."""
 
 Step = Callable[[Tensor, Cache], tuple[Tensor, Cache]]
-"""From pieces ``(S, G, P)`` and the cache of all but the last piece to log-probabilities ``(S, G, V)`` of the next piece
-and the cache of all pieces."""
+"""Function from pieces ``(S, G, P)`` and the cache of all but the last piece to the log-probabilities ``(S, G, V)`` of
+the next piece and the cache of all pieces."""
 
 
 class Hypotheses(NamedTuple):
@@ -49,8 +49,8 @@ def beam_search(
 ) -> Hypotheses:
     """Return the best sequences by log-probability over length to the power of ``length_penalty``.
 
-    Each step extends ``beams`` prefixes by one piece, and every prefix may also end. The search stops when no prefix can
-    become better than the sequences that are returned.
+    Each step extends ``beams`` prefixes by one piece, and every prefix may also end. The search stops when no prefix
+    can become better than the sequences that are returned.
 
     Args:
         step: Scores the next piece.

@@ -70,12 +70,14 @@ class PieceEncoder(EncoderModule):
     """Base of encoders with a tokenizer; a :class:`~ner.model.decoder.GenerativeDecoder` requires one.
 
     Attributes:
+        config: Its section of the configuration, with the name of the model.
         model: The pretrained model of transformers.
         tokenizer: Its tokenizer.
         positions: Maximum number of pieces that the model can read.
         row_length: Pieces of a row, special ones included.
     """
 
+    config: Any
     model: Any
     tokenizer: WordTokenizer
     positions: int

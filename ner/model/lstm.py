@@ -1,7 +1,7 @@
-"""A bidirectional LSTM whose backward half reads each sequence from its own end, without packing.
+"""Bidirectional LSTM without packed sequences.
 
-``pack_padded_sequence`` needs the lengths on the host and switches off the fused CPU kernel; here the sequences are
-turned round by an index instead, so padding never reaches a word.
+``pack_padded_sequence`` needs the lengths on the host and disables the fused CPU kernel. Here an index reverses each
+sequence for the backward direction, so padding never affects a word.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ class BidirectionalLSTM(nn.Module):
 
     Args:
         width: ``H`` of the input.
-        hidden: Width of each direction; the output has twice as much.
-        layers: Layers on top of each other.
-        dropout: Between layers.
-        orthogonal: Begin with orthogonal recurrent weights and open forget gates; otherwise as torch does.
+        hidden: Size of each direction; the output is twice as wide.
+        layers: Number of layers.
+        dropout: Dropout between layers.
+        orthogonal: Initialize with orthogonal recurrent weights and open forget gates instead of torch's defaults.
     """
 
     def __init__(self, width: int, hidden: int, layers: int = 1, dropout: float = 0.0, orthogonal: bool = True) -> None:
@@ -32,28 +32,28 @@ class BidirectionalLSTM(nn.Module):
                 _start_orthogonal(lstm)
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """Both directions side by side.
+        """Return the concatenated states of both directions.
 
         Args:
             inputs: ``(S, W, H)``.
             mask: ``(S, W)`` true on words, which come first in each row.
 
         Returns:
-            ``(S, W, 2 * hidden)``; what stands at padding means nothing.
+            ``(S, W, 2 * hidden)``; values at padding are undefined.
         """
-        turned = reversal(mask)
+        reverse = reversal(mask)
         states = inputs
         for depth, (ahead, back) in enumerate(zip(self.ahead, self.back, strict=True)):
             if depth:
                 states = self.dropout(states)
             forward, _ = ahead(states)
-            backward, _ = back(_take(states, turned))
-            states = torch.cat([forward, _take(backward, turned)], dim=-1)
+            backward, _ = back(_take(states, reverse))
+            states = torch.cat([forward, _take(backward, reverse)], dim=-1)
         return states
 
 
 def _start_orthogonal(lstm: nn.LSTM) -> None:
-    """Saxe et al. (2014) for the recurrent weights, Jozefowicz et al. (2015) for remembering at first."""
+    """Initialize recurrent weights (Saxe et al., 2014) and forget gates (Jozefowicz et al., 2015)."""
     for name, parameter in lstm.named_parameters():
         if name.startswith("weight_hh"):
             for gate in parameter.data.chunk(4):
@@ -67,7 +67,7 @@ def _start_orthogonal(lstm: nn.LSTM) -> None:
 
 
 def reversal(mask: Tensor) -> Tensor:
-    """``(S, W)`` the index that turns the words of each row round and leaves the padding; its own inverse."""
+    """Return the index ``(S, W)`` that reverses the words of each row and keeps the padding; it is its own inverse."""
     positions = torch.arange(mask.shape[1], device=mask.device)
     lengths = mask.sum(1, keepdim=True)
     return torch.where(mask, lengths - 1 - positions, positions)

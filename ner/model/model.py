@@ -159,9 +159,9 @@ def _check_single_labels(documents: Sequence[Document], path: str) -> None:
         for example in document.examples:
             if len(example.labels) > 1:
                 raise InputError(
-                    f"{example.location}: expected one label, found {len(example.labels)} ({', '.join(example.labels)}), "
-                    f"as {path}.multi_label is false; set it to true, or read one label a text (in tsv files "
-                    "data.format.label_separator=null, in parallel ones data.format.intents=whole)"
+                    f"{example.location}: expected one label, found {len(example.labels)} "
+                    f"({', '.join(example.labels)}), as {path}.multi_label is false; set it to true, or read one label "
+                    "per text (data.format.label_separator=null for tsv, data.format.intents=whole for slot_filling)"
                 )
 
 

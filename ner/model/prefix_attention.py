@@ -1,12 +1,12 @@
-"""What the layers of a BERT remember of a source, and pieces that go on from there (UniLM, Dong et al., 2019).
+"""Key-value cache of BERT layers for a source and its continuations (UniLM, Dong et al., 2019).
 
-A source attends to itself alone, so it is read once: its keys and values in each layer are its memory. Pieces behind it
-attend to that memory and to what they may see of each other; their own keys and values can be kept in turn.
+A source attends to itself only, so it is encoded once, and its keys and values are cached for each layer. Pieces of a
+continuation attend to the cache and to visible pieces of the continuation; their keys and values are cached in turn.
 
 ==  ============================  ==  =====================================
 A   heads of a layer              D   width of a head
 G   continuations of a source     P   pieces of a continuation so far
-R   pieces that are added
+R   new pieces
 ==  ============================  ==  =====================================
 """
 
@@ -24,29 +24,29 @@ Memory = list[tuple[Tensor, Tensor]]
 """Keys and values of each layer: ``(S, A, T, D)`` of a source, ``(S, G, A, P, D)`` of its continuations."""
 
 FAMILY = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
-"""Types of models whose layers are built like BERT's."""
+"""Model types with the layers of BERT."""
 
 
 def check(model: Any, name: str) -> None:
-    """That a model can go on from what it has read.
+    """Check that a model supports the functions of this module.
 
     Raises:
-        InputError: If its layers are not those of BERT.
+        InputError: If it does not have the layers of BERT.
     """
     kind = model.config.model_type
     width = model.get_input_embeddings().embedding_dim
     if kind not in FAMILY or width != model.config.hidden_size or model.config.is_decoder:
         raise InputError(
-            f"config.encoder.model: {name} is of the kind {kind}; the decoder unilm needs layers as BERT has them "
+            f"config.encoder.model: {name} has the model type {kind}; the decoder unilm requires the layers of BERT "
             f"({', '.join(FAMILY)}, with embeddings as wide as the layers)"
         )
 
 
 def read(model: Any, pieces: Tensor, mask: Tensor) -> Memory:
-    """The memory of a source.
+    """Return the keys and values of a source in each layer.
 
     Args:
-        model: As :func:`check` wants it; of the last layer only keys and values are computed.
+        model: A model that passes :func:`check`; the last layer computes keys and values only.
         pieces: ``(S, T)``.
         mask: ``(S, T)`` true on pieces.
     """
@@ -56,7 +56,7 @@ def read(model: Any, pieces: Tensor, mask: Tensor) -> Memory:
     layers = model.encoder.layer
     for number, layer in enumerate(layers):
         attention = layer.attention.self
-        keys, values = (_heads(part(hidden), attention) for part in (attention.key, attention.value))
+        keys, values = (_heads(linear(hidden), attention) for linear in (attention.key, attention.value))
         memory.append((keys, values))
         if number + 1 < len(layers):
             query = _heads(attention.query(hidden), attention)
@@ -68,19 +68,19 @@ def read(model: Any, pieces: Tensor, mask: Tensor) -> Memory:
 def write(
     model: Any, pieces: Tensor, positions: Tensor, visible: Tensor, memory: Memory, mask: Tensor, past: Memory
 ) -> tuple[Tensor, Memory]:
-    """Vectors of pieces that go on from a source, and the memory of each continuation with them.
+    """Encode new pieces of continuations.
 
     Args:
-        model: As :func:`check` wants it.
-        pieces: ``(S, G, R)``; they stand in the second segment where the model has one.
+        model: A model that passes :func:`check`.
+        pieces: ``(S, G, R)``, encoded as second segment if the model has one.
         positions: ``(S, G, R)`` counted from the first piece of the source.
-        visible: ``(R, P + R)`` true where a piece sees one before it, or itself.
-        memory: Of the source.
+        visible: ``(R, P + R)`` true where a piece attends to a piece of its continuation.
+        memory: Keys and values of the source.
         mask: ``(S, T)`` true on pieces of the source.
-        past: Of the pieces of each continuation so far, empty at its beginning.
+        past: Keys and values of the pieces of each continuation so far; empty at its start.
 
     Returns:
-        ``(S, G, R, H)``, and keys and values ``(S, G, A, P + R, D)``.
+        Vectors ``(S, G, R, H)``, and keys and values ``(S, G, A, P + R, D)`` of all pieces.
     """
     hidden = _embedded(model, pieces, positions, 1)  # (S, G, R, H)
     seen = torch.cat([mask[:, None, None].expand(*pieces.shape, -1), visible.expand(*pieces.shape, -1)], dim=-1)
@@ -88,7 +88,7 @@ def write(
     for number, layer in enumerate(model.encoder.layer):
         attention = layer.attention.self
         query, keys, values = (
-            _heads(part(hidden), attention) for part in (attention.query, attention.key, attention.value)
+            _heads(linear(hidden), attention) for linear in (attention.query, attention.key, attention.value)
         )  # (S, G, A, R, D)
         if past:
             keys, values = (torch.cat(pair, dim=-2) for pair in zip(past[number], (keys, values), strict=True))
@@ -99,7 +99,7 @@ def write(
 
 
 def _attend_itself(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, attention: Any) -> Tensor:
-    """Attention within the source; the fused kernel is slow backwards where CPUs compute in bf16."""
+    """Attend within the source. The fused kernel is not used in bf16 on CPUs: its backward pass is slow."""
     if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
         scores = (query @ keys.transpose(-1, -2)).float() / query.shape[-1] ** 0.5
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
@@ -112,7 +112,7 @@ def _attend_itself(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, at
 def _attend(
     query: Tensor, source: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor], seen: Tensor, attention: Any
 ) -> Tensor:
-    """``(S, G, A, R, D)``: one softmax over the source, which all continuations share, and what each has of its own."""
+    """Return ``(S, G, A, R, D)``, one softmax over the shared source and the continuation itself."""
     together = query.transpose(1, 2).flatten(2, 3)  # (S, A, G * R, D)
     shape = (query.shape[1], query.shape[3])
     over_source = (together @ source[0].transpose(-1, -2)).unflatten(2, shape).transpose(1, 2)  # (S, G, A, R, T)
@@ -125,7 +125,7 @@ def _attend(
 
 
 def _embedded(model: Any, pieces: Tensor, positions: Tensor, segment: int) -> Tensor:
-    """Vectors of pieces before the first layer, in the shape of the pieces; RoBERTa counts from behind its padding."""
+    """Return the embeddings of pieces; the positions of RoBERTa start after its padding id."""
     embeddings = model.embeddings
     padding = embeddings.position_embeddings.padding_idx
     first = 0 if padding is None else padding + 1
@@ -136,12 +136,12 @@ def _embedded(model: Any, pieces: Tensor, positions: Tensor, segment: int) -> Te
 
 
 def _heads(projected: Tensor, attention: Any) -> Tensor:
-    """``(..., A, T, D)`` from ``(..., T, A * D)``."""
+    """Return ``(..., A, T, D)`` for ``(..., T, A * D)``."""
     return projected.unflatten(-1, (attention.num_attention_heads, -1)).transpose(-2, -3)
 
 
 def _finish(layer: nn.Module, mixed: Any, hidden: Any) -> Any:
-    """What follows attention in a layer; its parts take three dimensions."""
+    """Apply the rest of a layer after its attention."""
     module: Any = layer
     attended = module.attention.output(mixed, hidden)
     return module.output(module.intermediate(attended), attended)

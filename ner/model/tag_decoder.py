@@ -56,10 +56,6 @@ class TagDecoder(DecoderModule):
         """See :class:`~ner.contracts.Decoder`."""
         return {"emissions.weight": (self.tags.names, None), "emissions.bias": (self.tags.names,)}
 
-    def distributions(self) -> dict[str, tuple[str, float]]:
-        """See :class:`~ner.contracts.Decoder`."""
-        return {"emissions": ("tags", 1.0)}
-
     def target(self, example: Example) -> list[int]:
         """Return the tag id of each word of an example."""
         return self.tags.targets(example, IGNORED)

@@ -1,7 +1,7 @@
-"""Words to the units that are tagged, and back.
+"""Conversion of words to the tagging units, and back.
 
-Usually a word is the unit. With pieces as units every word piece of a tokenizer gets a tag of its own: ``B-`` on the
-first piece of an entity becomes ``I-`` on those that follow, and afterwards a word takes the tag of its first piece.
+By default a word is a unit. With ``piece`` units each word piece of a tokenizer has its own tag: ``B-`` on the first
+piece of a word becomes ``I-`` on its other pieces. After decoding, a word takes the tag of its first piece.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from ner.types import Annotation, Example, Span
 
 
 class Units(Protocol):
-    """A reversible change of an example."""
+    """Reversible conversion of examples."""
 
     def split(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples in units."""
+        """Return the examples in units."""
         ...
 
     def merge(self, examples: Sequence[Example], units: Sequence[Example]) -> list[Example]:
-        """The examples in words with the spans, tags and labels of their units."""
+        """Return the examples in words with the spans, tags and labels of their units."""
         ...
 
     def asset_files(self) -> dict[str, bytes]:
-        """What must be saved to build it again."""
+        """Return the files from which the conversion can be built again."""
         ...
 
 
 class WordUnits:
-    """Words as they are."""
+    """Words as units."""
 
     def split(self, examples: Sequence[Example]) -> list[Example]:
-        """Nothing changes."""
+        """Return the examples unchanged."""
         return list(examples)
 
     def merge(self, examples: Sequence[Example], units: Sequence[Example]) -> list[Example]:
-        """The units are the words."""
+        """Return the units, which are words."""
         return list(units)
 
     def asset_files(self) -> dict[str, bytes]:
-        """Nothing to save."""
+        """Return no files."""
         return {}
 
 
 class PieceUnits:
-    """The pieces of a tokenizer; a word that it swallows is one unknown piece.
+    """Pieces of a tokenizer as units; a word without pieces is one unknown piece.
 
     Args:
-        tokenizer: Splits words into pieces.
-        scheme: ``none`` when the tags are plain: then every piece carries its word's tag.
+        tokenizer: Tokenizer that splits words into pieces.
+        scheme: Tagging scheme; ``none`` for plain tags, which are copied to every piece of a word.
     """
 
     def __init__(self, tokenizer: WordTokenizer, scheme: str = "bio") -> None:
@@ -62,8 +62,8 @@ class PieceUnits:
         self.scheme = scheme
 
     def split(self, examples: Sequence[Example]) -> list[Example]:
-        """Examples whose words are pieces; spans cover the pieces of their words."""
-        found = []
+        """Return examples whose words are pieces; spans cover the pieces of their words."""
+        converted = []
         for example in examples:
             pieces = [ids or [self.tokenizer.unknown] for ids in self.tokenizer.pieces(example.words)]
             starts = _starts(pieces)
@@ -80,7 +80,7 @@ class PieceUnits:
             text, offsets = _located(example)
             if offsets is not None:
                 offsets = [place for place, word in zip(offsets, pieces, strict=True) for _ in word]
-            found.append(
+            converted.append(
                 replace(
                     example,
                     words=self.tokenizer.to_tokens(ids),
@@ -93,26 +93,26 @@ class PieceUnits:
                     line_indices=None,
                 )
             )
-        return found
+        return converted
 
     def merge(self, examples: Sequence[Example], units: Sequence[Example]) -> list[Example]:
-        """A word takes the tag of its first piece; spans follow from the tags."""
-        found = []
+        """Return the examples in words: a word has the tag of its first piece, and spans are decoded from the tags."""
+        converted = []
         for example, unit in zip(examples, units, strict=True):
             starts = _starts([ids or [self.tokenizer.unknown] for ids in self.tokenizer.pieces(example.words)])
             tags = None if unit.tags is None else [unit.tags[start] for start in starts[:-1]]
-            if tags is None:  # spans that do not come from tags reach over the words that they touch
+            if tags is None:  # spans without tags are extended to whole words
                 spans = [_over_words(span, starts) for span in unit.spans]
             else:
                 spans = [] if self.scheme == PLAIN else decode(tags)
                 scores = {(span.start, span.end, span.label): span.score for span in unit.spans}
                 spans = [replace(s, score=scores.get((starts[s.start], starts[s.end], s.label))) for s in spans]
-            said = Annotation(tags, spans, unit.labels, list(unit.answers), unit.scores)
-            found.append(example.with_prediction(said))
-        return found
+            annotation = Annotation(tags, spans, unit.labels, list(unit.answers), unit.scores)
+            converted.append(example.with_prediction(annotation))
+        return converted
 
     def asset_files(self) -> dict[str, bytes]:
-        """The tokenizer's files."""
+        """Return the files of the tokenizer."""
         return self.tokenizer.asset_files()
 
 
@@ -124,7 +124,7 @@ def _starts(pieces: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _located(example: Example) -> tuple[str | None, list[tuple[int, int]] | None]:
-    """The text of an example and where its words stand in it; pieces stand where their words do."""
+    """Return the text of an example and the offsets of its words; without a text, questions are joined by spaces."""
     if example.text is not None or not example.query_length:
         return example.text, example.offsets
     starts = [0, *accumulate(len(word) + 1 for word in example.words)]
@@ -133,7 +133,7 @@ def _located(example: Example) -> tuple[str | None, list[tuple[int, int]] | None
 
 
 def _over_words(span: Span, starts: Sequence[int]) -> Span:
-    """A span of pieces as one of the words that they belong to; ``starts`` has the first piece of each word."""
+    """Convert a span of pieces to a span of words; ``starts`` is the first piece of each word."""
     first = bisect_right(starts, span.start) - 1
     return replace(span, start=first, end=bisect_left(starts, span.end))
 
@@ -143,17 +143,17 @@ def _inside(tag: str) -> str:
 
 
 def build(name: str, tokenizer: str | None, scheme: str, files: dict[str, bytes] | None = None) -> Units:
-    """Units by name.
+    """Build the conversion.
 
     Args:
         name: ``word`` or ``piece``.
-        tokenizer: Name of the model whose tokenizer splits words, for pieces.
-        scheme: Of the training data.
-        files: Saved files; nothing is fetched when they are given.
+        tokenizer: Name of the model whose tokenizer splits words into pieces.
+        scheme: Tagging scheme of the training data.
+        files: Saved files, which replace the download of the tokenizer.
     """
     if name == "word":
         return WordUnits()
     if files:
         return PieceUnits(WordTokenizer.from_files(files), scheme)
-    assert tokenizer is not None, "the configuration refuses pieces without a tokenizer"
+    assert tokenizer is not None, "the configuration requires a tokenizer for pieces"
     return PieceUnits(WordTokenizer.load(tokenizer), scheme)

@@ -128,7 +128,7 @@ class WindowLimits(NamedTuple):
         return cut(sizes, capacity, self.overlap(capacity)) if sum(sizes) > capacity else [(0, len(sizes))]
 
     def layout(self, sizes: Sequence[int], query_length: int) -> QuestionLayout:
-        """Return the rows of a question of ``query_length`` words and its passage; ``sizes`` are pieces of all words."""
+        """Return the rows of ``query_length`` words of a question and its passage; ``sizes`` are pieces of words."""
         tokens = self.tokenizer
         skipped = skipped_words(sizes[:query_length], self.max_query)
         question = sum(sizes[skipped:query_length])

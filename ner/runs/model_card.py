@@ -81,9 +81,9 @@ def model_card(directory: Path, language: Sequence[str] = (), license: str | Non
         types=run.known("labels"),
         word_tags=run.known("tags"),
         classes=run.known("classes"),
-        missing_kinds=[_code(kind) for kind in ANSWER_TYPES if kind not in (run.labels.get("classes") or {})],
+        missing_types=[_code(name) for name in ANSWER_TYPES if name not in (run.labels.get("classes") or {})],
         reads_pieces=any(options.get("model") for _, options in run.encoders),
-        ignores_digits=any(options.get("digits") for _, options in run.encoders if options.get("dimension")),
+        ignores_digits=any(options.get("normalize_digits") for _, options in run.encoders if options.get("dimension")),
         word_rules=WORD_RULES,
         data_table=_data_table(run),
         label_tables=list(_label_tables(run)),
@@ -171,7 +171,7 @@ def _data_table(run: Run) -> str:
 def _label_tables(run: Run) -> Iterator[str]:
     """Yield a table of counts in the training data for each kind of label."""
     headers = {"labels": "entity type", "tags": "tag", "classes": "class"}
-    for key, header in {"classes": "kind of answer"}.items() if "answers" in run.gives else headers.items():
+    for key, header in {"classes": "answer type"}.items() if "answers" in run.gives else headers.items():
         if counts := run.known(key):
             rows = ([_code(name), _number(count)] for name, count in counts.items())
             yield _table([header, "in the training data"], rows)

@@ -35,7 +35,7 @@ LABEL_SCORES = {
     "tag": ("tag.f1.", ""),
     "type": ("entity.by_type.", ".f1"),
     "class": ("accuracy.by_label.", ".f1"),
-    "kind of answer": ("answer.kinds.", ".f1"),
+    "answer type": ("answer.kinds.", ".f1"),
 }
 """Prefix and suffix of the columns that hold the F1 of single labels, by the kind of label."""
 

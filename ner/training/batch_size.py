@@ -30,7 +30,7 @@ def fits_in_memory(
         batch = config.batch.model_copy(update={"size": size})
         data = TrainLoader(model, documents, batch, config.seed)
         state = initial_state(model, config.training, batch, (), device)
-        longest = batching.sorted_batches(data.groups, batch.unit, batch.units)[:1]
+        longest = batching.sorted_batches(data.groups, batch.measure, batch.max_size)[:1]
         generator = torch.get_rng_state()
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         context, timer = StepContext(state, device, ProcessGroup()), StepTimer(model, device)

@@ -1,9 +1,8 @@
 """Live control: changes of a running training, and their replay.
 
 ``ner control`` writes each change as a file into ``<run>/control``. Between two steps the training applies it,
-records it in ``<run>/events.jsonl`` with its step, and removes the file. A training that is repeated, or resumed from an
-earlier
-checkpoint, replays the recorded changes at their original steps.
+records it in ``<run>/events.jsonl`` with its step, and removes the file. A training that is repeated, or resumed from
+an earlier checkpoint, replays the recorded changes at their original steps.
 """
 
 from __future__ import annotations

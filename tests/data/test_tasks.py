@@ -53,7 +53,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("decoder", component_names("decoders"))
 @pytest.mark.parametrize("form", component_names("formats"))
 def test_a_form_takes_what_it_has_a_place_for_and_names_others(decoder: str, form: str) -> None:
-    if tasks.gives(decoder) <= load_component("formats", form).holds:
+    if tasks.gives(decoder) <= load_component("formats", form).STORES:
         return tasks.check_format(decoder, form)
     with pytest.raises(
         InputError, match=f"^--format: the decoder {decoder} gives .* and {form} files have no place"
@@ -105,7 +105,7 @@ def test_models_without_questions_answer_none(classifier: Path, tiny_run: Path) 
 def test_a_run_whose_files_do_not_fit_is_not_scored(
     classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_component("formats", "tsv"), "holds", frozenset({"answers"}))
+    monkeypatch.setattr(load_component("formats", "tsv"), "STORES", frozenset({"answers"}))
     error = refused(capsys, evaluate.main, "--run", str(classifier), "--predictions", str(tmp_path / "out"))
     assert "config.data.format: the decoder classifier gives labels of texts, and tsv files have no place" in error
 

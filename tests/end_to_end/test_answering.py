@@ -57,8 +57,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_questions_are_learned_by_heart_and_scored_by_domain(run: Path) -> None:
     said = (run / "train.log").read_text()
-    assert "train: 2 documents, 12 questions, 338 words, 6 whose answer stands in the passage" in said
-    assert "train: kinds of answers: span 6, no 2, unknown 2, yes 2" in said
+    assert "train: 2 documents, 12 questions, 338 words, 6 answers in the passage" in said
+    assert "train: answer types: span 6, no 2, unknown 2, yes 2" in said
     metrics = json.loads((run / "metrics.json").read_bytes())
     assert metrics["test"]["answer"]["exact"] == 1
     assert metrics["test"]["answer"]["turns"] == 12

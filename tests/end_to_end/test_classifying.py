@@ -60,7 +60,7 @@ def test_the_sample_is_learned(run: tuple[Path, str]) -> None:
 
 def test_the_log_has_a_line_a_class_and_hints_that_fit(run: tuple[Path, str]) -> None:
     lines = run[1].splitlines()
-    assert "train: labels of texts: good 168, bad 132" in lines
+    assert "train: text labels: good 168, bad 132" in lines
     start = lines.index("epoch [4/4]")
     assert [line.partition(":")[0] for line in lines[start + 1 : start + 9]] == [
         *("train loss", "train class bad precision", "train class good precision", "train accuracy"),
@@ -193,7 +193,7 @@ def test_a_single_label_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
         files = [f"data.{split}={source}" for split in ("train", "valid", "test")]
         options = ["--config", str(ROOT / "configs/classifier.yaml"), "--run", str(tmp_path / str(warned)), "score_by=[]"]
         assert train.main([*options, *files, "training.epochs=1"]) == 0
-        assert ("train: a single label, so there is nothing to tell apart" in capsys.readouterr().out) == warned
+        assert ("train: only one class; there is nothing to learn" in capsys.readouterr().out) == warned
 
 
 def test_columns_of_what_is_answered_may_have_other_names(

@@ -192,7 +192,7 @@ def test_the_time_of_every_epoch_is_kept_beside_the_history(run: tuple[Path, str
 def test_the_kernel_is_logged_once_and_kept_with_the_run(run: tuple[Path, str]) -> None:
     kernel = json.loads((run[0] / "metrics.json").read_bytes())["kernel"]
     assert kernel in ("torch", "numba", "triton")
-    assert run[1].count(f"kernel of the decoder: {kernel}\n") == 1
+    assert run[1].count(f"CRF backend: {kernel}\n") == 1
 
 
 def test_a_picture_of_the_history_is_drawn(run: tuple[Path, str], tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_picture_of_the_history_is_drawn(run: tuple[Path, str], tmp_path: Path
 
 def test_a_run_that_is_there_is_not_overwritten(run: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(run[0])]) == 2
-    assert "holds a trained model already" in capsys.readouterr().err
+    assert "already contains a trained model" in capsys.readouterr().err
 
 
 def test_a_model_is_on_disk_after_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,7 +271,7 @@ def test_a_model_that_answers_questions_is_called_one(run: Path) -> None:
     limits = section(text, "Limitations")
     assert "at most 9 words" in limits
     assert "the last 16 word pieces" in limits
-    assert "no answer of the kind `no`" in limits
+    assert "no answer of the type `no`" in limits
     assert "tagger.answer(" in section(text, "Use")
 
 

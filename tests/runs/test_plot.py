@@ -135,7 +135,7 @@ def test_the_picture_shows_the_score_that_chose_and_the_kinds_of_answers(draw: C
     )
     titles = [axes.get_title() for axes in figure.get_axes()]
     assert "answer.f1" in titles
-    assert "valid F1 by kind of answer" in titles
+    assert "valid F1 by answer type" in titles
 
 
 def test_the_lowest_labels_are_drawn_and_named(draw: Callable[..., Figure]) -> None:

@@ -45,7 +45,7 @@ def train(configuration: RunConfig, valid: bool = True, model: Model | None = No
     device.set_seed(configuration.seed)
     model = model or build(configuration, documents())
     data = loader.TrainLoader(model, documents(), configuration.batch, configuration.seed)
-    state = loop.begin(model, configuration.training, configuration.batch, configuration.metrics, CPU)
+    state = initial_state(model, configuration.training, configuration.batch, configuration.metrics, CPU)
     steps = loop.train(state, data, documents() if valid else None, configuration.metrics, CPU)
     return model, list(steps)
 
@@ -159,7 +159,7 @@ def test_what_is_not_finite_stops_before_the_step_and_names_the_sentences(what: 
 @pytest.mark.parametrize(
     ("monitor", "message"),
     [
-        ("entity.mirco.f1", "no score 'entity.mirco.f1'; at 'mirco' there are: micro, macro"),
+        ("entity.mirco.f1", "no score 'entity.mirco.f1'; available instead of 'mirco': micro, macro"),
         ("entity.micro", "'entity.micro' is a group of scores: precision, recall, f1"),
         ("tag.accuracy.x", "no score 'tag.accuracy.x'"),
     ],
@@ -331,7 +331,7 @@ def test_parts_keep_their_weights_for_the_first_steps_or_epochs() -> None:
     device.set_seed(1)
     model = build(configuration, documents())
     data = loader.TrainLoader(model, documents(), configuration.batch, 1)
-    state = loop.begin(model, configuration.training, configuration.batch, configuration.metrics, CPU)
+    state = initial_state(model, configuration.training, configuration.batch, configuration.metrics, CPU)
     words, transitions = model.encoder.words.weight, model.decoder.crf.transitions
     first = words.detach().clone(), transitions.detach().clone()
     moved = []
@@ -344,7 +344,7 @@ def test_parts_keep_their_weights_for_the_first_steps_or_epochs() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"freeze": {"encodr": {"steps": 1}}}, "config.training.freeze: 'encodr' is the path of no parameter"),
+        ({"freeze": {"encodr": {"steps": 1}}}, "config.training.freeze: no parameter matches the path 'encodr'"),
         ({"early_stopping": {"monitor": "entity.micro.f2"}}, "config.training.early_stopping.monitor: no score 'entity.micro.f2'"),
         ({"plateau": {"monitor": "tag.accurac"}}, "config.training.plateau.monitor: no score 'tag.accurac'"),
     ],

@@ -6,7 +6,7 @@ from torch import nn
 
 from ner.config.training import AveragingConfig
 from ner.errors import InputError
-from ner.training.optimizer import Average, build_optimizer, parameter_groups, replace_param_groups, schedule
+from ner.training.optimizer import AveragedWeights, build_optimizer, parameter_groups, replace_param_groups, schedule
 
 
 class Parts(nn.Module):
@@ -40,7 +40,7 @@ def test_a_part_without_a_rate_is_named() -> None:
 
 
 def test_a_path_that_matches_nothing_is_named() -> None:
-    with pytest.raises(InputError, match="'decodre' is the path of no parameter; paths begin with decoder, encoder"):
+    with pytest.raises(InputError, match="no parameter matches the path 'decodre'; the top-level modules are decoder, encoder"):
         parameter_groups(Parts(), {"encoder": 1.0, "decoder": 1.0, "decodre": 1.0}, 0)
 
 
@@ -123,7 +123,7 @@ def test_other_groups_keep_what_the_optimizer_remembers() -> None:
 @pytest.mark.parametrize("kind", ["ema", "swa"])
 def test_averages_are_means_of_the_weights(kind: str) -> None:
     model = nn.Linear(1, 1, bias=False)
-    average = Average(model, AveragingConfig(kind=kind, decay=0.5, start=1))
+    average = AveragedWeights(model, AveragingConfig(kind=kind, decay=0.5, start=1))
     values = [1.0, 2.0, 4.0, 8.0]
     for epoch, value in enumerate(values):
         nn.init.constant_(model.weight, value)

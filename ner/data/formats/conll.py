@@ -26,7 +26,7 @@ CACHED_LINES = 200_000
 
 extension = "conll"
 probabilities = False
-holds = frozenset({"tags"})
+STORES = frozenset({"tags"})
 
 
 class Config(ComponentConfig):

@@ -45,7 +45,7 @@ from ner.types import Document, Example, Span
 
 extension = "json"
 probabilities = False
-holds = frozenset({"answers"})
+STORES = frozenset({"answers"})
 
 
 class Config(ComponentConfig):

@@ -36,7 +36,7 @@ from ner.types import Document, Example, Span
 
 extension = "jsonl"
 probabilities = True
-holds = frozenset({"tags", "labels", "answers"})
+STORES = frozenset({"tags", "labels", "answers"})
 
 
 class Config(ComponentConfig):

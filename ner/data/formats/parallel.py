@@ -25,7 +25,7 @@ SEPARATOR = "#"
 
 extension = "parallel"
 probabilities = False
-holds = frozenset({"tags", "labels"})
+STORES = frozenset({"tags", "labels"})
 
 
 class Config(ComponentConfig):

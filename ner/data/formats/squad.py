@@ -32,7 +32,7 @@ from ner.types import Document, Example
 
 extension = "json"
 probabilities = False
-holds = frozenset({"answers"})
+STORES = frozenset({"answers"})
 
 
 class Config(ComponentConfig):

@@ -13,7 +13,7 @@ from ner.types import Document, Example
 
 extension = "jsonl"
 probabilities = True
-holds = frozenset({"tags", "labels"})  # answers too could be written, but a line asks no question
+STORES = frozenset({"tags", "labels"})  # answers too could be written, but a line asks no question
 
 
 class Config(ComponentConfig):

@@ -22,7 +22,7 @@ from ner.types import Document, Example
 
 extension = "tsv"
 probabilities = True
-holds = frozenset({"labels"})
+STORES = frozenset({"labels"})
 ADDED = ("predicted", "probability")
 """Columns that predictions add, or fill anew; the second one where probabilities are asked for."""
 Column = str | Annotated[int, Field(ge=0)]

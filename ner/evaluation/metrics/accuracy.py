@@ -13,7 +13,7 @@ from typing import Any
 from ner.data.notices import Notice
 from ner.types import Example
 
-needs = frozenset({"labels"})
+REQUIRES = frozenset({"labels"})
 COLUMNS = {
     "accuracy": "accuracy",
     "precision": "macro.precision",

@@ -19,7 +19,7 @@ from typing import Any
 from ner.data.question_answering import ANSWER_TYPES, UNKNOWN, first_answer, normalize_answer, token_f1
 from ner.types import Example
 
-needs = frozenset({"answers"})
+REQUIRES = frozenset({"answers"})
 BILLION = 10**9
 
 COLUMNS = {"accuracy": "exact", "f1": "f1"}

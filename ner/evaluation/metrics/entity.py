@@ -17,7 +17,7 @@ import numpy as np
 from ner.data import tags
 from ner.types import Example, Span
 
-needs = frozenset({"tags"})
+REQUIRES = frozenset({"tags"})
 COLUMNS = {"precision": "micro.precision", "recall": "micro.recall", "f1": "micro.f1"}
 _KINDS = ("gold", "predicted", "correct")
 

@@ -14,7 +14,7 @@ from typing import Any
 from ner.config.parts import load_component
 from ner.types import Example
 
-needs = frozenset({"tags"})
+REQUIRES = frozenset({"tags"})
 BILLION = 10**9
 
 tag = load_component("metrics", "tag")

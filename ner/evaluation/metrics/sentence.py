@@ -13,7 +13,7 @@ from typing import Any
 from ner.data.notices import Notice
 from ner.types import Example
 
-needs = frozenset({"tags", "labels"})
+REQUIRES = frozenset({"tags", "labels"})
 COLUMNS: dict[str, str] = {}
 """What the notes call accuracy counts words or labels."""
 

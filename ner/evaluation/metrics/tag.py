@@ -11,7 +11,7 @@ from typing import Any
 
 from ner.types import Example
 
-needs = frozenset({"tags"})
+REQUIRES = frozenset({"tags"})
 COLUMNS = {"accuracy": "accuracy", "weighted_f1": "weighted_f1"}
 
 

@@ -28,12 +28,12 @@ class Config(ComponentConfig):
 
 
 def build(config: Config, width: int) -> BiLSTM:
-    """For vectors of ``width``."""
+    """Build the layer for vectors of ``width``."""
     return BiLSTM(config, width)
 
 
 class BiLSTM(nn.Module):
-    """See the file; it has no ``summary``."""
+    """Bidirectional LSTM; the result has no pooled vector."""
 
     def __init__(self, config: Config, width: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""R-Transformer (Wang, Ma, Liu and Tang, 2019): a local RNN, multi-head attention and a feed-forward layer per block.
+"""R-Transformer (Wang, Ma, Liu and Tang, 2019): blocks of a local RNN, multi-head attention and a feed-forward layer.
 
-The local RNN reads a short window that ends at each word, so order is known without positions; attention then looks
-at the whole example. Tagging sees both sides, so attention is not causal here.
+The local RNN reads a short window that ends at each word, which replaces position embeddings. Attention covers the
+whole example and is not causal, because tagging uses both sides of a word.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class Config(ComponentConfig):
 
 
 def build(config: Config, width: int) -> RTransformer:
-    """For vectors of ``width``.
+    """Build the layer for vectors of ``width``.
 
     Raises:
-        InputError: If the heads do not divide the width.
+        InputError: If the width is not divisible by the number of heads.
     """
     return RTransformer(config, width)
 
 
 class Block(nn.Module):
-    """Local RNN, attention, feed-forward; each normalised first and added to what came in."""
+    """Local RNN, attention and feed-forward layer, each with layer norm and a residual connection."""
 
     def __init__(self, config: Config, width: int) -> None:
         super().__init__()
@@ -68,13 +68,13 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
-        """``(S, W, H)`` to the same."""
+        """Return ``(S, W, H)`` for words of the same shape."""
         words = words + self.dropout(self._local(self.norms[0](words)))
         words = words + self.dropout(self._attend(self.norms[1](words), mask))
         return words + self.dropout(self.feed_forward(self.norms[2](words)))
 
     def _local(self, words: Tensor) -> Tensor:
-        """The last state of the RNN over the window that ends at each word."""
+        """Return the last state of the RNN over the window that ends at each word."""
         size, length, width = words.shape
         padded = F.pad(words, (0, 0, self.window - 1, 0))  # (S, window - 1 + W, H)
         windows = padded.unfold(1, self.window, 1).transpose(2, 3)  # (S, W, window, H)
@@ -85,14 +85,14 @@ class Block(nn.Module):
         size, length, width = words.shape
         split = self.project(words).view(size, length, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # (S, heads, W, H / heads) each
-        # A row of padding alone may look at itself: attention over nothing would be NaN.
+        # Padding attends to itself: attention over an empty set would be NaN.
         visible = (mask[:, None, :] | torch.eye(length, dtype=torch.bool, device=mask.device)).unsqueeze(1)
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
         return self.join(found.transpose(1, 2).reshape(size, length, width))
 
 
 class RTransformer(nn.Module):
-    """See the file; ``summary`` is not its business."""
+    """R-Transformer; the result has no pooled vector."""
 
     def __init__(self, config: Config, width: int) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class RTransformer(nn.Module):
         self.norm = nn.LayerNorm(self.width)
 
     def forward(self, encoding: Encoding) -> Encoding:
-        """``(S, W, width)``."""
+        """Return words ``(S, W, width)``."""
         words = self.enter(encoding.words)
         if encoding.mask.numel():
             for block in self.blocks:

@@ -20,7 +20,7 @@ from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
 from ner.types import Annotation, AxisLabels, Encoding, Example, Loss, Scores
 
-gives = frozenset({"labels"})
+OUTPUTS = frozenset({"labels"})
 IGNORED = -100
 """Target of texts with a class that the model does not have; the loss excludes them."""
 
@@ -80,7 +80,7 @@ class ClassifierDecoder(DecoderModule):
                 "config.decoder: classifier requires labels of whole texts, and the training data have none; "
                 "see data.format, or choose another decoder"
             )
-        self.config, self.multi_label = config, config.multi_label
+        self.config, self.single_label = config, not config.multi_label
         self.classes = sorted(vocabs.classes)
         self.dropout = nn.Dropout(config.dropout)
         if config.pooling == "attention":
@@ -96,10 +96,6 @@ class ClassifierDecoder(DecoderModule):
         """See :class:`~ner.contracts.Decoder`."""
         return {"output.weight": (self.classes, None), "output.bias": (self.classes,)}
 
-    def distributions(self) -> dict[str, tuple[str, float]]:
-        """See :class:`~ner.contracts.Decoder`."""
-        return {"classes": ("classes", 1.0)}
-
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Return ``classes (S,)``, or with ``multi_label`` ``(S, N)`` of 0 and 1, and the number of texts in the loss.
 
@@ -107,14 +103,14 @@ class ClassifierDecoder(DecoderModule):
         ``multi_label`` is set. A single-label decoder uses the first label.
         """
         if self.config.multi_label:
-            rows = [self._several(example.labels) for example in examples]
+            rows = [self._multi_hot(example.labels) for example in examples]
             table = torch.tensor(rows, dtype=torch.long).view(len(rows), len(self.classes))
             return {"classes": table}, {"classes": sum(row[0] != IGNORED for row in rows)}
         ids = {label: number for number, label in enumerate(self.classes)}
         found = [ids.get(example.labels[0], IGNORED) if example.labels else IGNORED for example in examples]
         return {"classes": torch.tensor(found, dtype=torch.long)}, {"classes": sum(id != IGNORED for id in found)}
 
-    def _several(self, labels: Sequence[str]) -> list[int]:
+    def _multi_hot(self, labels: Sequence[str]) -> list[int]:
         if not set(labels) <= set(self.classes):
             return [IGNORED] * len(self.classes)
         return [int(label in labels) for label in self.classes]
@@ -173,19 +169,19 @@ class ClassifierDecoder(DecoderModule):
         """Return ``probabilities (S, N)`` and ``total (S,)``, the sum of the scores."""
         logits = scores["classes"].float()
         found = logits.softmax(-1)  # (S, N), or (S, N, 2)
-        return {"probabilities": found[..., 1] if self.multi_label else found, "total": logits.flatten(1).sum(1)}
+        return {"probabilities": found[..., 1] if self.config.multi_label else found, "total": logits.flatten(1).sum(1)}
 
     def annotations(
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
     ) -> list[Annotation]:
         """Return the best class, or all classes above the threshold, best first, with the scores of all classes."""
         crf_torch.check(predicted["total"])
-        least = self.config.threshold if self.multi_label else -1.0
+        least = self.config.threshold if self.config.multi_label else -1.0
         annotations = []
         for row in predicted["probabilities"].tolist():
             ranked = sorted(zip(self.classes, row, strict=True), key=lambda pair: -pair[1])
             labels = [label for label, probability in ranked if probability > least]
-            if not self.multi_label:
+            if self.single_label:
                 labels = labels[:1]
             annotations.append(Annotation(labels=labels, scores=dict(ranked) if probabilities else {}))
         return annotations

@@ -20,7 +20,7 @@ from ner.model.kernels.chain import Chain
 from ner.model.tag_decoder import IGNORED, TagDecoder, TagScheme
 from ner.types import AxisLabels, Example, Loss, Scores
 
-gives = frozenset({"tags"})
+OUTPUTS = frozenset({"tags"})
 
 
 class Config(DecoderConfig):

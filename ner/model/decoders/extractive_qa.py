@@ -25,9 +25,9 @@ from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE, SPAN, UN
 from ner.data.vocab import Vocabs
 from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
-from ner.types import Annotation, AxisLabels, Document, Encoding, Example, Loss, Scores, Span
+from ner.types import Annotation, Document, Encoding, Example, Loss, Scores, Span
 
-gives = frozenset({"answers"})
+OUTPUTS = frozenset({"answers"})
 SPECIAL_ANSWERS = ANSWER_TYPES[1:]
 """Answers that are no span of the passage; they precede the words in both distributions."""
 IGNORED = -100
@@ -76,19 +76,11 @@ class ExtractiveQADecoder(DecoderModule):
             for size in (2, 1, 2, 1)
         )
 
-    def axis_labels(self) -> dict[str, AxisLabels]:
-        """Nothing depends on the labels of the data."""
-        return {}
-
-    def distributions(self) -> dict[str, tuple[str, float]]:
-        """See :class:`~ner.contracts.Decoder`."""
-        return {"starts": ("answers", 0.5), "ends": ("answers", 0.5)}
-
     def input_warnings(self, document: Document) -> Counter[str]:
         """Return the number of gold answers that are too long to be predicted."""
         spans = (span for example in document.examples for span in example.spans if span.label == ANSWER)
         too_long = sum(span.end - span.start > self.config.max_answer_length for span in spans)
-        return +Counter({Notice.ANSWER_TOO_LONG: too_long})
+        return +Counter[str]({Notice.ANSWER_TOO_LONG: too_long})
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Return ``starts`` and ``ends (S,)``, positions in the scores, and ``evidence (S, W)``.

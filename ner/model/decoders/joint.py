@@ -15,7 +15,7 @@ from ner.data.vocab import Vocabs
 from ner.model.decoder import DecoderModule
 from ner.types import Annotation, AxisLabels, Encoding, Example, Loss, Scores
 
-gives = frozenset({"tags", "labels"})
+OUTPUTS = frozenset({"tags", "labels"})
 KINDS = {"tags": ("tags", "words"), "classes": ("labels", "whole examples")}
 """Key -> the only output of its decoder, and the units that such a decoder labels."""
 
@@ -45,7 +45,7 @@ class Config(DecoderConfig):
     def _one_of_each_kind(self) -> Config:
         for key, decoder in (("tags", self.tags), ("classes", self.classes)):
             output, units = KINDS[key]
-            known = [n for n in component_names("decoders") if load_component("decoders", n).gives == {output}]
+            known = [n for n in component_names("decoders") if load_component("decoders", n).OUTPUTS == {output}]
             if decoder.name not in known:
                 raise ConfigError(
                     (key,), f"expected a decoder that labels {units} ({', '.join(known)}), found '{decoder.name}'"
@@ -82,11 +82,6 @@ class JointDecoder(DecoderModule):
             for key, decoder in (("tags", self.tags), ("classes", self.classes))
             for name, axes in decoder.axis_labels().items()
         }
-
-    def distributions(self) -> dict[str, tuple[str, float]]:
-        """Of both parts, weighted as their losses are."""
-        found = {**self.tags.distributions(), **self.classes.distributions()}
-        return {name: (part, self.weights[part] * weight) for name, (part, weight) in found.items()}
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Return the targets of both decoders: words are counted for ``tags``, examples for ``classes``."""

@@ -17,7 +17,7 @@ from ner.model.kernels.crf import Backend
 from ner.model.tag_decoder import IGNORED, TagDecoder, TagScheme
 from ner.types import Loss, Scores
 
-gives = frozenset({"tags"})
+OUTPUTS = frozenset({"tags"})
 
 
 class Config(DecoderConfig):

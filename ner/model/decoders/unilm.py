@@ -33,7 +33,7 @@ from ner.model.kernels import crf_torch
 from ner.model.prefix_attention import Memory
 from ner.types import Annotation, Document, Example, Loss, Scores, Span
 
-gives = frozenset({"answers"})
+OUTPUTS = frozenset({"answers"})
 IGNORED = -100
 """Target of padding after the end of an answer."""
 
@@ -93,9 +93,9 @@ def build_on(config: Config, encoder: EncoderModule) -> UniLMDecoder:
 class UniLMDecoder(GenerativeDecoder):
     """Generative decoder, see the module.
 
-    The tensors of :meth:`inputs` are ``pieces (S, T)``, ``piece_mask (S, T)``, ``mask (S, W)`` and ``words (S, T)``, the
-    passage word of each piece, or -1. ``Scores`` are ``pieces``, ``source`` (the piece mask) and ``words``, and the keys
-    and values of each layer, ``keys.0``, ``values.0`` ... ``(S, A, T, D)``.
+    The tensors of :meth:`inputs` are ``pieces (S, T)``, ``piece_mask (S, T)``, ``mask (S, W)`` and ``words (S, T)``,
+    the passage word of each piece, or -1. ``Scores`` are ``pieces``, ``source`` (the piece mask), ``words``, and the
+    keys and values of each layer, ``keys.0``, ``values.0`` ... ``(S, A, T, D)``.
     """
 
     def __init__(self, config: Config, encoder: PieceEncoder) -> None:

@@ -1,4 +1,4 @@
-"""Several encoders side by side: characters and shape beside an uncased BERT, say."""
+"""Concatenation of several encoders, such as an uncased BERT and character features."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ner.config.base import ComponentConfig
 from ner.config.parts import ConfigError, load_component, parse_component
 from ner.config.schema import WindowsConfig
-from ner.contracts import Encoder
 from ner.data.vocab import Vocabs
+from ner.model.encoder import EncoderModule
 from ner.types import AxisLabels, Document, Encoding, Example
 
 
@@ -56,7 +56,7 @@ class Config(ComponentConfig):
 def build(
     config: Config, vocabs: Vocabs, windows: WindowsConfig, files: Mapping[str, bytes] | None = None
 ) -> ConcatEncoder:
-    """Each member from its own files, which stand below its key."""
+    """Build each member from its configuration, or from its saved files, whose names start with its key."""
     members = {}
     for key, member in config.members.items():
         own = None
@@ -66,8 +66,8 @@ def build(
     return ConcatEncoder(members)
 
 
-class ConcatEncoder(nn.Module):
-    """Vectors of the members one after the other."""
+class ConcatEncoder(EncoderModule):
+    """Concatenated vectors of several encoders."""
 
     def __init__(self, members: Mapping[str, Any]) -> None:
         super().__init__()
@@ -77,26 +77,26 @@ class ConcatEncoder(nn.Module):
         self.width: int = sum(member.width for member in members.values())
 
     @property
-    def members(self) -> list[Encoder]:
-        """In the order of the configuration."""
+    def members(self) -> list[EncoderModule]:
+        """The encoders in the order of the configuration."""
         return [self.get_submodule(key) for key in self.keys]  # type: ignore[misc]  # modules that follow the contract
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
-        """As the first member with a window does, or the first."""
-        limited = [member for member in self.members if hasattr(member, "windows")]
+        """Return the groups of the first member with limited windows, or of the first member."""
+        limited = [member for member in self.members if member.windows is not None]
         return [*limited, *self.members][0].plan(document, limit)
 
     def input_warnings(self, document: Document) -> Counter[str]:
-        """Of all members."""
+        """Return the warnings of all members."""
         return sum((member.input_warnings(document) for member in self.members), Counter[str]())
 
     def layers(self) -> list[nn.Module]:
-        """Of the first member; the others count as its lowest layer."""
+        """Return the other members as the lowest layer, followed by the layers of the first member."""
         first, *others = self.members
-        return [*others, *first.layers()]  # type: ignore[list-item]  # modules that follow the contract
+        return [*others, *first.layers()]
 
     def asset_files(self) -> dict[str, bytes]:
-        """Each member's files below its key."""
+        """Return the files of all members; names start with the key of the member."""
         return {
             f"{key}/{name}": data
             for key, member in zip(self.keys, self.members, strict=True)
@@ -104,7 +104,7 @@ class ConcatEncoder(nn.Module):
         }
 
     def axis_labels(self) -> dict[str, AxisLabels]:
-        """Of the members."""
+        """Return the labels of all members."""
         return {
             f"{key}.{name}": axes
             for key, member in zip(self.keys, self.members, strict=True)
@@ -114,21 +114,21 @@ class ConcatEncoder(nn.Module):
     def inputs(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
     ) -> dict[str, Tensor]:
-        """Each member's inputs below its key; the mask is one."""
-        found: dict[str, Tensor] = {}
+        """Return the tensors of all members with prefixed names, and one common mask."""
+        inputs: dict[str, Tensor] = {}
         for key, member in zip(self.keys, self.members, strict=True):
             tensors = member.inputs(groups, generators)
-            found["mask"] = tensors.pop("mask")
-            found.update({f"{key}/{name}": tensor for name, tensor in tensors.items()})
-        return found
+            inputs["mask"] = tensors.pop("mask")
+            inputs.update({f"{key}/{name}": tensor for name, tensor in tensors.items()})
+        return inputs
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
-        """``(S, W, width)``; ``summary`` where every member has one."""
+        """Return words ``(S, W, width)``, and ``pooled`` if every member has a pooled vector."""
         encodings = []
-        for key in self.keys:
+        for key, member in zip(self.keys, self.members, strict=True):
             own = {name.removeprefix(f"{key}/"): t for name, t in inputs.items() if name.startswith(f"{key}/")}
-            encodings.append(self.get_submodule(key)({**own, "mask": inputs["mask"]}))
-        summaries = [encoding.pooled for encoding in encodings]
-        summary = torch.cat(summaries, dim=-1) if all(one is not None for one in summaries) else None
+            encodings.append(member({**own, "mask": inputs["mask"]}))
+        vectors = [encoding.pooled for encoding in encodings if encoding.pooled is not None]
+        pooled = torch.cat(vectors, dim=-1) if len(vectors) == len(encodings) else None
         words = torch.cat([encoding.words for encoding in encodings], dim=-1)
-        return Encoding(words, inputs["mask"], summary, encodings[0].query)
+        return Encoding(words, inputs["mask"], pooled, encodings[0].question_mask)

@@ -1,8 +1,8 @@
-"""Words by a table, by their characters and by their shape: the encoder that needs no pretrained model.
+"""Word embeddings, character features and word shapes: an encoder without a pretrained transformer.
 
-Characters and shapes are computed once per distinct word of a batch. Sources: Ma and Hovy (2016) for the character
-CNN, Lample et al. (2016) for the character LSTM and for seeing rare words as unknown, Collobert et al. (2011) for
-shapes.
+Characters and shapes are computed once per distinct word of a batch. References: Ma and Hovy (2016) for the character
+CNN, Lample et al. (2016) for the character LSTM and for training the unknown vector on singletons, Collobert et al.
+(2011) for shapes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,8 +22,9 @@ from ner.config.base import ComponentConfig, ConfigSection
 from ner.config.schema import WindowsConfig
 from ner.data import word_vectors
 from ner.data.vocab import Vocab, Vocabs
+from ner.model.encoder import EncoderModule
 from ner.model.lstm import BidirectionalLSTM
-from ner.types import AxisLabels, Document, Encoding, Example
+from ner.types import AxisLabels, Encoding, Example
 
 
 class CharacterConfig(ConfigSection):
@@ -88,42 +89,42 @@ class Config(ComponentConfig):
 def build(
     config: Config, vocabs: Vocabs, windows: WindowsConfig, files: Mapping[str, bytes] | None = None
 ) -> EmbeddingEncoder:
-    """From the training words, or from the files of a saved encoder; has no limit, so windows are ignored."""
+    """Build the encoder from the training words, or from the files of a saved encoder; ``windows`` is ignored."""
     if files is not None:
         tables = {name.removesuffix(".json"): Vocab.from_bytes(data) for name, data in files.items()}
         return EmbeddingEncoder(config, tables, frozenset())
-    folded = Counter[str]()
+    normalized = Counter[str]()
     shapes = Counter[str]()
     for word, count in vocabs.words.items():
-        folded[fold(word, config)] += count
+        normalized[normalize_word(word, config)] += count
         shapes[shape(word)] += count
-    once = frozenset(word for word, count in folded.items() if count == 1)
+    singletons = frozenset(word for word, count in normalized.items() if count == 1)
     tables = {}
     found: tuple[list[str], np.ndarray] | None = None
     if config.dimension:
         if config.vectors:
             found = word_vectors.load(config.vectors, config.dimension)
-            for word in found[0]:
-                folded.setdefault(fold(word, config), config.min_count)  # words of the vectors are known words
-        tables["words"] = Vocab.from_counts(folded, config.min_count)
+            for word in found[0]:  # all of them are in the vocabulary
+                normalized.setdefault(normalize_word(word, config), config.min_count)
+        tables["words"] = Vocab.from_counts(normalized, config.min_count)
     if config.characters.kind != "none":
         tables["characters"] = Vocab.from_counts(vocabs.characters)
     if config.shape_dimension:
         tables["shapes"] = Vocab.from_counts(shapes)
-    encoder = EmbeddingEncoder(config, tables, once)
+    encoder = EmbeddingEncoder(config, tables, singletons)
     if found is not None:
         encoder.use_vectors(*found, running=vocabs.words)
     return encoder
 
 
-def fold(word: str, config: Config) -> str:
-    """The word as it is looked up."""
+def normalize_word(word: str, config: Config) -> str:
+    """Return the word in the form of the vocabulary."""
     word = word.lower() if config.lowercase else word
     return re.sub(r"\d", "0", word) if config.normalize_digits else word
 
 
 def shape(word: str) -> str:
-    """``Berlin`` -> ``Xx``, ``U.N.`` -> ``X.X.``, ``2-1`` -> ``d-d``: kinds of characters, runs written once."""
+    """Return the character classes of a word without repetitions: ``Xx`` for ``Berlin``, ``d-d`` for ``12-1``."""
     found = ""
     for character in word:
         if character.isupper():
@@ -140,7 +141,7 @@ def shape(word: str) -> str:
 
 
 class CharacterVectors(nn.Module):
-    """One vector per word from the characters of the word."""
+    """Vectors of words from their characters."""
 
     def __init__(self, config: CharacterConfig, num_characters: int) -> None:
         super().__init__()
@@ -154,7 +155,7 @@ class CharacterVectors(nn.Module):
             self.lstm = BidirectionalLSTM(config.dimension, config.width // 2)
 
     def forward(self, characters: Tensor) -> Tensor:
-        """``(U, C)`` character ids to ``(U, width)``; padding takes no part."""
+        """Return ``(U, width)`` for character ids ``(U, C)``, independent of padding."""
         mask = characters != Vocab.padding
         vectors = self.table(characters)  # (U, C, dimension)
         if self.kind == "cnn":
@@ -164,32 +165,34 @@ class CharacterVectors(nn.Module):
             return torch.where(mask.any(1, keepdim=True), found, 0.0)
         states = self.lstm(vectors, mask)  # (U, C, width)
         half = states.shape[-1] // 2
-        ends = (mask.sum(1) - 1).clamp(min=0)  # both directions end where they have read the whole word
+        ends = (mask.sum(1) - 1).clamp(min=0)  # the last state of each direction has read the whole word
         last = states[torch.arange(len(states), device=states.device), ends]
         return torch.cat([last[:, :half], states[:, 0, half:]], dim=1) * mask.any(1, keepdim=True)
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
-    """``(u, C)`` of rows of ids, padded."""
+    """Return rows of ids as a padded tensor ``(u, C)``."""
     table = np.full((len(rows), max(map(len, rows), default=0)), Vocab.padding, dtype=np.int64)
     for position, row in enumerate(rows):
         table[position, : len(row)] = row
     return torch.from_numpy(table)
 
 
-class EmbeddingEncoder(nn.Module):
-    """See the file.
+class EmbeddingEncoder(EncoderModule):
+    """Encoder of words by embeddings, characters and shapes.
 
-    ``inputs`` holds ``words (S, W)``: positions in the batch's list of distinct words, of which ``word_ids`` and
-    ``shape_ids (U,)`` speak; ``known (S, W)``, false where a word is to be read as unknown; and the characters of the
-    distinct words, which stand there by length: three quarters of them in ``characters``, the longest ones in
-    ``long_characters``, each ``(u, C)``, so that one long word does not pad all others.
+    The tensors of :meth:`inputs`:
+
+    - ``words (S, W)``: positions in the list of the batch's distinct words, sorted by length;
+    - ``word_ids (U,)``, ``shape_ids (U,)``: ids of the distinct words;
+    - ``characters (u, C)``, ``long_characters (u, C)``: characters of the shortest three quarters of the distinct words
+      and of the others, so that a long word does not pad all others;
+    - ``known (S, W)``: false where a word is replaced by the unknown word; ``mask (S, W)`` and ``query_lengths (S,)``.
     """
 
-    def __init__(self, config: Config, tables: Mapping[str, Vocab], once: frozenset[str]) -> None:
+    def __init__(self, config: Config, tables: Mapping[str, Vocab], singletons: frozenset[str]) -> None:
         super().__init__()
-        self.config, self.tables, self.once = config, dict(tables), once
-        self.report: dict[str, Any] = {}
+        self.config, self.tables, self.singletons = config, dict(tables), singletons
         self.width = 0
         if "words" in tables:
             self.words = nn.Embedding(len(tables["words"]), config.dimension, padding_idx=Vocab.padding)
@@ -208,34 +211,22 @@ class EmbeddingEncoder(nn.Module):
         self._cache: dict[str, tuple[int, int, list[int]]] = {}
 
     def use_vectors(self, words: Sequence[str], matrix: np.ndarray, running: Counter[str]) -> None:
-        """Start from pretrained vectors; ``report`` says how much of the running text has one."""
+        """Initialize words from pretrained vectors; ``report`` contains their coverage of the ``running`` text."""
         table = self.tables["words"]
-        exact = {fold(word, self.config): row for row, word in reversed(list(enumerate(words)))}
-        for word, row in exact.items():
+        vectors = {normalize_word(word, self.config): row for row, word in reversed(list(enumerate(words)))}
+        for word, row in vectors.items():
             if word in table:
                 self.words.weight.data[table.id(word)] = torch.from_numpy(matrix[row])
-        known = sum(count for word, count in running.items() if fold(word, self.config) in exact)
-        kinds = sum(fold(word, self.config) in exact for word in running)
+        known = sum(count for word, count in running.items() if normalize_word(word, self.config) in vectors)
+        distinct = sum(normalize_word(word, self.config) in vectors for word in running)
         self.report = {
             "vectors": len(words),
             "words with a vector": known / max(1, running.total()),
-            "distinct words with a vector": kinds / max(1, len(running)),
+            "distinct words with a vector": distinct / max(1, len(running)),
         }
 
-    def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
-        """Every example by itself; the cost counts words."""
-        return [(position, position + 1, len(example.words)) for position, example in enumerate(document.examples)]
-
-    def input_warnings(self, document: Document) -> Counter[str]:
-        """Every word is read whole."""
-        return Counter()
-
-    def layers(self) -> list[nn.Module]:
-        """The tables and the character network are one layer."""
-        return [self]
-
     def asset_files(self) -> dict[str, bytes]:
-        """The tables."""
+        """Return the vocabularies."""
         return {f"{name}.json": table.to_bytes() for name, table in self.tables.items()}
 
     def axis_labels(self) -> dict[str, AxisLabels]:
@@ -246,35 +237,35 @@ class EmbeddingEncoder(nn.Module):
     def inputs(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
     ) -> dict[str, Tensor]:
-        """See the class."""
+        """Return the tensors of a batch, see the class."""
         examples = [example for group in groups for example in group]
         width = max((len(example.words) for example in examples), default=0)
         distinct: dict[str, int] = {}
         words = np.zeros((len(examples), width), dtype=np.int64)
         mask = np.zeros((len(examples), width), dtype=bool)
-        known = np.ones((len(examples), width), dtype=bool)
+        keep_word = np.ones((len(examples), width), dtype=bool)
         for row, example in enumerate(examples):
             ids = [distinct.setdefault(word, len(distinct)) for word in example.words]
             words[row, : len(ids)] = ids
             mask[row, : len(ids)] = True
-        entries = [self._entry(word) for word in distinct]
+        entries = [self._word_ids(word) for word in distinct]
         by_length = sorted(range(len(entries)), key=lambda position: len(entries[position][2]))
         rank = np.empty(len(entries), dtype=np.int64)
         rank[by_length] = np.arange(len(entries))
         entries = [entries[position] for position in by_length]
-        if generators is not None and "words" in self.tables and (self.once or self.config.word_dropout):
-            rare = np.array([fold(word, self.config) in self.once for word in distinct], dtype=bool)  # as first met
+        if generators is not None and "words" in self.tables and (self.singletons or self.config.word_dropout):
+            rare = np.array([normalize_word(word, self.config) in self.singletons for word in distinct], dtype=bool)
             for row, (example, generator) in enumerate(zip(examples, generators, strict=True)):
                 length = len(example.words)
-                seen_once = rare[words[row, :length]]
-                known[row, :length] = ~(seen_once & (generator.random(length) < self.config.singleton_unk_rate))
+                is_singleton = rare[words[row, :length]]
+                keep_word[row, :length] = ~(is_singleton & (generator.random(length) < self.config.singleton_unk_rate))
                 if self.config.word_dropout:
-                    known[row, :length] &= generator.random(length) >= self.config.word_dropout
+                    keep_word[row, :length] &= generator.random(length) >= self.config.word_dropout
         short = len(entries) * 3 // 4
         return {
             "words": torch.from_numpy(rank[words] if len(rank) else words),
             "mask": torch.from_numpy(mask),
-            "known": torch.from_numpy(known),
+            "known": torch.from_numpy(keep_word),
             "word_ids": torch.tensor([word for word, _, _ in entries], dtype=torch.long),
             "shape_ids": torch.tensor([kind for _, kind, _ in entries], dtype=torch.long),
             "characters": _padded([characters for _, _, characters in entries[:short]]),
@@ -283,7 +274,7 @@ class EmbeddingEncoder(nn.Module):
         }
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
-        """``(S, W, width)``."""
+        """Return words ``(S, W, width)``."""
         words, mask = inputs["words"], inputs["mask"]
         if not len(inputs["word_ids"]):
             empty = torch.zeros((*words.shape, self.width), device=words.device)
@@ -301,14 +292,14 @@ class EmbeddingEncoder(nn.Module):
         query = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
         return Encoding(vectors, mask, question_mask=query)
 
-    def _entry(self, word: str) -> tuple[int, int, list[int]]:
-        """Word id, shape id and character ids of a word."""
+    def _word_ids(self, word: str) -> tuple[int, int, list[int]]:
+        """Return the word id, shape id and character ids of a word."""
         entry = self._cache.get(word)
         if entry is None:
             tables, limit = self.tables, self.config.characters.max_length
             read = word if len(word) <= limit else word[: limit - limit // 2] + word[-(limit // 2) :]
             entry = (
-                tables["words"].id(fold(word, self.config)) if "words" in tables else 0,
+                tables["words"].id(normalize_word(word, self.config)) if "words" in tables else 0,
                 tables["shapes"].id(shape(word)) if "shapes" in tables else 0,
                 [tables["characters"].id(character) for character in read] if "characters" in tables else [],
             )

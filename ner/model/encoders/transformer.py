@@ -85,7 +85,7 @@ class TransformerEncoder(PieceEncoder):
 
     The tensors of :meth:`inputs`:
 
-    - ``pieces (B, T)``, ``piece_mask (B, T)``, and with questions ``segments (B, T)``, 0 on the question, 1 on the passage;
+    - ``pieces (B, T)``, ``piece_mask (B, T)``, and with questions ``segments (B, T)``: 0 question, 1 passage;
     - ``word_pieces (M,)``: positions in the flattened pieces, and ``word_starts (S * W,)``: the first one of each word;
     - ``rows (R,)`` and ``row_starts (S,)``: the rows of each example in the same form;
     - ``mask (S, W)`` and ``query_lengths (S,)``.
@@ -252,7 +252,7 @@ class TransformerEncoder(PieceEncoder):
         return Source(row, [*words_of_pieces, *[-1] * len(tokens.suffix)], len(ends) - count, skipped)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
-        """Return words ``(S, W, width)``; ``pooled`` is the vector of the first piece, averaged over the rows of an example."""
+        """Return words ``(S, W, width)``; ``pooled`` is the vector of the first piece, averaged over its rows."""
         mask = inputs["mask"]
         hidden = self._encode(inputs["pieces"], inputs["piece_mask"], inputs.get("segments"))  # (B, T, H)
         flat = hidden.reshape(-1, hidden.shape[-1])

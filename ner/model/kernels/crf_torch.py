@@ -165,7 +165,7 @@ def as_markov_chain(
         each tag (last axis) given the tag of the previous word.
 
     Raises:
-        BadExampleError: If an emission is not finite or no path is allowed; the error holds the position of the example.
+        BadExampleError: If an emission is not finite or no path is allowed.
     """
     scores = _clean(emissions, lengths)
     recursion, log_partition = _recursion(scores, lengths, chain)
@@ -298,7 +298,7 @@ def _directions(steps: Tensor, lengths: Tensor, directions: int) -> Tensor:
 
 
 def _reverse(values: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse the words of each sentence in ``(S, W, ...)``; padding stays in place. The function is its own inverse."""
+    """Reverse the words of each sentence in ``(S, W, ...)``; padding stays in place."""
     positions = torch.arange(values.shape[1], device=lengths.device)
     index = torch.where(word_mask(lengths, values.shape[1]), lengths.unsqueeze(1) - 1 - positions, positions)
     return values.gather(1, index.view(*index.shape, *[1] * (values.ndim - 2)).expand_as(values))
