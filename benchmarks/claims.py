@@ -15,7 +15,7 @@ SIZES = [(32, 128, 9), (32, 50, 9), (256, 64, 9), (8, 512, 9), (32, 256, 17), (1
 
 @dataclass
 class System:
-    """A worker process: its script in ``systems/``, its options, and the environment that it runs in."""
+    """Worker process: script in ``systems/``, options and environment."""
 
     script: str
     options: dict[str, Any]
@@ -24,24 +24,24 @@ class System:
 
 @dataclass
 class Case:
-    """Who is compared with whom."""
+    """Systems of one comparison."""
 
     title: str
     ours: dict[str, System]
     peers: dict[str, System]
     goals: dict[str, float] = field(default_factory=dict)
-    """Name of a system of ours, or ``ours / peer``, -> the least ratio."""
+    """Name of our system, or ``ours / peer`` -> required ratio."""
     equal_results: bool = False
-    """Every system gives the same result."""
+    """All systems must return the same result."""
 
     def goal(self, ours: str, peer: str) -> float | None:
-        """The least ratio that is claimed of a pair, None if nothing is."""
+        """Return the required ratio of a pair, or None."""
         return self.goals.get(f"{ours} / {peer}", self.goals.get(ours))
 
 
 @dataclass
 class Setting:
-    """Where data and models lie, and whether it is to be short: then only peers of the main environment take part."""
+    """Paths of data and models, and whether to run the short version with baselines of the main environment only."""
 
     train: str
     test: str
@@ -51,7 +51,7 @@ class Setting:
     short: bool = False
 
     def model(self, name: str) -> str:
-        """Folder of a trained model, see ``make bench-models``; when short, the newest run and an untrained peer."""
+        """Return the directory of a trained model (``make bench-models``); in the short version, the newest run."""
         if self.short:
             return self.encoder if name == "hf" else self.run
         return f"{self.models}/{name}"
@@ -98,7 +98,7 @@ def finetuning(setting: Setting) -> list[Case]:
 
 
 def finetuning_alike(setting: Setting) -> list[Case]:
-    """The encoder and a CRF alone, a sentence a row, as the Trainer has it; neither drops attention weights."""
+    """Compare encoder and CRF with Trainer, one sentence per row and without attention dropout on both sides."""
     steps = 6 if setting.short else 50
     overrides = ["batch.size=32", "encoder.attention_dropout=0"]
 

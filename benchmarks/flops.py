@@ -1,4 +1,4 @@
-"""Where the encoder stands against the machine: its FLOP/s over those of a large matrix product, one thread."""
+"""FLOP/s of the encoder relative to those of a large matrix product, with one thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ner.runtime.device import processor  # noqa: E402  # after the path
 
 
 def seconds(work: Callable[[], object], device: str) -> float:
-    """Median of seven."""
+    """Return the median time of seven calls."""
     times = []
     for _ in range(8):
         started = time.perf_counter()
@@ -32,7 +32,7 @@ def seconds(work: Callable[[], object], device: str) -> float:
 
 
 def main() -> None:
-    """Forward, and forward with backward, in float32 and bfloat16."""
+    """Measure inference and training in float32 and bfloat16."""
     torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = load_encoder("all-MiniLM-L6-v2", 0).to(device)

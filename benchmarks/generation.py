@@ -1,4 +1,4 @@
-"""What it is worth to keep what is written: words per second of a trained generator with and without its memory.
+"""Speed of answer generation with and without cached keys and values.
 
 Both searches run in turns over the same questions in the same batches and must give the same answers. The one without a
 memory reads question, passage and everything written so far again for each piece.
@@ -29,10 +29,10 @@ from ner.types import Document, Scores  # noqa: E402  # after the path
 
 
 class Forgetful(UniLMDecoder):
-    """Keeps nothing from one piece to the next."""
+    """Decoder memory without a cache."""
 
     def step(self, scores: Scores, pieces: Tensor, past: Memory) -> tuple[Tensor, Memory]:
-        """See the generator; beginnings are rows of their own, each with its source."""
+        """Recompute all positions; each prefix is a separate row with its source."""
         size, beams = pieces.shape[:2]
         each = torch.arange(size, device=pieces.device).repeat_interleave(beams)
         inputs = {"pieces": scores["pieces"], "piece_mask": scores["source"], "words": scores["words"]}
@@ -46,7 +46,7 @@ class Forgetful(UniLMDecoder):
 
 
 def run(model: Any, config: Any, documents: list[Document]) -> tuple[float, list[list[str]]]:
-    """Seconds and answers."""
+    """Return seconds and answers."""
     started = time.perf_counter()
     chunks = list(annotate(model, documents, config.batch, torch.device("cpu"), loss=False))
     seconds = time.perf_counter() - started
@@ -54,7 +54,7 @@ def run(model: Any, config: Any, documents: list[Document]) -> tuple[float, list
 
 
 def main() -> None:
-    """Three rounds of both in turns after one of each that does not count."""
+    """Measure three alternating rounds after a warm-up round."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, help="of a configuration with the decoder unilm")
     parser.add_argument("--limit", type=int, default=12, help="documents of its test file")
@@ -68,28 +68,28 @@ def main() -> None:
     forgetful.decoder = decoder.eval()
     form = load_component("formats", config.data.format.name)
     documents = list(form.read(config.data.test, config.data.format, config.data.word_split))[: arguments.limit]
-    times: dict[str, list[float]] = {"kept": [], "read again": []}
+    times: dict[str, list[float]] = {"cached": [], "recomputed": []}
     answers: dict[str, list[list[str]]] = {}
     for _ in range(arguments.rounds + 1):
-        for name, model in (("kept", kept), ("read again", forgetful)):
+        for name, model in (("cached", kept), ("recomputed", forgetful)):
             seconds, answers[name] = run(model, config, documents)
             times[name].append(seconds)
-    assert answers["kept"] == answers["read again"], "both give the same answers"
+    assert answers["cached"] == answers["recomputed"], "the answers differ"
     questions = sum(len(document.examples) for document in documents)
-    words = sum(len(answer.split()) for found in answers["kept"] for answer in found)
+    words = sum(len(answer.split()) for found in answers["cached"] for answer in found)
     typical = {name: median(seconds[1:]) for name, seconds in times.items()}
     rows = [
-        [name, f"{questions / seconds:.1f}", f"{words / seconds:.1f}", f"{typical['read again'] / seconds:.2f}"]
+        [name, f"{questions / seconds:.1f}", f"{words / seconds:.1f}", f"{typical['recomputed'] / seconds:.2f}"]
         for name, seconds in typical.items()
     ]
     keep(
         "generation",
         title="Answer generation",
         command="python benchmarks/generation.py --run RUN",
-        note=f"{questions} questions of the bundled conversations, {config.decoder.beam_size} beams, one thread; the "
-        "source is read once and each further piece costs two positions, or everything is read again for each piece. "
-        "Both give the same answers.",
-        columns=["what is written", "questions/s", "words/s", "ratio"],
+        note=f"{questions} questions of the bundled conversations, {config.decoder.beam_size} beams, one thread; with "
+        "cached keys and values, each further word piece costs two positions; without the cache, all positions are "
+        "recomputed. Both generate the same answers.",
+        columns=["keys and values", "questions/s", "words/s", "ratio"],
         rows=rows,
     )
 

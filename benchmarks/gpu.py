@@ -1,4 +1,4 @@
-"""What a GPU makes of it, each row with its peer on the same GPU.
+"""Benchmarks on a GPU, each with its baseline on the same GPU.
 
 ``python benchmarks/gpu.py [SECTION ...] --conll DIR`` runs all sections, or some.
 
@@ -41,11 +41,11 @@ from ner.model.pretrained import resolve  # noqa: E402
 torch.set_num_threads(max(1, torch.get_num_threads() // 2))
 SIZES = [(32, 128, 9), (32, 512, 9), (256, 64, 9), (16, 512, 37), (4, 4096, 9)]
 LIMITS = {"loss and gradient": 1.0, "decoding": 0.5}
-"""Milliseconds at (32, 512, 9)."""
+"""Goals in milliseconds at (32, 512, 9)."""
 TIMES = 30.0
-"""How many times faster than pytorch-crf at (32, 512, 9)."""
+"""Required speed-up over pytorch-crf at (32, 512, 9)."""
 LAYERS = 85_054_464
-"""Weights of BERT-base in its twelve layers; a piece costs 6 operations for each in training."""
+"""Parameters in the twelve layers of BERT-base; training takes 6 operations per word piece and parameter."""
 BASE = {"vocab_size": 30522}
 TINY = {
     "vocab_size": 30522,
@@ -57,7 +57,7 @@ TINY = {
 
 
 class Setting:
-    """Where and how large.
+    """Device and size of the benchmarks.
 
     Args:
         device: ``cuda``, or ``cpu`` to try it out.
@@ -79,7 +79,7 @@ class Setting:
         transformers.BertModel(transformers.BertConfig(**self.shape)).save_pretrained(self.encoder)
 
     def milliseconds(self, work: Callable[[], object], rounds: int) -> float:
-        """Median, the device waited for before and after."""
+        """Return the median time, synchronized with the device before and after."""
         times = []
         for _ in range(rounds + 1):
             started = ours.now(self.device)
@@ -89,7 +89,7 @@ class Setting:
 
 
 def kernels(setting: Setting) -> Iterator[list[str]]:
-    """Loss with gradient, and decoding; the numbers of the kernels are compared first."""
+    """Measure loss with gradient and decoding, after comparing the results of the kernels."""
     device = setting.device
     for size in [(4, 16, 9)] if setting.small else SIZES:
         sentences, words, num_tags = size
@@ -129,7 +129,7 @@ def kernels(setting: Setting) -> Iterator[list[str]]:
 
 
 def step(setting: Setting) -> Iterator[list[str]]:
-    """The share of the CRF in a bf16 training step of BERT-base over 32 rows of 128 pieces."""
+    """Measure the fraction of the CRF in a bf16 training step of BERT-base over 32 rows of 128 word pieces."""
     device = setting.device
     config = transformers.BertConfig(**setting.shape)
     encoder = transformers.BertModel(config, add_pooling_layer=False).to(device)
@@ -161,7 +161,7 @@ def step(setting: Setting) -> Iterator[list[str]]:
 
 
 def finetuning(setting: Setting) -> Iterator[list[str]]:
-    """Words per second of training, bf16; pieces as a share of what the GPU's matrix products could do."""
+    """Measure bf16 training in words per second and as a fraction of the matrix-product throughput."""
     peak = _peak(setting)
     for size in (4,) if setting.small else (32, 1024):
         steps = 3 if setting.small else 50 if size == 32 else 39  # three epochs of 14 large steps
@@ -186,7 +186,7 @@ def finetuning(setting: Setting) -> Iterator[list[str]]:
 
 
 def pieces_per_word(setting: Setting) -> float:
-    """Of the training file, without special pieces."""
+    """Count the word pieces of the training file, without special tokens."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(setting.encoder)
     sentences = [words for words, _ in hf.worker.read_columns(setting.train)]
     encoded = tokenizer(sentences, is_split_into_words=True, add_special_tokens=False)["input_ids"]
@@ -200,7 +200,7 @@ def _peak(setting: Setting) -> float:
 
 
 def tagging(setting: Setting) -> Iterator[list[str]]:
-    """Words per second, all tags O on either side; the pipeline with its texts sorted, at its best batch size."""
+    """Measure tagging in words per second, with all tags O; the pipeline gets sorted texts and its best batch size."""
     limit = 50 if setting.small else None
     config = ours._configuration(
         "configs/conll2003/bert_crf.yaml", setting.train, [f"encoder.model={setting.encoder}", "batch.size=256"]
@@ -236,7 +236,7 @@ def tagging(setting: Setting) -> Iterator[list[str]]:
 
 
 def bilstm(setting: Setting) -> Iterator[list[str]]:
-    """Words per second of a BiLSTM-CRF over words, in float32 on either side."""
+    """Measure a float32 BiLSTM-CRF over words in words per second."""
     steps = 3 if setting.small else 60
     bare = ["encoder.characters.kind=none", "encoder.shape_dimension=0", "training.precision=fp32"]
     config = "configs/conll2003/bilstm_crf.yaml"
@@ -267,7 +267,7 @@ SECTIONS = {"crf": kernels, "step": step, "finetuning": finetuning, "tagging": t
 
 
 def main() -> None:
-    """Print the rows, keep them with the name of the GPU."""
+    """Print and store the rows with the name of the GPU."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", default=list(SECTIONS), help=", ".join(SECTIONS))
     parser.add_argument("--device", default="cuda")

@@ -1,4 +1,4 @@
-"""Prediction on a large file in constant memory: ``ner predict`` over columns of one and of ten million words."""
+"""Time and memory of ``ner predict`` on column files of one and ten million words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    """Write the file, tag it, look at what the process used."""
+    """Write the file, tag it and measure time and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True)
     parser.add_argument("--source", required=True, help="column file that is repeated")

@@ -1,4 +1,4 @@
-"""Ten million short sentences as a store: seconds and memory of writing, of opening, and of asking for examples."""
+"""Time and memory of writing, opening and reading a store of ten million short sentences."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ner.types import Document, Example, Span
 
 ROOT = Path(__file__).parents[1]
 WORDS = 1_000_000
-"""Distinct words, the frequent ones first."""
+"""Number of distinct words, by decreasing frequency."""
 ASKED = 100_000
 
 
 def documents(count: int) -> Iterator[Document]:
-    """Sentences of 3 to 6 words, each a document; every second has an entity."""
+    """Yield documents of one sentence with 3 to 6 words; every second one contains an entity."""
     generator = random.Random(0)
     line = 1
     for number in range(count):
@@ -43,32 +43,32 @@ def documents(count: int) -> Iterator[Document]:
 
 
 def memory(name: str) -> float:
-    """Megabytes of this process, as Linux counts them; getrusage may count the one that started it."""
+    """Return the memory of this process in MB from /proc; getrusage may include the parent process."""
     found = re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text(encoding="ascii"))
     assert found is not None, f"expected {name} in /proc/self/status"
     return int(found[1]) / 1024
 
 
 def generate(folder: Path, count: int) -> None:
-    """Nothing but the sentences; to be subtracted from the next."""
+    """Generate the sentences only, as a baseline for the next step."""
     for _ in documents(count):
         pass
 
 
 def fill(folder: Path, count: int) -> None:
-    """The store."""
+    """Write the store."""
     write(documents(count), folder)
 
 
 def start(folder: Path, count: int) -> Store:
-    """Nothing but the store opened."""
+    """Open the store."""
     store = open_store(folder)
     assert len(store) == count, "as many as were written"
     return store
 
 
 def ask(folder: Path, count: int) -> Store:
-    """Examples here and there."""
+    """Read random examples."""
     store = open_store(folder)
     generator = random.Random(1)
     for _ in range(ASKED):
@@ -78,7 +78,7 @@ def ask(folder: Path, count: int) -> Store:
 
 
 def walk(folder: Path, count: int) -> Store:
-    """All examples in order."""
+    """Read all examples in order."""
     store = open_store(folder)
     for document in store:
         for example in document.examples:
@@ -87,12 +87,12 @@ def walk(folder: Path, count: int) -> Store:
 
 
 def tally(folder: Path, count: int) -> Counter[str]:
-    """The counts of words."""
+    """Count the words."""
     return open_store(folder).vocabs("none").words
 
 
 def train_once(folder: Path, count: int) -> int:
-    """A start of ``ner train`` on a file of the sentences, up to the first step."""
+    """Start ``ner train`` on a file of the sentences and stop after the first step."""
     from ner.commands import train
     from ner.training import control
 
@@ -113,7 +113,7 @@ def train_once(folder: Path, count: int) -> int:
 
 
 def columns(path: Path, count: int) -> None:
-    """The sentences as a column file."""
+    """Write the sentences as a column file."""
     with open(path, "w", encoding="utf-8") as file:
         for document in documents(count):
             (example,) = document.examples
@@ -122,7 +122,7 @@ def columns(path: Path, count: int) -> None:
 
 
 def starts(count: int) -> None:
-    """Two starts of a training, the first of which reads the file; kept in ``results/training/large.json``."""
+    """Measure two starts of a training and write ``results/training/large.json``; the first one reads the file."""
     with tempfile.TemporaryDirectory() as folder:
         columns(Path(folder, "train.conll"), count)
         columns(Path(folder, "valid.conll"), 1000)
@@ -133,9 +133,8 @@ def starts(count: int) -> None:
             print(rows[-1], flush=True)
     note = (
         f"{count:,} generated sentences of 3 to 6 words, embedding encoder, BiLSTM, CRF, one thread "
-        "(`python benchmarks/large_training.py --train`). Memory is the peak of all that is resident, pages of the "
-        f"mapped files included, which the system may take back; at the end {rows[-1]['own']:,.0f} MB were the "
-        "process's own."
+        "(`python benchmarks/large_training.py --train`). Memory is the peak resident set size, including pages of "
+        f"mapped files, which the system can reclaim; at the end {rows[-1]['own']:,.0f} MB were private to the process."
     )
     target = ROOT / "results" / "training" / "large.json"
     target.write_text(json.dumps({"rows": rows, "note": note}, indent=1) + "\n", encoding="utf-8")
@@ -145,14 +144,14 @@ STEPS = {step.__name__: step for step in (generate, fill, start, ask, walk, tall
 
 
 def measured(step: str, folder: Path, count: int) -> dict[str, float]:
-    """Seconds and megabytes of a step in a process of its own."""
+    """Return seconds and MB of a step in a separate process."""
     options = ["--step", step, "--folder", str(folder), "--sentences", str(count)]
     done = subprocess.run([sys.executable, __file__, *options], check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 
 
 def main() -> None:
-    """Run the steps one after the other, or, as one of the processes, a single one."""
+    """Run all steps, or a single one in a child process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sentences", type=int, default=10_000_000)
     parser.add_argument("--step", choices=STEPS)
@@ -168,7 +167,7 @@ def main() -> None:
         seconds = time.perf_counter() - started
         kept = {"seconds": seconds, "peak": memory("VmHWM"), "own": memory("RssAnon"), "mapped": memory("RssFile")}
         print(json.dumps(kept))
-        del held  # what is mapped was to be counted
+        del held  # keeps the mapped files open during the measurement
         return
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "store")

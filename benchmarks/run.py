@@ -1,7 +1,7 @@
 """Run a benchmark: ``python benchmarks/run.py NAME [--conll DIR] [--short] [--check]``.
 
 Every system is a process of its own; they work in turns, one round to warm up and then at least five that count.
-Figures go to ``results/benchmarks/NAME.json``; ``benchmarks/render.py`` makes ``docs/performance.md`` of them.
+Figures go to ``results/benchmarks/NAME.json``; ``benchmarks/render.py`` generates ``docs/performance.md`` from them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NEED_A_RUN = ("encoder_tagging", "startup", "arithmetic")
 
 
 class Worker:
-    """A system at work."""
+    """Running worker process of a system."""
 
     def __init__(self, system: System, environments: Path) -> None:
         python = sys.executable
@@ -54,7 +54,7 @@ class Worker:
         self.versions = self._answer()["versions"]
 
     def repeat(self) -> dict[str, Any]:
-        """One round of work."""
+        """Run one round."""
         assert self.process.stdin is not None, "a pipe"
         self.process.stdin.write("repeat\n")
         self.process.stdin.flush()
@@ -72,13 +72,13 @@ class Worker:
         return json.loads(line)
 
     def stop(self) -> None:
-        """End the process."""
+        """Stop the process."""
         self.process.communicate()
         self.errors.close()
 
 
 def compare(case: Case, repetitions: int, environments: Path) -> dict[str, Any]:
-    """All systems of a case in turns; medians and ratios."""
+    """Run all systems of a case in alternating rounds and return medians and ratios."""
     workers: dict[str, Worker] = {}
     try:
         for name, system in {**case.ours, **case.peers}.items():
@@ -96,7 +96,7 @@ def compare(case: Case, repetitions: int, environments: Path) -> dict[str, Any]:
 
 
 def summarise(case: Case, found: dict[str, tuple[dict[str, str], list[dict[str, Any]]]]) -> dict[str, Any]:
-    """Medians of seconds per word, ratios, and whether the goals are met.
+    """Return medians of seconds per word and ratios with their goals.
 
     Raises:
         SystemExit: If systems that should give the same result do not.
@@ -122,7 +122,7 @@ def summarise(case: Case, found: dict[str, tuple[dict[str, str], list[dict[str, 
 
 
 def failures(cases: Sequence[dict[str, Any]]) -> list[str]:
-    """Ratios below half of their goal."""
+    """Return the ratios below half of their goal."""
     return [
         f"{case['title']}: {pair['ours']} is {pair['ratio']:.2f} times {pair['peer']}, goal {pair['goal']}"
         for case in cases
@@ -132,7 +132,7 @@ def failures(cases: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def main() -> int:
-    """Run and keep."""
+    """Run the benchmark and write its results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=CLAIMS)
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Test F1 of the models that the tagging benchmarks load, ours and the peers', as ``make bench-models`` left them."""
+"""Test F1 of the models from ``make bench-models``, which the tagging benchmarks load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TITLES = {
 
 
 def main() -> None:
-    """Read ``metrics.json`` or ``score.json`` of each."""
+    """Read ``metrics.json`` or ``score.json`` of each model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default="benchmarks/models")
     rows = []

@@ -1,4 +1,4 @@
-"""Run ``tests/crashes.py`` at length and keep what it says in ``results/training/crashes.json``."""
+"""Long runs of ``tests/crashes.py``, recorded in ``results/training/crashes.json``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXPERIMENTS = [
 
 
 def main() -> None:
-    """Each of them that has no result yet; the first that fails ends it."""
+    """Run all experiments without a result; stop at the first failure."""
     import torch
 
     rows = json.loads(TARGET.read_bytes())["experiments"] if TARGET.exists() else []

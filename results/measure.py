@@ -1,4 +1,4 @@
-"""Train a configuration and keep its figures: ``python results/measure.py --config FILE [key.sub=value ...]``.
+"""Training of a configuration with recorded results: ``python results/measure.py --config FILE [key.sub=value ...]``.
 
 Takes what ``train.py`` takes besides ``--run``. The run itself goes to ``runs/``; what a reader needs of it (command,
 seed, versions, SHA-256 of the data, seconds, scores) to ``results/<config>.json``, its history beside it.
@@ -20,7 +20,7 @@ from ner.commands import evaluate, train  # noqa: E402  # the checkout that this
 
 
 def main() -> int:
-    """Run and keep."""
+    """Train and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True)
     parser.add_argument("--name", help="of the result; default the path of the configuration, and the seed if changed")
@@ -30,7 +30,7 @@ def main() -> int:
     seeds = [
         override.replace("=", "")
         for override in arguments.overrides
-        if override.startswith("seed=") and override != "seed=1"  # that of the configurations
+        if override.startswith("seed=") and override != "seed=1"  # the default of the configurations
     ]
     name = arguments.name or "-".join([*Path(arguments.config).with_suffix("").parts[1:], *seeds])
     run = Path("runs", "measure", name, time.strftime("%Y-%m-%dT%H-%M-%S"))
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def shorten(history: Path, target: Path) -> None:
-    """The history without the figures of single types, which fill a thousand columns where there are eighty types."""
+    """Return the history without per-type scores, which take a thousand columns for eighty types."""
     with open(history, newline="") as file:
         rows = list(csv.DictReader(file))
     columns = [name for name in rows[0] if ".by_type." not in name and ".by_label." not in name]

@@ -1,4 +1,4 @@
-"""The three middle layers of the notes on question answering, side by side: ``python results/notes_answers.py``.
+"""Comparison of the three context layers of the notes on question answering: ``python results/notes_answers.py``.
 
 Trains ``configs/convqa/minilm.yaml`` with nothing, a BiLSTM and an R-Transformer between encoder and heads, and counts
 the parameters of the same networks around a BERT-base. Writes ``results/answers/notes.json``; runs that are there are
@@ -33,11 +33,11 @@ CONTEXTS: dict[str, dict[str, Any] | None] = {
     "rtransformer": {"name": "rtransformer", "layers": 2},
 }
 PIECES = 21_128
-"""Of the vocabulary of a Chinese BERT-base."""
+"""Vocabulary size of a Chinese BERT-base."""
 
 
 def run(name: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """Train with a middle layer, and sum the run up."""
+    """Train with a context layer and return a summary of the run."""
     directory = RUNS / name
     context = [] if CONTEXTS[name] is None else [f"context={json.dumps(CONTEXTS[name])}"]
     if not (directory / "metrics.json").exists():
@@ -49,7 +49,7 @@ def run(name: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def base_parameters(name: str) -> int:
-    """Numbers in the weights around a BERT-base with a Chinese vocabulary, its pooler included; nothing is computed."""
+    """Count the parameters with a Chinese BERT-base, including its pooler, on the meta device."""
     import transformers
 
     width = 768
@@ -68,7 +68,7 @@ def base_parameters(name: str) -> int:
 
 
 def main() -> None:
-    """All three."""
+    """Train all three."""
     os.chdir(ROOT)
     found = {name: run(name, sys.argv[1:]) for name in CONTEXTS}
     TARGET.parent.mkdir(parents=True, exist_ok=True)

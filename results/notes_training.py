@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,16 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ner.commands import train  # noqa: E402  # after the path
+from ner.training import control  # noqa: E402
+from ner.training.progress import Progress  # noqa: E402
+from ner.training.run import TrainingRun  # noqa: E402
 
 RUNS = ROOT / "runs" / "notes"
 TARGET = ROOT / "results" / "training" / "notes.json"
 
 
 def run(name: str, config: str, *options: str) -> dict[str, Any]:
-    """Train, and sum the run up; one that is there is taken as it is."""
+    """Train unless the run exists, and return its summary."""
     directory = RUNS / name
     command = ["--config", f"configs/{config}.yaml", "--run", str(directory), *options]
     if not (directory / "metrics.json").exists() or "--resume" in options:
@@ -35,7 +38,7 @@ def run(name: str, config: str, *options: str) -> dict[str, Any]:
 
 
 def summary(directory: Path, command: Sequence[str]) -> dict[str, Any]:
-    """Epochs, losses and scores of a run."""
+    """Return epochs, losses and scores of a run."""
     rows = history(directory)
     metrics = json.loads((directory / "metrics.json").read_bytes())
     best = metrics["epoch"] - 1
@@ -57,38 +60,37 @@ def summary(directory: Path, command: Sequence[str]) -> dict[str, Any]:
 
 
 def history(directory: Path) -> list[dict[str, str]]:
-    """The rows of history.csv."""
+    """Read the rows of history.csv."""
     with open(directory / "history.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def resumed() -> dict[str, Any]:
-    """Thirty epochs, and thirty of which the last twenty have the batch doubled: equal up to the resume."""
+    """Compare thirty epochs with thirty whose last twenty use the doubled batch, up to the resume."""
     whole = run("amp", "notes/amp")
     stopped = RUNS / "amp_doubled"
     if not stopped.exists():
         stop = ["--config", "configs/notes/amp.yaml", "--run", str(stopped)]
-        show = train.Display.show
+        train_run = TrainingRun.train
 
-        def stopping(self: train.Display, now: Any) -> None:
-            show(self, now)
-            if now.epoch_record is not None and now.epoch == 10:
-                from ner.training import control
+        def stopping(self: TrainingRun, *arguments: Any, **options: Any) -> Iterator[Progress]:
+            for progress in train_run(self, *arguments, **options):
+                yield progress
+                if progress.epoch_record is not None and progress.epoch == 10:
+                    control.write_requests(stopped, ["stop=step"])
 
-                control.write_requests(stopped, ["stop=step"])
-
-        train.Display.show = stopping  # type: ignore[method-assign]
+        TrainingRun.train = stopping  # type: ignore[method-assign]
         try:
             assert train.main(stop) == 0
         finally:
-            train.Display.show = show  # type: ignore[method-assign]
+            TrainingRun.train = train_run  # type: ignore[method-assign]
     doubled = run("amp_doubled", "notes/amp", "--resume", "batch.size=32")
     same = [left == right for left, right in zip(history(RUNS / "amp"), history(stopped), strict=True)]
     return {"whole": whole, "doubled": doubled, "equal_rows": same.index(False) if False in same else len(same)}
 
 
 def main() -> None:
-    """All of them, the short ones first."""
+    """Run all experiments, short ones first."""
     os.chdir(ROOT)
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {}

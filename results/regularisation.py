@@ -1,4 +1,4 @@
-"""What each kind of regularisation does: ``python results/regularisation.py --data DIR``, Weibo in ``DIR``.
+"""Comparison of regularization methods on Weibo: ``python results/regularisation.py --data DIR``.
 
 The BiLSTM-CRF of ``configs/chinese.yaml`` over characters, a few seeds; to ``results/training/regularisation.json``.
 """
@@ -27,11 +27,11 @@ VARIANTS = {
     "softmax": [SOFTMAX],
     "softmax, label smoothing 0.1": ["decoder={name: softmax, label_smoothing: 0.1}"],
 }
-"""All but the first on top of dropout 0.5."""
+"""Name -> overrides. All except the first use dropout 0.5."""
 
 
 def main() -> None:
-    """Train each of them with each seed; what is there is not trained again."""
+    """Train each variant with each seed, except those with a recorded result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="folder of train.conll, valid.conll and test.conll of Weibo")
     parser.add_argument("--seeds", type=int, default=3)

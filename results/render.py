@@ -22,15 +22,6 @@ NOTES_ENTITY = {"valid": 0.687, "test": 0.591}
 NOTES_TEST = {"mean": 0.875, "split": 0.909}
 
 
-RENAMED_KEYS = {
-    "batch.micro_size=": "batch.micro_size=",
-    "context.init=": "context.init=",
-    "encoder.init_std=": "encoder.init_std=",
-    "encoder.singleton_unk_rate=": "encoder.singleton_unk_rate=",
-}
-"""Configuration keys of recorded commands -> their names today."""
-
-
 def load() -> dict[str, dict[str, Any]]:
     """Read the results of trainings, by name."""
     results = {path.stem: json.loads(path.read_bytes()) for path in (ROOT / "results").glob("*.json")}
@@ -38,17 +29,9 @@ def load() -> dict[str, dict[str, Any]]:
     return dict(sorted(results.items(), key=lambda item: (title_of(item[1]), item[1]["seed"])))
 
 
-def command_of(result: dict[str, Any]) -> str:
-    """Return the command of a result with the configuration keys of today."""
-    command: str = result["command"]
-    for old, new in RENAMED_KEYS.items():
-        command = command.replace(old, new)
-    return command
-
-
 def title_of(result: dict[str, Any]) -> str:
     """Return the configuration and the overrides other than data and seed."""
-    words = shlex.split(command_of(result))
+    words = shlex.split(result["command"])
     changed = [
         word
         for word in words
@@ -181,7 +164,7 @@ def details_of(name: str, result: dict[str, Any]) -> list[str]:
         f"### {name}",
         "",
         "```",
-        command_of(result).replace(" data.", " \\\n    data."),
+        result["command"].replace(" data.", " \\\n    data."),
         "```",
         "",
         f"- seed {result['seed']}, {result['threads']} thread(s) on {result['device']}; {versions}",

@@ -1,4 +1,4 @@
-"""A whole program: from its start to the first line that it prints."""
+"""Time from the start of a program to its first line of output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import worker
 
 
 def prepare(command: list[str], text: str) -> Any:
-    """The command with a line of text on its standard input."""
+    """Run the command with a line of text on its standard input."""
 
     def repeat() -> dict[str, Any]:
         started = time.perf_counter()

@@ -18,7 +18,7 @@ warnings.simplefilter("ignore")
 
 
 def prepare(library: str, what: str, size: list[int], inner: int) -> Any:
-    """``inner`` times ``what`` (loss or decode) at ``(S, W, K)``; lengths from half to the whole width."""
+    """Run ``what`` (loss or decode) ``inner`` times at ``(S, W, K)``, with lengths from half to the whole width."""
     sentences, words, num_tags = size
     torch.manual_seed(1)
     emissions = torch.randn(sentences, words, num_tags, requires_grad=what == "loss")

@@ -25,13 +25,13 @@ torch.set_num_threads(1)
 
 
 def prepare(task: str, **options: Any) -> Any:
-    """``train``: steps of training; ``tag``: tagging with a trained model."""
+    """Run training steps (``train``) or tag with a trained model (``tag``)."""
     tasks = {"train": prepare_training, "tag": prepare_tagging, "tag-untrained": prepare_untrained}
     return tasks[task](**options)
 
 
 def prepare_training(train: str, steps: int, batch: int = 32, width: int = 100, hidden: int = 200) -> Any:
-    """Plain steps over shuffled sentences: forward, backward, clip, optimizer."""
+    """Run training steps over shuffled sentences: forward, backward, clip, optimizer."""
     sentences = [_sentence(*pair) for pair in worker.read_columns(train)]
     tagger = _tagger(Corpus(FlairDatapointDataset(sentences), sample_missing_splits=False), width, hidden)
     optimizer = torch.optim.AdamW(tagger.parameters(), lr=2e-3)
@@ -55,7 +55,7 @@ def prepare_training(train: str, steps: int, batch: int = 32, width: int = 100, 
 
 
 def prepare_untrained(model: str, test: str, limit: int, batch: int = 32) -> Any:
-    """``predict`` of a tagger over a transformer, trained no further: for its speed only."""
+    """Tag with an untrained tagger over a transformer, to measure speed only."""
     pairs = worker.read_columns(test, limit)
     sentences = [_sentence(*pair) for pair in pairs]
     labels = Corpus(FlairDatapointDataset(sentences), sample_missing_splits=False).make_label_dictionary("ner")
@@ -65,7 +65,7 @@ def prepare_untrained(model: str, test: str, limit: int, batch: int = 32) -> Any
 
 
 def prepare_tagging(model: str, test: str, batch: int = 32, limit: int | None = None) -> Any:
-    """``predict`` over sentences that are split into words."""
+    """Tag tokenized sentences."""
     return _tagging(SequenceTagger.load(model), worker.read_columns(test, limit), batch)
 
 
@@ -96,7 +96,7 @@ def _tagger(corpus: Corpus, width: int, hidden: int) -> SequenceTagger:
 
 
 def train(train: str, valid: str, test: str, directory: str, epochs: str) -> None:
-    """To the end; the best model by valid."""
+    """Train completely and keep the best model on the validation file."""
     started = time.perf_counter()
     flair.set_seed(1)
     splits = [

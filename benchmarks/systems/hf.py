@@ -1,4 +1,4 @@
-"""Hugging Face: ``Trainer`` doing what the example script ``run_ner`` does, and the token-classification pipeline.
+"""Hugging Face: ``Trainer`` as in the example script ``run_ner``, and the token-classification pipeline.
 
 ``python hf.py train MODEL TRAIN TEST DIRECTORY`` trains for three epochs and prints the test F1.
 """
@@ -17,11 +17,11 @@ import worker
 
 torch.set_num_threads(1)
 START = 3
-"""Steps before the clock runs, as in ours."""
+"""Steps before the measurement, as in our system."""
 
 
 def prepare(task: str, **options: Any) -> Any:
-    """``train``: steps of the Trainer; ``tag``: the pipeline."""
+    """Run steps of the Trainer (``train``) or the pipeline (``tag``)."""
     return {"train": prepare_training, "tag": prepare_tagging}[task](**options)
 
 
@@ -34,7 +34,7 @@ def prepare_training(
     attention_dropout: float | None = None,
     gpu: bool = False,
 ) -> Any:
-    """``steps`` steps, timed from the fourth to the last; tokenised before; on a GPU in bfloat16.
+    """Run ``steps`` steps on tokenized data, in bfloat16 on a GPU, timed from the fourth step on.
 
     Grouping by length sorts 50 batches at a time, the longest first: only a multiple of 50 steps is a fair sample.
     """
@@ -54,7 +54,7 @@ def prepare_training(
 
 
 def prepare_tagging(model: str, test: str, batch: int, limit: int | None = None, by_length: bool = False) -> Any:
-    """See :func:`pipeline_over`."""
+    """Prepare :func:`pipeline_over`."""
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
     network = AutoModelForTokenClassification.from_pretrained(model)
@@ -64,7 +64,7 @@ def prepare_tagging(model: str, test: str, batch: int, limit: int | None = None,
 def pipeline_over(
     network: Any, tokenizer: Any, test: str, batch: int, limit: int | None, by_length: bool, **options: Any
 ) -> Any:
-    """The pipeline over the texts of the sentences, as they come or, which spares it padding, longest first."""
+    """Run the pipeline over the texts in file order or, to reduce padding, longest first."""
     from transformers import pipeline
 
     tagger = pipeline("token-classification", network, tokenizer=tokenizer, aggregation_strategy="first", **options)
@@ -83,7 +83,7 @@ def pipeline_over(
 
 
 def _examples(model: str, sentences: list[worker.Sentence]) -> tuple[Any, list[dict[str, list[int]]], list[str]]:
-    """Piece ids with the tag of each word on its first piece; the others take no part in the loss."""
+    """Return word-piece ids with the tag of each word on its first piece; the loss ignores the others."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -110,14 +110,14 @@ def _network(model: str, tokenizer: Any, labels: list[str], **options: Any) -> A
 
 
 def now() -> float:
-    """Seconds, when a GPU has done what it was given."""
+    """Return the time in seconds, after synchronizing with a GPU."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 class _Clock:
-    """Counts the words of the steps, and their seconds."""
+    """Callback that counts words and seconds of the steps."""
 
     def __init__(self) -> None:
         self.words, self.steps, self.seconds, self.started = 0, 0, 0.0, 0.0
@@ -163,7 +163,7 @@ def _trainer(network: Any, tokenizer: Any, examples: Any, batch: int, group: boo
 
 
 def train(model: str, train: str, test: str, directory: str) -> None:
-    """Three epochs with the defaults of the Trainer."""
+    """Train for three epochs with the defaults of the Trainer."""
     started = time.perf_counter()
     tokenizer, examples, labels = _examples(model, worker.read_columns(train))
     network = _network(model, tokenizer, labels)

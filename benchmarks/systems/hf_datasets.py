@@ -1,4 +1,4 @@
-"""datasets and the way of the example script run_ner: columns to a dataset, tokenised with labels, collated."""
+"""datasets as in the example script run_ner: from columns to a dataset, tokenized with labels and collated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ datasets.disable_progress_bars()
 
 
 def prepare(train: str, model: str, times: int, batch: int = 32) -> Any:
-    """From the file to the tensors of all batches of an epoch, in random order."""
+    """Convert the file to the tensors of all batches of an epoch, in random order."""
     from transformers import AutoTokenizer, DataCollatorForTokenClassification
 
     train = worker.repeated(train, times)

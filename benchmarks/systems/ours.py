@@ -1,4 +1,4 @@
-"""This project: training steps, tagging, scoring, reading, in the environment that the benchmark is started from."""
+"""This project: training steps, tagging, scoring and reading, in the environment of the benchmark."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ner.runtime import cli
 from ner.runtime.device import set_seed
 from ner.training import loader
 from ner.training import loop as training_loop
+from ner.training.state import initial_state
 from ner.types import Document
 
 torch.set_num_threads(1)
@@ -25,7 +26,7 @@ START = 3
 
 
 def prepare(task: str, **options: Any) -> Any:
-    """See the functions below."""
+    """Run the selected function below."""
     tasks = {"train": prepare_training, "tag": prepare_tagging, "score": prepare_scoring, "read": prepare_reading}
     return tasks[task](**options)
 
@@ -33,7 +34,7 @@ def prepare(task: str, **options: Any) -> Any:
 def prepare_training(
     config: str, train: str, steps: int, overrides: list[str], limit: int | None = None, device: str = "cpu"
 ) -> Any:
-    """``steps`` steps of the training loop as it is, scores and all, timed from the fourth on.
+    """Run ``steps`` steps of the training loop including train scores, timed from the fourth step on.
 
     On a CPU nothing is made ahead by another thread, so that one thread does all of it.
     """
@@ -54,7 +55,7 @@ def prepare_training(
 
     def repeat() -> dict[str, Any]:
         data = loader.TrainLoader(model, documents, configuration.batch, next(seeds))
-        state = training_loop.begin(model, configuration.training, configuration.batch, configuration.metrics, where)
+        state = initial_state(model, configuration.training, configuration.batch, configuration.metrics, where)
         loop = training_loop.train(state, data, None, configuration.metrics, where)
         for _ in range(START):
             next(loop)
@@ -69,7 +70,7 @@ def prepare_training(
 
 
 def now(device: torch.device) -> float:
-    """Seconds, when the device has done what it was given."""
+    """Return the time in seconds, after synchronizing with the device."""
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -78,8 +79,8 @@ def now(device: torch.device) -> float:
 def prepare_tagging(
     run: str, test: str, batch: int | None = None, limit: int | None = None, precision: Any = "run"
 ) -> Any:
-    """Tagging of sentences that are split into words, document by document as the file has them."""
-    with cli.paused_garbage_collection():  # as the command does
+    """Tag tokenized sentences, document by document in file order."""
+    with cli.paused_garbage_collection():  # like the command
         tagger = Tagger.load(run, "cpu", precision)
     changed = {"prefetch": 0} if batch is None else {"prefetch": 0, "measure": "sentences", "size": batch}
     tagger.config = tagger.config.model_copy(update={"batch": tagger.config.batch.model_copy(update=changed)})
@@ -87,7 +88,7 @@ def prepare_tagging(
 
 
 def tagging(tagger: Tagger, test: str, limit: int | None = None) -> Any:
-    """The same, of a tagger."""
+    """Tag with a given tagger."""
     form = load_component("formats", "conll")
     documents = _first(list(form.read(test, form.Config(), "space")), limit)
     words = sum(len(example.words) for document in documents for example in document.examples)
@@ -109,7 +110,7 @@ def tagging(tagger: Tagger, test: str, limit: int | None = None) -> Any:
 
 
 def prepare_scoring(gold: str, times: int, limit: int | None = None) -> Any:
-    """Counts and scores of lists of tags."""
+    """Score lists of tags."""
     wanted, found = worker.tag_lists(gold, times, limit)
 
     def repeat() -> dict[str, Any]:
@@ -124,13 +125,13 @@ def prepare_scoring(gold: str, times: int, limit: int | None = None) -> Any:
 
 
 def prepare_reading(train: str, config: str, times: int) -> Any:
-    """From the file to the tensors of all batches of an epoch."""
+    """Convert the file to the tensors of all batches of an epoch."""
     configuration = _configuration(config, worker.repeated(train, times), [])
     model = build(configuration, _read(configuration)[:50])
 
     def repeat() -> dict[str, Any]:
         model.encoder.tokenizer._cache.clear()
-        with cli.paused_garbage_collection():  # as the command does
+        with cli.paused_garbage_collection():  # like the command
             documents = _read(configuration)
             data = loader.TrainLoader(model, documents, configuration.batch, 1)
         batches = data.epoch(0, configuration.batch)
@@ -142,7 +143,7 @@ def prepare_reading(train: str, config: str, times: int) -> Any:
 
 
 def _first(documents: list[Document], limit: int | None) -> list[Document]:
-    """The first sentences, in their documents."""
+    """Return the first sentences, grouped by document."""
     found = []
     for document in documents:
         found.append(document)

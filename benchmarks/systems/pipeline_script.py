@@ -1,4 +1,4 @@
-"""What somebody writes who has a token classifier of transformers: load it, tag the lines of standard input."""
+"""Minimal script for a token classifier of transformers: load it and tag the lines of standard input."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A plain training loop: embedding, packed BiLSTM, linear layer, pytorch-crf; shuffled batches, padded as they come."""
+"""A plain training loop: embedding, packed BiLSTM, linear layer, pytorch-crf; shuffled batches with padding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ warnings.simplefilter("ignore")
 
 
 class Tagger(nn.Module):
-    """Words in, tags out."""
+    """BiLSTM-CRF over words."""
 
     def __init__(self, num_words: int, num_tags: int, width: int, hidden: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Tagger(nn.Module):
         self.crf = CRF(num_tags, batch_first=True)
 
     def forward(self, words: torch.Tensor, lengths: torch.Tensor, tags: torch.Tensor) -> torch.Tensor:
-        """The loss, a word."""
+        """Return the loss per word."""
         embedded = self.dropout(self.embedding(words))
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
@@ -36,7 +36,7 @@ class Tagger(nn.Module):
 
 
 def prepare(train: str, steps: int, batch: int = 32, width: int = 100, hidden: int = 200, device: str = "cpu") -> Any:
-    """``steps`` steps of forward, backward, clip and AdamW."""
+    """Run ``steps`` steps of forward, backward, clip and AdamW."""
     torch.manual_seed(1)
     sentences = worker.read_columns(train)
     words = {word: number for number, word in enumerate(sorted({w.lower() for ws, _ in sentences for w in ws}), 1)}

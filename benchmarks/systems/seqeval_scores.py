@@ -12,7 +12,7 @@ warnings.simplefilter("ignore")
 
 
 def prepare(gold: str, times: int, limit: int | None = None) -> Any:
-    """The cheapest of its reports that gives all three."""
+    """Score with the fastest seqeval function that returns all three."""
     wanted, found = worker.tag_lists(gold, times, limit)
 
     def repeat() -> dict[str, Any]:

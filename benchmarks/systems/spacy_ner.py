@@ -1,4 +1,4 @@
-"""spaCy: a blank English pipeline with its own tok2vec and named-entity recogniser.
+"""spaCy: a blank English pipeline with tok2vec and a named-entity recognizer.
 
 ``python spacy_ner.py train TRAIN VALID TEST DIRECTORY`` trains it as ``spacy train`` does and prints the test F1.
 """
@@ -18,7 +18,7 @@ from spacy.training import biluo_tags_to_spans, iob_to_biluo
 
 
 def prepare(model: str, test: str, batch: int = 256, limit: int | None = None) -> Any:
-    """Tagging of sentences that are split into words."""
+    """Tag tokenized sentences."""
     pipeline = spacy.load(model)
     sentences = worker.read_columns(test, limit)
     words = sum(len(words) for words, _ in sentences)
@@ -31,7 +31,7 @@ def prepare(model: str, test: str, batch: int = 256, limit: int | None = None) -
 
 
 def train(train: str, valid: str, test: str, directory: str) -> None:
-    """To the end, with the settings that spaCy recommends for speed, the best model by valid."""
+    """Train with the settings that spaCy recommends for speed and keep the best model on the validation file."""
     from spacy.cli.init_config import init_config
     from spacy.cli.train import train as train_pipeline
 

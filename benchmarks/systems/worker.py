@@ -1,4 +1,4 @@
-"""A system of a benchmark as a process of its own, in an environment of its own. Standard library only.
+"""Worker process of a benchmark, in its own environment. Standard library only.
 
 The process gets its options as JSON, prepares, and then repeats its work each time a line comes in; it answers with a
 line of JSON. What libraries print goes to standard error.
@@ -20,7 +20,7 @@ Sentence = tuple[list[str], list[str]]
 
 
 def serve(prepare: Callable[..., Callable[[], dict[str, Any]]], packages: Iterable[str]) -> None:
-    """Prepare with the options, then work whenever asked.
+    """Prepare the system, then run one round per request.
 
     Args:
         prepare: Called with the options of the command line; gives what is to be repeated. That returns what it did
@@ -45,7 +45,7 @@ def serve(prepare: Callable[..., Callable[[], dict[str, Any]]], packages: Iterab
 
 
 def read_columns(path: str, limit: int | None = None) -> list[Sentence]:
-    """Words and tags (the first and the last column) of the first ``limit`` sentences."""
+    """Read words and tags (first and last column) of the first ``limit`` sentences."""
     sentences: list[Sentence] = []
     words: list[str] = []
     tags: list[str] = []
@@ -62,7 +62,7 @@ def read_columns(path: str, limit: int | None = None) -> list[Sentence]:
 
 
 def entity_f1(gold: list[list[str]], predicted: list[list[str]]) -> float:
-    """Micro F1 of entities in BIO tags, read as the CoNLL script does; the same for all systems."""
+    """Return the micro F1 of entities in BIO tags as in the CoNLL script; used for all systems."""
     counts = [0, 0, 0]
     for wanted, found in zip(gold, predicted, strict=True):
         left, right = spans(wanted), spans(found)
@@ -71,7 +71,7 @@ def entity_f1(gold: list[list[str]], predicted: list[list[str]]) -> float:
 
 
 def spans(tags: list[str]) -> set[tuple[int, int, str]]:
-    """``(start, end, label)`` of entities."""
+    """Return ``(start, end, label)`` of the entities."""
     found = set()
     start, label = 0, ""
     for position, tag in enumerate([*tags, "O"]):
@@ -85,7 +85,7 @@ def spans(tags: list[str]) -> set[tuple[int, int, str]]:
 
 
 def tag_lists(path: str, times: int, limit: int | None = None) -> tuple[list[list[str]], list[list[str]]]:
-    """Gold tags of a file, ``times`` over, and the same with mistakes: every 30th tag is O, every 50th another's."""
+    """Return the gold tags of a file, repeated, and a copy with errors in every 30th and every 50th tag."""
     gold = [tags for _, tags in read_columns(path, limit)] * times
     labels = sorted({tag for tags in gold[:2000] for tag in tags})
     predicted, number = [], 0
@@ -102,7 +102,7 @@ def tag_lists(path: str, times: int, limit: int | None = None) -> tuple[list[lis
 
 
 def repeated(path: str, times: int) -> str:
-    """A file with the lines of another several times; it goes away with the process."""
+    """Write a temporary file that repeats the lines of another one."""
     with open(path, encoding="utf-8") as source:
         text = source.read().rstrip("\n") + "\n\n"
     folder = tempfile.TemporaryDirectory()

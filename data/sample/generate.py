@@ -1,4 +1,4 @@
-"""Write the sample corpora that lie beside this file.
+"""Write the sample corpora in this directory.
 
 ``python data/sample/generate.py`` rewrites ``en/*.conll`` and ``zh/*.conll`` byte for byte: every choice is drawn from
 ``random.Random`` with a fixed seed. All word lists and sentence patterns were written for this project. The persons

@@ -1,4 +1,4 @@
-"""What one scores on the conversational set without reading the question, or without reading the story.
+"""Baselines on the conversational set that ignore the question or the story.
 
 ``python data/sample/convqa/baseline.py [DIR]`` reads ``train.json`` and ``test.json`` from DIR (the folder of this file
 unless given) and prints exact match and F1 in percent as CoQA counts them: small letters, no punctuation, no articles.
@@ -111,7 +111,7 @@ def score(examples: list[Example], guess: Guess) -> tuple[float, float]:
 
 
 def best(answers: Iterable[str]) -> str:
-    """The constant answer that fits a list of answers best.
+    """Return the constant answer with the best score on a list of answers.
 
     Args:
         answers: The answers.
@@ -153,7 +153,7 @@ def slots(example: Example) -> list[tuple[tuple[str, int], str]]:
 
 
 def learned(train: list[Example]) -> Guess:
-    """The answer of the type and place that was right most often in training, by turn and domain.
+    """Return the answer of the most frequently correct type and position in training, by turn and domain.
 
     Args:
         train: The turns of training.
@@ -178,7 +178,7 @@ def learned(train: list[Example]) -> Guess:
 
 
 def wording(question: str) -> str:
-    """A question without names and numbers.
+    """Return a question without names and numbers.
 
     Args:
         question: The question.
@@ -191,7 +191,7 @@ def wording(question: str) -> str:
 
 
 def from_question(train: list[Example]) -> Guess:
-    """The most frequent answer to a wording in training, or else to its first word.
+    """Return the most frequent answer to a wording in training, or to its first word.
 
     Args:
         train: The turns of training.
@@ -213,7 +213,7 @@ def from_question(train: list[Example]) -> Guess:
 
 
 def baselines(train: list[Example]) -> dict[str, Guess]:
-    """The baselines.
+    """Return the baselines.
 
     Args:
         train: The turns of training.

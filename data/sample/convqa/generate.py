@@ -1,4 +1,4 @@
-"""Write the conversational question-answering set that lies beside this file.
+"""Write the conversational question-answering set in this directory.
 
 ``python data/sample/convqa/generate.py`` rewrites ``train.json``, ``valid.json`` and ``test.json`` byte for byte: every
 choice is drawn from ``random.Random`` with a fixed seed. All word lists, story sentences and questions were written for
@@ -261,7 +261,7 @@ TYPE_OF_LIST = {"morning": "time", "afternoon": "time", **dict.fromkeys(REASONS,
 
 
 def _any(words: Iterable[str]) -> str:
-    """A regular expression for one of several strings.
+    """Return a regular expression for one of several strings.
 
     Args:
         words: The strings.
@@ -302,7 +302,7 @@ PATTERNS = _patterns()
 
 @cache
 def type_of(answer: str) -> str:
-    """The type of a span answer.
+    """Return the type of a span answer.
 
     Args:
         answer: An answer as it stands in the story.
@@ -321,7 +321,7 @@ def type_of(answer: str) -> str:
 
 @cache
 def candidates(story: str, kind: str) -> tuple[str, ...]:
-    """What a story offers as answers of one type.
+    """Return the answer candidates of one type in a story.
 
     Args:
         story: The text.
@@ -2525,7 +2525,7 @@ class Dialogue:
         return turns
 
     def _same(self, last: Turn, number: int) -> list[Turn]:
-        """The last question for another subject: "And Tove?"."""
+        """Ask the last question about another subject: "And Tove?"."""
         relation = last.relation
         subject = self.story.subjects[number]
         fact = self.story.facts.get((number, relation.key))
@@ -2628,7 +2628,7 @@ class Dialogue:
         return Turn(style, question, kind, kind, evidence, relation, number, "check", value, pattern, back)
 
     def _wrong(self, fact: Fact) -> str:
-        """A value that is not true of the subject of a fact, mostly one of the story."""
+        """Return a value that is false for the subject of a fact, mostly one from the story."""
         rivals = [
             other.value
             for other in self.story.facts.values()
@@ -2726,7 +2726,7 @@ def check(story: Story, turns: list[Turn]) -> None:
 
 
 def entry(number: int, split: str, story: Story, turns: list[Turn]) -> dict[str, Any]:
-    """A story and its dialogue in the form of CoQA.
+    """Return a story and its dialogue in the CoQA format.
 
     Args:
         number: Number of the story in its split.

@@ -1,4 +1,4 @@
-"""Write the requests that lie beside this file, each with its intent and slots.
+"""Requests with intents and slots, written to this directory.
 
 ``python data/sample/intent/generate.py`` rewrites ``train`` and ``valid`` byte for byte: every choice is drawn from
 ``random.Random`` with a fixed seed. All wordings were written for this project; artists and songs are made up.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 SEED = 20190604
 SIZES = {"valid": 39, "train": 153}
-"""Requests of each split; the small one comes first, some wordings allow few."""
+"""Number of requests per split, smallest first, since some wordings have few variants."""
 
 VALUES = {
     "artist": "nora vale, the paper kites club, miles arden, velvet harbor, juno reyes | oskar lind, blue lantern trio",
@@ -146,11 +146,11 @@ PATTERNS = {
 }
 
 RARE = {"switch_off#play_music": 0.2, "set_alarm#get_weather": 0.2}
-"""How often an intent comes compared with others; two at once are rare."""
+"""Relative frequency of the intents; two intents at once are rare."""
 
 
 def main() -> None:
-    """Write both splits beside this file."""
+    """Write both splits to this directory."""
     generator = random.Random(SEED)
     seen: set[str] = set()
     for split, size in SIZES.items():
@@ -167,7 +167,7 @@ def main() -> None:
 
 
 def request(generator: random.Random, split: str) -> tuple[str, str, str]:
-    """Words, tags and intent of one request; the slot of a pattern and the words of a value follow each other."""
+    """Return words, tags and intent of one request."""
     intents = list(PATTERNS)
     (intent,) = generator.choices(intents, [RARE.get(name, 1) for name in intents])
     pattern = choose(generator, PATTERNS[intent].split("\n"), split)
@@ -180,7 +180,7 @@ def request(generator: random.Random, split: str) -> tuple[str, str, str]:
 
 
 def choose(generator: random.Random, items: list[str], split: str) -> str:
-    """One of the items before the bar; of a validation split one of all, those behind it as often as those before."""
+    """Draw an item before the bar; for the validation split, draw from both sides with equal probability."""
     stripped = [item.strip() for item in items]
     bar = stripped.index("|")
     known, new = ([item for item in part if item] for part in (stripped[:bar], stripped[bar + 1 :]))

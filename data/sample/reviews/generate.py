@@ -1,4 +1,4 @@
-"""Write the small corpus of reviews that lies beside this file.
+"""Write the small corpus of reviews in this directory.
 
 ``python data/sample/reviews/generate.py`` rewrites ``train.tsv``, ``valid.tsv`` and ``test.tsv`` byte for byte: every
 choice is drawn from ``random.Random`` with a fixed seed. All sentences were written for this project.
@@ -18,7 +18,7 @@ SIZES = {"train": 300, "valid": 60, "test": 60}
 HEADER = "label\tdomain\ttext_a"
 LABELS = ("bad", "good")
 OTHER_SIDE = 0.3
-"""Share of reviews that admit a point of the other side."""
+"""Fraction of reviews with a statement of the opposite polarity."""
 ENGLISH = 1 / 6
 
 # Domain -> thing -> complaints and praises.
@@ -74,7 +74,7 @@ CLOSINGS = {
 
 
 def chinese(rng: random.Random, split: str, domain: str, label: int) -> str:
-    """A review in Chinese."""
+    """Generate a review in Chinese."""
     things = rng.sample(sorted(CHINESE[domain]), rng.randint(1, 3))
     said = [thing + rng.choice(CHINESE[domain][thing][label]) for thing in things]
     if len(said) > 1 and rng.random() < OTHER_SIDE:
@@ -86,7 +86,7 @@ def chinese(rng: random.Random, split: str, domain: str, label: int) -> str:
 
 
 def english(rng: random.Random, domain: str, label: int) -> str:
-    """A review in English."""
+    """Generate a review in English."""
     phrases = ENGLISH_PHRASES[domain]
     things = rng.sample(sorted(phrases), rng.randint(1, 2))
     said = " and ".join(f"{thing} {rng.choice(phrases[thing][label])}" for thing in things)
@@ -95,7 +95,7 @@ def english(rng: random.Random, domain: str, label: int) -> str:
 
 
 def reviews(rng: random.Random, split: str, taken: set[str]) -> list[str]:
-    """Rows of a split, none of whose texts stands in another one."""
+    """Generate the rows of a split; no text occurs in another split."""
     rows: list[str] = []
     while len(rows) < SIZES[split]:
         label, domain = rng.randrange(2), rng.choice(sorted(CHINESE))
@@ -108,7 +108,7 @@ def reviews(rng: random.Random, split: str, taken: set[str]) -> list[str]:
 
 
 def tables() -> dict[str, str]:
-    """The files by split."""
+    """Generate the files by split."""
     rng = random.Random(SEED)
     taken: set[str] = set()
     return {split: "\n".join([HEADER, *reviews(rng, split, taken)]) + "\n" for split in SIZES}
