@@ -157,8 +157,8 @@ def evaluation(run: str) -> Any:
 def order() -> Any:
     """Sentences in the order in which they are learned: of one process, and of two that one takes over from."""
 
-    def lines(made: loader.StepBatch) -> list[int]:
-        return [example.line for part in made.parts if part.weight for example in part.gold]
+    def lines(step_batch: loader.StepBatch) -> list[int]:
+        return [example.line for part in step_batch.micro_batches if not part.sync_only for example in part.gold]
 
     config = settings(training__epochs=2)
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ner"
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-MODULES = {f"ner.{file.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}": file for file in FILES}
+MODULES = {f"ner/{file}".removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in FILES}
 
 ORDER = [
     {"errors", "types"},

@@ -34,8 +34,9 @@ def prepare(run: TrainingRun, init: Path | None = None) -> dict[str, dict[str, A
         run.read()
         model = run.build(init)
     notable = {split: _describe_split(run, model, split) for split, documents in run.documents.items() if documents}
-    for module in model.modules():
-        for name, value in getattr(module, "report", {}).items():
+    encoders = (module for module in model.modules() if isinstance(module, EncoderModule))
+    for encoder in encoders:
+        for name, value in encoder.report.items():
             logger.info("{}: {}", name, f"{value:.1%}" if isinstance(value, float) else value)
     logger.info("trainable parameters: {:,}", model.num_parameters)
     if run.backend:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +22,20 @@ class ComponentConfig(ConfigSection):
 
     name: str
     """Name of the component's file."""
+
+
+class EncoderConfig(ComponentConfig):
+    """Configuration of an encoder."""
+
+    @property
+    def members(self) -> Mapping[str, EncoderConfig]:
+        """Configurations of the encoders that it combines, by key."""
+        return {}
+
+    @property
+    def pretrained_model(self) -> str | None:
+        """Name of the pretrained model whose word pieces it reads, or None."""
+        return None
 
 
 class DecoderConfig(ComponentConfig):

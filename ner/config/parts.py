@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ner.config import renamed
-from ner.config.base import ComponentConfig, ConfigSection, DecoderConfig
+from ner.config.base import ComponentConfig, ConfigSection, DecoderConfig, EncoderConfig
 from ner.errors import InputError
 
 
@@ -101,7 +101,7 @@ def _schema(folder: str) -> Any:
 
 
 AnyComponent = SerializeAsAny[ComponentConfig]
-AnyEncoder = Annotated[AnyComponent, _parser("encoders"), _schema("encoders")]
+AnyEncoder = Annotated[SerializeAsAny[EncoderConfig], _parser("encoders"), _schema("encoders")]
 AnyContext = Annotated[AnyComponent, _parser("context"), _schema("context")]
 AnyDecoder = Annotated[SerializeAsAny[DecoderConfig], _parser("decoders", "crf"), _schema("decoders")]
 AnyClassifier = Annotated[SerializeAsAny[DecoderConfig], _parser("decoders", "classifier"), _schema("decoders")]

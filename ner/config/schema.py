@@ -137,12 +137,9 @@ class RunConfig(ConfigSection):
 
     @model_validator(mode="after")
     def _same_pieces(self) -> RunConfig:
-        members: Mapping[str, ComponentConfig] = getattr(self.encoder, "members", {})
-        for path, encoder in {
-            "encoder": self.encoder,
-            **{f"encoder.{key}": member for key, member in members.items()},
-        }.items():
-            model = getattr(encoder, "model", None)
+        members = {f"encoder.{key}": member for key, member in self.encoder.members.items()}
+        for path, encoder in {"encoder": self.encoder, **members}.items():
+            model = encoder.pretrained_model
             if self.unit.name == "piece" and model not in (None, self.unit.tokenizer):
                 raise ValueError(
                     f"unit.tokenizer is '{self.unit.tokenizer}' but {path}.model is '{model}': pieces differ"

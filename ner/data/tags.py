@@ -87,37 +87,46 @@ def normalize(tags: list[str], scheme: str) -> tuple[list[Span], list[str]]:
     return spans, tags if scheme == "bio" else encode(spans, len(tags))
 
 
-def decode(tags: Sequence[str], strict: bool = False) -> list[Span]:
-    """Spans of a sequence of tags in any scheme, read as the CoNLL evaluation script reads them.
+def entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Return ``(start, end, label)`` of each entity of a tag sequence in any scheme, as conlleval reads them.
 
-    A prefix of the beginning opens a span; so does any other prefix after ``O``, after an end, or after another label.
+    An entity begins at a prefix for first words, and at any prefix after ``O``, after a last word or another label.
 
     Args:
         tags: Valid tags, see :func:`is_valid`.
-        strict: Drop the spans that open without a prefix of the beginning (BIO only).
     """
-    spans: list[Span] = []
-    start, label, open_ = 0, "", False
+    found: list[tuple[int, int, str]] = []
+    start = 0
+    label: str | None = None  # no entity is open
     for position, tag in enumerate(tags):
         if tag == OUTSIDE:
-            if open_:
-                spans.append(Span(start, position, label))
-                open_ = False
+            if label is not None:
+                found.append((start, position, label))
+                label = None
             continue
         prefix, this = split(tag)
-        if open_ and (prefix in _STARTS or this != label):
-            spans.append(Span(start, position, label))
-            open_ = False
-        if not open_:
-            start, label, open_ = position, this, True
+        if label is not None and (this != label or prefix in _STARTS):
+            found.append((start, position, label))
+            label = None
+        if label is None:
+            start, label = position, this
         if prefix in _STOPS:
-            spans.append(Span(start, position + 1, label))
-            open_ = False
-    if open_:
-        spans.append(Span(start, len(tags), label))
-    if strict:
-        spans = [span for span in spans if tags[span.start].startswith("B")]
-    return spans
+            found.append((start, position + 1, label))
+            label = None
+    if label is not None:
+        found.append((start, len(tags), label))
+    return found
+
+
+def decode(tags: Sequence[str], strict: bool = False) -> list[Span]:
+    """Return the spans of a tag sequence, see :func:`entities`.
+
+    Args:
+        tags: Valid tags.
+        strict: Whether to drop spans whose first prefix is not ``B``.
+    """
+    spans = [Span(start, end, label) for start, end, label in entities(tags)]
+    return [span for span in spans if tags[span.start].startswith("B")] if strict else spans
 
 
 def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]:

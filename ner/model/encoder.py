@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from numpy.random import Generator
-from torch import nn
+from torch import Tensor, nn
 
 from ner.config.schema import WindowsConfig
 from ner.model.tokenizer import WordTokenizer
@@ -32,6 +33,12 @@ class EncoderModule(nn.Module):
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
         """Return every example as a group of its own; the cost counts words."""
         return [(position, position + 1, len(example.words)) for position, example in enumerate(document.examples)]
+
+    def inputs(
+        self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
+    ) -> dict[str, Tensor]:
+        """See :class:`~ner.contracts.Encoder`."""
+        raise NotImplementedError
 
     def input_warnings(self, document: Document) -> Counter[str]:
         """Return no warnings: every word is read whole."""

@@ -1,4 +1,4 @@
-"""What happened to a training besides learning: a file with a line for each event."""
+"""Events of a training, such as live changes: ``events.jsonl`` with a JSON object per line."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FILE = "events.jsonl"
 
 @dataclass(frozen=True)
 class Event:
-    """A change while a run trained.
+    """Change during a training.
 
     Attributes:
-        step: Steps made before it.
-        epoch: Epochs finished before it.
-        kind: ``control`` for what somebody asked for; otherwise what the training did by itself.
-        change: In the words in which it was asked for: ``batch.size=64``.
-        id: Of the request, so that none is met twice.
+        step: Number of steps before it.
+        epoch: Number of finished epochs before it.
+        kind: ``control`` for a request of the user; otherwise the part of the training that made the change.
+        change: Change in the form of the request, such as ``batch.size=64``.
+        id: Identifier of the request, so that none is applied twice.
     """
 
     step: int
@@ -33,7 +33,7 @@ class Event:
 
 
 def write(run: Path, events: Iterable[Event]) -> None:
-    """Keep the events of a run where a later start finds them, also one from an older checkpoint.
+    """Write the events of a run, which a later start reads even from an older checkpoint.
 
     Raises:
         InputError: If the file cannot be written.
@@ -43,10 +43,10 @@ def write(run: Path, events: Iterable[Event]) -> None:
 
 
 def read(run: Path) -> list[Event]:
-    """The events of a run; none if it has no such file.
+    """Read the events of a run; empty if it has no such file.
 
     Raises:
-        InputError: If a line is no event.
+        InputError: If the file cannot be read, or a line is not an event.
     """
     path = run / FILE
     try:
@@ -58,9 +58,9 @@ def read(run: Path) -> list[Event]:
     events = []
     for number, line in enumerate(lines, 1):
         try:
-            found = json.loads(line)
-            what = str(found["kind"]), str(found["change"]), str(found.get("id", ""))
-            events.append(Event(int(found["step"]), int(found["epoch"]), *what))
+            record = json.loads(line)
+            texts = str(record["kind"]), str(record["change"]), str(record.get("id", ""))
+            events.append(Event(int(record["step"]), int(record["epoch"]), *texts))
         except (ValueError, TypeError, KeyError, AttributeError):
             raise InputError(
                 f"{path}:{number}: expected an object with step, epoch, kind and change, found {line[:60]!r}"

@@ -78,9 +78,9 @@ def model_card(directory: Path, language: Sequence[str] = (), license: str | Non
         template_path=str(TEMPLATE),
         run=run,
         task=_task(run),
-        types=run.known("labels"),
-        word_tags=run.known("tags"),
-        classes=run.known("classes"),
+        types=run.learned("labels"),
+        word_tags=run.learned("tags"),
+        classes=run.learned("classes"),
         missing_types=[_code(name) for name in ANSWER_TYPES if name not in (run.labels.get("classes") or {})],
         reads_pieces=any(options.get("model") for _, options in run.encoders),
         ignores_digits=any(options.get("normalize_digits") for _, options in run.encoders if options.get("dimension")),
@@ -111,9 +111,9 @@ def model_card(directory: Path, language: Sequence[str] = (), license: str | Non
 
 def _task(run: Run) -> str:
     """Return one of :data:`TASKS`."""
-    if "answers" in run.gives:
+    if "answers" in run.outputs:
         return "question-answering"
-    return "token-classification" if "tags" in run.gives else "text-classification"
+    return "token-classification" if "tags" in run.outputs else "text-classification"
 
 
 def _metadata(run: Run, language: Sequence[str], license: str | None) -> Any:
@@ -123,25 +123,25 @@ def _metadata(run: Run, language: Sequence[str], license: str | None) -> Any:
     components = [name for name, _ in run.encoders]
     components += [str(run.section(key)["name"]) for key in ("context", "decoder") if run.section(key)]
     results = []
-    if run.scored is not None:
-        file = Path(str(run.section("data").get(run.scored) or run.scored))
-        checksum = run.metrics.get("data", {}).get(run.scored)
+    if run.scored_split is not None:
+        file = Path(str(run.section("data").get(run.scored_split) or run.scored_split))
+        checksum = run.metrics.get("data", {}).get(run.scored_split)
         results = [
             EvalResult(
                 task_type=_task(run),
                 task_name=TASKS[_task(run)],
                 dataset_type="local-file",
                 dataset_name="/".join(file.parts[-2:]),
-                dataset_split=run.scored,
+                dataset_split=run.scored_split,
                 dataset_args={"sha256": checksum} if checksum else None,
                 metric_type=kind,
                 metric_name=name,
                 metric_value=round(value, 6),
             )
             for path, (kind, name) in METRICS.items()
-            if (value := _score(run.metrics[run.scored], path)) is not None
+            if (value := _score(run.metrics[run.scored_split], path)) is not None
         ]
-    entities = ["named-entity-recognition"] if run.known("labels") else []
+    entities = ["named-entity-recognition"] if run.learned("labels") else []
     data = ModelCardData(
         language=list(language) or None,
         license=license,
@@ -171,8 +171,8 @@ def _data_table(run: Run) -> str:
 def _label_tables(run: Run) -> Iterator[str]:
     """Yield a table of counts in the training data for each kind of label."""
     headers = {"labels": "entity type", "tags": "tag", "classes": "class"}
-    for key, header in {"classes": "answer type"}.items() if "answers" in run.gives else headers.items():
-        if counts := run.known(key):
+    for key, header in {"classes": "answer type"}.items() if "answers" in run.outputs else headers.items():
+        if counts := run.learned(key):
             rows = ([_code(name), _number(count)] for name, count in counts.items())
             yield _table([header, "in the training data"], rows)
 
@@ -190,7 +190,7 @@ def _score_table(run: Run) -> str:
 
 def _detailed_scores(run: Run) -> Iterator[tuple[str, str]]:
     """Yield tables for the types, classes, tags and document groups of the split that represents the model."""
-    scores = run.metrics[run.scored] if run.scored else {}
+    scores = run.metrics[run.scored_split] if run.scored_split else {}
     for kind, by_label in (
         ("type", scores.get("entity", {}).get("by_type", {})),
         ("class", scores.get("accuracy", {}).get("by_label", {})),
@@ -213,7 +213,7 @@ def _detailed_scores(run: Run) -> Iterator[tuple[str, str]]:
 
 def _lowest(run: Run) -> tuple[str, float] | None:
     """Return the type or class with the lowest F1, if there are several."""
-    scores = run.metrics[run.scored] if run.scored else {}
+    scores = run.metrics[run.scored_split] if run.scored_split else {}
     by_label = scores.get("entity", {}).get("by_type") or scores.get("accuracy", {}).get("by_label") or {}
     values = {name: value for name, figures in by_label.items() if (value := _score(figures, "f1")) is not None}
     return min(values.items(), key=lambda item: item[1]) if len(values) > 1 else None

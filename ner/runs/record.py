@@ -1,4 +1,4 @@
-"""What the files of a run directory say, whichever version wrote them; no model is built."""
+"""Contents of the files in a run directory, of any version and without building the model."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from ner.runs.events import Event
 from ner.runs.history import read_history
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d-]+")
-"""Names that train.py gives to run directories."""
+"""Names of run directories that ``ner train`` creates."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the files of a run directory say.
+    """Contents of a run directory.
 
     Attributes:
-        name: Of the directory, or of the one above it if this one is called after a time.
-        config: The resolved configuration as plain values; a newer or older version may have written it.
-        labels: ``labels.json``: counts in the training file by ``labels``, ``tags`` and ``classes``.
-        metrics: ``metrics.json``, empty if the run did not end.
-        lowercase: Encoders whose tokenizer or table of words knows no capital letters.
+        name: Name of the directory, with that of its parent in front if it is a time.
+        config: Resolved configuration as plain values; another version may have written it.
+        labels: Contents of ``labels.json``: counts in the training file by ``labels``, ``tags`` and ``classes``.
+        metrics: Contents of ``metrics.json``; empty if the run is not finished.
+        history: Epochs, see :func:`~ner.runs.history.read_history`.
+        events: Changes during the training.
+        lowercase: Descriptions of tokenizers and word tables that do not distinguish upper and lower case.
     """
 
     name: str
@@ -43,13 +45,13 @@ class Run:
     lowercase: Sequence[str]
 
     def section(self, name: str) -> Mapping[str, Any]:
-        """A section of the configuration, empty if it is not there."""
-        found = self.config.get(name)
-        return found if isinstance(found, Mapping) else {}
+        """Return a section of the configuration; empty if it is missing."""
+        section = self.config.get(name)
+        return section if isinstance(section, Mapping) else {}
 
     @property
-    def gives(self) -> frozenset[str]:
-        """What the decoder gives, see :mod:`ner.data.tasks`; by the labels where a decoder of another version did."""
+    def outputs(self) -> frozenset[str]:
+        """Outputs of the decoder, see :mod:`ner.data.tasks`; inferred from the labels for an unknown decoder."""
         try:
             return tasks.gives(str(self.section("decoder").get("name")))
         except ConfigError:
@@ -58,45 +60,45 @@ class Run:
             return frozenset({"answers"})
         return frozenset({"tags"} if words or not classes else set()) | frozenset({"labels"} if classes else set())
 
-    def known(self, key: str) -> Mapping[str, Any]:
-        """Counts of ``labels``, ``tags`` or ``classes`` that the decoder has learned, empty if it has learned none."""
-        learned = bool(self.gives - {"tags"}) if key == "classes" else "tags" in self.gives
+    def learned(self, key: str) -> Mapping[str, Any]:
+        """Return the counts of the ``labels``, ``tags`` or ``classes`` that the decoder can predict."""
+        learned = bool(self.outputs - {"tags"}) if key == "classes" else "tags" in self.outputs
         return (self.labels.get(key) or {}) if learned else {}
 
     @property
     def encoders(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """The encoder, or the encoders that it joins, with their names."""
+        """Name and options of the encoder, or of each encoder that it concatenates."""
         return _members(self.section("encoder"))
 
     @property
-    def scored(self) -> str | None:
-        """The split whose scores speak for the model."""
+    def scored_split(self) -> str | None:
+        """Split whose scores represent the model; None without held-out scores."""
         return next((split for split in ("test", "valid") if isinstance(self.metrics.get(split), Mapping)), None)
 
 
 def read_run(directory: Path) -> Run:
-    """The files of a run directory; only configuration and labels must be there.
+    """Read the files of a run directory; only the configuration and the labels are required.
 
     Raises:
-        InputError: If one of those is missing, or a file cannot be read.
+        InputError: If one of these is missing, or a file cannot be read.
     """
     path = directory / "config.yaml"
-    config = read_yaml(_text(path), str(path))
+    config = read_yaml(_read_text(path), str(path))
     if not isinstance(config, Mapping) or not isinstance(config.get("encoder"), Mapping):
         raise InputError(f"{path}: expected the configuration of a run, with an encoder")
     resolved = directory.resolve()
     return Run(
         name="-".join(resolved.parts[-2:]) if TIMESTAMP.match(resolved.name) else resolved.name,
         config=config,
-        labels=_object(directory / "labels.json"),
-        metrics=_object(directory / "metrics.json") if (directory / "metrics.json").exists() else {},
+        labels=_read_object(directory / "labels.json"),
+        metrics=_read_object(directory / "metrics.json") if (directory / "metrics.json").exists() else {},
         history=read_history(directory / "history.csv") if (directory / "history.csv").exists() else [],
         events=events.read(directory),
         lowercase=list(_lowercase(directory, config["encoder"])),
     )
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -104,27 +106,26 @@ def _text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {reason}; is this a run directory?") from None
 
 
-def _object(path: Path) -> Mapping[str, Any]:
+def _read_object(path: Path) -> Mapping[str, Any]:
     try:
-        found = json.loads(_text(path))
+        content = json.loads(_read_text(path))
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}") from None
-    if not isinstance(found, Mapping):
-        raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}")
-    return found
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
 
 
 def _lowercase(directory: Path, encoder: Mapping[str, Any]) -> Iterator[str]:
-    for name, part in _members(encoder):
-        if part.get("lowercase") and part.get("dimension"):
+    for name, options in _members(encoder):
+        if options.get("lowercase") and options.get("dimension"):
             yield f"the word table of `{name}`"
     for path in sorted((directory / "encoder").rglob("tokenizer.json")):
-        normalizer = json.dumps(_object(path).get("normalizer"))
+        normalizer = json.dumps(_read_object(path).get("normalizer"))
         if '"lowercase": true' in normalizer or '"type": "Lowercase"' in normalizer:
             yield f"the tokenizer in `{path.parent.relative_to(directory).as_posix()}`"
 
 
 def _members(encoder: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The encoder, or the encoders that it joins, with their names."""
     inner = [value for value in encoder.values() if isinstance(value, Mapping) and "name" in value]
-    return [(str(part["name"]), part) for part in inner or [encoder]]
+    return [(str(options["name"]), options) for options in inner or [encoder]]

@@ -67,7 +67,7 @@ def largest_batch(fits: Callable[[int], bool], start: int = 8, largest: int = 40
     """
     size = start
     if not fits(size):
-        raise InputError(f"batch.size=auto: not even {start} fit into memory; set batch.size and batch.at_once")
+        raise InputError(f"batch.size=auto: not even {start} fit into memory; set batch.size and batch.micro_size")
     while 2 * size <= largest and fits(2 * size):
         size *= 2
     return size

@@ -17,8 +17,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from ner.config import renamed
 from ner.config.load import override
-from ner.config.parts import validate
+from ner.config.parts import ConfigError, validate
 from ner.config.schema import RunConfig
 from ner.errors import InputError
 from ner.runs.events import Event
@@ -67,6 +68,8 @@ def check(config: RunConfig, change: str) -> RunConfig:
             raise InputError(f"{change}: expected {key}={expected}")
         return config
     if not equals or not any(key == setting or key.startswith(f"{setting}.") for setting in LIVE_SETTINGS):
+        if new := renamed.explain(key):
+            raise ConfigError(key.split("."), new)
         raise InputError(
             f"{change}: cannot be changed while training runs; expected key=value with one of "
             f"{', '.join(LIVE_SETTINGS)}, or {', '.join(ACTIONS)}"

@@ -198,7 +198,10 @@ def test_labels_that_would_be_lost_are_refused_with_their_place(decoder: str, pa
     with pytest.raises(InputError, match=rf"a:7: expected one label, found 2 \(x, y\), as {path}.multi_label is false"):
         build(validate(RunConfig, raw), [Document([two])])
     key = {"classifier": {"multi_label": True}, "joint": {"classes": {"multi_label": True}}}[decoder]
-    assert build(validate(RunConfig, {**raw, "decoder": {"name": decoder, **key}}), [Document([two])]).single_label_at is None
+    assert (
+        build(validate(RunConfig, {**raw, "decoder": {"name": decoder, **key}}), [Document([two])]).single_label_at
+        is None
+    )
 
 
 def test_a_metric_that_has_counted_nothing_has_no_scores() -> None:
@@ -212,7 +215,12 @@ def test_a_metric_that_has_counted_nothing_has_no_scores() -> None:
 
 
 def test_the_history_has_no_column_of_what_was_not_counted() -> None:
-    raw = {"data": {"train": "a", "format": "coqa"}, "encoder": "embedding", "decoder": "extractive_qa", "metrics": ["answer"]}
+    raw = {
+        "data": {"train": "a", "format": "coqa"},
+        "encoder": "embedding",
+        "decoder": "extractive_qa",
+        "metrics": ["answer"],
+    }
     config = validate(RunConfig, {**raw, "training": {"keep_epoch": "last"}})
     row = history_row(EpochRecord(1, 5, 8, 4, True, {"all": 0.1}, {"train": Evaluation(0.5, 0, 0, {})}), config)
     assert row["train.loss"] == row["avg_train_loss"] == 0.5

@@ -16,6 +16,7 @@ from ner.inference.annotate import annotate
 from ner.model.model import build
 from ner.runtime.device import has_bf16
 from ner.training import loader, loop
+from ner.training.state import initial_state
 from ner.types import Document
 from tests.conftest import ROOT, SAMPLE
 
@@ -118,7 +119,7 @@ def test_a_shipped_configuration_trains_a_step(path: Path, tiny_bert: str, tmp_p
     model = build(config, documents)
     cpu = torch.device("cpu")
     data = loader.TrainLoader(model, documents, config.batch, config.seed)
-    state = loop.begin(model, config.training, config.batch, config.metrics, cpu)
+    state = initial_state(model, config.training, config.batch, config.metrics, cpu)
     steps = loop.train(state, data, documents, config.metrics, cpu)
     assert next(iter(steps)).loss > 0
     (chunk,) = annotate(model, documents, config.batch, torch.device("cpu"))

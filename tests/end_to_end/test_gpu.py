@@ -18,7 +18,8 @@ from ner.model.kernels.chain import Chain
 from ner.model.model import build
 from ner.runtime.device import set_seed
 from ner.training import batch_size, loader
-from ner.training.loop import begin, train
+from ner.training.loop import train
+from ner.training.state import initial_state
 from ner.training.step import OutOfMemory
 from tests.builders import documents, make_bert, random_chain, random_mask, settings
 from tests.conftest import ROOT, SAMPLE
@@ -103,7 +104,7 @@ def trained(config: RunConfig, device: torch.device, steps: int | None = None) -
     set_seed(config.seed)
     model = build(config, documents()).to(device)
     data = loader.TrainLoader(model, documents(), config.batch, config.seed)
-    state = begin(model, config.training, config.batch, config.metrics, device)
+    state = initial_state(model, config.training, config.batch, config.metrics, device)
     losses = []
     for progress in train(state, data, None, config.metrics, device):
         losses.append(progress.loss)
@@ -176,7 +177,7 @@ def waits(config: RunConfig, steps: int) -> tuple[float, list[str]]:
     set_seed(config.seed)
     model = build(config, documents()).to(GPU)
     data = loader.TrainLoader(model, documents(), config.batch, config.seed)
-    state = begin(model, config.training, config.batch, config.metrics, GPU)
+    state = initial_state(model, config.training, config.batch, config.metrics, GPU)
     loop = train(state, data, None, config.metrics, GPU)
     for _ in range(2):
         next(loop)
@@ -216,10 +217,11 @@ def test_batches_come_in_page_locked_memory() -> None:
     config = settings()
     model = build(config, documents()).to(GPU)
     data = loader.TrainLoader(model, documents(), config.batch, config.seed)
-    made = next(iter(data.steps(data.epoch(0, config.batch), 0, config.batch, GPU)))
-    tensors = [*made.parts[0].batch.inputs.values(), *made.parts[0].batch.targets.values()]
+    step_batch = next(iter(data.steps(data.epoch(0, config.batch), 0, config.batch, GPU)))
+    batch = step_batch.micro_batches[0].batch
+    tensors = [*batch.inputs.values(), *batch.targets.values()]
     assert all(tensor.is_pinned() for tensor in tensors if tensor.numel())
-    moved = made.parts[0].batch.to(GPU)
+    moved = batch.to(GPU)
     assert all(tensor.is_cuda for tensor in moved.inputs.values())
 
 
@@ -250,7 +252,7 @@ def test_a_step_that_does_not_fit_says_what_to_try(little_memory: None) -> None:
     many = documents(4096)
     model = build(config, many).to(GPU)
     data = loader.TrainLoader(model, many, config.batch, config.seed)
-    state = begin(model, config.training, config.batch, config.metrics, GPU)
+    state = initial_state(model, config.training, config.batch, config.metrics, GPU)
     with pytest.raises(OutOfMemory, match=r"out of memory with 4096 sentences .*try batch.micro_size=2048"):
         next(train(state, data, None, config.metrics, GPU))
 

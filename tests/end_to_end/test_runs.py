@@ -17,6 +17,8 @@ import pytest
 from ner.commands import control, evaluate, replay, train
 from ner.data import seen as seen_sentences
 from ner.runs import events
+from ner.training.progress import Progress
+from ner.training.run import TrainingRun
 from ner.runtime import manifest
 from tests.conftest import ROOT, SAMPLE
 
@@ -43,16 +45,18 @@ def rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def asking(monkeypatch: pytest.MonkeyPatch, wishes: dict[int, list[str]], run: Path) -> None:
-    """Somebody types ``ner control`` while the run makes certain steps."""
-    show = train.Display.show
+def asking(monkeypatch: pytest.MonkeyPatch, changes: Mapping[int | str, list[str]], run: Path) -> None:
+    """Run ``ner control`` after certain steps, or after an epoch: ``{17: ["stop=step"], "epoch 2": ["save=now"]}``."""
+    train_run = TrainingRun.train
 
-    def shown(self: train.Display, now: Any) -> None:
-        show(self, now)
-        if now.epoch_record is None and (changes := wishes.pop(now.step, None)):
-            assert control.main(["--run", str(run), "--wait", "0", *changes]) == 0
+    def steered(self: TrainingRun, *arguments: Any, **options: Any) -> Iterator[Progress]:
+        for progress in train_run(self, *arguments, **options):
+            yield progress
+            now = progress.step if progress.epoch_record is None else f"epoch {progress.epoch}"
+            if requested := changes.pop(now, None):
+                assert control.main(["--run", str(run), "--wait", "0", *requested]) == 0
 
-    monkeypatch.setattr(train.Display, "show", shown)
+    monkeypatch.setattr(TrainingRun, "train", steered)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +78,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(
     run = tmp_path / "run"
     asking(monkeypatch, {17: ["stop=step"], 30: ["save=now", "evaluate=now"]}, run)
     assert start(run, "training.epochs=4") == 0
-    assert "stopped between two steps; go on with --resume" in capsys.readouterr().out
+    assert "stopped between two steps; continue with --resume" in capsys.readouterr().out
     assert not (run / "metrics.json").exists()
     assert start(run, "training.epochs=4") == 2
     assert "already; go on with --resume" in capsys.readouterr().err
@@ -184,7 +188,7 @@ def test_changes_after_the_checkpoint_are_made_again_on_resume(
     assert newest.name.endswith("step-11")
     shutil.rmtree(newest)  # as if the machine had gone before it was written
     assert start(run, "training.epochs=2", "--resume") == 0
-    assert "step 9, again: training.learning_rate=0.001" in capsys.readouterr().out
+    assert "step 9, replayed training.learning_rate=0.001" in capsys.readouterr().out
     same(run, tmp_path / "whole")
 
 
@@ -261,7 +265,7 @@ def test_a_warmup_that_is_longer_than_the_training_is_said(tmp_path: Path, capsy
     assert start(tmp_path / "a", "training.epochs=1", "training.warmup_steps=90") == 0
     said = capsys.readouterr().out
     steps = int(rows(tmp_path / "a")[0]["step"])
-    assert f"training.warmup_steps: 90 are more than the {steps} steps of the training, whose rates rise to its" in said
+    assert f"training.warmup_steps=90: longer than the training ({steps} steps)" in said
     assert start(tmp_path / "b", "training.epochs=1", f"training.warmup_steps={steps}") == 0
     assert "warmup_steps" not in capsys.readouterr().out
 
@@ -293,7 +297,7 @@ def test_training_ends_early_and_adapts_on_a_plateau(tmp_path: Path, capsys: pyt
     options = ["training.epochs=30", "training.learning_rate=0", "training.early_stopping={patience: 4}", plateau]
     assert start(run, *options) == 0
     said = capsys.readouterr().out
-    assert "stopping: entity.micro.f1 has not risen for 4 epochs" in said
+    assert "stopping: entity.micro.f1 has not improved for 4 epochs" in said
     assert "plateau: learning rates times 0.5" in said
     assert [row["batch_size"] for row in rows(run)] == ["8", "8", "16", "16", "16"]
     kinds = [(event.kind, event.change) for event in events.read(run)]
@@ -310,7 +314,7 @@ def test_a_training_file_in_memory_mapped_arrays_gives_the_same_bytes(
     options = ["training.epochs=4", f"data.memmap_dir={tmp_path / 'store'}"]
     assert start(tmp_path / "first", *options) == 0
     said = capsys.readouterr().out
-    assert f"train: kept as memory-mapped arrays in {tmp_path / 'store'}" in said
+    assert f"train: memory-mapped in {tmp_path / 'store'}" in said
     assert "train: 16 documents, 103 sentences, 1240 words" in said
     same(tmp_path / "first", whole, "model.safetensors", "history.csv", seen_sentences.FILE)
     read, seen = conll.read, []
@@ -394,16 +398,8 @@ def test_a_run_that_is_stopped_at_the_end_of_an_epoch_is_not_taken_for_finished(
     tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
-    show = train.Display.show
-
-    def shown(self: train.Display, now: Any) -> None:
-        show(self, now)
-        if now.epoch_record is not None and now.epoch == 2:
-            assert control.main(["--run", str(run), "--wait", "0", "stop=step"]) == 0
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train.Display, "show", shown)
-        assert start(run, "training.epochs=4") == 0
+    asking(monkeypatch, {"epoch 2": ["stop=step"]}, run)
+    assert start(run, "training.epochs=4") == 0
     assert not (run / "metrics.json").exists()
     assert start(run, "training.epochs=4", "--resume") == 0
     same(run, whole)
@@ -462,8 +458,8 @@ def test_broken_checkpoints_are_named_removed_and_do_not_count(
         damage(path)
     assert start(run, "training.epochs=4", "--resume") == 0
     said = capsys.readouterr().out
-    assert said.count("not as it was written, so it is removed and the one before it is taken") == 2
-    assert "no checkpoint to go on from, starting from the beginning" in said
+    assert said.count("checksum mismatch; removed") == 2
+    assert "no checkpoint found, starting from the beginning" in said
     same(run, whole)
     assert len(list((run / "checkpoints").iterdir())) == 2
 
@@ -524,11 +520,11 @@ def test_more_epochs_go_on_after_an_early_end(tmp_path: Path, capsys: pytest.Cap
     assert start(run, "training.epochs=5", *options) == 0
     assert len(rows(run)) == 2
     assert start(run, "training.epochs=5", *options, "--resume") == 0
-    assert "training has ended: entity.micro.f1 has not risen for 1 epochs; a larger" in capsys.readouterr().out
+    assert "training is finished (entity.micro.f1 has not improved for 1 epochs); raise training.epochs" in capsys.readouterr().out
     assert start(run, "training.epochs=6", *options, "--resume") == 0
     assert len(rows(run)) == 3
     assert start(run, "training.epochs=2", *options, "--resume") == 0
-    assert "not changed: training.epochs=2: the run is in epoch 3 already" in capsys.readouterr().out
+    assert "not changed: training.epochs=2: the run is already in epoch 3" in capsys.readouterr().out
 
 
 def test_what_was_asked_of_the_run_before_does_not_stop_the_next(
@@ -539,7 +535,7 @@ def test_what_was_asked_of_the_run_before_does_not_stop_the_next(
     assert control.main(["--run", str(run), "--wait", "0", "stop=step", "batch.size=16"]) == 0
     (run / "control" / "garbage.json").write_text("{")
     assert start(run, "training.epochs=3", "--resume") == 0
-    assert "stop=step: was asked of the run before and is dropped" in capsys.readouterr().out
+    assert "stop=step: requested from the previous start" in capsys.readouterr().out
     assert [row["batch_size"] for row in rows(run)] == ["8", "8", "16"]
 
 
@@ -553,7 +549,7 @@ def test_what_is_typed_at_resume_overrules_what_was_asked_for_after_the_checkpoi
     shutil.rmtree(newest(run))  # killed, so that the end of the first epoch is the newest
     assert start(run, "training.epochs=3", "--resume", "training.learning_rate=0.01", "training.epochs=3") == 0
     assert [row["learning_rate.all"] for row in rows(run)] == ["0.01"] * 3
-    assert "again: training" not in capsys.readouterr().out
+    assert "replayed training" not in capsys.readouterr().out
     assert replay.main(["--run", str(run)]) == 0
 
 
@@ -576,7 +572,7 @@ def test_a_change_whose_step_is_not_reached_any_more_is_told(
     assert start(run, "training.epochs=2") == 0
     shutil.rmtree(newest(run))
     assert start(run, "training.epochs=2", "--resume", "batch.size=16") == 0
-    assert "training.max_grad_norm=1: cannot be made again" in capsys.readouterr().out
+    assert "training.max_grad_norm=1: not replayed" in capsys.readouterr().out
     assert "training.max_grad_norm=1" not in [event.change for event in events.read(run)]
 
 

@@ -97,3 +97,9 @@ def test_what_is_held_at_the_start_counts_as_frozen_when_the_rest_is_to_be() -> 
         next(loop)
     control.apply_change(state, config, "freeze=decoder")  # the encoder is trained by now
     next(loop)
+
+
+def test_an_old_setting_is_answered_with_the_new_one() -> None:
+    for old, new in {"batch.at_once": "micro_size", "training.keep": "keep_checkpoints"}.items():
+        with pytest.raises(InputError, match=f"config.{old}: was renamed to '{new}'"):
+            control.check(settings(), f"{old}=4")

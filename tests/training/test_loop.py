@@ -14,6 +14,7 @@ from ner.inference.annotate import annotate
 from ner.model.model import Model, build
 from ner.runtime import device
 from ner.training import batch_size, loader, loop
+from ner.training.state import initial_state
 from ner.types import Document, Example, Span
 
 CPU = torch.device("cpu")

@@ -233,7 +233,10 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     with text_files.open_text(path) as file:
         for document in documents:
             for turn, example in enumerate(document.examples, 1):
-                place = {"id": example.metadata.get("id", document.id), "turn_id": example.metadata.get("turn_id", turn)}
+                place = {
+                    "id": example.metadata.get("id", document.id),
+                    "turn_id": example.metadata.get("turn_id", turn),
+                }
                 value = json.dumps({**place, "answer": first_answer(example) or UNKNOWN}, ensure_ascii=False)
                 file.write(f"{',' if number else '['}\n{value}")
                 number += 1

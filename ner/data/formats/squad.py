@@ -1,11 +1,11 @@
 """SQuAD 1.1 and 2.0 (Rajpurkar et al., 2016 and 2018), and data in that form: one JSON file of passages and questions.
 
-A passage is a document, its questions are the examples. An answer is looked for where the file says, in characters or
-in units of UTF-16 (CMRC2018), else at its nearest occurrence, see :func:`ner.data.question_answering.find_answer`; what had to be
-repaired or does not occur is remarked. Of several answers the first that occurs is learned and all are gold; white
-space around them does not count.
+A passage is a document and its questions are the examples. An answer is searched at its stated offset, in characters or
+UTF-16 code units (CMRC2018), then at its nearest occurrence (:func:`ner.data.question_answering.find_answer`); repaired
+and missing answers are reported as notices. The first answer that occurs in the passage is learned, and all answers are
+gold. White space around answers is ignored.
 
-Predictions are written as the evaluation scripts of these data read them: one JSON object, question id to answer.
+Predictions are written in the input format of the official evaluation scripts: one JSON object, question id to answer.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
     """Every row is a document of one example; other columns become its fields. An empty line is no row
     unless there is a single column.
 
-    With ``for_rewriting`` labels may be missing: the file may be one to be answered. Lines that are no rows are kept before the
+    With ``for_rewriting``, labels may be missing, and lines that are not rows are kept before the
     row that follows, and those behind the last one in a document without examples.
 
     Raises:

@@ -49,7 +49,9 @@ def pack(
         text: Returns the number of a longer text.
     """
     for kept in (example.tags, example.offsets, example.pieces):
-        assert kept is None or len(kept) == len(words), f"{example.location}: expected one tag, piece and offset per word"
+        assert kept is None or len(kept) == len(words), (
+            f"{example.location}: expected one tag, piece and offset per word"
+        )
     parts, cells = 0, [0, example.line, *words]
     if example.tags is not None:
         parts |= TAGS

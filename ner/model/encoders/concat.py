@@ -11,7 +11,7 @@ from numpy.random import Generator
 from pydantic import ConfigDict, SerializeAsAny, model_validator
 from torch import Tensor, nn
 
-from ner.config.base import ComponentConfig
+from ner.config.base import ComponentConfig, EncoderConfig
 from ner.config.parts import ConfigError, load_component, parse_component
 from ner.config.schema import WindowsConfig
 from ner.data.vocab import Vocabs
@@ -19,7 +19,7 @@ from ner.model.encoder import EncoderModule
 from ner.types import AxisLabels, Document, Encoding, Example
 
 
-class Config(ComponentConfig):
+class Config(EncoderConfig):
     """Concatenation of several encoders: each further key is an encoder and the default of its ``name``."""
 
     model_config = ConfigDict(extra="allow")

@@ -18,7 +18,7 @@ from numpy.random import Generator
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ner.config.base import ComponentConfig, ConfigSection
+from ner.config.base import ConfigSection, EncoderConfig
 from ner.config.schema import WindowsConfig
 from ner.data import word_vectors
 from ner.data.vocab import Vocab, Vocabs
@@ -48,7 +48,7 @@ class CharacterConfig(ConfigSection):
         return self
 
 
-class Config(ComponentConfig):
+class Config(EncoderConfig):
     """Word embeddings, with optional vectors of characters and word shape."""
 
     name: Literal["embedding"] = "embedding"

@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ner.config.base import ComponentConfig
+from ner.config.base import EncoderConfig
 from ner.config.schema import WindowsConfig
 from ner.data.notices import Notice
 from ner.data.vocab import Vocabs
@@ -40,7 +40,7 @@ WHOLE_MASKS = {"bert", "roberta", "xlm-roberta", "camembert", "electra", "distil
 which synchronizes with the GPU."""
 
 
-class Config(ComponentConfig):
+class Config(EncoderConfig):
     """Pretrained encoder of the BERT family."""
 
     name: Literal["transformer"] = "transformer"
@@ -58,6 +58,11 @@ class Config(ComponentConfig):
     attention_dropout: float | None = Field(None, ge=0, lt=1)
     """Dropout of the attention weights; null for the pretrained model's value. On CPUs, 0 enables the fused kernel and
     saves a quarter of the time."""
+
+    @property
+    def pretrained_model(self) -> str:
+        """See :class:`EncoderConfig`."""
+        return self.model
 
 
 def build(

@@ -448,4 +448,5 @@ def test_a_digit_behind_a_word_can_be_its_place_in_a_longer_word(tmp_path: Path)
 @pytest.mark.parametrize("word", ["科", "1", "科٣"])
 def test_a_word_without_its_place_is_refused(tmp_path: Path, word: str) -> None:
     message = error(tmp_path, f"科0 O\n{word} O\n", strip_position_digit=True)
-    assert message == f"FILE:2: expected a word and a digit behind it, found '{word}'; set data.format.strip_position_digit=false"
+    assert message.startswith("FILE:2: ")
+    assert f"found '{word}'; set data.format.strip_position_digit=false" in message

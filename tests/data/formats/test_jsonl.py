@@ -29,7 +29,9 @@ def read_bytes(
     return list(jsonl.read(str(path), Config(**options), rule, for_rewriting))
 
 
-def read(folder: Path, *values: Any, rule: WordRule = "space", for_rewriting: bool = False, **options: Any) -> list[Example]:
+def read(
+    folder: Path, *values: Any, rule: WordRule = "space", for_rewriting: bool = False, **options: Any
+) -> list[Example]:
     data = "".join(json.dumps(value) + "\n" for value in values).encode()
     documents = read_bytes(folder, data, rule, for_rewriting, **options)
     assert all(len(document.examples) == 1 for document in documents)

@@ -25,7 +25,9 @@ UNANSWERED = Notice.QUESTION_UNANSWERED
 CMRC = ROOT.parent / "shared" / "data" / "cmrc2018"
 
 
-def read_bytes(folder: Path, data: bytes, rule: WordRule = "punctuation", for_rewriting: bool = False) -> list[Document]:
+def read_bytes(
+    folder: Path, data: bytes, rule: WordRule = "punctuation", for_rewriting: bool = False
+) -> list[Document]:
     path = folder / "in.json"
     path.write_bytes(data)
     return list(squad.read(str(path), Config(), rule, for_rewriting))

@@ -111,7 +111,9 @@ def test_the_sample_is_read_back(tmp_path: Path) -> None:
 
 
 def test_lines_rows_and_scores_are_dropped(tmp_path: Path) -> None:
-    write([Document([Example(["a"], [Span(0, 1, "X", 0.5)], line_indices=[0])], source_lines=["a\n"])], tmp_path / "store")
+    write(
+        [Document([Example(["a"], [Span(0, 1, "X", 0.5)], line_indices=[0])], source_lines=["a\n"])], tmp_path / "store"
+    )
     document = open_store(tmp_path / "store")[0]
     assert document == Document([Example(["a"], [Span(0, 1, "X")])])
     assert document.examples[0].spans[0].score is None

@@ -14,7 +14,6 @@ from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model.decoders.classifier import IGNORED, ClassifierDecoder, Config, build
 from ner.model.kernels.chain import BadExampleError
-from ner.training.regularization import disagreement
 from ner.types import Encoding, Example
 
 WIDTH = 6
@@ -227,17 +226,6 @@ def test_half_precision_is_no_matter_to_the_loss() -> None:
     targets, _ = decoder().targets(examples())
     found = decoder().loss({"classes": logits.bfloat16()}, targets, torch.ones(4, 1, dtype=torch.bool))
     assert found["classes"].dtype == torch.float
-
-
-def test_two_passes_differ_by_the_divergence_of_their_classes() -> None:
-    first, second = torch.randn(2, 3), torch.randn(2, 3)
-    pairs = [torch.stack([torch.zeros_like(x), x], -1) for x in (first, second)]
-    shares = decoder(multi_label=True).distributions()
-    sides = [{"classes": pair} for pair in pairs]
-    found = disagreement(*sides, torch.ones(2, 1, dtype=torch.bool), shares)["classes"]
-    p, q = first.sigmoid(), second.sigmoid()
-    wanted = sum(((a - b) * (a.log() - b.log())).sum() / 2 for a, b in ((p, q), (1 - p, 1 - q)))
-    assert float(found) == pytest.approx(float(wanted), rel=1e-4)
 
 
 def test_a_class_can_be_learned_from_a_word() -> None:

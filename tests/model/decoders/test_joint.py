@@ -10,7 +10,6 @@ from ner.config.schema import RunConfig
 from ner.data.vocab import Vocabs
 from ner.model.decoders.joint import JointDecoder
 from ner.model.model import build
-from ner.training.regularization import disagreement
 from ner.training.warm_start import copy_matching_weights
 from ner.types import Document, Encoding, Example, Span
 
@@ -90,24 +89,6 @@ def test_an_answer_has_the_tags_of_the_one_part_and_the_labels_of_the_other() ->
         assert 0 < annotation.scores[annotation.labels[0]] <= 1
     assert [(a.spans, a.labels) for a in plain] == [(a.spans, a.labels) for a in found]
     assert all(not a.scores and all(span.score is None for span in a.spans) for a in plain)
-
-
-def test_two_passes_differ_by_words_and_by_examples() -> None:
-    both = decoder()
-    read = encoding()
-    with torch.no_grad():
-        scores = both(read)
-        other = {**scores, "emissions": scores["emissions"] + 5 * (~read.mask)[..., None] * torch.randn(3)}
-        moved = {**scores, "classes": scores["classes"] + torch.randn(scores["classes"].shape[1:])}
-    shares = both.distributions()
-    assert shares.keys() <= scores.keys()
-    assert {part for part, _ in shares.values()} == {"tags", "classes"}  # each is divided by its own count
-    padded = disagreement(scores, other, read.mask, shares)
-    assert [float(padded[part]) for part in ("tags", "classes")] == pytest.approx([0, 0], abs=1e-5)  # no words there
-    apart = disagreement(scores, moved, read.mask, shares)
-    assert float(apart["classes"]) > 1e-3 > float(apart["tags"])
-    heavier = decoder(weights={"tags": 1.0, "classes": 3.0}).distributions()
-    assert heavier["classes"] == ("classes", 3 * shares["classes"][1])
 
 
 def test_rows_of_both_parts_have_names() -> None:

@@ -28,6 +28,7 @@ from ner.model.tokenizer import WordTokenizer
 from ner.runtime.device import set_seed
 from ner.runtime.distributed import ProcessGroup
 from ner.training import checkpoint, loader, loop
+from ner.training.state import State, initial_state
 from ner.types import Document, Example, Scores, Span
 from tests.builders import ABOUT, digest, make_bert, make_unigram
 
@@ -304,11 +305,11 @@ def toy_config(bert: str, **decoder: Any) -> RunConfig:
     return config
 
 
-def learner(config: RunConfig, count: int) -> tuple[checkpoint.State, loader.TrainLoader]:
+def learner(config: RunConfig, count: int) -> tuple[State, loader.TrainLoader]:
     set_seed(1)
     made = model.build(config, toy(4, 1))
     data = loader.TrainLoader(made, toy(count, 1), config.batch, 1)
-    return loop.begin(made, config.training, config.batch, config.metrics, CPU), data
+    return initial_state(made, config.training, config.batch, config.metrics, CPU), data
 
 
 @pytest.mark.parametrize("decoder", [{}, {"mask_probability": 0.7}, {"copy_mechanism": True}], ids=["every", "masked", "copying"])
@@ -485,9 +486,8 @@ BERT = {"name": "transformer", "model": "x"}
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"context": {"name": "bilstm"}}, r"generator runs the encoder itself, so with context nothing can stand"),
+        ({"context": {"name": "bilstm"}}, r"unilm runs the encoder itself, so with context nothing can stand"),
         ({"processes": {"fsdp": True}}, r"so with processes.fsdp its weights must be whole; use DDP"),
-        ({"training": {"rdrop": 1.0, "monitor": "loss"}}, r"so with training.rdrop two passes have no scores"),
     ],
 )
 def test_what_cannot_go_with_it_is_refused(more: dict[str, Any], message: str) -> None:
