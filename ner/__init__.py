@@ -1,6 +1,6 @@
-"""Sequence tagging with interchangeable encoders and a CRF; see the README.
+"""Sequence tagging with interchangeable encoders and decoders; see the README.
 
-``ner.load(run)`` gives a :class:`ner.inference.tagger.Tagger`. Nothing heavy is imported before it is used.
+``ner.load(run)`` returns a :class:`ner.inference.tagger.Tagger`. Heavy libraries are imported on first use.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["Document", "Example", "Span", "Tagger", "load"]
 
 
 def load(run: str, device: str = "auto", precision: Precision = "run") -> Tagger:
-    """The tagger of a run directory; fetches nothing. See :class:`ner.inference.tagger.Tagger` for the arguments.
+    """Load the tagger of a run directory, without downloads; see :class:`ner.inference.tagger.Tagger`.
 
     Raises:
-        ner.errors.InputError: If the directory does not hold a whole model.
+        ner.errors.InputError: If the directory does not contain a complete model.
     """
     from ner.inference.tagger import Tagger
 

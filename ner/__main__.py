@@ -1,4 +1,4 @@
-"""The console command: ``ner NAME`` is the file ``ner/commands/NAME.py``."""
+"""Console command: ``ner NAME`` runs ``ner/commands/NAME.py``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMANDS = Path(__file__).parent / "commands"
 
 
 def main() -> int:
-    """Run the command that the first argument names."""
+    """Run the command of the first argument."""
     names = sorted(path.stem for path in COMMANDS.glob("[!_]*.py"))
     arguments = sys.argv[1:]
     if arguments and arguments[0] in names:
@@ -22,15 +22,15 @@ def main() -> int:
     if arguments and arguments[0] == "--version":
         print(f"ner {ner.__version__}")
         return 0
-    asked = not arguments or arguments[0] in ("-h", "--help")
-    out = sys.stdout if asked else sys.stderr
-    if not asked:
+    is_help = not arguments or arguments[0] in ("-h", "--help")
+    out = sys.stdout if is_help else sys.stderr
+    if not is_help:
         print(f"error: no command '{arguments[0]}'", file=out)
-    print("usage: ner COMMAND [options]      (ner COMMAND --help says more)\n", file=out)
+    print("usage: ner COMMAND [options]      (see ner COMMAND --help)\n", file=out)
     for name in names:
         doc = ast.get_docstring(ast.parse((COMMANDS / f"{name}.py").read_text(encoding="utf-8"))) or ""
         print(f"  {name:10} {doc.splitlines()[0]}", file=out)
-    return 0 if asked else 2
+    return 0 if is_help else 2
 
 
 if __name__ == "__main__":

@@ -3,15 +3,12 @@
 ==============  =================================================================================================
 ``encoders/``   ``Config``, ``build(config, vocabs, windows, files=None) -> Encoder``
 ``context/``    ``Config``, ``build(config, width) -> Context``
-``decoders/``   ``Config``, ``build(config, width, vocabs) -> Decoder``, or, with
-                ``Config.runs_encoder``, ``build_on(config, encoder) -> GenerativeDecoder``;
-                ``gives``: its outputs, a subset of ``tags``, ``labels``, ``answers``
-``formats/``    ``Config``, ``read(path, config, words, for_rewriting=False) -> Iterator[Document]``,
-                ``write(path, documents, config)``, ``extension``, ``probabilities``, ``holds``; the path ``-`` is a
-                pipe, and a format of several files may read and write a directory
-``metrics/``    ``count(gold, predicted) -> Counter[str]``, ``scores(counts) -> nested dict of floats``,
-                ``lines(scores) -> list[str]`` for the log, the last line being the most telling one,
-                ``COLUMNS``, figures of ``history.csv`` by their common names, ``needs``
+``decoders/``   ``Config``, ``OUTPUTS``: a subset of ``tags``, ``labels``, ``answers``, and
+                ``build(config, width, vocabs) -> Decoder``; with ``Config.runs_encoder``, instead of ``build``,
+                ``build_on(config, encoder) -> GenerativeDecoder``
+``formats/``    ``Config``, ``read``, ``write``, ``extension``, ``probabilities``, ``STORES``: see :class:`Format`. A
+                format of several files may read and write a directory.
+``metrics/``    ``count``, ``scores``, ``lines``, ``COLUMNS``, ``REQUIRES``: see :class:`Metric`
 ==============  =================================================================================================
 
 ``tests/test_contracts.py`` checks every file of these folders, so a new component is tested without a test of its own.
@@ -162,43 +159,54 @@ class Format(Protocol):
 
     Config: type[ComponentConfig]
     extension: str
-    """Of the files that ``write`` makes."""
+    """Suffix of the files that ``write`` creates."""
     probabilities: bool
-    """Whether ``write`` has a place for them."""
-    holds: frozenset[str]
-    """Of ``tags``, ``labels``, ``answers``: what ``write`` has a place for, and for answers, that ``read`` finds the
-    questions. A model that gives anything else is refused, see :mod:`ner.data.tasks`."""
+    """Whether ``write`` can store probabilities."""
+    STORES: frozenset[str]
+    """Outputs that ``write`` can store: ``tags``, ``labels``, ``answers``; with ``answers``, ``read`` returns questions.
+    Decoders with other outputs are rejected, see :mod:`ner.data.tasks`."""
 
     @staticmethod
     def read(path: str, config: Any, words: Any, for_rewriting: bool = False) -> Iterator[Document]:
-        """Documents in order; ``words`` says how raw text is split, ``for_rewriting`` retains what ``write`` needs."""
+        """Yield the documents in order.
+
+        Args:
+            path: A file, or ``-`` for standard input.
+            config: The ``Config`` of the format.
+            words: Rule by which raw text is split into words.
+            for_rewriting: Keep what ``write`` needs to reproduce the source.
+
+        Raises:
+            InputError: If the file cannot be read; the message contains file and line.
+        """
         ...
 
     @staticmethod
     def write(path: str, documents: Iterable[Document], config: Any) -> None:
-        """Predicted documents; those read with ``for_rewriting`` are written as they stood, with the prediction added."""
+        """Write predicted documents; those read with ``for_rewriting`` keep everything else of their source."""
         ...
 
 
 class Metric(Protocol):
-    """A module of ``metrics/``: integers that add up; division comes last."""
+    """A module of ``metrics/``. Counts are integers, so they can be summed over batches and processes."""
 
     COLUMNS: dict[str, str]
-    """accuracy, precision, recall, f1 or weighted_f1 -> path of the figure below the metric that the notes call so."""
-    needs: frozenset[str]
-    """Of ``tags``, ``labels``, ``answers``: gold of any of them is something to count."""
+    """Path of a score in the result of ``scores``, by column of ``history.csv`` (accuracy, precision, recall, f1 or
+    weighted_f1)."""
+    REQUIRES: frozenset[str]
+    """Outputs of which the gold data must contain at least one: ``tags``, ``labels``, ``answers``."""
 
     @staticmethod
     def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
-        """Counts of what is scored at once: a batch in training, a single example in evaluation."""
+        """Count the examples of a batch (in training) or a single example (in evaluation)."""
         ...
 
     @staticmethod
     def scores(counts: Counter[str]) -> dict[str, Any]:
-        """Floats from summed counts; no count at all gives zeros, never NaN."""
+        """Return a nested dictionary of floats; empty counts result in zeros, never NaN."""
         ...
 
     @staticmethod
     def lines(scores: Mapping[str, Any]) -> list[str]:
-        """What the log says of the scores, one figure a line."""
+        """Return log lines with one score each; the last one is the most important."""
         ...

@@ -138,14 +138,14 @@ def settings_of(folder: str, name: str, bert: str) -> dict[str, Any]:
         ("encoders", "embedding"): {
             "dimension": 6,
             "characters": {"kind": "cnn", "dimension": 3, "width": 4},
-            "shape": 2,
+            "shape_dimension": 2,
         },
         ("encoders", "transformer"): {"model": bert, "pooling": "mean"},
         ("encoders", "concat"): {
             "transformer": {"model": bert},
             "letters": {"name": "embedding", "dimension": 0, "characters": {"kind": "lstm", "width": 4}},
         },
-        ("context", "bilstm"): {"hidden": 4},
+        ("context", "bilstm"): {"hidden_size": 4},
         ("decoders", "unilm"): {"max_target_seq_length": 6, "beam_size": 2},
         ("context", "rtransformer"): {"layers": 1, "heads": 2, "window": 3},
     }.get((folder, name), {})

@@ -153,7 +153,7 @@ KINDS = {"tags", "labels", "answers"}
 
 
 def test_what_decoders_give_files_hold_and_metrics_need_is_said_in_the_same_words() -> None:
-    assert {*tasks.WHAT} == KINDS
+    assert {*tasks.OUTPUTS} == KINDS
     for folder, attribute in (("decoders", "OUTPUTS"), ("formats", "STORES"), ("metrics", "REQUIRES")):
         for name in component_names(folder):
             found = getattr(load_component(folder, name), attribute)

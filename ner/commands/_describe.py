@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from ner.data.question_answering import ANSWER
-from ner.data.tasks import gives
+from ner.data.tasks import decoder_outputs
 from ner.runtime import cli
 from ner.runtime.device import set_seed
 
@@ -29,6 +29,8 @@ def prepare(run: TrainingRun, init: Path | None = None) -> dict[str, dict[str, A
     Returns:
         The notable counts of each split, see :func:`ner.data.statistics.notable`.
     """
+    from ner.model.encoder import EncoderModule
+
     set_seed(run.config.seed)
     with cli.paused_garbage_collection(), run.process_group.keep_alive():
         run.read()
@@ -48,7 +50,7 @@ def _describe_split(run: TrainingRun, model: Model, split: str) -> dict[str, Any
     """Log the counts of a split and warn about unusual ones, which are returned."""
     from ner.data import statistics
 
-    outputs = gives(run.config.decoder.name)
+    outputs = decoder_outputs(run.config.decoder.name)
     question_answering = "answers" in outputs
     counts = run.corpus.statistics(split, model)
     labels, classes = counts["labels"], counts["classes"]

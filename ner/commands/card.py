@@ -10,11 +10,13 @@ from ner.runtime import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``ner card``."""
+    """Run ``ner card``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
-    parser.add_argument("--language", metavar="CODE", nargs="+", default=[], help="of the text: en; no file says it")
-    parser.add_argument("--license", metavar="NAME", help="of the model, as the Hub names it: mit; no file says it")
+    parser.add_argument("--run", metavar="DIR", help="run directory (default: the newest below runs/)")
+    parser.add_argument(
+        "--language", metavar="CODE", nargs="+", default=[], help="language codes of the texts, such as en"
+    )
+    parser.add_argument("--license", metavar="NAME", help="license of the model as named by the Hub, such as mit")
     return cli.run(parser, _card, argv)
 
 

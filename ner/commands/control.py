@@ -1,4 +1,4 @@
-"""Change a training while it runs: rates, batch size, freezing; or ask it to save, to score itself or to stop."""
+"""Change a running training (learning rates, batch size, freezing), or request a checkpoint, an evaluation or a stop."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from pathlib import Path
 from ner.runtime import cli
 
 EXAMPLES = """examples:
-  ner control --run DIR training.learning_rate=1e-5     from the next step on
+  ner control --run DIR training.learning_rate=1e-5     from the next step
   ner control --run DIR training.learning_rate.encoder=1e-5 freeze=encoder.words
-  ner control --run DIR batch.size=64                    from the next epoch on
+  ner control --run DIR batch.size=64                    from the next epoch
   ner control --run DIR evaluate=now save=now
-  ner control --run DIR stop=epoch                       or stop=step, to go on later with --resume
+  ner control --run DIR stop=epoch                       or stop=step; continue with --resume
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``ner control``."""
+    """Run ``ner control``."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--run", required=True, metavar="DIR", help="run directory")
-    parser.add_argument("--wait", type=float, default=10.0, metavar="SECONDS", help="for the training to read it")
-    parser.add_argument("changes", nargs="+", metavar="key=value", help="what is to change")
+    parser.add_argument(
+        "--wait", type=float, default=10.0, metavar="SECONDS", help="time to wait for the training (default: 10)"
+    )
+    parser.add_argument("changes", nargs="+", metavar="key=value", help="changes to request")
     return cli.run(parser, _control, argv)
 
 
@@ -39,18 +41,18 @@ def _control(arguments: argparse.Namespace) -> None:
     config = read_config(run)
     for change in arguments.changes:
         config = control.check(config, change)
-    asked = control.write_requests(run, arguments.changes)
+    requests = control.write_requests(run, arguments.changes)
     deadline = time.monotonic() + arguments.wait
-    while time.monotonic() < deadline and any(path.exists() for path in asked):
+    while time.monotonic() < deadline and any(path.exists() for path in requests):
         time.sleep(0.1)
-    met = {event.id: event for event in events.read(run)}
-    for path, change in zip(asked, arguments.changes, strict=True):
-        if path.stem in met:
-            sys.stdout.write(f"{change}: read after step {met[path.stem].step}\n")
+    applied = {event.id: event for event in events.read(run)}
+    for path, change in zip(requests, arguments.changes, strict=True):
+        if path.stem in applied:
+            sys.stdout.write(f"{change}: applied after step {applied[path.stem].step}\n")
         elif path.exists():
-            sys.stdout.write(f"{change}: not read yet; {run} reads it when it makes its next step, or is resumed\n")
+            sys.stdout.write(f"{change}: pending; {run} applies it at its next step or when it is resumed\n")
         else:
-            sys.stdout.write(f"{change}: refused, see the log of the run\n")
+            sys.stdout.write(f"{change}: rejected, see the log of the run\n")
 
 
 if __name__ == "__main__":

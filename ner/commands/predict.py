@@ -56,7 +56,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     form = load_component("formats", name)
     if arguments.scores and not form.probabilities:
         fitting = " or ".join(
-            other for other in tasks.formats(decoder) if load_component("formats", other).probabilities
+            other for other in tasks.compatible_formats(decoder) if load_component("formats", other).probabilities
         )
         raise InputError(f"--scores: {name} files have no place for probabilities; choose --format {fitting}")
     if arguments.input != "-" and Path(arguments.output).exists() and Path(arguments.output).samefile(arguments.input):
@@ -74,7 +74,9 @@ def _predict(arguments: argparse.Namespace) -> None:
     def predicted() -> Iterator[Document]:
         with progress(unit="word") as bar:
             documents = form.read(arguments.input, source, data.word_split, for_rewriting=True)
-            for chunk in tagger.annotate(tasks.asking(decoder, name, documents), probabilities=arguments.scores):
+            for chunk in tagger.annotate(
+                tasks.checked_questions(decoder, name, documents), probabilities=arguments.scores
+            ):
                 for document in chunk.gold:
                     coverage.update(tagger.model.input_warnings(document))
                 for document in chunk.predicted:

@@ -1,4 +1,4 @@
-"""Upload a run to the Hugging Face Hub: the files of its manifest, its card and its figures."""
+"""Upload a run to the Hugging Face Hub: the files of its manifest, its model card, history and metrics."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 BESIDE = ("README.md", "history.csv", "metrics.json")
-"""Files that go along if they are there; the manifest does not name them."""
+"""Files that are uploaded if they exist; the manifest does not list them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``ner push``."""
+    """Run ``ner push``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, metavar="DIR", help="run directory")
     parser.add_argument("--repo", required=True, metavar="NAME", help="user/model or organisation/model")
-    parser.add_argument("--private", action="store_true", help="if the repository is made now, only you see it")
-    parser.add_argument("--endpoint", metavar="URL", help="another hub; default HF_ENDPOINT or huggingface.co")
-    parser.add_argument("--token-file", metavar="FILE", help="holds the token; default HF_TOKEN or hf auth login")
+    parser.add_argument("--private", action="store_true", help="make the repository private if it is created")
+    parser.add_argument("--endpoint", metavar="URL", help="another hub (default: HF_ENDPOINT or huggingface.co)")
+    parser.add_argument(
+        "--token-file", metavar="FILE", help="file that contains the token (default: HF_TOKEN or hf auth login)"
+    )
     return cli.run(parser, _push, argv)
 
 
@@ -44,7 +46,7 @@ def _push(arguments: argparse.Namespace) -> None:
     if not (directory / CARD).exists():
         write_card(directory)
     names += [name for name in BESIDE if name not in names and (directory / name).is_file()]
-    with _one_sentence(api.endpoint, arguments.repo):
+    with _readable_errors(api.endpoint, arguments.repo):
         repo = api.create_repo(arguments.repo, private=arguments.private or None, exist_ok=True)
         additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=directory / name) for name in names]
         api.create_commit(repo.repo_id, additions, commit_message=f"Run {directory.resolve().name}")
@@ -57,7 +59,7 @@ def _token(path: str | None) -> str:
     if path is None:
         token = get_token()
         if not token:
-            raise InputError("no token of the Hub: set HF_TOKEN, run 'hf auth login', or give --token-file FILE")
+            raise InputError("no token of the Hub: set HF_TOKEN, run 'hf auth login', or pass --token-file FILE")
         return token
     try:
         token = Path(path).read_text(encoding="utf-8").strip()
@@ -69,11 +71,11 @@ def _token(path: str | None) -> str:
 
 
 @contextmanager
-def _one_sentence(endpoint: str, repo: str) -> Iterator[None]:
-    """What can go wrong between here and the Hub.
+def _readable_errors(endpoint: str, repo: str) -> Iterator[None]:
+    """Convert errors of the Hub and of the connection to one line.
 
     Raises:
-        InputError: That says so.
+        InputError: For each of these errors.
     """
     from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
@@ -83,9 +85,9 @@ def _one_sentence(endpoint: str, repo: str) -> Iterator[None]:
         raise InputError(f"{endpoint} cannot be reached: HF_HUB_OFFLINE is set; unset it to push") from None
     except HfHubHTTPError as error:
         raise InputError(f"{endpoint} refused {repo}: {_reason(error)}") from None
-    except HTTPError as error:  # of the connection
+    except HTTPError as error:  # connection error
         raise InputError(f"{endpoint} cannot be reached: {_line(error)}") from None
-    except (ValueError, RuntimeError, OSError) as error:  # a name that is none, a card or file that is not accepted
+    except (ValueError, RuntimeError, OSError) as error:  # invalid name, rejected card or file
         cause = error.__cause__
         if isinstance(cause, HfHubHTTPError):
             raise InputError(f"{endpoint} refused {repo}: {_reason(cause)}") from None
@@ -97,7 +99,7 @@ def _reason(error: HfHubHTTPError) -> str:
     hint = {
         401: "; the token is wrong or has expired",
         403: "; the token may not write there",
-        404: "; there is no such repository for this token",
+        404: "; the repository does not exist for this token",
     }.get(status, "")
     return f"{status} {error.server_message or error.response.reason_phrase}".strip() + hint
 

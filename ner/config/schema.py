@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ner.config.base import ComponentConfig, ConfigSection, WordRule
+from ner.config.base import ConfigSection, WordRule
 from ner.config.parts import AnyContext, AnyDecoder, AnyEncoder, AnyFormat, ConfigError, load_component
 from ner.config.training import BatchConfig, ProcessesConfig, TrainingConfig
 

@@ -1,4 +1,4 @@
-"""Whether decoder, files and metrics are about the same: tags of words, labels of texts, or answers to questions."""
+"""Tasks: checks that decoder, files and metrics belong to the same task (tagging, classification or questions)."""
 
 from __future__ import annotations
 
@@ -9,129 +9,129 @@ from ner.data.question_answering import ANSWER_TYPES
 from ner.errors import InputError
 from ner.types import Document, Example
 
-WHAT = {"tags": "tags of words", "labels": "labels of texts", "answers": "answers to questions"}
-"""What decoders give, files hold and metrics need, for people."""
-
-"""Remark on examples whose label nobody knows: those without any, for a decoder that gives each exactly one."""
+OUTPUTS = {"tags": "tags of words", "labels": "labels of texts", "answers": "answers to questions"}
+"""What decoders predict, formats store and metrics require, with the phrases for messages."""
 
 
-def gives(decoder: str) -> frozenset[str]:
-    """What the decoder of that name gives, of :data:`WHAT`."""
-    found: frozenset[str] = load_component("decoders", decoder).OUTPUTS
-    return found
+def decoder_outputs(decoder: str) -> frozenset[str]:
+    """Return the kinds of output of a decoder, from :data:`OUTPUTS`."""
+    outputs: frozenset[str] = load_component("decoders", decoder).OUTPUTS
+    return outputs
 
 
-def has(example: Example, kind: str) -> bool:
-    """Whether an example has gold of a kind; an answer may be of a kind alone (yes, unknown)."""
+def has_gold(example: Example, kind: str) -> bool:
+    """Return whether an example has gold of a kind; an answer may consist of its type alone (yes, unknown)."""
     if kind == "answers":
         return bool(example.answers or (example.query_length and set(example.labels) & {*ANSWER_TYPES}))
     return bool(example.tags if kind == "tags" else example.labels)
 
 
-def formats(decoder: str) -> list[str]:
-    """The forms of files that can ask for what a decoder gives, and have a place for it."""
-    return [name for name in component_names("formats") if gives(decoder) <= load_component("formats", name).STORES]
+def compatible_formats(decoder: str) -> list[str]:
+    """Return the names of the formats that can store the outputs of a decoder."""
+    outputs = decoder_outputs(decoder)
+    return [name for name in component_names("formats") if outputs <= load_component("formats", name).STORES]
 
 
-def check_format(decoder: str, form: str, key: str = "config.data.format") -> None:
-    """That files of a form can ask for what a decoder gives, and have a place for it.
+def check_format(decoder: str, format_name: str, key: str = "config.data.format") -> None:
+    """Check that a format can store the outputs of a decoder.
 
     Args:
         decoder: Name of a file in ``ner/model/decoders``.
-        form: Name of a file in ``ner/data/formats``.
-        key: Where the form was chosen.
+        format_name: Name of a file in ``ner/data/formats``.
+        key: Configuration key or option that selects the format, for the message.
 
     Raises:
-        InputError: If not; it names the forms that can.
+        InputError: If it cannot; the message lists the formats that can.
     """
-    given = gives(decoder)
-    missing = given - load_component("formats", form).STORES
+    outputs = decoder_outputs(decoder)
+    missing = outputs - load_component("formats", format_name).STORES
     if missing:
         raise InputError(
-            f"{key}: the decoder {decoder} gives {_listed(given)}, and {form} files have no place for "
-            f"{_listed(missing, 'or')}; choose {_joined(formats(decoder), 'or')}"
+            f"{key}: the decoder {decoder} predicts {_phrases(outputs)}, but {format_name} files cannot store "
+            f"{_phrases(missing, 'or')}; choose {_join(compatible_formats(decoder), 'or')}"
         )
 
 
 def check_metrics(decoder: str, metrics: Sequence[str]) -> None:
-    """That each metric counts something that the decoder gives.
+    """Check that every metric applies to an output of a decoder.
 
     Raises:
-        InputError: If not; it names the metrics that do.
+        InputError: If one does not; the message lists the metrics that do.
     """
-    given = gives(decoder)
-    fitting = [name for name in component_names("metrics") if load_component("metrics", name).REQUIRES & given]
+    outputs = decoder_outputs(decoder)
+    required = {name: load_component("metrics", name).REQUIRES for name in component_names("metrics")}
+    fitting = [name for name, kinds in required.items() if kinds & outputs]
     for name in metrics:
         if name not in fitting:
             raise InputError(
-                f"config.metrics: {name} counts {_listed(load_component('metrics', name).REQUIRES, 'or')}, and the decoder "
-                f"{decoder} gives {_listed(given)}; choose of {_joined(fitting)}"
+                f"config.metrics: {name} requires {_phrases(required[name], 'or')}, but the decoder {decoder} predicts "
+                f"{_phrases(outputs)}; choose from {_join(fitting)}"
             )
 
 
 def check_gold(decoder: str, documents: Sequence[Document], source: str) -> None:
-    """That of all that a decoder gives there is something to learn.
+    """Check that the training documents contain gold for every output of a decoder.
 
     Raises:
-        InputError: If not; it names the decoders that could learn from the documents.
+        InputError: If they do not; the message lists the decoders that can learn from the documents.
     """
-    missing = [kind for kind in sorted(gives(decoder)) if not _any(documents, [kind])]
+    outputs = decoder_outputs(decoder)
+    missing = [kind for kind in sorted(outputs) if not _any_gold(documents, [kind])]
     if missing:
-        there = {kind for kind in WHAT if kind not in missing and _any(documents, [kind])}
-        fitting = [name for name in component_names("decoders") if gives(name) <= there]
-        instead = f"choose {_joined(fitting, 'or')} as decoder, or see data.format" if fitting else "see data.format"
-        lacking = "any" if {*missing} == gives(decoder) else _listed(missing)
+        present = {kind for kind in OUTPUTS if kind not in missing and _any_gold(documents, [kind])}
+        fitting = [name for name in component_names("decoders") if decoder_outputs(name) <= present]
+        advice = f"choose {_join(fitting, 'or')} as decoder, or see data.format" if fitting else "see data.format"
+        lacking = "any" if {*missing} == outputs else _phrases(missing)
         raise InputError(
-            f"{source}: the decoder {decoder} learns {_listed(gives(decoder))}, and no example has {lacking}; {instead}"
+            f"{source}: the decoder {decoder} learns {_phrases(outputs)}, but no example has {lacking}; {advice}"
         )
 
 
 def check_scored(decoder: str, metrics: Sequence[str], documents: Sequence[Document], source: str) -> None:
-    """That each metric has something to count in documents that are scored; a file without any entity has.
+    """Check that documents contain gold for every metric; a tagged file without entities does.
 
     Raises:
-        InputError: If no example has what a metric needs.
+        InputError: If no example has the gold that a metric requires.
     """
     for name in metrics:
-        needs = load_component("metrics", name).REQUIRES & gives(decoder)
-        if not _any(documents, needs):
+        kinds = load_component("metrics", name).REQUIRES & decoder_outputs(decoder)
+        if not _any_gold(documents, kinds):
             raise InputError(
-                f"config.metrics: {name} has nothing to count in {source}, where no example has "
-                f"{_listed(needs, 'or')}; choose other metrics, see data.format, or leave the file out"
+                f"config.metrics: {name} has nothing to score in {source}, where no example has "
+                f"{_phrases(kinds, 'or')}; choose other metrics, see data.format, or leave the file out"
             )
 
 
-def asking(decoder: str, form: str, documents: Iterable[Document]) -> Iterator[Document]:
-    """The same documents, of a form that holds texts with and without questions.
+def checked_questions(decoder: str, format_name: str, documents: Iterable[Document]) -> Iterator[Document]:
+    """Yield the same documents after checking that they contain questions exactly if the decoder answers questions.
 
     Raises:
-        InputError: If the decoder gives answers and an example asks nothing, or the other way round.
+        InputError: If an example of a format that stores texts with and without questions does not fit.
     """
-    answers = "answers" in gives(decoder)
-    may_differ = load_component("formats", form).STORES > {"answers"}
+    answers = "answers" in decoder_outputs(decoder)
+    may_differ = load_component("formats", format_name).STORES > {"answers"}
     for document in documents:
         for example in document.examples if may_differ else ():
             if answers and not example.query_length:
                 raise InputError(
-                    f"{example.location}: expected a question about a text, which the decoder {decoder} answers, found a "
-                    "text alone"
+                    f"{example.location}: expected a question about a text for the decoder {decoder}, found a text alone"
                 )
             if example.query_length and not answers:
                 raise InputError(
-                    f"{example.location}: expected a text alone, of which the decoder {decoder} gives "
-                    f"{_listed(gives(decoder))}, found a question about a text; leave the question out"
+                    f"{example.location}: expected a text alone, of which the decoder {decoder} predicts "
+                    f"{_phrases(decoder_outputs(decoder))}, found a question about a text; remove the question"
                 )
         yield document
 
 
-def _any(documents: Sequence[Document], kinds: Collection[str]) -> bool:
-    return any(has(example, kind) for document in documents for example in document.examples for kind in kinds)
+def _any_gold(documents: Sequence[Document], kinds: Collection[str]) -> bool:
+    return any(has_gold(example, kind) for document in documents for example in document.examples for kind in kinds)
 
 
-def _listed(kinds: Collection[str], word: str = "and") -> str:
-    return _joined([what for kind, what in WHAT.items() if kind in kinds], word)
+def _phrases(kinds: Collection[str], conjunction: str = "and") -> str:
+    return _join([phrase for kind, phrase in OUTPUTS.items() if kind in kinds], conjunction)
 
 
-def _joined(phrases: Sequence[str], word: str = "and") -> str:
+def _join(phrases: Sequence[str], conjunction: str = "and") -> str:
     *others, last = phrases
-    return f"{', '.join(others)} {word} {last}" if others else last
+    return f"{', '.join(others)} {conjunction} {last}" if others else last

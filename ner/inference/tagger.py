@@ -132,7 +132,7 @@ class Tagger:
     @property
     def answers_questions(self) -> bool:
         """Whether this is a question answering model, which requires :meth:`answer` instead of :meth:`tag`."""
-        return "answers" in tasks.gives(self.config.decoder.name)
+        return "answers" in tasks.decoder_outputs(self.config.decoder.name)
 
     def answer(self, question: str, passage: str, history: Sequence[str] = ()) -> Example:
         """Answer a question about a passage.

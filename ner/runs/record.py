@@ -15,6 +15,7 @@ from ner.data import tasks
 from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE
 from ner.errors import InputError
 from ner.runs import events
+from ner.runs.directory import CONFIG, LABELS
 from ner.runs.events import Event
 from ner.runs.history import read_history
 
@@ -53,7 +54,7 @@ class Run:
     def outputs(self) -> frozenset[str]:
         """Outputs of the decoder, see :mod:`ner.data.tasks`; inferred from the labels for an unknown decoder."""
         try:
-            return tasks.gives(str(self.section("decoder").get("name")))
+            return tasks.decoder_outputs(str(self.section("decoder").get("name")))
         except ConfigError:
             words, classes = self.labels.get("labels") or self.labels.get("tags"), self.labels.get("classes")
         if classes and {*classes} <= {*ANSWER_TYPES} and {*(words or [])} <= {ANSWER, EVIDENCE}:
@@ -82,7 +83,7 @@ def read_run(directory: Path) -> Run:
     Raises:
         InputError: If one of these is missing, or a file cannot be read.
     """
-    path = directory / "config.yaml"
+    path = directory / CONFIG
     config = read_yaml(_read_text(path), str(path))
     if not isinstance(config, Mapping) or not isinstance(config.get("encoder"), Mapping):
         raise InputError(f"{path}: expected the configuration of a run, with an encoder")
@@ -90,7 +91,7 @@ def read_run(directory: Path) -> Run:
     return Run(
         name="-".join(resolved.parts[-2:]) if TIMESTAMP.match(resolved.name) else resolved.name,
         config=config,
-        labels=_read_object(directory / "labels.json"),
+        labels=_read_object(directory / LABELS),
         metrics=_read_object(directory / "metrics.json") if (directory / "metrics.json").exists() else {},
         history=read_history(directory / "history.csv") if (directory / "history.csv").exists() else [],
         events=events.read(directory),

@@ -194,7 +194,7 @@ def test_options_may_stand_between_overrides(folder: Path, capsys: pytest.Captur
         (["--run", "none"], "none: no manifest.json, so this is not the directory of a finished model"),
         (
             ["--run", "."],
-            ".: no manifest.json, so this is not the directory of a finished model; did you mean empty",
+            ".: no manifest.json, so this is not the directory of a finished model; did you mean empty?",
         ),
         (["--run", "in.conll"], "in.conll: no manifest.json, so this is not the directory of a finished model"),
         (["--run", "empty"], "empty/manifest.json: expected an entry config.yaml, found none"),

@@ -53,10 +53,10 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("decoder", component_names("decoders"))
 @pytest.mark.parametrize("form", component_names("formats"))
 def test_a_form_takes_what_it_has_a_place_for_and_names_others(decoder: str, form: str) -> None:
-    if tasks.gives(decoder) <= load_component("formats", form).STORES:
+    if tasks.decoder_outputs(decoder) <= load_component("formats", form).STORES:
         return tasks.check_format(decoder, form)
     with pytest.raises(
-        InputError, match=f"^--format: the decoder {decoder} gives .* and {form} files have no place"
+        InputError, match=f"^--format: the decoder {decoder} predicts .* but {form} files cannot store"
     ) as e:
         tasks.check_format(decoder, form, "--format")
     assert "jsonl" in str(e.value).partition("choose")[2]
@@ -70,7 +70,7 @@ def test_a_classifier_writes_no_files_of_another_task(
     source.write_text("a O\n", encoding="utf-8")
     options = ["--run", str(classifier), "--format", form, "--input", str(source), "--output", str(target)]
     error = refused(capsys, predict.main, *options)
-    assert f"--format: the decoder classifier gives labels of texts, and {form} files have no place for labels" in error
+    assert f"--format: the decoder classifier predicts labels of texts, but {form} files cannot store labels" in error
     assert "choose jsonl, parallel, text or tsv" in error
     assert not target.exists()
 
@@ -80,7 +80,7 @@ def test_a_tagger_writes_no_files_of_another_task(
     tiny_run: Path, form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = refused(capsys, predict.main, "--run", str(tiny_run), "--format", form, "--output", str(tmp_path / "out"))
-    assert "gives tags of words" in error
+    assert "predicts tags of words" in error
 
 
 @pytest.mark.parametrize(("kind", "what"), [("classifier", "labels of texts"), ("tiny_run", "tags of words")])
@@ -92,7 +92,7 @@ def test_a_question_is_not_taken_for_a_text(
     options = ["--run", str(request.getfixturevalue(kind)), "--format", "jsonl", "--input", str(source)]
     error = refused(capsys, predict.main, *options, "--output", str(target))
     assert "in.jsonl:2: expected a text alone, of which the decoder" in error
-    assert f"gives {what}, found a question about a text; leave the question out" in error
+    assert f"predicts {what}, found a question about a text; remove the question" in error
     assert not target.exists()
 
 
@@ -107,7 +107,7 @@ def test_a_run_whose_files_do_not_fit_is_not_scored(
 ) -> None:
     monkeypatch.setattr(load_component("formats", "tsv"), "STORES", frozenset({"answers"}))
     error = refused(capsys, evaluate.main, "--run", str(classifier), "--predictions", str(tmp_path / "out"))
-    assert "config.data.format: the decoder classifier gives labels of texts, and tsv files have no place" in error
+    assert "config.data.format: the decoder classifier predicts labels of texts, but tsv files cannot store" in error
 
 
 @pytest.mark.parametrize(
@@ -117,16 +117,16 @@ def test_a_run_whose_files_do_not_fit_is_not_scored(
             "configs/classifier.yaml",
             REVIEWS / "x.tsv",
             ["decoder=extractive_qa", "metrics=[answer]"],
-            "config.data.format: the decoder extractive_qa gives answers to questions, and tsv files have no place for answers "
-            "to questions; choose coqa, jsonl or squad",
+            "config.data.format: the decoder extractive_qa predicts answers to questions, but tsv files cannot store "
+            "answers to questions; choose coqa, jsonl or squad",
         ),
-        ("configs/classifier.yaml", REVIEWS / "x.tsv", ["decoder=crf"], "tsv files have no place for tags of words"),
-        ("configs/classifier.yaml", REVIEWS / "x.tsv", ["decoder=joint"], "tsv files have no place for tags of words;"),
+        ("configs/classifier.yaml", REVIEWS / "x.tsv", ["decoder=crf"], "tsv files cannot store tags of words"),
+        ("configs/classifier.yaml", REVIEWS / "x.tsv", ["decoder=joint"], "tsv files cannot store tags of words;"),
         (
             "configs/notes/intent.yaml",
             INTENT,
             ["data.format.tags=null"],
-            f"{INTENT}: the decoder joint learns tags of words and labels of texts, and no example has tags of words; "
+            f"{INTENT}: the decoder joint learns tags of words and labels of texts, but no example has tags of words; "
             "choose classifier as decoder, or see data.format",
         ),
         ("configs/notes/intent.yaml", INTENT, ["decoder=crf", "data.format.tags=null"], "config.metrics: accuracy"),
@@ -134,14 +134,14 @@ def test_a_run_whose_files_do_not_fit_is_not_scored(
             "configs/convqa/minilm.yaml",
             SAMPLE / "convqa" / "x.json",
             ["decoder=crf", "metrics=[entity]"],
-            "coqa files have no place for tags of words; choose conll, jsonl, parallel or text",
+            "coqa files cannot store tags of words; choose conll, jsonl, parallel or text",
         ),
         (
             "configs/classifier.yaml",
             REVIEWS / "x.tsv",
             ["metrics=[accuracy, answer]"],
-            "config.metrics: answer counts answers to questions, and the decoder classifier gives labels of texts; "
-            "choose of accuracy and sentence",
+            "config.metrics: answer requires answers to questions, but the decoder classifier predicts labels of texts; "
+            "choose from accuracy and sentence",
         ),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_test_file_without_gold_is_refused_before_training(
     test.write_text("text_a\n房间很干净\n", encoding="utf-8")
     assert trained(tmp_path / "run", "configs/classifier.yaml", REVIEWS / "x.tsv", f"data.test={test}") == 2
     assert (
-        f"config.metrics: accuracy has nothing to count in {test}, where no example has labels"
+        f"config.metrics: accuracy has nothing to score in {test}, where no example has labels"
         in capsys.readouterr().err
     )
 

@@ -172,8 +172,8 @@ def test_what_is_not_read_is_said_by_training_evaluation_and_prediction(
 @pytest.mark.parametrize(
     ("form", "line", "message"),
     [
-        ("tsv", "text_a", "tsv files have no place for answers to questions"),
-        ("text", "Where ?", "text files have no place for answers to questions; choose coqa, jsonl or squad"),
+        ("tsv", "text_a", "tsv files cannot store answers to questions"),
+        ("text", "Where ?", "text files cannot store answers to questions; choose coqa, jsonl or squad"),
         ("jsonl", '{"text": "Lund"}', "expected a question about a text, which the decoder extractive_qa answers"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_swallowed_word_is_one_unknown_piece(tokenizer: WordTokenizer, word: s
 @pytest.mark.parametrize("example", [Example([]), Example([], tags=[]), Example(["in"]), Example(["Washington"] * 2)])
 def test_empty_and_untagged_examples_come_back(tokenizer: WordTokenizer, example: Example) -> None:
     made = PieceUnits(tokenizer)
-    (found,) = made.to_units([example])
+    (found,) = made.split([example])
     assert (found.tags is None) == (example.tags is None)
     assert made.merge([example], [found]) == [example]
 
@@ -91,7 +91,7 @@ def test_merge_is_the_inverse_of_split_over_all_of_unicode(tokenizer: WordTokeni
     @settings(max_examples=200)
     @given(st.lists(sentences(), max_size=3))
     def check(examples: list[Example]) -> None:
-        split = made.to_units(examples)
+        split = made.split(examples)
         for example, unit in zip(examples, split, strict=True):
             assert unit.tags is not None
             assert unit.pieces is not None
@@ -106,14 +106,14 @@ def test_spans_of_the_pieces_decode_to_the_same_spans(tokenizer: WordTokenizer) 
     made = PieceUnits(tokenizer)
     spans = [Span(0, 1, "PER"), Span(1, 3, "PER"), Span(3, 4, "LOC")]
     example = Example(["Washington", "ab", "\u200b", "xyz"], spans=spans, tags=encode(spans, 4))
-    (unit,) = made.to_units([example])
+    (unit,) = made.split([example])
     assert encode(unit.spans, len(unit.words)) == unit.tags
 
 
 def test_a_word_takes_the_tag_of_its_first_piece(tokenizer: WordTokenizer) -> None:
     made = PieceUnits(tokenizer)
     example = Example(["Washington", "in"], tags=["O", "O"], labels=["old"])
-    (unit,) = made.to_units([example])
+    (unit,) = made.split([example])
     unit.tags, unit.labels = ["B-PER", "I-LOC", "O", "I-PER"], ["new"]
     (found,) = made.merge([example], [unit])
     assert found.tags == ["B-PER", "I-PER"]
@@ -126,5 +126,5 @@ def test_units_are_built_again_from_their_files(tokenizer: WordTokenizer) -> Non
     made = PieceUnits(tokenizer)
     again = units.build("piece", "no such model", "bio", made.asset_files())
     example = Example(["Washington", "lives", "\u200b"], tags=["B-X", "O", "O"])
-    assert again.split([example]) == made.to_units([example])
+    assert again.split([example]) == made.split([example])
     assert isinstance(units.build("word", None, "bio"), WordUnits)

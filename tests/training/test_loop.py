@@ -224,7 +224,7 @@ def test_weights_that_the_last_step_spoiled_are_noticed_when_the_epoch_is_scored
 
 def test_sentences_without_any_tag_are_nothing_to_learn_from() -> None:
     with pytest.raises(
-        InputError, match="a: the decoder crf learns tags of words, and no example has any; see data.format"
+        InputError, match="a: the decoder crf learns tags of words, but no example has any; see data.format"
     ):
         build(config(), [Document([Example(["Ann", "went"]), Example([])])])
 

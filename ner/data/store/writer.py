@@ -153,8 +153,8 @@ def writing(path: Path) -> Iterator[None]:
 def write(documents: Iterable[Document], directory: Path) -> None:
     """Write a store of documents; the directory is complete or absent. An older store is removed first.
 
-    Memory grows only with the table of distinct strings. ``Document.source_lines``, ``Example.line_indices`` and all scores are
-    dropped, because only predictions need them.
+    Memory grows only with the table of distinct strings. ``Document.source_lines``, ``Example.line_indices`` and all
+    scores are dropped, because only predictions need them.
 
     Raises:
         InputError: If the directory cannot be written, or exists and is not a store.

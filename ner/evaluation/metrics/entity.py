@@ -13,14 +13,13 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from ner.data import tags
-from ner.types import Example
+from ner.types import Example, Span
 
 REQUIRES = frozenset({"tags"})
 COLUMNS = {"precision": "micro.precision", "recall": "micro.recall", "f1": "micro.f1"}
 _KINDS = ("gold", "predicted", "correct")
 
-_Entities = list[tuple[int, int, str]]
-"""Start, end and type of the entities of a sentence."""
+_Entities = Sequence[tuple[Any, ...]]
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
@@ -28,16 +27,17 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
 
     Returns:
         ``<kind> <type>`` and ``strict <kind> <type>`` for the kinds gold, predicted and correct, and ``sentences``.
+
+    Raises:
+        ValueError: If the numbers of examples differ.
     """
-    names: list[str] = []
-    for left, right in zip(gold, predicted, strict=True):
-        if left.spans or right.spans:
-            _add(names, _entities(left), left.tags, _entities(right), right.tags)
-    return Counter({"sentences": len(gold), **Counter(names)})
-
-
-def _entities(example: Example) -> _Entities:
-    return [(span.start, span.end, span.label) for span in example.spans]
+    if len(gold) != len(predicted):
+        raise ValueError(f"expected as many predicted examples as gold ones ({len(gold)}), found {len(predicted)}")
+    sides = [[(n, s.start, s.end, s.label) for n, e in enumerate(side) for s in e.spans] for side in (gold, predicted)]
+    strict = [
+        [(n, s.start, s.end, s.label) for n, e in enumerate(side) for s in _strict(e)] for side in (gold, predicted)
+    ]
+    return _count(len(gold), sides, strict)
 
 
 def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> Counter[str]:
@@ -46,48 +46,42 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
     Raises:
         ValueError: If the numbers of sentences or tags differ, or a tag is invalid.
     """
-    for number, (left, right) in enumerate(zip_longest(gold, predicted, fillvalue=None)):
+    for number, (left, right) in enumerate(zip_longest(gold, predicted)):
         if left is None or right is None or len(left) != len(right):
             raise ValueError(f"sentence {number}: expected as many gold tags as predicted ones")
-    for tag in {*chain.from_iterable(gold), *chain.from_iterable(predicted)}:
+    rows = [list(chain.from_iterable((*row, tags.OUTSIDE) for row in side)) for side in (gold, predicted)]
+    for tag in {*rows[0], *rows[1]}:
         if not tags.is_valid(tag):
             raise ValueError(f"expected O or a prefix, a hyphen and a label, found the tag '{tag}'")
-    names: list[str] = []
-    for left, right in zip(gold, predicted, strict=True):
-        wanted = tags.entities(left)
-        found = wanted if left == right else tags.entities(right)
-        if wanted or found:
-            _add(names, wanted, left, found, right)
-    return Counter({"sentences": len(gold), **Counter(names)})
+    sides = [tags.entities(row) for row in rows]
+    strict = [
+        [entity for entity in side if row[entity[0]].startswith("B-")] for side, row in zip(sides, rows, strict=True)
+    ]
+    return _count(len(gold), sides, strict)
 
 
-def _add(
-    names: list[str],
-    gold: _Entities,
-    gold_tags: Sequence[str] | None,
-    predicted: _Entities,
-    predicted_tags: Sequence[str] | None,
-) -> None:
-    """Add ``<kind> <type>`` of each entity of a sentence to the names that are counted."""
-    for mode, wanted, found in (
-        ("", set(gold), set(predicted)),
-        ("strict ", set(_strict(gold, gold_tags)), set(_strict(predicted, predicted_tags))),
-    ):
-        for kind, entities in zip(_KINDS, (wanted, found, wanted & found), strict=True):
-            names += [f"{mode}{kind} {label}" for _, _, label in entities]
+def _count(sentences: int, sides: Sequence[_Entities], strict: Sequence[_Entities]) -> Counter[str]:
+    """Count gold and predicted entities, which are tuples of their position and type, and those that are equal."""
+    counts = Counter({"sentences": sentences})
+    for mode, (gold, predicted) in (("", map(set, sides)), ("strict ", map(set, strict))):
+        for kind, entities in zip(_KINDS, (gold, predicted, gold & predicted), strict=True):
+            for label, number in Counter([entity[-1] for entity in entities]).items():
+                counts[f"{mode}{kind} {label}"] = number
+    return counts
 
 
-def _strict(entities: _Entities, names: Sequence[str] | None) -> _Entities:
-    """Return the entities without those that the tags begin with another prefix than ``B-``.
+def _strict(example: Example) -> list[Span]:
+    """Return the spans without those that the tags begin with another prefix than ``B-``.
 
-    Entities that tags cannot represent, such as the inner of nested ones, are kept.
+    Spans that tags cannot represent, such as the inner of nested ones, are kept.
     """
-    if names is None or all(names[start].startswith("B-") for start, _, _ in entities):
-        return entities
+    names = example.tags
+    if not names or all(names[span.start].startswith("B-") for span in example.spans):
+        return example.spans
     if not all(map(tags.is_valid, names)):
-        return entities
-    broken = {entity for entity in tags.entities(names) if not names[entity[0]].startswith("B")}
-    return [entity for entity in entities if entity not in broken]
+        return example.spans
+    broken = set(tags.decode(names)) - set(tags.decode(names, strict=True))
+    return [span for span in example.spans if span not in broken]
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:

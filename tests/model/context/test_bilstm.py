@@ -9,7 +9,7 @@ from ner.types import Encoding
 
 
 def layer(**options: object) -> BiLSTM:
-    return build(Config(**{"hidden": 3, "dropout": 0, **options}), 4)
+    return build(Config(**{"hidden_size": 3, "dropout": 0, **options}), 4)
 
 
 def encoding(length: int) -> Encoding:

@@ -118,7 +118,7 @@ def test_an_encoder_of_nothing_is_refused() -> None:
         ({"dropout": 1.0}, "config.dropout"),
         ({"singleton_unk_rate": 1.5}, "config.singleton_unk_rate"),
         ({"min_count": 0}, "config.min_count"),
-        ({"shape": -1}, "config.shape"),
+        ({"shape_dimension": -1}, "config.shape_dimension"),
         ({"characters": {"kind": "cnn", "kernel_size": 0}}, "config.characters.kernel_size"),
         ({"characters": {"kind": "cnn", "max_length": 1}}, "config.characters.max_length"),
         ({"characters": {"kind": "lstm", "width": 15}}, "width must be even for the two directions of an lstm"),
