@@ -58,7 +58,7 @@ def page() -> str:
 def section(name: str, kept: dict[str, Any]) -> str:
     """Return the section of one benchmark."""
     lines = [
-        f"## {TITLES[name]}",
+        f"## {TITLES.get(name, name.replace('_', ' ').capitalize())}",
         "",
         f"`{kept['command']}`, {kept['processor']}, {kept['threads']} thread, {kept['repetitions']} alternating rounds",
         "",

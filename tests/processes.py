@@ -89,7 +89,9 @@ def trained(sentences: int, at_once: int, shard: bool = False, epochs: int = 1, 
         config = plain(batch__micro_size=at_once, batch__size=7, training__epochs=epochs, **options)
         state, data = fresh(config, documents(sentences), process_group, shard)
         steps = list(train(state, data, documents(5), config.metrics, CPU, process_group))
-        weights = {name: distributed.full_cpu_tensor(t).flatten().tolist() for name, t in state.model.state_dict().items()}
+        weights = {
+            name: distributed.full_cpu_tensor(t).flatten().tolist() for name, t in state.model.state_dict().items()
+        }
         row = steps[-1].epoch_record
         assert row is not None
         scores = {split: (found.loss, found.scores) for split, found in row.evaluations.items()}

@@ -1,4 +1,4 @@
-"""Change a running training (learning rates, batch size, freezing), or request a checkpoint, an evaluation or a stop."""
+"""Change a running training (learning rates, batch size, freezing), or request a checkpoint, evaluation or stop."""
 
 from __future__ import annotations
 

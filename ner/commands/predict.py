@@ -63,7 +63,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         raise InputError(f"--output {arguments.output}: is the file that is read; name another")
     config = _format(data.format if name == data.format.name else form.Config(), arguments.overrides)
     # what is there besides the words stays as it is; tags and labels in the input are no business of ours
-    besides = {"conll": ("tag",), "parallel": ("tags", "labels")}.get(name)
+    besides = {"conll": ("tag",), "slot_filling": ("tags", "labels")}.get(name)
     source = config
     if besides:
         source = config.model_copy(update={**dict.fromkeys(besides), "scheme": tagger.model.vocabs.scheme})

@@ -61,7 +61,7 @@ VALUES = {
 """New path -> old value -> new value."""
 
 
-COMPONENTS = {"decoders/span": "extractive_qa", "decoders/generator": "unilm"}
+COMPONENTS = {"decoders/span": "extractive_qa", "decoders/generator": "unilm", "formats/parallel": "slot_filling"}
 """Folder and old name of a component -> new name."""
 
 REMOVED = {

@@ -12,6 +12,8 @@ class Notice(StrEnum):
     ANSWER_APPROXIMATED = "answers that do not occur verbatim in the passage; the nearest words are learned instead"
     ANSWER_CUT = "answers longer than max_target_seq_length, of which only the beginning is learned"
     ANSWER_TOO_LONG = "answers longer than max_answer_length, which cannot be predicted whole"
+    INTENTS_JOINED = "utterances with several intents, read as one class"
+    INTENTS_SPLIT = "utterances with several intents, read as several classes"
     NO_PIECES = "words that have no word piece and were mapped to the unknown piece"
     OFFSET_REPAIRED = "answers whose offset was repaired"
     PASSAGE_CUT = "words of a passage beyond max_source_seq_length, which are not read"

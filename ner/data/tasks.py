@@ -109,12 +109,12 @@ def checked_questions(decoder: str, format_name: str, documents: Iterable[Docume
         InputError: If an example of a format that stores texts with and without questions does not fit.
     """
     answers = "answers" in decoder_outputs(decoder)
-    may_differ = load_component("formats", format_name).STORES > {"answers"}
+    may_differ = len(load_component("formats", format_name).STORES | {"answers"}) > 1
     for document in documents:
         for example in document.examples if may_differ else ():
             if answers and not example.query_length:
                 raise InputError(
-                    f"{example.location}: expected a question about a text for the decoder {decoder}, found a text alone"
+                    f"{example.location}: expected a question about a text, as {decoder} answers, found a text alone"
                 )
             if example.query_length and not answers:
                 raise InputError(

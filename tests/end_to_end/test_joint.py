@@ -11,7 +11,7 @@ import pytest
 
 import ner
 from ner.commands import evaluate, predict, train
-from ner.data.formats import parallel
+from ner.data.formats import slot_filling
 from tests.conftest import ROOT, SAMPLE
 
 VALID = SAMPLE / "intent" / "valid"
@@ -26,7 +26,7 @@ metrics: [entity, accuracy, sentence]
 """
 
 
-def trained(folder: Path, test: Path, epochs: int = 15, form: str = "parallel", classes: str = "classifier") -> Path:
+def trained(folder: Path, test: Path, epochs: int = 15, form: str = "slot_filling", classes: str = "classifier") -> Path:
     named = {"VALID": VALID, "TEST": test, "EPOCHS": epochs, "FORMAT": form, "CLASSES": classes}
     text = CONFIG
     for name, value in named.items():
@@ -104,7 +104,7 @@ def test_another_directory_is_scored_and_its_predictions_are_its_words(run: Path
     assert "unseen_labels" not in found
     written = run / "predictions" / "valid.parallel"
     assert (written / "seq.in").read_bytes() == (VALID / "seq.in").read_bytes()
-    gold, predicted = (list(parallel.read(str(p), parallel.Config(), "space")) for p in (VALID, written))
+    gold, predicted = (list(slot_filling.read(str(p), slot_filling.Config(), "space")) for p in (VALID, written))
     same = [
         set(a.examples[0].spans) == set(b.examples[0].spans) and a.examples[0].labels == b.examples[0].labels
         for a, b in zip(gold, predicted, strict=True)
@@ -121,7 +121,7 @@ def test_what_is_scored_is_not_overwritten(run: Path, capsys: pytest.CaptureFixt
 
 def test_a_request_gets_intent_and_slots_with_probabilities(run: Path) -> None:
     text = (VALID / "seq.in").read_text(encoding="utf-8").splitlines()[0]
-    gold = next(parallel.read(str(VALID), parallel.Config(), "space")).examples[0]
+    gold = next(slot_filling.read(str(VALID), slot_filling.Config(), "space")).examples[0]
     tagger = ner.load(str(run), device="cpu")
     (example,) = tagger.tag(text, probabilities=True).examples
     assert (example.labels, example.spans) == (gold.labels, gold.spans)
@@ -173,7 +173,7 @@ def test_a_directory_of_words_alone_gets_the_other_files(run: Path, tmp_path: Pa
     [
         (["--input", str(VALID)], "cannot be a pipe; name one, or choose --format text or jsonl"),
         ([], "cannot be a pipe; name one, or choose --format text or jsonl"),
-        (["--scores"], "parallel files have no place for probabilities; choose --format jsonl or text"),
+        (["--scores"], "slot_filling files have no place for probabilities; choose --format jsonl or text"),
         (["--input", str(VALID), "--output", str(VALID)], "is the file that is read; name another"),
     ],
 )
@@ -186,7 +186,7 @@ def test_what_a_directory_cannot_do_is_said(
 
 def test_several_intents_can_be_several_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", sys.stderr)
-    form, classes = "{name: parallel, intents: split}", "{multi_label: true}"
+    form, classes = "{name: slot_filling, intents: split}", "{multi_label: true}"
     run = trained(tmp_path, VALID, 40, form, classes)
     metrics = json.loads((run / "metrics.json").read_bytes())
     assert metrics["test"]["remarks"] == {"utterances with several intents, read as several classes": 2}

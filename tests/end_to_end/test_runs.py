@@ -16,10 +16,11 @@ import pytest
 
 from ner.commands import control, evaluate, replay, train
 from ner.data import seen as seen_sentences
+from ner.errors import InputError
 from ner.runs import events
+from ner.runtime import manifest
 from ner.training.progress import Progress
 from ner.training.run import TrainingRun
-from ner.runtime import manifest
 from tests.conftest import ROOT, SAMPLE
 
 GOLD = SAMPLE / "en" / "valid.conll"
@@ -45,7 +46,7 @@ def rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def asking(monkeypatch: pytest.MonkeyPatch, changes: Mapping[int | str, list[str]], run: Path) -> None:
+def asking(monkeypatch: pytest.MonkeyPatch, changes: dict[Any, list[str]], run: Path) -> None:
     """Run ``ner control`` after certain steps, or after an epoch: ``{17: ["stop=step"], "epoch 2": ["save=now"]}``."""
     train_run = TrainingRun.train
 
@@ -217,7 +218,7 @@ def test_nobody_reads_what_is_asked_of_a_run_that_is_over(
     run = tmp_path / "run"
     shutil.copytree(whole, run)
     assert control.main(["--run", str(run), "--wait", "0", "batch.size=4"]) == 0
-    assert capsys.readouterr().out.startswith("batch.size=4: not read yet; ")
+    assert capsys.readouterr().out.startswith("batch.size=4: pending; ")
 
 
 def test_a_warm_start_takes_known_labels_and_words_over(
@@ -248,9 +249,7 @@ def test_scores_on_sentences_that_were_trained_on_are_told(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert evaluate.main(["--run", str(whole), "--fast", "--predictions", str(tmp_path / "a")]) == 0
-    assert (
-        "WARNING: test: 103 of 103 sentences occur in the training data" in capsys.readouterr().out
-    )
+    assert "WARNING: test: 103 of 103 sentences occur in the training data" in capsys.readouterr().out
 
 
 def test_the_rates_rise_over_so_many_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -500,7 +499,9 @@ def test_what_is_typed_at_resume_counts_even_if_the_configuration_says_the_same(
     run = tmp_path / "run"
     asking(monkeypatch, {3: ["training.learning_rate=0.001"], 15: ["stop=step"]}, run)
     assert start(run, "training.epochs=2") == 0
-    assert start(run, "training.epochs=2", "--resume", "training.learning_rate=0.01", "training.keep_checkpoints=3") == 0
+    assert (
+        start(run, "training.epochs=2", "--resume", "training.learning_rate=0.01", "training.keep_checkpoints=3") == 0
+    )
     assert [row["learning_rate.all"] for row in rows(run)] == ["0.001", "0.01"]
     assert len(list((run / "checkpoints").iterdir())) == 3
 
@@ -520,7 +521,10 @@ def test_more_epochs_go_on_after_an_early_end(tmp_path: Path, capsys: pytest.Cap
     assert start(run, "training.epochs=5", *options) == 0
     assert len(rows(run)) == 2
     assert start(run, "training.epochs=5", *options, "--resume") == 0
-    assert "training is finished (entity.micro.f1 has not improved for 1 epochs); raise training.epochs" in capsys.readouterr().out
+    assert (
+        "training is finished (entity.micro.f1 has not improved for 1 epochs); raise training.epochs"
+        in capsys.readouterr().out
+    )
     assert start(run, "training.epochs=6", *options, "--resume") == 0
     assert len(rows(run)) == 3
     assert start(run, "training.epochs=2", *options, "--resume") == 0

@@ -141,7 +141,8 @@ def test_changed_data_refuse_to_go_on(tmp_path: Path) -> None:
     path = checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     assert path is not None
     with pytest.raises(
-        InputError, match="the train file has changed since the run began .* or start a new run from these weights with --init"
+        InputError,
+        match="the train file has changed since the run began .* or start a new run from these weights with --init",
     ):
         checkpoint.load(path, state, {"data": {"train": "xyz"}}, config.metrics, ProcessGroup())
 
@@ -160,7 +161,9 @@ def test_another_machine_is_told(tmp_path: Path) -> None:
     state, _ = fresh(config)
     path = checkpoint.save(state, tmp_path, {**ABOUT, "versions": {"torch": "1"}}, ProcessGroup())
     assert path is not None
-    found = checkpoint.load(path, state, {**ABOUT, "threads": 2, "versions": {"torch": "2"}}, config.metrics, ProcessGroup())
+    found = checkpoint.load(
+        path, state, {**ABOUT, "threads": 2, "versions": {"torch": "2"}}, config.metrics, ProcessGroup()
+    )
     assert found == [
         "versions of torch: 1 in the checkpoint, 2 now; weights may differ",
         "threads: 1 in the checkpoint, 2 now; weights may differ",

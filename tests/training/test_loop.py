@@ -116,7 +116,9 @@ def test_train_scores_are_those_of_the_forwards_that_trained() -> None:
 
 def test_the_best_epoch_is_marked_or_the_last() -> None:
     _, steps = train(config(epochs=6))
-    scores = [now.epoch_record.evaluations["valid"].scores["entity"]["micro"]["f1"] for now in steps if now.epoch_record]
+    scores = [
+        now.epoch_record.evaluations["valid"].scores["entity"]["micro"]["f1"] for now in steps if now.epoch_record
+    ]
     best = [now.epoch_record.best for now in steps if now.epoch_record]
     assert best == [all(score > earlier for earlier in scores[:i]) for i, score in enumerate(scores)]
     _, steps = train(config(keep_epoch="last"))
@@ -177,7 +179,7 @@ def test_the_loss_may_be_monitored() -> None:
 
 def test_a_processor_without_bf16_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "has_bf16", lambda device: False)
-    with pytest.raises(InputError, match=r"config.training.precision: this processor cannot compute in bf16"):
+    with pytest.raises(InputError, match=r"config.training.precision: this processor does not support bf16"):
         device.resolve_precision("bf16", CPU)
     assert device.resolve_precision("auto", CPU) is None
 
@@ -277,7 +279,9 @@ def test_a_batch_that_is_not_finite_can_be_skipped_so_many_times(
     _, steps = train(configuration, model=model)
     assert len([now for now in steps if now.epoch_record is None]) == 9
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
-    assert all(torch.isfinite(torch.tensor(now.epoch_record.evaluations["train"].loss)) for now in steps if now.epoch_record)
+    assert all(
+        torch.isfinite(torch.tensor(now.epoch_record.evaluations["train"].loss)) for now in steps if now.epoch_record
+    )
     poisoned(model, {1, 2, 3}, factor, what)
     with pytest.raises(NonFiniteLossError, match=rf'{what} is not finite at step 3, .*train.txt:\d+, .*\(".*\.\.\."\)'):
         train(configuration, model=model)
@@ -346,7 +350,10 @@ def test_parts_keep_their_weights_for_the_first_steps_or_epochs() -> None:
     ("options", "message"),
     [
         ({"freeze": {"encodr": {"steps": 1}}}, "config.training.freeze: no parameter matches the path 'encodr'"),
-        ({"early_stopping": {"monitor": "entity.micro.f2"}}, "config.training.early_stopping.monitor: no score 'entity.micro.f2'"),
+        (
+            {"early_stopping": {"monitor": "entity.micro.f2"}},
+            "config.training.early_stopping.monitor: no score 'entity.micro.f2'",
+        ),
         ({"plateau": {"monitor": "tag.accurac"}}, "config.training.plateau.monitor: no score 'tag.accurac'"),
     ],
 )

@@ -40,7 +40,9 @@ def test_a_part_without_a_rate_is_named() -> None:
 
 
 def test_a_path_that_matches_nothing_is_named() -> None:
-    with pytest.raises(InputError, match="no parameter matches the path 'decodre'; the top-level modules are decoder, encoder"):
+    with pytest.raises(
+        InputError, match="no parameter matches the path 'decodre'; the top-level modules are decoder, encoder"
+    ):
         parameter_groups(Parts(), {"encoder": 1.0, "decoder": 1.0, "decodre": 1.0}, 0)
 
 

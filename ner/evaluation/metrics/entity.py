@@ -62,12 +62,11 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
 
 def _count(sentences: int, sides: Sequence[_Entities], strict: Sequence[_Entities]) -> Counter[str]:
     """Count gold and predicted entities, which are tuples of their position and type, and those that are equal."""
-    counts = Counter({"sentences": sentences})
+    names: list[str] = []
     for mode, (gold, predicted) in (("", map(set, sides)), ("strict ", map(set, strict))):
         for kind, entities in zip(_KINDS, (gold, predicted, gold & predicted), strict=True):
-            for label, number in Counter([entity[-1] for entity in entities]).items():
-                counts[f"{mode}{kind} {label}"] = number
-    return counts
+            names += [f"{mode}{kind} {entity[-1]}" for entity in entities]
+    return Counter({"sentences": sentences, **Counter(names)})
 
 
 def _strict(example: Example) -> list[Span]:

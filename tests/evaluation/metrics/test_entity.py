@@ -165,7 +165,7 @@ def test_types_keep_their_integers() -> None:
 
 
 def test_gold_and_predictions_must_be_as_many() -> None:
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="as many predicted examples"):
         entity.count([example("O")], [])
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ner.data.formats import parallel
-from ner.data.formats.parallel import Config
+from ner.data.formats import slot_filling
+from ner.data.formats.slot_filling import Config
 from ner.errors import InputError
 from ner.runtime import manifest
 from ner.types import Annotation, Document, Example, Span
@@ -27,7 +27,7 @@ def folder(path: Path, contents: dict[str, bytes]) -> str:
 
 
 def read(path: str, for_rewriting: bool = False, **options: Any) -> list[Document]:
-    documents = list(parallel.read(path, Config(**options), "space", for_rewriting))
+    documents = list(slot_filling.read(path, Config(**options), "space", for_rewriting))
     assert all(len(document.examples) == 1 for document in documents)
     return documents
 
@@ -125,7 +125,7 @@ def test_a_pipe_or_a_file_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"words\n")
     with pytest.raises(InputError, match=r"/file: expected a directory with the file seq\.in in it, found a file"):
         examples(str(tmp_path / "file"))
-    for refused in (lambda: examples("-"), lambda: parallel.write("-", [], Config())):
+    for refused in (lambda: examples("-"), lambda: slot_filling.write("-", [], Config())):
         with pytest.raises(InputError, match="cannot be a pipe; name one, or choose --format text or jsonl"):
             refused()
 
@@ -159,7 +159,7 @@ def test_the_scheme_is_found_out_and_kept(tagged: bytes, scheme: str, tmp_path: 
     documents = read(path, for_rewriting=True)
     assert documents[0].scheme == scheme
     assert documents[0].examples[0].spans == ([] if scheme == "none" else [Span(1, 3, "c")])
-    parallel.write(str(tmp_path / "out"), documents, Config())
+    slot_filling.write(str(tmp_path / "out"), documents, Config())
     assert (tmp_path / "out" / "seq.out").read_bytes() == tagged
 
 
@@ -167,11 +167,11 @@ def test_what_is_written_is_what_was_read(tmp_path: Path) -> None:
     contents = {**TWO, "seq.in": b" to  new\tyork\nfares\n"}
     documents = read(folder(tmp_path / "in", contents), for_rewriting=True)
     for _ in range(2):  # the second time in place of the first
-        parallel.write(str(tmp_path / "out"), documents, Config())
+        slot_filling.write(str(tmp_path / "out"), documents, Config())
         assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == contents
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     split = read(str(tmp_path / "in"), for_rewriting=True, intents="split")
-    parallel.write(str(tmp_path / "split"), split, Config(intents="split"))
+    slot_filling.write(str(tmp_path / "split"), split, Config(intents="split"))
     assert (tmp_path / "split" / "label").read_bytes() == contents["label"]
 
 
@@ -179,25 +179,25 @@ def test_answers_stand_where_the_gold_ones_stood(tmp_path: Path) -> None:
     documents = read(folder(tmp_path / "in", TWO), for_rewriting=True)
     answer = Annotation(["B-city", "O", "O"], [Span(0, 1, "city")], ["fare"])
     documents[0].examples[0] = documents[0].examples[0].with_prediction(answer)
-    parallel.write(str(tmp_path / "out"), documents, Config())
+    slot_filling.write(str(tmp_path / "out"), documents, Config())
     assert (tmp_path / "out" / "seq.out").read_bytes() == b"B-city O O\nO\n"
     assert (tmp_path / "out" / "label").read_bytes() == b"fare\nfare\n"
 
 
 def test_a_file_of_which_the_model_says_nothing_is_left_out(tmp_path: Path) -> None:
-    parallel.write(str(tmp_path / "a"), [Document([Example(["to"], labels=["fare"])])], Config())
+    slot_filling.write(str(tmp_path / "a"), [Document([Example(["to"], labels=["fare"])])], Config())
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["label", "seq.in"]
-    parallel.write(str(tmp_path / "b"), [Document([Example(["to"], tags=["O"])])], Config())
+    slot_filling.write(str(tmp_path / "b"), [Document([Example(["to"], tags=["O"])])], Config())
     assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["seq.in", "seq.out"]
 
 
 def test_a_directory_with_other_files_is_not_replaced(tmp_path: Path) -> None:
     path = folder(tmp_path / "mine", {**TWO, "thesis.tex": b"years"})
     with pytest.raises(InputError, match=r"/mine: expected a new directory to write to, found thesis\.tex"):
-        parallel.write(path, [Document([Example(["to"])])], Config())
+        slot_filling.write(path, [Document([Example(["to"])])], Config())
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(InputError, match=r"/file: expected a new directory to write to, found a file"):
-        parallel.write(str(tmp_path / "file"), [], Config())
+        slot_filling.write(str(tmp_path / "file"), [], Config())
     assert (tmp_path / "mine" / "seq.in").read_bytes() == TWO["seq.in"]
 
 
@@ -209,7 +209,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
         raise InputError("stop")
 
     with pytest.raises(InputError, match="stop"):
-        parallel.write(path, failing(), Config())
+        slot_filling.write(path, failing(), Config())
     assert {file.name: file.read_bytes() for file in tmp_path.joinpath("out").iterdir()} == TWO
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 

@@ -1,7 +1,7 @@
-"""Parallel files in a directory: line by line the words of an utterance, their tags, and its intent.
+"""Slot filling data: a directory of line-aligned files with the words of an utterance, their tags, and its intent.
 
-ATIS and SNIPS come like this: ``seq.in``, ``seq.out`` and ``label``. An utterance with several intents writes them as
-one string, ``atis_flight#atis_airfare``.
+ATIS and SNIPS are distributed in this form: ``seq.in``, ``seq.out`` and ``label``. Several intents of an utterance are
+joined into one string, ``atis_flight#atis_airfare``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Literal
 
 from ner.config.base import ComponentConfig, WordRule
 from ner.data import tags
+from ner.data.notices import Notice
 from ner.errors import InputError
 from ner.runtime import atomic, text_files
 from ner.types import Document, Example
 
 SEPARATOR = "#"
-"""Stands between the intents of an utterance."""
+"""Separator of the intents of an utterance."""
 
 extension = "parallel"
 probabilities = False
@@ -29,9 +30,9 @@ STORES = frozenset({"tags", "labels"})
 
 
 class Config(ComponentConfig):
-    """Parallel files in a directory, one utterance per line."""
+    """Slot filling data: line-aligned files in a directory, one utterance per line."""
 
-    name: Literal["parallel"] = "parallel"
+    name: Literal["slot_filling"] = "slot_filling"
     """Name of the file in ner/data/formats."""
     words: str = "seq.in"
     """Name of the file with words, separated by spaces."""
@@ -49,120 +50,113 @@ class Config(ComponentConfig):
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
-    """Every line is a document of one example; an empty line is one without words.
+    """Yield a document of one example per line; an empty line is an example without words.
 
     Raises:
-        InputError: With file and line, if the files have not as many lines, or a line not as many tags as words, if a
-            tag is unknown to the scheme, a byte cannot be decoded, or there is no line at all.
+        InputError: With file and line, if the files differ in their number of lines, a line in its number of words and
+            tags, if a tag is outside the scheme, if a byte cannot be decoded, or if there are no lines.
     """
     _refuse_pipe(path)
     if Path(path).is_file():
         raise InputError(f"{path}: expected a directory with the file {config.words} in it, found a file")
-    scheme = _scheme(path, config)
+    scheme = _detect_scheme(path, config)
     names = [config.words, config.tags, config.labels]
-    columns = [_lines(path, name, config.encoding) if name else None for name in names]
+    columns = [_lines(f"{path}/{name}", config.encoding) if name else None for name in names]
     number = 0
     for number, row in enumerate(zip_longest(*(column or () for column in columns)), 1):
         for name, line in zip(names, row, strict=True):
             if name and line is None:
                 longer = next(other for other, text in zip(names, row, strict=True) if text is not None)
                 raise InputError(
-                    f"{path}/{name}:{number}: expected a line for that of {longer}, found the end of the file"
+                    f"{path}/{name}:{number}: expected a line for the one of {longer}, found the end of the file"
                 )
-        text, tagged, intents = row
+        text, tag_line, intents = row
         example = Example(_split(text), source=f"{path}/{config.words}", line=number)
-        if tagged is not None:
-            _tag(example, _split(tagged), scheme, f"{path}/{config.tags}:{number}")
+        if tag_line is not None:
+            _set_tags(example, _split(tag_line), scheme, f"{path}/{config.tags}:{number}")
         if intents is not None:
-            _label(example, intents.strip(), config)
+            _set_labels(example, intents.strip(), config.intents)
         yield Document([example], str(number - 1), path, scheme, [text] if for_rewriting else None)
     if not number:
-        raise InputError(f"{path}/{config.words}: expected an utterance a line, found an empty file")
+        raise InputError(f"{path}/{config.words}: expected an utterance per line, found an empty file")
 
 
 def _refuse_pipe(path: str) -> None:
     if path == "-":
-        raise InputError(
-            "-: parallel files are a directory and cannot be a pipe; name one, or choose --format text or jsonl"
-        )
+        raise InputError("-: slot_filling data are a directory, not a pipe; give one, or choose --format text or jsonl")
 
 
-def _lines(path: str, name: str, encoding: str) -> Iterator[str]:
-    """Lines with their ends, without a byte order mark."""
-    for number, line in text_files.decoded_lines(f"{path}/{name}", encoding):
+def _lines(path: str, encoding: str) -> Iterator[str]:
+    """Yield lines with their ends, without a byte order mark."""
+    for number, line in text_files.decoded_lines(path, encoding):
         yield line.removeprefix("\ufeff") if number == 1 else line
 
 
 def _split(line: str) -> list[str]:
-    """At ASCII spaces and tabs alone: others may be words."""
+    """Split a line at ASCII spaces and tabs only, because other white space may be a word."""
     body = line.strip(" \t\r\n")
     return re.split("[ \t]+", body) if body else []
 
 
-def _scheme(path: str, config: Config) -> str:
+def _detect_scheme(path: str, config: Config) -> str:
     if config.scheme != "auto" or config.tags is None:
         return "bio" if config.scheme == "auto" else config.scheme
     detector = tags.SchemeDetector()
-    for line in _lines(path, config.tags, config.encoding):
+    for line in _lines(f"{path}/{config.tags}", config.encoding):
         detector.add(_split(line))
     return detector.scheme
 
 
-def _tag(example: Example, found: list[str], scheme: str, place: str) -> None:
-    """Check the tags of a line and put them into the example."""
-    if len(found) != len(example.words):
-        raise InputError(f"{place}: expected a tag for each of {len(example.words)} words, found {len(found)} tags")
-    if scheme != tags.PLAIN:
-        prefixes = tags.prefixes(scheme)
-        for tag in found:
-            if tag != tags.OUTSIDE and (not tags.is_valid(tag) or tags.split(tag)[0] not in prefixes):
-                known = ", ".join(f"{prefix}-X" for prefix in sorted(prefixes))
-                raise InputError(
-                    f"{place}: expected O or one of {known}, found '{tag}'; set data.format.scheme=none for plain tags"
-                )
-        example.spans = tags.decode(found)
-        if scheme != "bio":
-            found = tags.encode(example.spans, len(found))
-    example.tags = found
+def _set_tags(example: Example, line_tags: list[str], scheme: str, location: str) -> None:
+    """Check the tags of a line and store them in the example."""
+    if len(line_tags) != len(example.words):
+        raise InputError(
+            f"{location}: expected a tag for each of {len(example.words)} words, found {len(line_tags)} tags"
+        )
+    try:
+        for tag in line_tags:
+            tags.check_tag(tag, scheme, "set data.format.scheme=none for plain tags")
+    except InputError as error:
+        raise InputError(f"{location}: {error}") from None
+    example.spans, example.tags = tags.normalize(line_tags, scheme)
 
 
-def _label(example: Example, intents: str, config: Config) -> None:
-    """Put the intents of a line into the example; those of several are counted."""
+def _set_labels(example: Example, intents: str, rule: str) -> None:
+    """Store the intents of a line in the example, with a notice if there are several."""
     parts = [part for part in intents.split(SEPARATOR) if part]
-    example.labels = parts if config.intents == "split" else [intents] if intents else []
+    example.labels = parts if rule == "split" else [intents] if intents else []
     if len(parts) > 1:
-        how = "several classes" if config.intents == "split" else "one class"
-        example.warnings.append(f"utterances with several intents, read as {how}")
+        example.warnings.append(Notice.INTENTS_SPLIT if rule == "split" else Notice.INTENTS_JOINED)
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
-    """A directory with the same files: words as they were read, predicted tags in the scheme read, and intents.
+    """Write a directory of the same files: the words as read, predicted tags in the scheme of the source, and intents.
 
-    A file for which the model says nothing is left out. An older directory of the same files is replaced.
+    Files without any prediction are omitted. An older directory of the same files is replaced.
 
     Raises:
-        InputError: If it is a pipe, if there are other files in the directory, or if it cannot be written.
+        InputError: If the path is a pipe, if the directory contains other files, or if it cannot be written.
     """
     _refuse_pipe(path)
     names = [name for name in (config.words, config.tags, config.labels) if name]
     others = sorted({file.name for file in Path(path).glob("*")} - set(names))
     if others or Path(path).is_file():
         raise InputError(f"{path}: expected a new directory to write to, found {', '.join(others) or 'a file'}")
-    said = {config.words}
+    filled = {config.words}
     with atomic.new_directory(Path(path)) as folder:
         with ExitStack() as stack:
-            opened = {
+            files = {
                 name: stack.enter_context(text_files.open_text(f"{folder}/{name}", config.encoding)) for name in names
             }
             for document in documents:
                 for example in document.examples:
-                    found = example.tags is not None and tags.tags_in_scheme(example, document.scheme)
-                    cells = {config.tags: " ".join(found or ()), config.labels: SEPARATOR.join(example.labels)}
+                    predicted = tags.tags_in_scheme(example, document.scheme) if example.tags is not None else []
+                    cells = {config.tags: " ".join(predicted), config.labels: SEPARATOR.join(example.labels)}
                     cells[config.words] = document.source_lines[0] if document.source_lines else " ".join(example.words)
-                    for name, file in opened.items():
+                    for name, file in files.items():
                         file.write(cells[name].rstrip("\r\n") + "\n")
                         if cells[name]:
-                            said.add(name)
-        for name in set(names) - said:
+                            filled.add(name)
+        for name in set(names) - filled:
             (folder / name).unlink()
         shutil.rmtree(path, ignore_errors=True)
