@@ -8,7 +8,7 @@
                 ``build_on(config, encoder) -> GenerativeDecoder``
 ``formats/``    ``Config``, ``read``, ``write``, ``extension``, ``probabilities``, ``STORES``: see :class:`Format`. A
                 format of several files may read and write a directory.
-``metrics/``    ``count``, ``scores``, ``lines``, ``COLUMNS``, ``REQUIRES``: see :class:`Metric`
+``metrics/``    ``count``, ``scores``, ``lines``, ``REQUIRES``: see :class:`Metric`
 ==============  =================================================================================================
 
 ``tests/test_contracts.py`` checks every file of these folders, so a new component is tested without a test of its own.
@@ -190,9 +190,6 @@ class Format(Protocol):
 class Metric(Protocol):
     """A module of ``metrics/``. Counts are integers, so they can be summed over batches and processes."""
 
-    COLUMNS: dict[str, str]
-    """Path of a score in the result of ``scores``, by column of ``history.csv`` (accuracy, precision, recall, f1 or
-    weighted_f1)."""
     REQUIRES: frozenset[str]
     """Outputs of which the gold data must contain at least one: ``tags``, ``labels``, ``answers``."""
 

@@ -115,7 +115,9 @@ def test_an_encoder_is_built_again_from_its_files(encoder: Any, request: pytest.
     name = type(encoder).__module__.rpartition(".")[2]
     config = configured("encoders", name, tiny_bert)
     again = (
-        load_component("encoders", name).build(config, Vocabs(), WindowsConfig(max_length=24), encoder.asset_files()).eval()
+        load_component("encoders", name)
+        .build(config, Vocabs(), WindowsConfig(max_length=24), encoder.asset_files())
+        .eval()
     )
     again.load_state_dict(encoder.state_dict())
     groups = single_groups(document().examples)

@@ -1,4 +1,4 @@
-"""Score a trained model on a split or a file and write its predictions."""
+"""Evaluate a trained model on a split or a file, and write its predictions."""
 
 from __future__ import annotations
 
@@ -23,24 +23,22 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``ner evaluate`` and ``python evaluate.py``."""
+    """Run ``ner evaluate`` or ``python evaluate.py``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", "--run-dir", metavar="DIR", help="run directory; default the newest below runs/")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--split", choices=SPLITS, help="default test")
     source.add_argument("--data", metavar="FILE", help="another file of the same format")
     parser.add_argument("--predictions", metavar="FILE", help="default <run>/predictions/<split>.<extension>")
-    parser.add_argument("--json", metavar="FILE", help="write the scores there; - for standard output")
-    parser.add_argument("--by", action="append", metavar="FIELD", help="scores for each value of a field too")
-    parser.add_argument(
-        "--unseen", action="store_true", help="also score alone what is not among the sentences trained on"
-    )
-    parser.add_argument("--fast", action="store_true", help="leave out the second opinion of seqeval")
+    parser.add_argument("--json", metavar="FILE", help="file for the scores; - for standard output")
+    parser.add_argument("--by", action="append", metavar="FIELD", help="also score each value of a metadata field separately")
+    parser.add_argument("--unseen", action="store_true", help="also score the sentences that are not training data")
+    parser.add_argument("--fast", action="store_true", help="skip the comparison with seqeval")
     parser.add_argument(
         "--precision",
         choices=["run", "fp32", "bf16", "int8"],
         default="run",
-        help="of the arithmetic; default that of the run; int8 on CPUs",
+        help="default: precision of the run; int8 requires a CPU",
     )
     return cli.run(parser, _evaluate, argv)
 
@@ -68,7 +66,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, process_group: ProcessGroup) -> None:
-    """Score, and write predictions; of several processes the first one writes."""
+    """Score a file and write predictions; with several processes, only the main process writes."""
     from loguru import logger
 
     from ner.config.parts import load_component
@@ -81,25 +79,23 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     split = arguments.split or "test"
     path = arguments.data or getattr(config.data, split)
     if path is None:
-        raise InputError(f"config.data.{split}: the run has no such file; give --data FILE")
+        raise InputError(f"config.data.{split}: the run has no such file; use --data FILE")
     tasks.check_format(config.decoder.name, config.data.format.name)
     form = load_component("formats", config.data.format.name)
-    name = split
-    if arguments.data:
-        name = _name(Path(path), config.data, form.extension)
-    changed = "" if arguments.precision == "run" else f".{arguments.precision}"
-    target = arguments.predictions or str(directory / "predictions" / f"{name}{changed}.{form.extension}")
+    name = _name(Path(path), config.data, form.extension) if arguments.data else split
+    suffix = form.extension if arguments.precision == "run" else f"{arguments.precision}.{form.extension}"
+    target = arguments.predictions or str(directory / "predictions" / f"{name}.{suffix}")
     if Path(path).exists() and Path(target).exists() and Path(target).samefile(path):
-        raise InputError(f"--predictions {target}: is what is scored; name another")
+        raise InputError(f"--predictions {target}: is the file that is evaluated; use another name")
     trained_on = seen.read(directory)
     if arguments.unseen and trained_on is None:
-        raise InputError(f"--unseen: {directory} does not say on which sentences it was trained")
+        raise InputError(f"--unseen: {directory} has no record of its training sentences")
     if split == "train" and not arguments.data and not arguments.unseen:
-        trained_on = None  # of course it was trained on them
+        trained_on = None  # no warning about the overlap
     logger.info("run directory: {}", directory)
     started = time.monotonic()
-    by, opinion = tuple(arguments.by or config.score_by), not arguments.fast and "entity" in config.metrics
-    evaluator = Evaluator(config.metrics, tagger.model, by, trained_on, arguments.unseen, opinion)
+    by, seqeval = tuple(arguments.by or config.score_by), not arguments.fast and "entity" in config.metrics
+    evaluator = Evaluator(config.metrics, tagger.model, by, trained_on, arguments.unseen, seqeval)
 
     def predicted() -> Iterator[Document]:
         documents = form.read(path, config.data.format, config.data.word_split, for_rewriting=True)
@@ -107,7 +103,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
             for document in evaluator.score(tagger.annotate(documents, loss=True, process_group=process_group)):
                 bar.update(sum(len(example.words) for example in document.examples))
                 yield document
-        evaluator.check(path, arguments.by or ())  # before the predictions take the place of older ones
+        evaluator.check(path, arguments.by or ())  # before the writer replaces older predictions
 
     if process_group.is_main:
         form.write(target, predicted(), config.data.format)
@@ -126,7 +122,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
 
 
 def _name(path: Path, data: DataConfig, extension: str) -> str:
-    """What another file is called: as it is, and after its folder too if that is the name of a split of the run."""
+    """Return a name for the scores of a file: its own, preceded by its folder if another file of the run has it."""
     name = path.name.removesuffix(".txt").removesuffix(f".{extension}")
     own = getattr(data, name) if name in SPLITS else None
     taken = name in SPLITS and not (own and path.resolve() == Path(own).resolve())

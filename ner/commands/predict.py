@@ -1,4 +1,4 @@
-"""Answer a file or a pipe: text, columns, JSON Lines, or any other format of ner/data/formats."""
+"""Annotate a file or standard input: text, columns, JSON Lines, or another format of ner/data/formats."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``ner predict``."""
+    """Run ``ner predict``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
     formats = sorted(path.stem for path in Path(__file__).parents[1].glob("data/formats/[a-z]*.py"))
-    parser.add_argument("--format", choices=formats, help="of the input; default that of training")
-    parser.add_argument("--input", metavar="FILE", default="-", help="default standard input")
-    parser.add_argument("--output", metavar="FILE", default="-", help="default standard output")
+    parser.add_argument("--format", choices=formats, help="format of the input; default: format of the training data")
+    parser.add_argument("--input", metavar="FILE", default="-", help="default: standard input")
+    parser.add_argument("--output", metavar="FILE", default="-", help="default: standard output")
     parser.add_argument(
-        "overrides", nargs="*", metavar="data.format.key=value", help="how the input is written, where it differs"
+        "overrides", nargs="*", metavar="data.format.key=value", help="options of the input format"
     )
-    parser.add_argument("--scores", action="store_true", help="give every entity and label its probability")
+    parser.add_argument("--scores", action="store_true", help="add the probability of each entity and label")
     parser.add_argument(
         "--precision",
         choices=["run", "fp32", "bf16", "int8"],
         default="run",
-        help="of the arithmetic; default that of the run; int8 on CPUs",
+        help="default: precision of the run; int8 requires a CPU",
     )
     return cli.run(parser, _predict, argv)
 
@@ -58,18 +58,18 @@ def _predict(arguments: argparse.Namespace) -> None:
         fitting = " or ".join(
             other for other in tasks.compatible_formats(decoder) if load_component("formats", other).probabilities
         )
-        raise InputError(f"--scores: {name} files have no place for probabilities; choose --format {fitting}")
+        raise InputError(f"--scores: {name} files cannot store probabilities; choose --format {fitting}")
     if arguments.input != "-" and Path(arguments.output).exists() and Path(arguments.output).samefile(arguments.input):
-        raise InputError(f"--output {arguments.output}: is the file that is read; name another")
+        raise InputError(f"--output {arguments.output}: is the input file; use another name")
     config = _format(data.format if name == data.format.name else form.Config(), arguments.overrides)
-    # what is there besides the words stays as it is; tags and labels in the input are no business of ours
-    besides = {"conll": ("tag",), "slot_filling": ("tags", "labels")}.get(name)
+    # Gold columns of the input are not parsed; they are copied like all others.
+    gold = {"conll": ("tag",), "slot_filling": ("tags", "labels")}.get(name)
     source = config
-    if besides:
-        source = config.model_copy(update={**dict.fromkeys(besides), "scheme": tagger.model.vocabs.scheme})
+    if gold:
+        source = config.model_copy(update={**dict.fromkeys(gold), "scheme": tagger.model.vocabs.scheme})
 
-    coverage: Counter[str] = Counter()
-    sizes: set[int] = set()
+    warnings: Counter[str] = Counter()
+    lengths: set[int] = set()
 
     def predicted() -> Iterator[Document]:
         with progress(unit="word") as bar:
@@ -78,22 +78,21 @@ def _predict(arguments: argparse.Namespace) -> None:
                 tasks.checked_questions(decoder, name, documents), probabilities=arguments.scores
             ):
                 for document in chunk.gold:
-                    coverage.update(tagger.model.input_warnings(document))
+                    warnings.update(tagger.model.input_warnings(document))
                 for document in chunk.predicted:
-                    lengths = [len(example.words) for example in document.examples]
-                    sizes.update(lengths)
-                    bar.update(sum(lengths))
+                    lengths.update(len(example.words) for example in document.examples)
+                    bar.update(sum(len(example.words) for example in document.examples))
                     yield document
 
     form.write(arguments.output, predicted(), config)
-    for reason, count in sorted(coverage.items()):
+    for reason, count in sorted(warnings.items()):
         logger.warning("{} {}", count, reason)
-    if name == "conll" and not arguments.format and sizes == {1}:
-        logger.warning("every sentence was a single word, as conll files have a word a line; text needs --format text")
+    if name == "conll" and not arguments.format and lengths == {1}:
+        logger.warning("every sentence has one word, because conll files have one word per line; for raw text use --format text")
 
 
 def _format(config: ComponentConfig, overrides: Sequence[str]) -> ComponentConfig:
-    """How the input is written."""
+    """Return the options of the input format with overrides applied."""
     from ner.config.load import override
     from ner.config.parts import parse_component
     from ner.errors import InputError
@@ -101,10 +100,10 @@ def _format(config: ComponentConfig, overrides: Sequence[str]) -> ComponentConfi
     raw: dict[str, Any] = {"data": {"format": config.model_dump()}}
     for change in overrides:
         if not change.startswith("data.format.") or change.startswith("data.format.name="):
-            raise InputError(f"{change}: expected data.format.key=value; the model is as it was trained, see --format")
+            raise InputError(f"{change}: expected data.format.key=value; other settings cannot change after training, see --format")
         override(raw, change)
-    found: ComponentConfig = parse_component("formats", raw["data"]["format"])
-    return found
+    changed: ComponentConfig = parse_component("formats", raw["data"]["format"])
+    return changed
 
 
 if __name__ == "__main__":

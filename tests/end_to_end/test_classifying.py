@@ -19,7 +19,7 @@ from ner.config.load import read_yaml
 from ner.data import seen
 from ner.data.formats import tsv
 from ner.evaluation.metrics import accuracy
-from ner.runs.history import read_history
+from ner.runs.history import read_history, score_columns
 from ner.runs.model_card import model_card
 from tests.conftest import ROOT, SAMPLE
 
@@ -73,7 +73,7 @@ def test_the_log_has_a_line_a_class_and_hints_that_fit(run: tuple[Path, str]) ->
 
 def test_the_history_has_the_columns_of_the_notes(run: tuple[Path, str]) -> None:
     for row in read_history(run[0] / "history.csv"):
-        found = {name: row[f"valid.accuracy.{path}"] for name, path in accuracy.COLUMNS.items()}
+        found = {name: row[f"valid.{path}"] for name, path in score_columns(["accuracy"]).items()}
         assert {name: row[name] for name in found} == found
         assert 0 < row["valid.accuracy.by_label.bad.f1"] <= 1
 

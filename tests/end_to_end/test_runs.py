@@ -82,7 +82,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(
     assert "stopped between two steps; continue with --resume" in capsys.readouterr().out
     assert not (run / "metrics.json").exists()
     assert start(run, "training.epochs=4") == 2
-    assert "already; go on with --resume" in capsys.readouterr().err
+    assert "continue with --resume" in capsys.readouterr().err
     assert start(run, "training.epochs=4", "--resume") == 0
     said = capsys.readouterr().out
     assert "resumed from" in said

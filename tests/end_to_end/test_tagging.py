@@ -212,7 +212,7 @@ def test_a_model_is_on_disk_after_every_epoch(tmp_path: Path, monkeypatch: pytes
     kept = []
     save = saving.save
     monkeypatch.setattr(
-        model, "save", lambda *arguments, **options: (save(*arguments, **options), kept.append(arguments[2]))
+        saving, "save", lambda *arguments, **options: (save(*arguments, **options), kept.append(arguments[2]))
     )
     files = [f"data.{split}={GOLD}" for split in ("train", "valid", "test")]
     small = ["training.epochs=3", "training.learning_rate=0", *files]

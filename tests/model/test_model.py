@@ -122,7 +122,11 @@ PRETRAINED = {
         "windows": {"scope": "document", "max_length": 16},
     },
     "concat": {
-        "encoder": {"name": "concat", "transformer": {"model": "MODEL"}, "embedding": {"dimension": 3, "shape_dimension": 2}},
+        "encoder": {
+            "name": "concat",
+            "transformer": {"model": "MODEL"},
+            "embedding": {"dimension": 3, "shape_dimension": 2},
+        },
         "context": {"name": "rtransformer", "width": 8, "layers": 1},
     },
     "pieces": {

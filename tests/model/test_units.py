@@ -28,7 +28,9 @@ def sentences(draw: st.DrawFn) -> Example:
     found = draw(st.lists(words, max_size=6))
     tags = draw(st.lists(st.sampled_from(["O", "B-X", "I-X", "B-Y", "I-Y"]), min_size=len(found), max_size=len(found)))
     length = draw(st.integers(0, len(found)))
-    return Example(found, spans=decode(tags), tags=tags, labels=["joy"], query_length=length, line=3, metadata={"id": 1})
+    return Example(
+        found, spans=decode(tags), tags=tags, labels=["joy"], query_length=length, line=3, metadata={"id": 1}
+    )
 
 
 def test_words_as_units_change_nothing() -> None:

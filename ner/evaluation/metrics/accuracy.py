@@ -1,7 +1,6 @@
-"""Classes of whole texts: how many texts have exactly their classes, and precision, recall and F1 of the classes.
+"""Text classification: accuracy of whole texts, and precision, recall and F1 of the classes.
 
-A text without classes is one that has none of them, which is an answer like others; unless it is remarked that nobody
-knows its class, then it does not count.
+An empty set of classes is a valid gold answer. Texts with the notice ``UNLABELLED`` are not scored.
 """
 
 from __future__ import annotations
@@ -14,19 +13,12 @@ from ner.data.notices import Notice
 from ner.types import Example
 
 REQUIRES = frozenset({"labels"})
-COLUMNS = {
-    "accuracy": "accuracy",
-    "precision": "macro.precision",
-    "recall": "macro.recall",
-    "f1": "macro.f1",
-    "weighted_f1": "weighted.f1",
-}
 _KINDS = ("gold", "predicted", "correct")
 _FIGURES = ("precision", "recall", "f1")
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
-    """``texts``, ``exact``, and ``<kind> <class>`` for the kinds gold, predicted, correct."""
+    """Count ``texts``, ``exact`` matches, and ``<kind> <class>`` for the kinds gold, predicted and correct."""
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
         if Notice.UNLABELLED in left.warnings:
@@ -41,8 +33,9 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:
-    """``accuracy`` of whole texts; ``macro``, ``micro`` and ``weighted`` (by gold frequency) means over the classes of
-    either side; ``by_label`` with the integers.
+    """Return ``accuracy``, ``macro``, ``micro`` and ``weighted`` (by gold frequency) means, and ``by_label``.
+
+    The means are over gold and predicted classes. ``by_label`` contains the counts too.
     """
     labels = sorted({label for key in counts for kind, space, label in [key.partition(" ")] if space})
     by_label: dict[str, dict[str, float]] = {}
@@ -68,7 +61,7 @@ def scores(counts: Counter[str]) -> dict[str, Any]:
 
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
-    """One line a class, sorted, then the figures of all."""
+    """Return one line per class, sorted, then one with accuracy and mean F1."""
     found = [
         f"class {label} precision: {f['precision']:.4f}, recall: {f['recall']:.4f}, f1: {f['f1']:.4f}"
         for label, f in sorted(scores["by_label"].items())

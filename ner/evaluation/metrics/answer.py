@@ -1,13 +1,12 @@
-"""Answers to questions: exact match and F1 of tokens, the best over the gold answers of each question.
+"""Question answering: exact match and token F1, the maximum over the gold answers of each question.
 
-Tokens are those of :func:`ner.data.question_answering.normalize_answer`. To say that there is no answer (``unknown``,
-or nothing) is right where that is gold, as in SQuAD 2.0 and CoQA; gold of nothing but articles and punctuation has no
-tokens and counts alike. Two evaluation scripts differ on purpose:
+Tokens are those of :func:`ner.data.question_answering.normalize_answer`. Unanswerable questions are correct if the
+prediction is ``unknown`` or empty, as in SQuAD 2.0 and CoQA. Gold answers without tokens count as unanswerable.
 
-- CoQA's leaves out one person's answer after the other where several people answered and takes the mean of the best
-  over the rest, so that models and people are measured alike; our best over all is never lower.
-- CMRC2018's takes as common tokens the longest row of them that both answers share, ours those that both hold, in any
-  order; so ours is never lower on the same tokens.
+Two evaluation scripts differ, and this metric is never lower than either on the same tokens:
+
+- CoQA's script averages over leaving out each annotator, so that models and annotators are comparable.
+- CMRC2018's script computes F1 from the longest common substring of tokens instead of the common tokens.
 """
 
 from __future__ import annotations
@@ -22,14 +21,13 @@ from ner.types import Example
 REQUIRES = frozenset({"answers"})
 BILLION = 10**9
 
-COLUMNS = {"accuracy": "exact", "f1": "f1"}
 _FIGURES = ("exact", "f1", "turns")
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
-    """``exact``, ``f1`` (in whole billionths) and ``turns`` of each kind; questions without a gold answer do not count.
+    """Sum ``exact``, ``f1`` (in units of 1e-9) and ``turns`` by answer type; skip questions without a gold answer.
 
-    The kind is that of the gold answer, ``other`` where it has none because it does not occur in the passage.
+    The type is ``other`` if the gold answer has none because it does not occur in the passage.
     """
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
@@ -45,10 +43,10 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
 
 
 def _wanted(example: Example) -> list[list[str]]:
-    """Tokens of each gold answer, none of an answer that there is none; empty for a question without any gold."""
+    """Return the tokens of each gold answer: no tokens if unanswerable, no answer if there is no gold data."""
     if not example.answers:
         return [[]] if example.labels[:1] == [UNKNOWN] else []
-    answers = [answer for answer in example.answers if normalize_answer(answer)]  # a mere article is no answer
+    answers = [answer for answer in example.answers if normalize_answer(answer)]  # not only articles and punctuation
     return [_tokens(answer) for answer in answers] or [[]]
 
 
@@ -58,7 +56,7 @@ def _tokens(answer: str) -> list[str]:
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:
-    """``exact`` and ``f1`` over all ``turns``, and the same below ``kinds`` for each kind of gold answer."""
+    """Return ``exact``, ``f1`` and ``turns``, and under ``kinds`` the same by type of the gold answer."""
     present = [kind for kind in (*ANSWER_TYPES, "other") if counts[f"turns {kind}"]]
     kinds = {kind: _means(*(counts[f"{figure} {kind}"] for figure in _FIGURES)) for kind in present}
     return {**_means(*(sum(counts[f"{figure} {kind}"] for kind in present) for figure in _FIGURES)), "kinds": kinds}
@@ -70,7 +68,7 @@ def _means(exact: int, total: int, turns: int) -> dict[str, float]:
 
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
-    """One line a kind of answer, then all."""
+    """Return one line per answer type, then the line for all."""
     found = [_line(f"answer {kind}", value) for kind, value in scores["kinds"].items()]
     return [*found, _line("answer", scores)]
 

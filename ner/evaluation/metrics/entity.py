@@ -16,7 +16,6 @@ from ner.data import tags
 from ner.types import Example, Span
 
 REQUIRES = frozenset({"tags"})
-COLUMNS = {"precision": "micro.precision", "recall": "micro.recall", "f1": "micro.f1"}
 _KINDS = ("gold", "predicted", "correct")
 
 _Entities = Sequence[tuple[Any, ...]]

@@ -14,8 +14,6 @@ from ner.data.notices import Notice
 from ner.types import Example
 
 REQUIRES = frozenset({"tags", "labels"})
-COLUMNS: dict[str, str] = {}
-"""What the notes call accuracy counts words or labels."""
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:

@@ -12,7 +12,6 @@ from typing import Any
 from ner.types import Example
 
 REQUIRES = frozenset({"tags"})
-COLUMNS = {"accuracy": "accuracy", "weighted_f1": "weighted_f1"}
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:

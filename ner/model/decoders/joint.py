@@ -45,7 +45,8 @@ class Config(DecoderConfig):
     def _one_of_each_kind(self) -> Config:
         for key, decoder in (("tags", self.tags), ("classes", self.classes)):
             output, units = KINDS[key]
-            known = [n for n in component_names("decoders") if load_component("decoders", n).OUTPUTS == {output}]
+            modules = {name: load_component("decoders", name) for name in component_names("decoders")}
+            known = [name for name, module in modules.items() if {*module.OUTPUTS} == {output}]
             if decoder.name not in known:
                 raise ConfigError(
                     (key,), f"expected a decoder that labels {units} ({', '.join(known)}), found '{decoder.name}'"

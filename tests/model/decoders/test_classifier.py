@@ -74,7 +74,7 @@ def test_attention_weighs_words_by_what_they_are() -> None:
 
 def test_a_summary_stands_for_the_text() -> None:
     model, summary = decoder(pooling="cls"), torch.randn(2, WIDTH)
-    scores = model(encoding(3, 0, pooled=summary))["classes"]
+    scores = model(encoding(3, 0, summary=summary))["classes"]
     torch.testing.assert_close(scores, model.output(summary))
 
 
@@ -171,7 +171,7 @@ def test_a_weight_of_an_unknown_class_names_those_that_there_are() -> None:
     with pytest.raises(InputError) as caught:
         decoder(class_weights={"god": 2})
     assert str(caught.value) == (
-        "config.decoder.class_weights: the data have no class 'god'; there are: bad, good, mixed"
+        "config.decoder.class_weights: the training data have no class 'god'; known classes: bad, good, mixed"
     )
 
 
@@ -182,7 +182,7 @@ def test_settings_without_sense_are_refused(options: dict[str, Any]) -> None:
 
 
 def test_data_without_classes_are_refused() -> None:
-    with pytest.raises(InputError, match="classifier needs labels of whole texts, and the training data have none"):
+    with pytest.raises(InputError, match="classifier requires labels of whole texts, and the training data have none"):
         build(Config(), WIDTH, Vocabs())
 
 

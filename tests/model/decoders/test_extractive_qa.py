@@ -154,7 +154,9 @@ def test_a_text_is_the_answer_when_an_example_is_answered() -> None:
     example = question_example(["Where?"], "In  Rome, I think.", "punctuation")
     span = Span(3, 4, ANSWER, 0.5)
     assert example.words[3] == "Rome"
-    answered = example.with_prediction(Annotation(answers=[span, "yes", Span(2, 4, ANSWER, 0.25)], scores={"yes": 0.125}))
+    answered = example.with_prediction(
+        Annotation(answers=[span, "yes", Span(2, 4, ANSWER, 0.25)], scores={"yes": 0.125})
+    )
     assert answered.answers == ["Rome", "yes", "In  Rome"]
     assert answered.scores == {"Rome": 0.5, "yes": 0.125, "In  Rome": 0.25}
 

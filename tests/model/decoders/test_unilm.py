@@ -312,7 +312,9 @@ def learner(config: RunConfig, count: int) -> tuple[State, loader.TrainLoader]:
     return initial_state(made, config.training, config.batch, config.metrics, CPU), data
 
 
-@pytest.mark.parametrize("decoder", [{}, {"mask_probability": 0.7}, {"copy_mechanism": True}], ids=["every", "masked", "copying"])
+@pytest.mark.parametrize(
+    "decoder", [{}, {"mask_probability": 0.7}, {"copy_mechanism": True}], ids=["every", "masked", "copying"]
+)
 def test_it_learns_to_copy_what_is_asked_for_and_is_saved_with_what_it_learned(
     tmp_path: Path, decoder: dict[str, Any]
 ) -> None:
@@ -531,7 +533,13 @@ def test_models_with_other_layers_marks_or_too_few_positions_are_refused(bert: s
 
 @pytest.mark.parametrize(
     "options",
-    [{"mask_probability": 0.0}, {"beam_size": 0}, {"max_target_seq_length": 1}, {"length_penalty": -1}, {"mask_probability": 1.5}],
+    [
+        {"mask_probability": 0.0},
+        {"beam_size": 0},
+        {"max_target_seq_length": 1},
+        {"length_penalty": -1},
+        {"mask_probability": 1.5},
+    ],
 )
 def test_values_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):

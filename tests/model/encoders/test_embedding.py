@@ -107,7 +107,7 @@ def test_pretrained_vectors_are_used_reported_and_kept_when_frozen(tmp_path: Pat
 
 
 def test_an_encoder_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="neither words, characters nor shape"):
+    with pytest.raises(ValueError, match="needs dimension, characters.kind or shape_dimension"):
         encoder(dimension=0)
 
 
@@ -122,7 +122,7 @@ def test_an_encoder_of_nothing_is_refused() -> None:
         ({"characters": {"kind": "cnn", "kernel_size": 0}}, "config.characters.kernel_size"),
         ({"characters": {"kind": "cnn", "max_length": 1}}, "config.characters.max_length"),
         ({"characters": {"kind": "lstm", "width": 15}}, "width must be even for the two directions of an lstm"),
-        ({"dimension": 0}, "neither words, characters nor shape"),
+        ({"dimension": 0}, "needs dimension, characters.kind or shape_dimension"),
     ],
 )
 def test_values_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
