@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     source.add_argument("--data", metavar="FILE", help="another file of the same format")
     parser.add_argument("--predictions", metavar="FILE", help="default <run>/predictions/<split>.<extension>")
     parser.add_argument("--json", metavar="FILE", help="file for the scores; - for standard output")
-    parser.add_argument("--by", action="append", metavar="FIELD", help="also score each value of a metadata field separately")
+    parser.add_argument("--by", action="append", metavar="FIELD", help="also score by the values of a metadata field")
     parser.add_argument("--unseen", action="store_true", help="also score the sentences that are not training data")
     parser.add_argument("--fast", action="store_true", help="skip the comparison with seqeval")
     parser.add_argument(

@@ -24,9 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", choices=formats, help="format of the input; default: format of the training data")
     parser.add_argument("--input", metavar="FILE", default="-", help="default: standard input")
     parser.add_argument("--output", metavar="FILE", default="-", help="default: standard output")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="data.format.key=value", help="options of the input format"
-    )
+    parser.add_argument("overrides", nargs="*", metavar="data.format.key=value", help="options of the input format")
     parser.add_argument("--scores", action="store_true", help="add the probability of each entity and label")
     parser.add_argument(
         "--precision",
@@ -88,7 +86,9 @@ def _predict(arguments: argparse.Namespace) -> None:
     for reason, count in sorted(warnings.items()):
         logger.warning("{} {}", count, reason)
     if name == "conll" and not arguments.format and lengths == {1}:
-        logger.warning("every sentence has one word, because conll files have one word per line; for raw text use --format text")
+        logger.warning(
+            "every sentence has one word: conll files have one word per line; for raw text use --format text"
+        )
 
 
 def _format(config: ComponentConfig, overrides: Sequence[str]) -> ComponentConfig:
@@ -100,7 +100,7 @@ def _format(config: ComponentConfig, overrides: Sequence[str]) -> ComponentConfi
     raw: dict[str, Any] = {"data": {"format": config.model_dump()}}
     for change in overrides:
         if not change.startswith("data.format.") or change.startswith("data.format.name="):
-            raise InputError(f"{change}: expected data.format.key=value; other settings cannot change after training, see --format")
+            raise InputError(f"{change}: expected data.format.key=value; the model itself is fixed, see --format")
         override(raw, change)
     changed: ComponentConfig = parse_component("formats", raw["data"]["format"])
     return changed

@@ -1,8 +1,7 @@
-"""The scoring of the experiment notes: the F1 of each batch, averaged over batches.
+"""Mean of the F1 of batches, as in the experiment notes: the batches of training steps, or single sentences.
 
-A tag that a batch does not hold counts as 0 for it, so with batches of one sentence rare tags look hopeless whatever
-the model does; see ``docs/notes.md``. Kept to compare with those notes, never to choose a model. What is counted at
-once is a batch: in training the batch of the step, in evaluation one sentence.
+A tag that does not occur in a batch has F1 0 there, so the score of rare tags is low for every model. This metric only
+allows comparison with the notes, see ``docs/notes.md``; it is unsuitable for model selection.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ tag = load_component("metrics", "tag")
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
-    """F1 of the batch in whole billionths: ``f1 <tag>``, ``weighted``, and ``batches`` to divide by."""
+    """Sum the F1 of the batch in units of 1e-9: ``f1 <tag>`` and ``weighted``; and count ``batches``."""
     found = tag.count(gold, predicted)
     if not found:
         return Counter()
@@ -33,13 +32,13 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:
-    """``f1`` by tag and ``weighted_f1``, means over the batches."""
+    """Return ``f1`` by tag and ``weighted_f1`` as means over batches."""
     divisor = max(1, counts["batches"]) * BILLION
     f1 = {key.removeprefix("f1 "): value / divisor for key, value in sorted(counts.items()) if key.startswith("f1 ")}
     return {"f1": f1, "weighted_f1": counts["weighted"] / divisor}
 
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
-    """The same as for tags, said to be means over batches."""
+    """Return the lines of the metric ``tag``, with ``mean`` in front."""
     found = [f"mean f1 {name}: {value:.4f}" for name, value in sorted(scores["f1"].items())]
     return [*found, f"mean f1-weighted: {scores['weighted_f1']:.4f}"]

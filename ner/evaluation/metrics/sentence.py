@@ -1,7 +1,6 @@
-"""Sentences in which everything is right: every span with its type, and every label of the whole.
+"""Semantic frame accuracy: sentences with all spans, their types and all labels (intents) correct.
 
-The strictest figure of joint models: a request is answered well only if intent and all slots are understood. One whose
-intent nobody knows does not count.
+Sentences with the notice ``UNLABELLED`` are not scored.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ REQUIRES = frozenset({"tags", "labels"})
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
-    """``sentences``, and of these how many have all ``spans``, all ``labels``, and both ``right``."""
+    """Count ``sentences``, and those with all ``spans``, all ``labels``, and both (``right``) correct."""
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
         if Notice.UNLABELLED in left.warnings:
@@ -28,14 +27,14 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
 
 
 def _same_spans(left: Example, right: Example) -> bool:
-    """Spans and types are equal; plain tags, which make no spans, are compared one by one."""
+    """Return whether all spans are equal, or, for plain tags without spans, all tags."""
     if left.spans or right.spans or left.tags is None or right.tags is None:
         return set(left.spans) == set(right.spans)
     return left.tags == right.tags
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:
-    """``accuracy``: the share of sentences with everything right; ``spans`` and ``labels``: of either alone."""
+    """Return the fractions of sentences: ``accuracy`` (all correct), ``spans`` and ``labels``."""
     sentences = max(1, counts["sentences"])
     return {
         "accuracy": counts["right"] / sentences,
@@ -45,6 +44,6 @@ def scores(counts: Counter[str]) -> dict[str, Any]:
 
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
-    """One line."""
+    """Return one line."""
     spans, labels = scores["spans"], scores["labels"]
     return [f"sentences with all spans right: {spans:.4f}, all labels: {labels:.4f}, both: {scores['accuracy']:.4f}"]

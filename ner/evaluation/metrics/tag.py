@@ -1,6 +1,7 @@
-"""Tags found: F1 of every tag, their mean weighted by gold frequency, and accuracy, over the whole split.
+"""Tag scores: F1 of each tag, their mean weighted by gold frequency, and accuracy.
 
-Easy to raise by the many ``O``; stands beside the entity scores because it is what many experiment notes report.
+The frequent ``O`` dominates these scores. They are reported in addition to the entity scores because the experiment
+notes report them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ REQUIRES = frozenset({"tags"})
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
-    """``gold <tag>``, ``predicted <tag>``, ``correct <tag>``; words without a gold tag do not count."""
+    """Count ``gold <tag>``, ``predicted <tag>`` and ``correct <tag>`` of words with a gold tag."""
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
         if left.tags is None or right.tags is None:
@@ -29,7 +30,7 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:
-    """``f1`` by tag, ``weighted_f1``, ``accuracy``."""
+    """Return ``f1`` by tag, ``weighted_f1`` and ``accuracy``."""
     tags = sorted({key.partition(" ")[2] for key in counts})
     f1 = {}
     for tag in tags:
@@ -46,6 +47,6 @@ def scores(counts: Counter[str]) -> dict[str, Any]:
 
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
-    """One line a tag, sorted, then the weighted mean."""
+    """Return one line per tag, sorted, then the weighted mean."""
     found = [f"f1 {tag}: {value:.4f}" for tag, value in sorted(scores["f1"].items())]
     return [*found, f"f1-weighted: {scores['weighted_f1']:.4f}"]
