@@ -163,7 +163,7 @@ class Format(Protocol):
     probabilities: bool
     """Whether ``write`` can store probabilities."""
     STORES: frozenset[str]
-    """Outputs that ``write`` can store: ``tags``, ``labels``, ``answers``; with ``answers``, ``read`` returns questions.
+    """Outputs that ``write`` can store: ``tags``, ``labels``, ``answers`` (then ``read`` returns questions).
     Decoders with other outputs are rejected, see :mod:`ner.data.tasks`."""
 
     @staticmethod

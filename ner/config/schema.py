@@ -125,13 +125,12 @@ class RunConfig(ConfigSection):
     @model_validator(mode="after")
     def _decoder_may_run_encoder(self) -> RunConfig:
         if self.decoder.runs_encoder:
-            reasons = {
-                "context": (self.context, "no layer can follow it; leave it out"),
-                "processes.fsdp": (self.processes.fsdp, "its weights cannot be sharded; use DDP (fsdp: false)"),
-            }
-            for key, (given, reason) in reasons.items():
-                if given:
-                    raise ValueError(f"decoder {self.decoder.name} runs the encoder itself, so with {key} {reason}")
+            for key, excluded, hint in (
+                ("context", self.context, "set it to null"),
+                ("processes.fsdp", self.processes.fsdp, "set it to false (DDP)"),
+            ):
+                if excluded:
+                    raise ValueError(f"decoder {self.decoder.name} runs the encoder itself and excludes {key}; {hint}")
         return self
 
     @model_validator(mode="after")

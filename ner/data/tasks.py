@@ -109,7 +109,8 @@ def checked_questions(decoder: str, format_name: str, documents: Iterable[Docume
         InputError: If an example of a format that stores texts with and without questions does not fit.
     """
     answers = "answers" in decoder_outputs(decoder)
-    may_differ = len(load_component("formats", format_name).STORES | {"answers"}) > 1
+    stores = load_component("formats", format_name).STORES
+    may_differ = "answers" in stores and len(stores) > 1
     for document in documents:
         for example in document.examples if may_differ else ():
             if answers and not example.query_length:

@@ -215,13 +215,6 @@ def test_a_metric_that_has_counted_nothing_has_no_scores() -> None:
 
 
 def test_the_history_has_no_column_of_what_was_not_counted() -> None:
-    raw = {
-        "data": {"train": "a", "format": "coqa"},
-        "encoder": "embedding",
-        "decoder": "extractive_qa",
-        "metrics": ["answer"],
-    }
-    config = validate(RunConfig, {**raw, "training": {"keep_epoch": "last"}})
     row = history_row(EpochRecord(1, 5, 8, 4, True, {"all": 0.1}, {"train": Evaluation(0.5, 0, 0, {})}))
     assert row["train.loss"] == row["avg_train_loss"] == 0.5
     assert not {"accuracy", "f1", "train.answer.exact"} & row.keys()

@@ -190,7 +190,7 @@ def test_nothing_is_answered_that_nobody_asked(
 
 def test_forms_that_have_probabilities_of_answers_are_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert predict.main(["--run", str(run), "--scores"]) == 2
-    assert "coqa files have no place for probabilities; choose --format jsonl" in capsys.readouterr().err
+    assert "coqa files cannot store probabilities; choose --format jsonl" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

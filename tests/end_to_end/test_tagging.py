@@ -157,14 +157,14 @@ def test_entities_have_probabilities_when_asked_for(
     assert predict.main([*options, "--format", "text"]) == 0
     assert json.loads(target.read_bytes())["entities"] == scored
     assert predict.main([*options, "--format", "conll", "--scores"]) == 2
-    assert "conll files have no place for probabilities" in capsys.readouterr().err
+    assert "conll files cannot store probabilities" in capsys.readouterr().err
 
 
 def test_a_text_that_is_taken_for_columns_is_said(
     run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert predict.main(piped(run[0], tmp_path, "Colby lives in Paris .\n")[1]) == 0
-    assert "every sentence was a single word" in capsys.readouterr().err
+    assert "every sentence has one word" in capsys.readouterr().err
     assert predict.main(piped(run[0], tmp_path, "Colby\nlives\n")[1]) == 0
     assert "single word" not in capsys.readouterr().err
 

@@ -99,17 +99,17 @@ def test_files_may_have_other_names_and_encodings(tmp_path: Path) -> None:
     [
         (
             {"seq.out": b"O B-city I-city\n"},
-            r"seq\.out:2: expected a line for that of seq\.in, found the end of the file",
+            r"seq\.out:2: expected a line for the one of seq\.in, found the end of the file",
         ),
         (
             {"label": b"flight\nfare\nfare\n"},
-            r"seq\.in:3: expected a line for that of label, found the end of the file",
+            r"seq\.in:3: expected a line for the one of label, found the end of the file",
         ),
-        ({"seq.in": b"to new york\nfares\nx\n"}, r"seq\.out:3: expected a line for that of seq\.in, found the end"),
+        ({"seq.in": b"to new york\nfares\nx\n"}, r"seq\.out:3: expected a line for the one of seq\.in, found the end"),
         ({"seq.out": b"O B-city I-city\nO O\n"}, r"seq\.out:2: expected a tag for each of 1 words, found 2 tags"),
         ({"seq.out": b"O B-city\nO\n"}, r"seq\.out:1: expected a tag for each of 3 words, found 2 tags"),
         ({"seq.out": b"O city I-city\nO\n"}, r"seq\.out:1: expected O or one of .*, found 'city'; set data\.format"),
-        ({"seq.in": b"", "seq.out": b"", "label": b""}, r"seq\.in: expected an utterance a line, found an empty file"),
+        ({"seq.in": b"", "seq.out": b"", "label": b""}, r"seq\.in: expected an utterance per line, found an empty file"),
         ({"seq.out": b"O B-city I-city\n\xff\n"}, r"seq\.out:2: expected utf-8, found byte 0xff at byte 1"),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_pipe_or_a_file_is_no_directory(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"/file: expected a directory with the file seq\.in in it, found a file"):
         examples(str(tmp_path / "file"))
     for refused in (lambda: examples("-"), lambda: slot_filling.write("-", [], Config())):
-        with pytest.raises(InputError, match="cannot be a pipe; name one, or choose --format text or jsonl"):
+        with pytest.raises(InputError, match="not a pipe; give one, or choose --format text or jsonl"):
             refused()
 
 

@@ -488,8 +488,8 @@ BERT = {"name": "transformer", "model": "x"}
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"context": {"name": "bilstm"}}, r"unilm runs the encoder itself, so with context nothing can stand"),
-        ({"processes": {"fsdp": True}}, r"so with processes.fsdp its weights must be whole; use DDP"),
+        ({"context": {"name": "bilstm"}}, r"unilm runs the encoder itself and excludes context"),
+        ({"processes": {"fsdp": True}}, r"excludes processes.fsdp"),
     ],
 )
 def test_what_cannot_go_with_it_is_refused(more: dict[str, Any], message: str) -> None:
