@@ -54,7 +54,7 @@ def some_documents(config: RunConfig, folder: Path) -> list[Document]:
         source = str(bundled)
     elif options.name == "conll":
         source = str(SAMPLE / ("zh" if config.data.word_split == "characters" else "en") / "valid.conll")
-        options = options.model_copy(update={"positions": False})
+        options = options.model_copy(update={"strip_position_digit": False})
     else:
         source = str(folder / "made")
         MADE[options.name](Path(source))
