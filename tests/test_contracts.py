@@ -154,7 +154,7 @@ def test_an_encoder_passes_gradients_to_all_its_layers(encoder: Any) -> None:
 KINDS = {"tags", "labels", "answers"}
 
 
-def test_what_decoders_give_files_hold_and_metrics_need_is_said_in_the_same_words() -> None:
+def test_outputs_have_the_same_names_in_decoders_formats_and_metrics() -> None:
     assert {*tasks.OUTPUTS} == KINDS
     for folder, attribute in (("decoders", "OUTPUTS"), ("formats", "STORES"), ("metrics", "REQUIRES")):
         for name in component_names(folder):
@@ -165,7 +165,7 @@ def test_what_decoders_give_files_hold_and_metrics_need_is_said_in_the_same_word
 
 
 @pytest.mark.parametrize("name", component_names("decoders"))
-def test_what_a_decoder_gives_it_says_and_some_format_and_metric_has_a_place_for_it(name: str, tiny_bert: str) -> None:
+def test_a_decoder_predicts_its_outputs_and_a_format_and_a_metric_support_them(name: str, tiny_bert: str) -> None:
     module = load_component("decoders", name)
     assert any(module.OUTPUTS <= load_component("formats", form).STORES for form in component_names("formats"))
     assert all(
@@ -181,7 +181,7 @@ def test_what_a_decoder_gives_it_says_and_some_format_and_metric_has_a_place_for
             assert ("labels" in module.OUTPUTS) == bool(said.labels)
         assert ("answers" in module.OUTPUTS) == bool(said.answers)
         if "labels" in module.OUTPUTS:
-            assert any(getattr(part, "multi_label", None) is False for part in decoder.modules())
+            assert any(isinstance(part, DecoderModule) and part.single_label for part in decoder.modules())
 
 
 def encoding_of(lengths: list[int]) -> Encoding:

@@ -118,7 +118,7 @@ class Plan:
 
 
 class NotIntroducedError(Exception):
-    """A pattern refers to somebody the document has not named yet."""
+    """Error for a pattern that refers to a person whom the document has not named yet."""
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -1146,7 +1146,7 @@ Token = tuple[str, str]
 
 
 class Document(ABC):
-    """One document: it remembers who and what its slots stand for.
+    """A document and the values of its slots.
 
     Attributes:
         rng: Source of chance.
@@ -2129,7 +2129,7 @@ class ChineseDocument(Document):
 
 @dataclass(frozen=True)
 class Language:
-    """What is needed to write the corpora of one language.
+    """Word lists, patterns and sizes of the corpora of one language.
 
     Attributes:
         topics: The patterns.

@@ -36,7 +36,7 @@ def to_bytes(*sets: np.ndarray) -> bytes:
 
 
 def from_bytes(data: bytes) -> np.ndarray:
-    """The reverse of :func:`to_bytes`."""
+    """Convert the output of :func:`to_bytes` back."""
     return np.frombuffer(data[: len(data) // 8 * 8], dtype="<u8")
 
 

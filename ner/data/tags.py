@@ -155,7 +155,7 @@ def tags_in_scheme(example: Example, scheme: str) -> list[str]:
 
 
 def flatten(spans: Iterable[Span]) -> list[Span]:
-    """The spans that one row of tags can hold, by position: of overlapping ones the longest, then the first."""
+    """Return non-overlapping spans by position. Among overlapping ones, the longest is kept, then the first."""
     ordered = sorted(spans)
     if all(left.end <= right.start for left, right in pairwise(ordered)):
         return ordered
@@ -167,7 +167,7 @@ def flatten(spans: Iterable[Span]) -> list[Span]:
 
 
 def convert(tags: Sequence[str], scheme: str) -> list[str]:
-    """The same spans written in another scheme."""
+    """Convert tags to another scheme."""
     return encode(decode(tags), len(tags), scheme)
 
 

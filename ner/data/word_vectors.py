@@ -76,7 +76,7 @@ def _read_text(path: str) -> tuple[list[str], np.ndarray]:
 
 
 def _numbers(cells: Sequence[str]) -> np.ndarray | None:
-    """A row of finite numbers, or None."""
+    """Parse a row of finite numbers, or return None."""
     try:
         row = np.array(cells, dtype=np.float32)
     except ValueError:

@@ -68,7 +68,7 @@ def read(path: Path) -> list[Example]:
 
 
 def normal(text: str) -> list[str]:
-    """Words of an answer as CoQA compares them.
+    """Return the words of an answer as CoQA compares them.
 
     Args:
         text: The answer.
@@ -123,7 +123,7 @@ def best(answers: Iterable[str]) -> str:
 
 
 def mentions(example: Example) -> list[str]:
-    """Candidates of all types.
+    """Return the candidates of all types.
 
     Args:
         example: The turn.
@@ -136,7 +136,7 @@ def mentions(example: Example) -> list[str]:
 
 
 def slots(example: Example) -> list[tuple[tuple[str, int], str]]:
-    """Every answer that the story offers, with its place among those of its type.
+    """Return all answers that the story offers, with their positions among those of their type.
 
     Args:
         example: The turn.

@@ -93,7 +93,7 @@ class Names:
     ships: tuple[str, ...] = ()
 
     def all(self) -> set[str]:
-        """Every name of the group.
+        """Return all names of the group.
 
         Returns:
             Given names, surnames, villages and ships, these without the article.
@@ -273,7 +273,7 @@ def _any(words: Iterable[str]) -> str:
 
 
 def _patterns() -> dict[str, re.Pattern[str]]:
-    """How candidates of each type look in a story.
+    """Return a regular expression of the candidates of each type.
 
     Returns:
         For each type a compiled regular expression.
@@ -343,7 +343,7 @@ def candidates(story: str, kind: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Relation:
-    """Something that a story tells of each of its subjects.
+    """A relation between each subject of a story and a value.
 
     A relation with ``other`` has two sides, such as late and early; its value is then the reason, and ``asks`` ask why.
 
@@ -376,7 +376,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Domain:
-    """What stories of one domain are about.
+    """Subjects, relations and wordings of the stories of one domain.
 
     Attributes:
         name: The ``source`` of its stories.
@@ -2220,7 +2220,7 @@ class Writer:
 
 
 def _whole(pattern: str) -> bool:
-    """Whether a pattern names its subject.
+    """Return whether a pattern names its subject.
 
     Args:
         pattern: Pattern of a fact.
@@ -2361,7 +2361,7 @@ class Dialogue:
         return True
 
     def fits(self, turn: Turn) -> bool:
-        """Whether a question may be asked.
+        """Return whether a question can be asked.
 
         Args:
             turn: The question.
@@ -2396,7 +2396,7 @@ class Dialogue:
                 self.focus = None
 
     def possible(self, kind: Kind) -> list[Turn]:
-        """All questions that make sense now.
+        """Return all questions that make sense at this point.
 
         Args:
             kind: Kind of answer that is wanted; some questions with other answers are left out to save time.
@@ -2433,7 +2433,7 @@ class Dialogue:
         return turns
 
     def _about(self, relation: Relation, number: int, kind: Kind) -> list[Turn]:
-        """Questions about a relation of a subject, with its name or a pronoun."""
+        """Return questions about a relation of a subject, with its name or a pronoun."""
         subject = self.story.subjects[number]
         fact = self.story.facts.get((number, relation.key))
         turns: list[Turn] = []
@@ -2460,7 +2460,7 @@ class Dialogue:
         return turns
 
     def _sides(self, relation: Relation, number: int, style: str, pronoun: bool) -> list[Turn]:
-        """Questions about a relation with two sides."""
+        """Return questions about a relation with two sides."""
         subject = self.story.subjects[number]
         fact = self.story.facts.get((number, relation.key))
         turns: list[Turn] = []
@@ -2475,7 +2475,7 @@ class Dialogue:
         return turns
 
     def _after(self) -> list[Turn]:
-        """Questions that only make sense after the last one."""
+        """Return questions that only make sense after the last one."""
         if not self.turns:
             return []
         last = self.turns[-1]
@@ -2560,7 +2560,7 @@ class Dialogue:
         return checks[-1].pattern in last.relation.checks
 
     def _then(self, last: Turn) -> list[Turn]:
-        """Questions after a no: "What did she sell, then?"."""
+        """Return questions after the answer no: "What did she sell, then?"."""
         relation = last.relation
         turns: list[Turn] = []
         assert last.subject is not None

@@ -112,7 +112,7 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
 
 
 def _turns(story: dict[str, Any], key: str, place: str) -> dict[int, Any]:
-    """The objects of a list by their turn; one that does not say it has its place in the list, counted from 1."""
+    """Return the objects of a list by turn. A missing turn defaults to the 1-based position in the list."""
     found: dict[int, Any] = {}
     for number, item in enumerate(
         text_files.json_field(story, key, list, place, None if key == "questions" else []), 1
@@ -129,7 +129,7 @@ _Gold = tuple[str, str, int]
 
 
 def _gold(story: dict[str, Any], place: str, questions: Container[int]) -> dict[int, list[_Gold]]:
-    """The answers of each turn that are not empty, that of the conversation first."""
+    """Return the non-empty answers of each turn, the answer of the conversation first."""
     lists = [(_turns(story, "answers", place), f"{place}.answers")]
     more = story.get("additional_answers") or {}
     if not isinstance(more, dict):
@@ -204,7 +204,7 @@ def _stretch(example: Example, said: str, begin: int, evidence: Span, text: str,
 
 
 def _nearest(example: Example, evidence: Span, said: str, rule: WordRule) -> Span | None:
-    """The stretch of words with the highest F1 of tokens, the shortest and first of equals; None where it is 0."""
+    """Return the span with the highest token F1, or None if it is 0. Ties go to the shortest, then the first."""
     wanted = Counter(token for word in split_words(said, rule)[0] for token in normalize_answer(word))
     tokens = [normalize_answer(word) for word in example.words[evidence.start : evidence.end]]
     lengths = list(accumulate(map(len, tokens), initial=0))
@@ -228,7 +228,7 @@ def _nearest(example: Example, evidence: Span, said: str, rule: WordRule) -> Spa
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
-    """A list of ``{"id", "turn_id", "answer"}``; ``unknown`` where the model has no answer."""
+    """Write a list of ``{"id", "turn_id", "answer"}``, with ``unknown`` for missing answers."""
     number = 0
     with text_files.open_text(path) as file:
         for document in documents:

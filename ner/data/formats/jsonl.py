@@ -145,7 +145,7 @@ def _strings(value: Any, key: str, place: str) -> list[str]:
 
 
 def _mark_answer(example: Example, passage: str) -> None:
-    """The kind of the first answer that has one, and the words of the passage that are this answer."""
+    """Return the type of the first typed answer, and the span of the answer in the passage."""
     for answer in example.answers:
         kind = answer.lower()
         if kind in ANSWER_TYPES and kind != SPAN:
@@ -201,7 +201,7 @@ def _spans(value: Any, place: str, key: str) -> Iterator[tuple[int, int, str]]:
 def _aligned(
     start: int, end: int, label: str, offsets: list[tuple[int, int]] | None, example: Example, rule: str, place: str
 ) -> Span | None:
-    """The span in words; characters are carried over through the offsets."""
+    """Return the span in words; character positions are converted by the offsets."""
     size = len(example.words) if example.text is None else len(example.text)
     if not 0 <= start < end <= size:
         raise InputError(f"{place}: expected a span within 0 and {size}, found {start} to {end}")

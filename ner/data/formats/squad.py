@@ -87,7 +87,7 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
 
 
 def _example(question: Any, context: str, rule: WordRule, place: str) -> Example:
-    """A question with its gold answers."""
+    """Return a question with its gold answers."""
     example = question_example([text_files.json_field(question, "question", str, place)], context, rule)
     found = _answers(question, place)
     impossible = text_files.json_field(question, "is_impossible", bool, place, not found and "answers" in question)

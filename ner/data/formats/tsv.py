@@ -206,7 +206,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
 
 
 def _added(example: Example, config: Config) -> list[str]:
-    """What predictions say: labels, and their probabilities if there are any."""
+    """Return the predicted labels and their probabilities, if any."""
     between = config.label_separator or "|"
     added = [between.join(example.labels)]
     if example.scores:
@@ -224,7 +224,7 @@ def _places(header: str | None, count: int, config: Config) -> list[int | None]:
 
 
 def _filled(line: str, places: Sequence[int | None], added: Sequence[str], config: Config) -> str:
-    """A row with cells in their places, new ones before its end."""
+    """Return a row with replaced cells, and new cells before the line end."""
     body = line.rstrip("\r\n")
     cells = body.split(config.separator)
     for place, cell in zip(places, added, strict=False):
@@ -236,13 +236,13 @@ def _filled(line: str, places: Sequence[int | None], added: Sequence[str], confi
 
 
 def _extended(line: str, added: Sequence[str], config: Config) -> str:
-    """A line with more columns before its end."""
+    """Return a line with additional columns before the line end."""
     body = line.rstrip("\r\n")
     return config.separator.join([body, *added]) + line[len(body) :]
 
 
 def _cells(config: Config, label: str, text: str) -> list[str]:
-    """A new row in which both stand in their columns."""
+    """Return a new row with both values in their columns."""
     places = [place if isinstance(place, int) else None for place in (config.label, config.text)]
     cells = [""] * (1 + max([place for place in places if place is not None], default=-1))
     for place, cell in zip(places, (label, text), strict=True):
