@@ -61,7 +61,7 @@ class Example:
         pieces: Piece id of each word if the words are pieces of a tokenizer, otherwise None.
         source, line: Location of the example: a path and a line number that starts at 1.
         line_indices: Index of each word's line in ``Document.source_lines``, if the lines were kept.
-        scores: Probabilities of labels and answers by name, if the decoder was asked for them.
+        scores: Probabilities of labels and answers by name, if the decoder computed them.
         warnings: Notices of the reader, such as ``answers that do not occur in their passage``.
     """
 

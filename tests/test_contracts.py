@@ -1,4 +1,4 @@
-"""Walks the folders of parts and checks that every file keeps its contract."""
+"""Checks of every component file against its interface in ner.contracts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from ner.config.schema import RunConfig, WindowsConfig
 from ner.data import tasks
 from ner.data.question_answering import UNKNOWN
 from ner.data.vocab import Vocabs
+from ner.model.decoder import DecoderModule
 from ner.model.model import build
 from ner.types import Annotation, Document, Encoding, Example, Span
 from tests.builders import settings_of
 
 WIDTH = 8
-WRITERS = [name for name in component_names("decoders") if load_component("decoders", name).Config.runs_encoder]
-DECODERS = [name for name in component_names("decoders") if name not in WRITERS]
+GENERATIVE = [name for name in component_names("decoders") if load_component("decoders", name).Config.runs_encoder]
+DECODERS = [name for name in component_names("decoders") if name not in GENERATIVE]
 SENTENCES = [
     ["Berlin"],
     ["Washington", "lives", "in", "Berlin", "."],
@@ -246,7 +247,7 @@ def test_what_a_decoder_loses_and_answers_adds_up_over_examples(name: str, tiny_
         assert float(total.detach()) == pytest.approx(parts[key], rel=1e-4)
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", GENERATIVE)
 def test_a_decoder_that_runs_the_encoder_reads_plans_and_learns_as_the_two_together(name: str, tiny_bert: str) -> None:
     source = document()
     for number, example in enumerate(source.examples):

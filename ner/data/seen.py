@@ -1,7 +1,4 @@
-"""Which sentences a model was trained on.
-
-Their hashes travel with it, so that a score on them is not taken for one on new text.
-"""
+"""Hashes of the sentences that a model was trained on, to detect overlap with evaluation data."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ FILE = "trained_on.bin"
 
 
 def hashes(documents: Iterable[Document]) -> np.ndarray:
-    """``(S,)`` of each sentence with a word, equal where all words are equal."""
+    """Return ``(S,)`` hashes of the non-empty sentences; equal words have equal hashes."""
     return _hashes(example for document in documents for example in document.examples if example.words)
 
 
@@ -31,7 +28,7 @@ def _hashes(examples: Iterable[Example]) -> np.ndarray:
 
 
 def to_bytes(*sets: np.ndarray) -> bytes:
-    """Of all sets together."""
+    """Serialize the union of several sets of hashes."""
     return np.unique(np.concatenate(sets)).astype("<u8").tobytes()
 
 
@@ -41,18 +38,18 @@ def from_bytes(data: bytes) -> np.ndarray:
 
 
 def read(run: Path) -> np.ndarray | None:
-    """Of the training of a run; None if it does not say."""
+    """Read the hashes of a run directory, or return None if it has none."""
     path = run / FILE
     return from_bytes(path.read_bytes()) if path.is_file() else None
 
 
 def count(documents: Iterable[Document], trained_on: np.ndarray) -> tuple[int, int]:
-    """How many sentences are among those of a training, and how many there are."""
+    """Return the number of sentences that were trained on, and the number of all sentences."""
     own = hashes(documents)
     return int(np.isin(own, trained_on).sum()), len(own)
 
 
 def seen(examples: Sequence[Example], trained_on: np.ndarray) -> list[bool]:
-    """Whether each sentence is among those of a training; one without words never is, for those are left out there."""
+    """Return for each sentence if it was trained on; empty sentences never are."""
     found: list[bool] = np.isin(_hashes(examples), trained_on).tolist()
     return found

@@ -59,7 +59,7 @@ def split(tag: str) -> tuple[str, str]:
 
 
 def is_valid(tag: str) -> bool:
-    """Whether a tag is ``O`` or a known prefix, a hyphen and a label."""
+    """Return whether a tag is ``O`` or a known prefix, a hyphen and a label."""
     prefix, label = split(tag)
     return tag == OUTSIDE or (prefix in PREFIXES and bool(label))
 
@@ -172,9 +172,9 @@ def convert(tags: Sequence[str], scheme: str) -> list[str]:
 
 
 class SchemeDetector:
-    """Finds out in which scheme a file is written; one pass, constant memory.
+    """Detector of the tag scheme of a file, in one pass and constant memory.
 
-    Tags without a known prefix are plain ones (parts of speech), but beside ``O`` or prefixed tags they are mistakes.
+    Tags without a known prefix are plain tags (parts of speech). Mixed with ``O`` or prefixed tags they are errors.
     """
 
     def __init__(self) -> None:
@@ -185,7 +185,7 @@ class SchemeDetector:
         self._opened_by_first = 0
 
     def add(self, tags: Sequence[str]) -> None:
-        """Take note of the tags of one sentence."""
+        """Add the tags of a sentence."""
         before = OUTSIDE
         for tag in tags:
             prefix, label = split(tag)
@@ -202,7 +202,7 @@ class SchemeDetector:
 
     @property
     def scheme(self) -> str:
-        """The scheme, ``none`` for plain tags, ``mixed`` where they stand beside ``O`` or prefixed ones."""
+        """The scheme; ``none`` for plain tags, ``mixed`` for plain and prefixed tags or ``O``."""
         if self.plain:
             return "mixed" if self.prefixes or self.outside else PLAIN
         if self.prefixes & {"L", "U"}:
@@ -256,29 +256,29 @@ class TagSet:
         return (tags if self.scheme == "bio" else encode(spans, len(tags))), spans
 
     def allowed(self) -> tuple[list[bool], list[list[bool]], list[bool]]:
-        """Which tags may come first, ``[previous][next]`` which may follow, and which may come last."""
+        """Return the tags that may come first, ``[previous][next]`` that may follow, and that may come last."""
         first = [self._may_follow(OUTSIDE, name) for name in self.names]
         follow = [[self._may_follow(previous, name) for name in self.names] for previous in self.names]
         last = [self._may_follow(name, OUTSIDE) for name in self.names]
         return first, follow, last
 
     def is_possible(self, ids: Sequence[int]) -> bool:
-        """Whether tags are a sequence that :meth:`allowed` allows."""
+        """Return whether :meth:`allowed` permits a sequence of tags."""
         names = [self.names[position] for position in ids]
         return all(self._may_follow(a, b) for a, b in pairwise([OUTSIDE, *names, OUTSIDE])) if names else True
 
     def span_masks(self) -> tuple[list[list[list[bool]]], list[list[list[bool]]]]:
-        """Where :func:`decode` sees spans: by label, whether a tag begins one, and whether it goes on with one.
+        """Return masks of the tag pairs with which :func:`decode` begins a span, and with which it continues one.
 
         Returns:
-            ``[label][previous][next]``, with one more previous tag, the last, for the beginning of a sentence; and
-            ``[label][previous][next]``.
+            ``[label][previous][next]`` of beginnings, with an additional last previous tag for the start of a sentence;
+            ``[label][previous][next]`` of continuations.
         """
 
         def inside(name: str, label: str) -> bool:
             return split(name)[1] == label
 
-        def goes_on(previous: str, following: str, label: str) -> bool:
+        def continues(previous: str, following: str, label: str) -> bool:
             return (
                 inside(previous, label)
                 and inside(following, label)
@@ -287,9 +287,9 @@ class TagSet:
             )
 
         before = [*self.names, OUTSIDE]
-        on = [[[goes_on(a, b, label) for b in self.names] for a in self.names] for label in self.labels]
+        on = [[[continues(a, b, label) for b in self.names] for a in self.names] for label in self.labels]
         begins = [
-            [[inside(b, label) and not goes_on(a, b, label) for b in self.names] for a in before]
+            [[inside(b, label) and not continues(a, b, label) for b in self.names] for a in before]
             for label in self.labels
         ]
         return begins, on

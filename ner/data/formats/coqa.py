@@ -1,13 +1,13 @@
 """CoQA (Reddy et al., 2019): conversations about stories, one JSON file.
 
-A story is a document, each of its turns an example: the question after the last turns before it, question and answer
-each. These earlier answers are those of the file, in evaluation too: a model never reads its own.
+A story is a document, and each of its turns is an example: the earlier turns followed by the question. The answers of
+earlier turns are the gold answers, in evaluation too.
 
-People answered freely and marked the evidence. Answers that are no more than ``yes``, ``no`` or ``unknown`` are kinds
-of their own. Of the others a stretch of the evidence is learned: where the answer stands there word by word, that, else
-the words that share most with it. The evidence itself is a second span of the example.
+Answers are free text with marked evidence. The answers ``yes``, ``no`` and ``unknown`` are answer types. For any other
+answer, the training target is a span of the evidence: the answer itself if it occurs there, otherwise the span with the
+highest token F1. The evidence is a second span of the example.
 
-Predictions are written as the evaluation script of CoQA reads them: a list of ``{"id", "turn_id", "answer"}``.
+Predictions have the format of the CoQA evaluation script: a list of ``{"id", "turn_id", "answer"}``.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _turns(story: dict[str, Any], key: str, place: str) -> dict[int, Any]:
 
 
 _Gold = tuple[str, str, int]
-"""What a person said, the evidence, and where that is said to begin."""
+"""Answer, evidence, and the stated offset of the evidence."""
 
 
 def _gold(story: dict[str, Any], place: str, questions: Container[int]) -> dict[int, list[_Gold]]:
@@ -181,15 +181,15 @@ def _answer(example: Example, gold: list[_Gold], story: str, rule: WordRule) -> 
 
 
 def _stretch(example: Example, said: str, begin: int, evidence: Span, text: str, rule: WordRule) -> Span | None:
-    """The words of the evidence to learn: the answer, the words nearest to it, or those that begin with it.
+    """Return the training target in the evidence: the answer, the nearest words, or words that start with it.
 
     Args:
-        example: As it was asked.
-        said: The answer.
-        begin: Where the evidence begins in the story.
-        evidence: Its words.
-        text: Its characters.
-        rule: How text is split into words.
+        example: Question and story.
+        said: Answer.
+        begin: Character offset of the evidence in the story.
+        evidence: Words of the evidence.
+        text: Characters of the evidence.
+        rule: Rule that splits text into words.
     """
     answer = re.escape(said.strip())
 

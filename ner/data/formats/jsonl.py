@@ -1,13 +1,15 @@
-"""JSON Lines: an object a line with ``words`` or ``text``, and spans, labels or a question; CLUENER is read as it is.
+"""JSON Lines: one object per line with ``words`` or ``text``, and spans, labels or a question. Reads CLUENER unchanged.
 
 Spans are a list of ``{"start", "end", "label"}`` or ``[start, end, label]``, or CLUENER's
-``{label: {string: [[start, end], ...]}}``. Positions count characters where there is a text, otherwise words; where
-both are given words are read, and spans are refused, as they could count either. Labels of the whole text are a string
-or a list of strings. A question, or a list of earlier questions and answers that ends with it, is asked about the text;
-its gold answers are strings. An answer that is just ``yes``, ``no`` or ``unknown``, small or capital, is that kind of
-answer, whether or not the word stands in the text. Another one is learned where it first stands in the text as whole
-words, or else inside of words, which is remarked. Of several answers the first that is a kind or stands in the text is
-learned and all are gold; white space around them does not count, nor do empty ones.
+``{label: {string: [[start, end], ...]}}``. Positions are character offsets with ``text`` and word indices with
+``words``. An object with both keys may not have spans, because their unit would be ambiguous. Labels of the whole text
+are a string or a list of strings.
+
+A question about the text is a string, or a list of earlier questions and answers that ends with the question. Its gold
+answers are strings. ``yes``, ``no`` and ``unknown`` (any case) are answer types, even if the text contains the word. Any
+other answer is trained at its first occurrence as whole words, or else inside words with a warning. Among several
+answers, the first one with a type or an occurrence is the training target, and all are gold. Surrounding white space
+and empty answers are ignored.
 """
 
 from __future__ import annotations
@@ -145,7 +147,7 @@ def _strings(value: Any, key: str, place: str) -> list[str]:
 
 
 def _mark_answer(example: Example, passage: str) -> None:
-    """Return the type of the first typed answer, and the span of the answer in the passage."""
+    """Set the training target of an example: an answer type, or the span of the answer in the passage."""
     for answer in example.answers:
         kind = answer.lower()
         if kind in ANSWER_TYPES and kind != SPAN:
@@ -162,7 +164,7 @@ def _mark_answer(example: Example, passage: str) -> None:
 
 
 def _occurrence(example: Example, answer: str, passage: str) -> Span | None:
-    """Where an answer first stands: as words of the example, else outside of longer words, else anywhere."""
+    """Return the first occurrence of an answer: as words of the example, else as whole words, else anywhere."""
     first = find_answer(passage, answer, -1)
     if first is None:
         return None

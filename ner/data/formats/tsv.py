@@ -24,7 +24,7 @@ extension = "tsv"
 probabilities = True
 STORES = frozenset({"labels"})
 ADDED = ("predicted", "probability")
-"""Columns that predictions add, or fill anew; the second one where probabilities are asked for."""
+"""Columns of predictions, added or overwritten; the second one only with probabilities."""
 Column = str | Annotated[int, Field(ge=0)]
 
 
@@ -64,11 +64,11 @@ class Config(ComponentConfig):
 
 @dataclass(frozen=True)
 class _Table:
-    """What the first line of a file says.
+    """Columns of a file.
 
     Attributes:
-        names: Of the columns, or their numbers.
-        text, label: Columns by number; a file to be answered may lack labels.
+        names: Column names, or numbers.
+        text, label: Column numbers; files for prediction may have no labels.
     """
 
     names: Sequence[str]
@@ -77,15 +77,14 @@ class _Table:
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
-    """Every row is a document of one example; other columns become its fields. An empty line is no row
-    unless there is a single column.
+    """Yield one document with one example per row; other columns become its metadata.
 
-    With ``for_rewriting``, labels may be missing, and lines that are not rows are kept before the
-    row that follows, and those behind the last one in a document without examples.
+    Empty lines are skipped unless there is a single column. With ``for_rewriting``, labels may be missing. Lines that
+    are not rows are kept with the following row, and those after the last row in a document without examples.
 
     Raises:
         InputError: With file and line, if a column or a label is missing, or a row is longer or shorter than the first;
-            with ``for_rewriting`` also if the texts stand in a column that predictions fill.
+            with ``for_rewriting`` also if the texts are in a column of predictions.
     """
     table: _Table | None = None
     kept: list[str] = []  # the header and empty lines
@@ -169,11 +168,10 @@ def _labels(cell: str, config: Config, for_rewriting: bool, place: str) -> list[
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
-    """Lines byte for byte as they were read, with the columns ``predicted`` and, where it was asked for,
-    ``probability``; of other documents label and text, their white space written as spaces.
+    """Write the source lines byte for byte with the columns ``predicted`` and, with probabilities, ``probability``.
 
-    Columns of these names are filled anew where the header has them; a ``probability`` right behind ``predicted``
-    becomes empty where none was asked for.
+    Documents without source lines are written as label and text, with white space replaced by spaces. Existing columns
+    of these names are overwritten; without probabilities, a ``probability`` directly after ``predicted`` is emptied.
     """
     with text_files.open_text(path, config.encoding) as file:
         first = True
@@ -215,7 +213,7 @@ def _added(example: Example, config: Config) -> list[str]:
 
 
 def _places(header: str | None, count: int, config: Config) -> list[int | None]:
-    """Where the first columns of ``ADDED`` stand already, None where they are new."""
+    """Return the positions of the first ``count`` columns of ``ADDED``, None for new columns."""
     cells = header.rstrip("\r\n").removeprefix("\ufeff").split(config.separator) if header is not None else []
     names = [cell.strip() for cell in cells]
     if ADDED in pairwise(names):
