@@ -162,7 +162,7 @@ def test_what_was_changed_is_repeated_at_its_steps(
     asking(monkeypatch, dict(CHANGES), run)
     assert start(run, "training.epochs=7", "training.learning_rate={encoder: 0.01, context: 0.01, decoder: 0.01}") == 0
     said = capsys.readouterr().out
-    assert "step 9: batch.size=16: from the next epoch on" in said
+    assert "step 9: batch.size=16 (takes effect next epoch)" in said
     assert "step 16: not changed: config.freeze: 'encodr' is the path of no parameter" in said
     history = rows(run)
     assert [row["batch_size"] for row in history][:3] == ["8", "16", "16"]
@@ -189,7 +189,7 @@ def test_changes_after_the_checkpoint_are_made_again_on_resume(
     assert newest.name.endswith("step-11")
     shutil.rmtree(newest)  # as if the machine had gone before it was written
     assert start(run, "training.epochs=2", "--resume") == 0
-    assert "step 9, replayed training.learning_rate=0.001" in capsys.readouterr().out
+    assert "step 9: replayed training.learning_rate=0.001" in capsys.readouterr().out
     same(run, tmp_path / "whole")
 
 
@@ -201,7 +201,7 @@ def test_changes_after_the_checkpoint_are_made_again_on_resume(
         ("batch.size=big", "config.batch.size: input should be"),
         ("training.learning_rat=1", "training.learning_rat=1: cannot be changed"),
         ("stop=now", "stop=now: expected stop=step or epoch"),
-        ("freeze=", "freeze=: expected the path of a part"),
+        ("freeze=", "freeze=: expected freeze=MODULE"),
     ],
 )
 def test_a_change_that_cannot_be_made_is_refused_where_it_is_typed(
@@ -232,7 +232,7 @@ def test_a_warm_start_takes_known_labels_and_words_over(
     options = [*TINY, "--run", str(run), *new, *CHANCE, "training.epochs=1", "training.learning_rate=0"]
     assert train.main([*options, "--init", str(whole)]) == 0
     said = capsys.readouterr().out
-    assert "labels known: LOC, MISC, ORG, PER; new: PRIZE" in said
+    assert "known labels: LOC, MISC, ORG, PER; new labels: PRIZE" in said
     assert "decoder.emissions.weight: 17 of 21 rows taken over" in said
     assert "tensors taken over" in said
     assert f"valid: 26 of 27 sentences are among those that {whole} was trained on" in said

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
+from operator import itemgetter
 from typing import Any
 
 from ner.data import tags
@@ -45,8 +46,9 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
     Raises:
         ValueError: If the numbers of sentences or tags differ, or a tag is invalid.
     """
-    for number, (left, right) in enumerate(zip_longest(gold, predicted)):
-        if left is None or right is None or len(left) != len(right):
+    lengths = [list(map(len, side)) for side in (gold, predicted)]
+    for number, (left, right) in enumerate(zip_longest(*lengths)) if lengths[0] != lengths[1] else ():
+        if left != right:
             raise ValueError(f"sentence {number}: expected as many gold tags as predicted ones")
     rows = [list(chain.from_iterable((*row, tags.OUTSIDE) for row in side)) for side in (gold, predicted)]
     for tag in {*rows[0], *rows[1]}:
@@ -61,11 +63,16 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
 
 def _count(sentences: int, sides: Sequence[_Entities], strict: Sequence[_Entities]) -> Counter[str]:
     """Count gold and predicted entities, which are tuples of their position and type, and those that are equal."""
-    names: list[str] = []
-    for mode, (gold, predicted) in (("", map(set, sides)), ("strict ", map(set, strict))):
-        for kind, entities in zip(_KINDS, (gold, predicted, gold & predicted), strict=True):
-            names += [f"{mode}{kind} {entity[-1]}" for entity in entities]
-    return Counter({"sentences": sentences, **Counter(names)})
+    counts = Counter({"sentences": sentences})
+    sets = [set(side) for side in sides]
+    for mode in ("", "strict "):
+        if mode and any(len(some) < len(side) for some, side in zip(strict, sides, strict=True)):
+            sets = [set(side) for side in strict]
+        for kind, entities in zip(_KINDS, (*sets, sets[0] & sets[1]), strict=True):
+            if entities:
+                for label, number in Counter(map(itemgetter(-1), entities)).items():
+                    counts[f"{mode}{kind} {label}"] = number
+    return counts
 
 
 def _strict(example: Example) -> list[Span]:
