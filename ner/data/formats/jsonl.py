@@ -6,7 +6,7 @@ Spans are a list of ``{"start", "end", "label"}`` or ``[start, end, label]``, or
 are a string or a list of strings.
 
 A question about the text is a string, or a list of earlier questions and answers that ends with the question. Its gold
-answers are strings. ``yes``, ``no`` and ``unknown`` (any case) are answer types, even if the text contains the word. Any
+answers are strings. ``yes``, ``no`` and ``unknown`` (any case) are answer types, even if the text contains them. Any
 other answer is trained at its first occurrence as whole words, or else inside words with a warning. Among several
 answers, the first one with a type or an occurrence is the training target, and all are gold. Surrounding white space
 and empty answers are ignored.
