@@ -49,7 +49,13 @@ def settings(bert: str | None = None, **options: Any) -> RunConfig:
         "encoder": encoder,
         "context": None if bert else {"name": "bilstm", "hidden_size": 4, "dropout": 0.3},
         "batch": {"size": 8, "micro_size": 4, "prefetch": 0},
-        "training": {"epochs": 5, "learning_rate": 0.01, "schedule": "linear", "warmup_ratio": 0.1, "keep_epoch": "last"},
+        "training": {
+            "epochs": 5,
+            "learning_rate": 0.01,
+            "schedule": "linear",
+            "warmup_ratio": 0.1,
+            "keep_epoch": "last",
+        },
     }
     for path, value in options.items():
         section = raw
@@ -61,7 +67,10 @@ def settings(bert: str | None = None, **options: Any) -> RunConfig:
 
 
 def fresh(
-    config: RunConfig, learned: list[Document] | None = None, process_group: ProcessGroup | None = None, shard: bool = False
+    config: RunConfig,
+    learned: list[Document] | None = None,
+    process_group: ProcessGroup | None = None,
+    shard: bool = False,
 ) -> tuple[State, loader.TrainLoader]:
     set_seed(config.seed)
     model = build(config, documents())

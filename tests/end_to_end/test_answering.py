@@ -48,7 +48,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = folder / "run"
     options = [f"data.{split}={data}" for split in ("train", "valid", "test")]
     options += ["data.format.out_domain=[sea]", "training.epochs=60", "training.learning_rate=1e-2", "batch.size=12"]
-    options += ["encoder={name: embedding, dimension: 32, singleton_unk_rate: 0}", "context={name: bilstm, hidden_size: 32}"]
+    options += [
+        "encoder={name: embedding, dimension: 32, singleton_unk_rate: 0}",
+        "context={name: bilstm, hidden_size: 32}",
+    ]
     options += ["context.dropout=0", "training.warmup_ratio=0"]
     config = str(ROOT / "configs" / "convqa" / "minilm.yaml")
     assert train.main(["--config", config, "--run", str(directory), *options]) == 0

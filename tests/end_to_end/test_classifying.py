@@ -18,7 +18,6 @@ from ner.commands import evaluate, plot, predict, train
 from ner.config.load import read_yaml
 from ner.data import seen
 from ner.data.formats import tsv
-from ner.evaluation.metrics import accuracy
 from ner.runs.history import read_history, score_columns
 from ner.runs.model_card import model_card
 from tests.conftest import ROOT, SAMPLE
@@ -191,7 +190,13 @@ def test_a_single_label_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for table, warned in (("good\t热情\n", True), ("good\t热情\nbad\t漏水\n", False)):
         source.write_text(f"label\ttext_a\n{table}", encoding="utf-8")
         files = [f"data.{split}={source}" for split in ("train", "valid", "test")]
-        options = ["--config", str(ROOT / "configs/classifier.yaml"), "--run", str(tmp_path / str(warned)), "score_by=[]"]
+        options = [
+            "--config",
+            str(ROOT / "configs/classifier.yaml"),
+            "--run",
+            str(tmp_path / str(warned)),
+            "score_by=[]",
+        ]
         assert train.main([*options, *files, "training.epochs=1"]) == 0
         assert ("train: only one class; there is nothing to learn" in capsys.readouterr().out) == warned
 

@@ -26,7 +26,9 @@ metrics: [entity, accuracy, sentence]
 """
 
 
-def trained(folder: Path, test: Path, epochs: int = 15, form: str = "slot_filling", classes: str = "classifier") -> Path:
+def trained(
+    folder: Path, test: Path, epochs: int = 15, form: str = "slot_filling", classes: str = "classifier"
+) -> Path:
     named = {"VALID": VALID, "TEST": test, "EPOCHS": epochs, "FORMAT": form, "CLASSES": classes}
     text = CONFIG
     for name, value in named.items():

@@ -62,7 +62,7 @@ class Config(ComponentConfig):
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
-    """Stories in order; ``line`` counts the turns of the file, which has no lines to name.
+    """Yield the stories in order; ``line`` is the number of the turn in the file.
 
     Examples have the fields ``id`` (of the story), ``turn_id``, and where the file says whence a story comes ``domain``
     and ``group``. A turn without an answer is there to be answered.

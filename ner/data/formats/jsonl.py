@@ -67,7 +67,7 @@ class Config(ComponentConfig):
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
-    """Every line is a document of one example.
+    """Yield a document of one example per line.
 
     Raises:
         InputError: With file and line, if a line is not such an object or a span does not fit the text.

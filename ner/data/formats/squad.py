@@ -45,7 +45,7 @@ class Config(ComponentConfig):
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
-    """Passages in order; ``line`` counts the questions of the file, which has no lines to name.
+    """Yield the passages in order; ``line`` is the number of the question in the file.
 
     A question that is impossible is labelled ``unknown``, and so is one whose list holds no answer, unless
     ``is_impossible`` is there and false. That one, and one without the key ``answers``, has no gold answer: it is there

@@ -26,7 +26,7 @@ class Config(ComponentConfig):
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
-    """Every line is a document of one example; an empty line is one without words.
+    """Yield a document of one example per line; an empty line is an example without words.
 
     Raises:
         InputError: With file and line, if a byte cannot be decoded.
