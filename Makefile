@@ -1,6 +1,6 @@
 # `make check` runs the checks of CI in the active environment.
 .PHONY: check format lint types test schema documents sample results figures
-.PHONY: figures-tasks crashes experiments
+.PHONY: figures-tasks crashes experiments gate
 .PHONY: bench bench-short bench-environments bench-models bench-extra
 
 check: lint types schema test
@@ -88,6 +88,9 @@ crashes:
 	rm -f results/training/crashes.json
 	python results/crashes.py
 	python results/render.py
+
+gate: ## results/gate.json: thresholds of the sample configurations and what they detect; about half an hour
+	python results/gate.py train
 
 experiments:
 	rm -f results/training/regularisation.json

@@ -21,16 +21,17 @@ def adversarial_embeddings(encoder: nn.Module) -> list[nn.Parameter]:
 
 
 @contextmanager
-def perturbed(parameters: Sequence[nn.Parameter], tables: Sequence[nn.Parameter], radius: float) -> Iterator[None]:
+def perturbed(model: nn.Module, tables: Sequence[nn.Parameter], radius: float) -> Iterator[None]:
     """Move embeddings along their gradient inside the block (Miyato et al., 2017).
 
     The gradients that the block computes are added to those from before it. The embeddings are restored afterwards.
 
     Args:
-        parameters: All trained parameters, with the gradient of the batch.
+        model: Its parameters have the gradient of the batch.
         tables: Embeddings to move, see :func:`adversarial_embeddings`.
         radius: L2 norm of the move of each table.
     """
+    parameters = list(model.parameters())
     gradients = {parameter: parameter.grad.clone() for parameter in parameters if parameter.grad is not None}
     original = [table.detach().clone() for table in tables]
     try:

@@ -100,9 +100,7 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
     state, process_group, device = context.state, context.process_group, context.device
     state.step += 1
     state.optimizer.zero_grad(set_to_none=True)
-    if (
-        process_group.size > 1 and not process_group.splits_batches
-    ):  # every forward pass of a sharded model needs all processes
+    if process_group.size > 1 and not process_group.splits_batches:  # a sharded model needs all processes in each pass
         passes = int(process_group.all_reduce_max([len(step_batch.micro_batches)])[0])
         padding = step_batch.micro_batches[0]._replace(sync_only=True)
         step_batch.micro_batches += [padding] * (passes - len(step_batch.micro_batches))
@@ -110,14 +108,13 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
     names = sorted(own_counts)
     counts = dict(zip(names, process_group.all_reduce_sum([own_counts[name] for name in names]), strict=True))
 
-    parameters = list(state.model.parameters())
     sums: dict[str, Tensor] = {}
     predictions: list[dict[str, Tensor]] = []
     failures: list[Example] = []
     sweeps: list[AbstractContextManager[None]] = [nullcontext()]
     adversarial = state.training_config.adversarial
     if adversarial is not None and context.perturbable:
-        sweeps.append(regularization.perturbed(parameters, context.perturbable, adversarial.epsilon))
+        sweeps.append(regularization.perturbed(state.model, context.perturbable, adversarial.epsilon))
     for sweep, perturbation in enumerate(sweeps):
         with perturbation:
             for number, micro_batch in enumerate(step_batch.micro_batches, 1):
@@ -139,10 +136,11 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
                     if not micro_batch.sync_only:
                         predictions.append(_predict(state.model, scores, batch, total))
                     timer.mark("decoder")
-            process_group.sync_replicated_gradients(parameters)
+            process_group.sync_replicated_gradients(list(state.model.parameters()))
 
     state.scaler.unscale_(state.optimizer)
-    trained = [parameter for parameter in parameters if parameter.grad is not None]
+    # list the parameters after the backward pass only: FSDP replaces them in an evaluation and in a forward pass
+    trained = [parameter for parameter in state.model.parameters() if parameter.grad is not None]
     norm = distributed.total_norm([parameter.grad for parameter in trained if parameter.grad is not None])
     numbered = {f"{number}.{name}": t for number, tensors in enumerate(predictions) for name, t in tensors.items()}
     host = HostCopy({**{f"loss.{name}": sums[name] for name in names}, "norm": norm, **numbered}).get()

@@ -39,7 +39,7 @@ def test_the_gradient_at_moved_embeddings_is_added() -> None:
     model.loss().backward()
     clean, before = gradients(model), model.words.weight.detach().clone()
     tables = regularization.adversarial_embeddings(model)
-    with regularization.perturbed(list(model.parameters()), tables, 0.5):
+    with regularization.perturbed(model, tables, 0.5):
         assert float((model.words.weight - before).detach().norm()) == pytest.approx(0.5)
         model.loss().backward()
     found = gradients(model)
@@ -60,6 +60,6 @@ def test_embeddings_are_restored_when_the_block_fails() -> None:
     model.loss().backward()
     before = model.words.weight.detach().clone()
     tables = regularization.adversarial_embeddings(model)
-    with pytest.raises(ValueError, match="failed"), regularization.perturbed(list(model.parameters()), tables, 0.5):
+    with pytest.raises(ValueError, match="failed"), regularization.perturbed(model, tables, 0.5):
         raise ValueError("failed")
     assert torch.equal(model.words.weight, before)
