@@ -96,7 +96,11 @@ def trained(sentences: int, at_once: int, shard: bool = False, epochs: int = 1, 
         assert row is not None
         scores = {split: (found.loss, found.scores) for split, found in row.evaluations.items()}
         process_group.end()
-        return {"weights": weights, "losses": [step.loss for step in steps if step.epoch_record is None], "scores": scores}
+        return {
+            "weights": weights,
+            "losses": [step.loss for step in steps if step.epoch_record is None],
+            "scores": scores,
+        }
 
     return work
 
