@@ -89,7 +89,7 @@ crashes:
 	python results/crashes.py
 	python results/render.py
 
-gate: ## results/gate.json: thresholds of the sample configurations and what they detect; about half an hour
+gate: ## results/gate/sample.json: thresholds of the sample configurations and what they detect; about half an hour
 	python results/gate.py train
 
 experiments:

@@ -177,7 +177,7 @@ def test_what_is_not_read_is_said_by_training_evaluation_and_prediction(
     [
         ("tsv", "text_a", "tsv files cannot store answers to questions"),
         ("text", "Where ?", "text files cannot store answers to questions; choose coqa, jsonl or squad"),
-        ("jsonl", '{"text": "Lund"}', "expected a question about a text, which the decoder extractive_qa answers"),
+        ("jsonl", '{"text": "Lund"}', "expected a question about a text, as extractive_qa answers"),
     ],
 )
 def test_nothing_is_answered_that_nobody_asked(
@@ -221,5 +221,5 @@ def test_gold_that_can_never_be_given_is_counted(run: Path) -> None:
 
 @pytest.mark.parametrize("text", ["Lund", ["Lund", "."], [["Lund"]]])
 def test_a_text_alone_is_no_question(run: Path, text: Any) -> None:
-    with pytest.raises(TypeError, match=r"expected a question, .*; use answer\(question, passage\)"):
+    with pytest.raises(TypeError, match=r"expected a question and a passage, .*; use answer\(question, passage\)"):
         ner.load(run).tag(text)

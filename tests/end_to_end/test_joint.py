@@ -173,8 +173,8 @@ def test_a_directory_of_words_alone_gets_the_other_files(run: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--input", str(VALID)], "cannot be a pipe; name one, or choose --format text or jsonl"),
-        ([], "cannot be a pipe; name one, or choose --format text or jsonl"),
+        (["--input", str(VALID)], "not a pipe; give one, or choose --format text or jsonl"),
+        ([], "not a pipe; give one, or choose --format text or jsonl"),
         (["--scores"], "slot_filling files cannot store probabilities; choose --format jsonl or text"),
         (["--input", str(VALID), "--output", str(VALID)], "is the input file"),
     ],

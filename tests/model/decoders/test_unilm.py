@@ -423,16 +423,16 @@ def test_an_answer_that_stands_in_the_passage_is_given_as_it_is_written_there(tm
 
     def answered(text: str) -> str:
         ids = [piece for own in made.encoder.tokenizer.pieces(text.split()) for piece in own]
-        found = made._answered(ids, pieces, words)
+        found = made._answer_of(ids, pieces, words)
         return found if isinstance(found, str) else f"<{example.text_of(found)}>"
 
     assert answered("berlin lives in") == "<Berlin lives  in>"
     assert answered("washing") == "<Washing>"  # not the beginning of a longer word, and not that of the question
-    assert made._answered(made.encoder.tokenizer.pieces(["washing"])[0], pieces, words) == Span(10, 11, "answer")
+    assert made._answer_of(made.encoder.tokenizer.pieces(["washing"])[0], pieces, words) == Span(10, 11, "answer")
     assert answered("in berlin") == "in berlin"
     assert answered("unknown") == "unknown"
     assert answered("not") == "<not>"
-    assert made._answered(made.encoder.tokenizer.pieces(["北京"])[0] * 2, pieces, words) == "北京北京"
+    assert made._answer_of(made.encoder.tokenizer.pieces(["北京"])[0] * 2, pieces, words) == "北京北京"
 
 
 def test_yes_no_and_unknown_are_kinds_even_where_the_passage_has_the_word(bert: str) -> None:
@@ -506,7 +506,7 @@ def test_an_encoder_that_cannot_go_on_is_refused(bert: str, name: str) -> None:
         "encoders", {"name": name, **({"transformer": {"model": bert}} if name == "concat" else {})}
     )
     encoder = load_component("encoders", name).build(config, Vocabs(), WindowsConfig())
-    with pytest.raises(InputError, match=f"config.decoder: .* choose transformer, not {name}"):
+    with pytest.raises(InputError, match=f"config.decoder: .* choose the encoder transformer, not {name}"):
         build_on(Config(), encoder)
 
 
@@ -517,16 +517,16 @@ def test_models_with_other_layers_marks_or_too_few_positions_are_refused(bert: s
     tokens = WordTokenizer.load(bert)
     options = transformer.Config(model="distil")
     other = transformer.TransformerEncoder(options, transformers.DistilBertModel(shape), tokens, WindowsConfig())
-    with pytest.raises(InputError, match=r"distil is of the kind distilbert; .* needs layers as BERT has them \(bert,"):
+    with pytest.raises(InputError, match=r"distil has the model type distilbert; .* the layers of BERT \(bert,"):
         build_on(Config(), other)
-    with pytest.raises(InputError, match="has no mask or no mark behind a text"):
+    with pytest.raises(InputError, match=r"has no \[MASK\] or no special piece after a text"):
         generator(make_unigram(tmp_path))
     with pytest.raises(
-        InputError, match="length 60 leaves a source 4 of the 64 positions of .* too few for any; lower"
+        InputError, match="length 60 leaves 4 of the 64 positions of .* to the source, which needs 8; lower"
     ):
         generator(bert, max_target_seq_length=60)
     with pytest.raises(
-        InputError, match="length 42 leaves a source 22 of the 64 positions of .* too few for 23; lower"
+        InputError, match="length 42 leaves 22 of the 64 positions of .* to the source, which needs 23; lower"
     ):
         generator(bert, max_source_seq_length=23)
 
