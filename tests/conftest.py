@@ -31,6 +31,16 @@ def seed() -> None:
     torch.manual_seed(0)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tiers: tests that train through the commands, and tests that start several processes."""
+    for item in items:
+        path = item.path.relative_to(ROOT / "tests").as_posix()
+        if path == "end_to_end/test_distributed.py":
+            item.add_marker("processes")
+        elif path.startswith("end_to_end/") or path == "training/test_checkpoint.py":
+            item.add_marker("training")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def on_the_cpu(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tests compute on the CPU, where equal numbers are promised; those of ``NEED_GPU`` on a GPU if there is one."""
