@@ -30,13 +30,13 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks" / "systems")]
 
 import hf  # noqa: E402  # after the path
-import ours  # noqa: E402
-import pytorch_crf_loop  # noqa: E402
+import ours  # noqa: E402  # after the path
+import pytorch_crf_loop  # noqa: E402  # after the path
 
-from ner.inference.tagger import Tagger  # noqa: E402
-from ner.model.kernels import crf  # noqa: E402
-from ner.model.kernels.chain import Chain  # noqa: E402
-from ner.model.pretrained import resolve  # noqa: E402
+from ner.inference.tagger import Tagger  # noqa: E402  # after the path
+from ner.model.kernels import crf  # noqa: E402  # after the path
+from ner.model.kernels.chain import Chain  # noqa: E402  # after the path
+from ner.model.pretrained import resolve  # noqa: E402  # after the path
 
 torch.set_num_threads(max(1, torch.get_num_threads() // 2))
 SIZES = [(32, 128, 9), (32, 512, 9), (256, 64, 9), (16, 512, 37), (4, 4096, 9)]
