@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from torch import Tensor
 
 from ner.config.parts import validate
 from ner.config.schema import RunConfig
+from ner.data import tasks
 from ner.data.tags import encode
+from ner.model import model
 from ner.model.kernels.chain import Chain
-from ner.model.model import build
+from ner.model.model import Model
 from ner.runtime.device import set_seed
 from ner.runtime.distributed import ProcessGroup
 from ner.training import loader
+from ner.training.corpus import check_targets, count_vocabs
 from ner.training.state import State, initial_state
 from ner.types import Document, Example, Span
 
@@ -64,6 +68,14 @@ def settings(bert: str | None = None, **options: Any) -> RunConfig:
             section = section.setdefault(name, {})
         section[key] = value
     return validate(RunConfig, raw)
+
+
+def build(config: RunConfig, learned: Sequence[Document]) -> Model:
+    """Check documents and build a model for them, as a run does."""
+    tasks.check_gold(config.decoder.name, learned, config.data.train)
+    built = model.build(config, count_vocabs(learned))
+    check_targets(built, learned, config.data.train)
+    return built
 
 
 def fresh(

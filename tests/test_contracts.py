@@ -15,9 +15,8 @@ from ner.data import tasks
 from ner.data.question_answering import UNKNOWN
 from ner.data.vocab import Vocabs
 from ner.model.decoder import DecoderModule
-from ner.model.model import build
 from ner.types import Annotation, Document, Encoding, Example, Span
-from tests.builders import settings_of
+from tests.builders import build, settings_of
 
 WIDTH = 8
 GENERATIVE = [name for name in component_names("decoders") if load_component("decoders", name).Config.runs_encoder]

@@ -13,16 +13,23 @@ from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.evaluation.metrics import entity
 from ner.inference.tagger import Tagger
-from ner.model.model import build
+from ner.model.model import Model
+from ner.model.model import build as build_model
 from ner.runtime import cli
 from ner.runtime.device import set_seed
 from ner.training import loader
 from ner.training import loop as training_loop
+from ner.training.corpus import count_vocabs
 from ner.training.state import initial_state
 from ner.types import Document
 
 torch.set_num_threads(1)
 START = 3
+
+
+def build(config: RunConfig, documents: list[Document]) -> Model:
+    """Build a new model for the labels of documents."""
+    return build_model(config, count_vocabs(documents))
 
 
 def prepare(task: str, **options: Any) -> Any:

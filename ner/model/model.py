@@ -13,9 +13,7 @@ from torch import nn
 
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
-from ner.data import tasks
 from ner.data.notices import Notice
-from ner.data.store.reader import Store
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import units
@@ -36,7 +34,7 @@ class Model(nn.Module):
         single_label_at: Configuration path of a decoder that predicts exactly one label per example, or None.
     """
 
-    def __init__(self, units: units.Units, encoder: Any, context: Any, decoder: Any, vocabs: Vocabs) -> None:
+    def __init__(self, units: units.WordUnits, encoder: Any, context: Any, decoder: Any, vocabs: Vocabs) -> None:
         super().__init__()
         self.units, self.vocabs = units, vocabs
         self.encoder, self.context, self.decoder = encoder, context or nn.Identity(), decoder
@@ -132,52 +130,16 @@ class GenerativeModel(Model):
         return self.decoder.input_warnings(self.to_units(document))
 
 
-def build(config: RunConfig, documents: Sequence[Document]) -> Model:
-    """Build a new model: count the vocabularies of the training documents and load pretrained weights.
+def build(config: RunConfig, vocabs: Vocabs) -> Model:
+    """Build a new model from the vocabularies of the training documents in words; load pretrained weights.
 
     Raises:
-        InputError: If the documents have no gold data for the decoder, or pretrained files are not found.
+        InputError: If a setting does not fit the vocabularies, or pretrained files are not found.
     """
-    tasks.check_gold(config.decoder.name, documents, config.data.train)
-    scheme = documents[0].scheme
-    unit = units.build(config.unit.name, config.unit.tokenizer, scheme)
-    if isinstance(documents, Store) and config.unit.name == "word":
-        vocabs = documents.vocabs(scheme)
-    else:
-        vocabs = Vocabs.from_examples((e for document in documents for e in unit.split(document.examples)), scheme)
-    encoder = load_component("encoders", config.encoder.name).build(config.encoder, vocabs, config.windows)
-    model = _assemble(config, vocabs, unit, encoder)
-    if model.single_label_at is not None:
-        _check_single_labels(documents, model.single_label_at)
-    _check_learnable(documents, model, config.data.train)
-    return model
-
-
-def _check_single_labels(documents: Sequence[Document], path: str) -> None:
-    """Check that no example has several labels, of which a single-label decoder would learn only the first."""
-    for document in documents:
-        for example in document.examples:
-            if len(example.labels) > 1:
-                raise InputError(
-                    f"{example.location}: expected one label, found {len(example.labels)} "
-                    f"({', '.join(example.labels)}), as {path}.multi_label is false; set it to true, or read one label "
-                    "per text (data.format.label_separator=null for tsv, data.format.intents=whole for slot_filling)"
-                )
-
-
-def _check_learnable(documents: Sequence[Document], model: Model, source: str) -> None:
-    """Check that the decoder has targets in at least one example: answers may not occur in their passages."""
-    notices: Counter[str] = Counter()
-    for document in documents:
-        _, counts = model.decoder.targets(model.units.split(document.examples))
-        if any(counts.values()):
-            return
-        notices.update(notice for example in document.examples for notice in example.warnings)
-    reasons = ", ".join(f"{count} {notice}" for notice, count in sorted(notices.items()))
-    raise InputError(
-        f"{source}: no example contains a target of the decoder{f' ({reasons})' if reasons else ''}; "
-        "see decoder and data.format"
-    )
+    unit = units.build(config.unit.name, config.unit.tokenizer, vocabs.scheme)
+    vocabs = unit.vocabs(vocabs)
+    module = load_component("encoders", config.encoder.name)
+    return _assemble(config, vocabs, unit, module.build(config.encoder, vocabs, config.windows))
 
 
 def rebuild(config: RunConfig, vocabs: Vocabs, files: Mapping[str, bytes]) -> Model:
@@ -192,7 +154,7 @@ def rebuild(config: RunConfig, vocabs: Vocabs, files: Mapping[str, bytes]) -> Mo
     return _assemble(config, vocabs, unit, module.build(config.encoder, vocabs, config.windows, below("encoder")))
 
 
-def _assemble(config: RunConfig, vocabs: Vocabs, unit: units.Units, encoder: Any) -> Model:
+def _assemble(config: RunConfig, vocabs: Vocabs, unit: units.WordUnits, encoder: Any) -> Model:
     module = load_component("decoders", config.decoder.name)
     if config.decoder.runs_encoder:
         return GenerativeModel(unit, encoder, None, module.build_on(config.decoder, encoder), vocabs)

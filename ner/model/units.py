@@ -7,49 +7,38 @@ piece of a word becomes ``I-`` on its other pieces. After decoding, a word takes
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
-from typing import Protocol
+from itertools import accumulate, chain
 
 from ner.data.tags import PLAIN, decode
+from ner.data.vocab import Vocabs
 from ner.model.tokenizer import WordTokenizer
-from ner.types import Annotation, Example, Span
-
-
-class Units(Protocol):
-    """Reversible conversion of examples."""
-
-    def split(self, examples: Sequence[Example]) -> list[Example]:
-        """Return the examples in units."""
-        ...
-
-    def merge(self, examples: Sequence[Example], units: Sequence[Example]) -> list[Example]:
-        """Return the examples in words with the spans, tags and labels of their units."""
-        ...
-
-    def asset_files(self) -> dict[str, bytes]:
-        """Return the files from which the conversion can be built again."""
-        ...
+from ner.types import Annotation, Example
 
 
 class WordUnits:
-    """Words as units."""
+    """Words as units; base class of other reversible conversions of examples."""
 
     def split(self, examples: Sequence[Example]) -> list[Example]:
-        """Return the examples unchanged."""
+        """Return the examples in units."""
         return list(examples)
 
     def merge(self, examples: Sequence[Example], units: Sequence[Example]) -> list[Example]:
-        """Return the units, which are words."""
+        """Return the examples in words with the spans, tags and labels of their units."""
         return list(units)
 
+    def vocabs(self, words: Vocabs) -> Vocabs:
+        """Return the vocabularies of documents in units from their vocabularies in words."""
+        return words
+
     def asset_files(self) -> dict[str, bytes]:
-        """Return no files."""
+        """Return the files from which :func:`build` restores the conversion."""
         return {}
 
 
-class PieceUnits:
+class PieceUnits(WordUnits):
     """Pieces of a tokenizer as units; a word without pieces is one unknown piece.
 
     Args:
@@ -61,23 +50,32 @@ class PieceUnits:
         self.tokenizer = tokenizer
         self.scheme = scheme
 
+    def _pieces(self, words: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+        """Return the piece ids of each word, and the position of each word's first piece and of the end."""
+        pieces = [ids or [self.tokenizer.unknown] for ids in self.tokenizer.pieces(words)]
+        return pieces, list(accumulate(map(len, pieces), initial=0))
+
     def split(self, examples: Sequence[Example]) -> list[Example]:
-        """Return examples whose words are pieces; spans cover the pieces of their words."""
+        """Return examples whose words are pieces; spans cover the pieces of their words.
+
+        A question without a text gets one, its words joined by spaces, from which its answers can be cut.
+        """
         converted = []
         for example in examples:
-            pieces = [ids or [self.tokenizer.unknown] for ids in self.tokenizer.pieces(example.words)]
-            starts = _starts(pieces)
-            ids = [piece for word in pieces for piece in word]
-            spans = [replace(span, start=starts[span.start], end=starts[span.end]) for span in example.spans]
-            tags = example.tags
+            pieces, starts = self._pieces(example.words)
+            ids = list(chain.from_iterable(pieces))
+            tags, text, offsets = example.tags, example.text, example.offsets
             if tags is not None:
+                entities = self.scheme != PLAIN
                 tags = [
-                    tag if position == 0 or self.scheme == PLAIN else _inside(tag)
+                    "I-" + tag[2:] if position and entities and tag.startswith("B-") else tag
                     for tag, word in zip(tags, pieces, strict=True)
                     for position in range(len(word))
                 ]
-            query_length = starts[example.query_length]
-            text, offsets = _located(example)
+            if text is None and example.query_length:
+                text = " ".join(example.words)
+                begins = accumulate((len(word) + 1 for word in example.words), initial=0)
+                offsets = [(begin, begin + len(word)) for begin, word in zip(begins, example.words, strict=False)]
             if offsets is not None:
                 offsets = [place for place, word in zip(offsets, pieces, strict=True) for _ in word]
             converted.append(
@@ -85,9 +83,9 @@ class PieceUnits:
                     example,
                     words=self.tokenizer.to_tokens(ids),
                     pieces=ids,
-                    spans=spans,
+                    spans=[replace(span, start=starts[span.start], end=starts[span.end]) for span in example.spans],
                     tags=tags,
-                    query_length=query_length,
+                    query_length=starts[example.query_length],
                     text=text,
                     offsets=offsets,
                     line_indices=None,
@@ -99,10 +97,13 @@ class PieceUnits:
         """Return the examples in words: a word has the tag of its first piece, and spans are decoded from the tags."""
         converted = []
         for example, unit in zip(examples, units, strict=True):
-            starts = _starts([ids or [self.tokenizer.unknown] for ids in self.tokenizer.pieces(example.words)])
+            _, starts = self._pieces(example.words)
             tags = None if unit.tags is None else [unit.tags[start] for start in starts[:-1]]
             if tags is None:  # spans without tags are extended to whole words
-                spans = [_over_words(span, starts) for span in unit.spans]
+                spans = [
+                    replace(span, start=bisect_right(starts, span.start) - 1, end=bisect_left(starts, span.end))
+                    for span in unit.spans
+                ]
             else:
                 spans = [] if self.scheme == PLAIN else decode(tags)
                 scores = {(span.start, span.end, span.label): span.score for span in unit.spans}
@@ -111,38 +112,20 @@ class PieceUnits:
             converted.append(example.with_prediction(annotation))
         return converted
 
+    def vocabs(self, words: Vocabs) -> Vocabs:
+        """Return the vocabularies with the counts of pieces in place of words; those of labels stay."""
+        counts: Counter[str] = Counter()
+        for word, ids in zip(words.words, self._pieces([*words.words])[0], strict=True):
+            for piece in self.tokenizer.to_tokens(ids):
+                counts[piece] += words.words[word]
+        return Vocabs.from_counts(counts, words.labels, words.tags, words.classes, words.scheme)
+
     def asset_files(self) -> dict[str, bytes]:
         """Return the files of the tokenizer."""
         return self.tokenizer.asset_files()
 
 
-def _starts(pieces: Sequence[Sequence[int]]) -> list[int]:
-    starts = [0]
-    for word in pieces:
-        starts.append(starts[-1] + len(word))
-    return starts
-
-
-def _located(example: Example) -> tuple[str | None, list[tuple[int, int]] | None]:
-    """Return the text of an example and the offsets of its words; without a text, questions are joined by spaces."""
-    if example.text is not None or not example.query_length:
-        return example.text, example.offsets
-    starts = [0, *accumulate(len(word) + 1 for word in example.words)]
-    places = [(start, start + len(word)) for start, word in zip(starts, example.words, strict=False)]
-    return " ".join(example.words), places
-
-
-def _over_words(span: Span, starts: Sequence[int]) -> Span:
-    """Convert a span of pieces to a span of words; ``starts`` is the first piece of each word."""
-    first = bisect_right(starts, span.start) - 1
-    return replace(span, start=first, end=bisect_left(starts, span.end))
-
-
-def _inside(tag: str) -> str:
-    return "I-" + tag[2:] if tag.startswith("B-") else tag
-
-
-def build(name: str, tokenizer: str | None, scheme: str, files: dict[str, bytes] | None = None) -> Units:
+def build(name: str, tokenizer: str | None, scheme: str, files: dict[str, bytes] | None = None) -> WordUnits:
     """Build the conversion.
 
     Args:

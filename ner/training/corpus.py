@@ -21,6 +21,7 @@ from ner.data import batching, seen
 from ner.data.statistics import DocumentStatistics
 from ner.data.store import cache, reader
 from ner.data.tags import PLAIN, flatten
+from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model.model import Model
 from ner.runtime import manifest
@@ -132,6 +133,48 @@ class Corpus:
         yield
         if self.process_group.is_main:
             self.process_group.broadcast(True)
+
+
+def count_vocabs(documents: Sequence[Document]) -> Vocabs:
+    """Return the vocabularies of training documents; a store has the counts."""
+    scheme = documents[0].scheme
+    if isinstance(documents, reader.Store):
+        return documents.vocabs(scheme)
+    return Vocabs.from_examples((example for document in documents for example in document.examples), scheme)
+
+
+def check_targets(model: Model, documents: Sequence[Document], source: str) -> None:
+    """Check that a model can learn from all labels of training documents.
+
+    Args:
+        model: The model.
+        documents: Training documents.
+        source: Their path, for the message.
+
+    Raises:
+        InputError: If an example has several labels and the decoder would learn only the first, or if no example has a
+            target of the decoder, for example because no answer occurs in its passage.
+    """
+    if model.single_label_at is not None:
+        for example in (example for document in documents for example in document.examples):
+            if len(example.labels) > 1:
+                raise InputError(
+                    f"{example.location}: expected one label, found {len(example.labels)} "
+                    f"({', '.join(example.labels)}), as {model.single_label_at}.multi_label is false; set it to true, "
+                    "or read one label per text (data.format.label_separator=null for tsv, data.format.intents=whole "
+                    "for slot_filling)"
+                )
+    notices: Counter[str] = Counter()
+    for document in documents:
+        _, counts = model.decoder.targets(model.units.split(document.examples))
+        if any(counts.values()):
+            return
+        notices.update(notice for example in document.examples for notice in example.warnings)
+    reasons = ", ".join(f"{count} {notice}" for notice, count in sorted(notices.items()))
+    raise InputError(
+        f"{source}: no example contains a target of the decoder{f' ({reasons})' if reasons else ''}; "
+        "see decoder and data.format"
+    )
 
 
 def _count(model: Model, documents: Sequence[Document]) -> dict[str, Any]:

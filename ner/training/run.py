@@ -36,7 +36,7 @@ from ner.runtime.device import environment, make_deterministic
 from ner.runtime.distributed import ProcessGroup
 from ner.training import checkpoint, control, loop, validation, warm_start
 from ner.training.batch_size import fits_in_memory, largest_batch
-from ner.training.corpus import Corpus
+from ner.training.corpus import Corpus, check_targets, count_vocabs
 from ner.training.history import history_row
 from ner.training.loader import TrainLoader
 from ner.training.progress import Progress
@@ -117,7 +117,9 @@ class TrainingRun:
                 learn or to score.
         """
         config, process_group = self.config, self.process_group
-        new = model.build(config, self.corpus.train).to(self.device)
+        tasks.check_gold(config.decoder.name, self.corpus.train, config.data.train)
+        new = model.build(config, count_vocabs(self.corpus.train)).to(self.device)
+        check_targets(new, self.corpus.train, config.data.train)
         for split in ("valid", "test"):
             if self.documents[split]:
                 path = getattr(config.data, split)

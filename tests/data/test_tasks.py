@@ -19,10 +19,10 @@ from ner.data.statistics import DocumentStatistics, notable
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.evaluation.scorer import Evaluation, Scorer
-from ner.model.model import build
 from ner.training.run import history_row
 from ner.training.state import EpochRecord
 from ner.types import Document, Example, Span
+from tests.builders import build
 from tests.conftest import ROOT, SAMPLE
 
 REVIEWS, INTENT = SAMPLE / "reviews", SAMPLE / "intent" / "valid"

@@ -13,11 +13,11 @@ from ner.config.load import load_config
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.inference.annotate import annotate
-from ner.model.model import build
 from ner.runtime.device import has_bf16
 from ner.training import loader, loop
 from ner.training.state import initial_state
 from ner.types import Document
+from tests.builders import build
 from tests.conftest import ROOT, SAMPLE
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))

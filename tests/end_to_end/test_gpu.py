@@ -15,13 +15,12 @@ from ner.config.schema import RunConfig
 from ner.inference.tagger import Tagger
 from ner.model.kernels import crf
 from ner.model.kernels.chain import Chain
-from ner.model.model import build
 from ner.runtime.device import set_seed
 from ner.training import batch_size, loader
 from ner.training.loop import train
 from ner.training.state import initial_state
 from ner.training.step import OutOfMemory
-from tests.builders import documents, make_bert, random_chain, random_mask, settings
+from tests.builders import build, documents, make_bert, random_chain, random_mask, settings
 from tests.conftest import ROOT, SAMPLE
 
 if not torch.cuda.is_available():

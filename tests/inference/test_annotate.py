@@ -14,8 +14,8 @@ from ner.evaluation.scorer import Scorer
 from ner.inference import annotate as annotating
 from ner.inference.annotate import _BatchOutput, annotate
 from ner.inference.tagger import Tagger
-from ner.model.model import build
 from ner.types import Annotation, Document, Span
+from tests.builders import build
 from tests.conftest import SAMPLE
 
 CPU = torch.device("cpu")

@@ -14,12 +14,11 @@ from ner.config.parts import validate
 from ner.config.schema import RunConfig
 from ner.errors import InputError
 from ner.inference.tagger import Tagger
-from ner.model.model import build
 from ner.model.saving import load, save
 from ner.runs.directory import find_runs, newest_run
 from ner.runtime import manifest
 from ner.types import Document, Example, Span
-from tests.builders import make_bert, make_bpe, make_unigram
+from tests.builders import build, make_bert, make_bpe, make_unigram
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner.data.tags import decode, encode
+from ner.data.vocab import Vocabs
 from ner.model import units
 from ner.model.tokenizer import WordTokenizer
 from ner.model.units import PieceUnits, WordUnits
@@ -122,6 +123,19 @@ def test_a_word_takes_the_tag_of_its_first_piece(tokenizer: WordTokenizer) -> No
     assert found.spans == [Span(0, 2, "PER")]
     assert found.labels == ["new"]
     assert example.tags == ["O", "O"]
+
+
+def test_vocabularies_of_pieces_follow_from_those_of_words(tokenizer: WordTokenizer) -> None:
+    examples = [
+        Example(["Washington", "in", "\u200b", "in"], spans=[Span(0, 1, "LOC")], tags=["B-LOC", "O", "O", "O"]),
+        Example(["xyz", "[SEP]"], tags=["O", "O"], labels=["joy"]),
+    ]
+    made = PieceUnits(tokenizer)
+    found = made.vocabs(Vocabs.from_examples(examples, "bio"))
+    assert found == Vocabs.from_examples(made.split(examples), "bio")
+    assert found.words["in"] == 2
+    words = Vocabs.from_examples(examples, "bio")
+    assert WordUnits().vocabs(words) is words
 
 
 def test_units_are_built_again_from_their_files(tokenizer: WordTokenizer) -> None:

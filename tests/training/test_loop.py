@@ -11,11 +11,12 @@ from ner.data.tags import encode
 from ner.errors import InputError, NonFiniteLossError
 from ner.evaluation.scorer import Scorer
 from ner.inference.annotate import annotate
-from ner.model.model import Model, build
+from ner.model.model import Model
 from ner.runtime import device
 from ner.training import batch_size, loader, loop
 from ner.training.state import initial_state
 from ner.types import Document, Example, Span
+from tests.builders import build
 
 CPU = torch.device("cpu")
 

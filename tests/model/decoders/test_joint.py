@@ -9,9 +9,9 @@ from ner.config.parts import ConfigError, load_component, parse_component, valid
 from ner.config.schema import RunConfig
 from ner.data.vocab import Vocabs
 from ner.model.decoders.joint import JointDecoder
-from ner.model.model import build
 from ner.training.warm_start import copy_matching_weights
 from ner.types import Document, Encoding, Example, Span
+from tests.builders import build
 
 WIDTH = 6
 EXAMPLES = [

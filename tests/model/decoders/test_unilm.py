@@ -19,7 +19,7 @@ from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.inference.annotate import annotate
 from ner.inference.tagger import Tagger
-from ner.model import model, saving
+from ner.model import saving
 from ner.model.decoders.unilm import Config, UniLMDecoder, build_on
 from ner.model.encoders import transformer
 from ner.model.kernels.chain import BadExampleError
@@ -30,7 +30,7 @@ from ner.runtime.distributed import ProcessGroup
 from ner.training import checkpoint, loader, loop
 from ner.training.state import State, initial_state
 from ner.types import Document, Example, Scores, Span
-from tests.builders import ABOUT, digest, make_bert, make_unigram
+from tests.builders import ABOUT, build, digest, make_bert, make_unigram
 
 CPU = torch.device("cpu")
 
@@ -307,7 +307,7 @@ def toy_config(bert: str, **decoder: Any) -> RunConfig:
 
 def learner(config: RunConfig, count: int) -> tuple[State, loader.TrainLoader]:
     set_seed(1)
-    made = model.build(config, toy(4, 1))
+    made = build(config, toy(4, 1))
     data = loader.TrainLoader(made, toy(count, 1), config.batch, 1)
     return initial_state(made, config.training, config.batch, config.metrics, CPU), data
 
@@ -477,7 +477,7 @@ def test_scores_that_are_not_finite_are_refused_by_the_example(bert: str) -> Non
 
 def test_in_eight_bits_it_writes_with_the_rounded_encoder(tmp_path: Path) -> None:
     config = toy_config(make_bert(tmp_path))
-    tagger = Tagger(model.build(config, toy(4, 1)).eval(), config, "cpu", "int8")
+    tagger = Tagger(build(config, toy(4, 1)).eval(), config, "cpu", "int8")
     assert tagger.model.decoder.encoder is tagger.model.encoder
     assert tagger.answer("in", "A lives in B").answers
 
@@ -548,7 +548,7 @@ def test_values_out_of_range_are_refused(options: dict[str, Any]) -> None:
 
 def test_a_batch_changes_no_answer_of_a_document(tmp_path: Path) -> None:
     config = toy_config(toy_bert(tmp_path))
-    made = model.build(config, toy(4, 1)).eval()
+    made = build(config, toy(4, 1)).eval()
     documents = [Document([*EXAMPLES, *(d.examples[0] for d in toy(3, 5))]), *toy(3, 4)]
     found = [
         list(annotate(made, documents, BatchConfig(size=size, measure=unit), CPU))
