@@ -20,36 +20,47 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from torch import Tensor, nn
+
 from ner.config.base import ComponentConfig
+from ner.runtime.device import HostCopy
 from ner.types import Annotation, AxisLabels, Document, Encoding, Example, Loss, Scores
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from torch import Tensor, nn
 
     from ner.config.schema import WindowsConfig
 
 
-class Encoder(Protocol):
-    """Module from examples to one vector per word; :class:`~ner.model.encoder.EncoderModule` has the defaults.
+IGNORED = -100
+"""Target that a loss excludes, as in torch: an unknown tag or label, or padding."""
+
+
+class Encoder(nn.Module):
+    """Module from examples to one vector per word; the defaults are those of an encoder without a limit.
 
     An encoder decides which examples of a document share its rows (``plan``), accepts any such groups as a batch
     (``inputs``) and hides pieces and windows from all later modules (``forward``).
+
+    Attributes:
+        width: ``H`` of the result.
+        windows: Limits of its rows, or None.
+        report: Figures of its construction, for the log.
     """
 
     width: int
-    """``H`` of the result."""
-    windows: WindowsConfig | None
-    """Limits of its rows; None for an encoder without a limit."""
-    report: dict[str, Any]
-    """Figures of its construction, for the log."""
+    windows: WindowsConfig | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.report: dict[str, Any] = {}
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
         """Return groups of consecutive examples as ``(start, stop, cost)``, with at most ``limit`` examples each.
 
-        The unit of the cost is up to the encoder.
+        The unit of the cost is up to the encoder. By default every example is a group, and the cost counts words.
         """
-        ...
+        return [(position, position + 1, len(example.words)) for position, example in enumerate(document.examples)]
 
     def inputs(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
@@ -60,27 +71,27 @@ class Encoder(Protocol):
             groups: Groups of :meth:`plan`; their examples in order are the batch.
             generators: Randomness of augmentation, one per example; None outside training.
         """
-        ...
+        raise NotImplementedError
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """Return the encoding with words ``(S, W, width)``."""
-        ...
+        raise NotImplementedError
 
     def layers(self) -> list[nn.Module]:
         """Return the layers bottom first, for freezing and for learning rates by depth."""
-        ...
+        return [self]
 
     def asset_files(self) -> dict[str, bytes]:
         """Return the files from which ``build`` can restore the encoder without downloads."""
-        ...
+        return {}
 
     def axis_labels(self) -> dict[str, AxisLabels]:
         """Return the names of tensor rows, by tensor; a warm start copies rows of the same name."""
-        ...
+        return {}
 
     def input_warnings(self, document: Document) -> Counter[str]:
         """Return how many words are not encoded as they are, by reason (see :mod:`ner.data.notices`)."""
-        ...
+        return Counter()
 
 
 class Context(Protocol):
@@ -94,64 +105,82 @@ class Context(Protocol):
         ...
 
 
-class Decoder(Protocol):
-    """Module from vectors to annotations; :class:`~ner.model.decoder.DecoderModule` has the defaults."""
+class Decoder(nn.Module):
+    """Module from vectors to annotations.
 
-    backend: str | None
-    """Backend of the CRF kernels; None if it uses none."""
-    single_label: bool
-    """Whether it predicts exactly one label per example."""
+    Predictions are computed on the device and converted on the CPU, with a single transfer in between.
+
+    Attributes:
+        backend: Backend of the CRF kernels, or None if it uses none.
+        single_label: Whether it predicts exactly one label per example.
+    """
+
+    backend: Any = None
+    single_label: bool = False
 
     def axis_labels(self) -> dict[str, AxisLabels]:
         """Return the names of tensor rows (tags, labels), by tensor; a warm start copies rows of the same name."""
-        ...
+        return {}
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Return gold tensors of a batch, and for each loss the number of words or examples in its sum."""
-        ...
+        raise NotImplementedError
 
-    def forward(self, encoding: Encoding) -> Scores:
-        """Return named tensors from which ``loss`` and ``predict`` are computed."""
-        ...
+    def forward(self, encoding: Any) -> Scores:
+        """Return named tensors from which ``loss`` and ``predict`` are computed; the argument is an ``Encoding``."""
+        raise NotImplementedError
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
-        """Return the sums of the losses; the caller divides by the counts."""
-        ...
+        """Return the sums of the losses; the caller divides by the counts of ``targets``."""
+        raise NotImplementedError
 
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
         """Return predictions as tensors on the device, without a synchronization; may be empty during training."""
-        ...
+        raise NotImplementedError
 
     def annotations(
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
     ) -> list[Annotation]:
-        """Convert the result of ``predict``, copied to the CPU, to one annotation per example."""
-        ...
+        """Convert the result of :meth:`predict`, copied to the CPU as the mask is, to one annotation per example.
+
+        Raises:
+            BadExampleError: If scores are not finite.
+        """
+        raise NotImplementedError
 
     def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
-        """Return one annotation per example, with scores between 0 and 1 if ``probabilities`` is true."""
-        ...
+        """Return one annotation per example, with scores between 0 and 1 if ``probabilities`` is true.
+
+        Raises:
+            BadExampleError: If scores are not finite.
+        """
+        predicted = HostCopy({**self.predict(scores, mask, probabilities), "mask": mask}).get()
+        return self.annotations(predicted, predicted["mask"], probabilities)
 
     def input_warnings(self, document: Document) -> Counter[str]:
         """Return how much gold data cannot be predicted, by reason (see :mod:`ner.data.notices`)."""
-        ...
+        return Counter()
 
 
-class GenerativeDecoder(Protocol):
-    """Module that runs the encoder itself because it also encodes its own output.
+class GenerativeDecoder(Decoder):
+    """Decoder that runs the encoder itself because it also encodes its own output; there is no context layer.
 
-    It replaces ``plan``, ``inputs`` and ``input_warnings`` of the encoder, see :class:`Encoder`; ``axis_labels``,
-    ``targets``, ``loss``, ``predict`` and ``annotations`` are those of a :class:`Decoder`. There is no context layer.
-    :class:`~ner.model.decoder.GenerativeDecoder` has the defaults.
+    Its ``plan``, ``inputs`` and ``input_warnings`` replace those of the encoder, and ``forward`` has the result of
+    ``inputs`` as its argument. The encoder is a submodule of the model only, so that its weights are saved once.
     """
 
-    def bind_encoder(self, encoder: Any) -> None:
-        """Use this encoder from now on; it is a submodule of the model only, so its weights are saved once."""
-        ...
+    def __init__(self, encoder: Any) -> None:
+        super().__init__()
+        self.bind_encoder(encoder)
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> Scores:
-        """Return named tensors with one row per example, from which ``loss`` and ``predict`` are computed."""
-        ...
+    def bind_encoder(self, encoder: Any) -> None:
+        """Use this encoder from now on."""
+        self._encoder = (encoder,)  # a tuple hides the module from torch
+
+    @property
+    def encoder(self) -> Any:
+        """The encoder in use."""
+        return self._encoder[0]
 
 
 class Format(Protocol):

@@ -11,10 +11,10 @@ import torch
 
 from ner.config.parts import component_names, load_component, parse_component, validate
 from ner.config.schema import RunConfig, WindowsConfig
+from ner.contracts import Decoder
 from ner.data import tasks
 from ner.data.question_answering import UNKNOWN
 from ner.data.vocab import Vocabs
-from ner.model.decoder import DecoderModule
 from ner.types import Annotation, Document, Encoding, Example, Span
 from tests.builders import build, settings_of
 
@@ -181,7 +181,7 @@ def test_a_decoder_predicts_its_outputs_and_a_format_and_a_metric_support_them(n
             assert ("labels" in module.OUTPUTS) == bool(said.labels)
         assert ("answers" in module.OUTPUTS) == bool(said.answers)
         if "labels" in module.OUTPUTS:
-            assert any(isinstance(part, DecoderModule) and part.single_label for part in decoder.modules())
+            assert any(isinstance(part, Decoder) and part.single_label for part in decoder.modules())
 
 
 def encoding_of(lengths: list[int]) -> Encoding:

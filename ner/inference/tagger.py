@@ -11,12 +11,12 @@ from typing import Any, Literal, overload
 import torch
 
 from ner.config.schema import RunConfig
+from ner.contracts import GenerativeDecoder
 from ner.data import tasks
 from ner.data.question_answering import question_example
 from ner.data.words import split_words
 from ner.errors import InputError
 from ner.inference.annotate import annotate
-from ner.model.decoder import GenerativeDecoder
 from ner.model.model import Model
 from ner.model.saving import load
 from ner.runtime.device import has_bf16, resolve_device, resolve_precision

@@ -13,11 +13,11 @@ from torch import nn
 
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
+from ner.contracts import Decoder, GenerativeDecoder
 from ner.data.notices import Notice
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import units
-from ner.model.decoder import DecoderModule, GenerativeDecoder
 from ner.model.kernels.crf import choose
 from ner.types import Annotation, Batch, Document, Example, Loss, Scores
 
@@ -40,10 +40,10 @@ class Model(nn.Module):
         self.encoder, self.context, self.decoder = encoder, context or nn.Identity(), decoder
         self.single_label_at = next((path for path, part in self._decoders() if part.single_label), None)
 
-    def _decoders(self) -> list[tuple[str, DecoderModule]]:
+    def _decoders(self) -> list[tuple[str, Decoder]]:
         """Return the decoder, and the decoders that it contains, with their configuration paths."""
         modules = self.decoder.named_modules(prefix="config.decoder")
-        return [(path, module) for path, module in modules if isinstance(module, DecoderModule)]
+        return [(path, module) for path, module in modules if isinstance(module, Decoder)]
 
     def forward(self, batch: Batch) -> tuple[Loss, Scores]:
         """Return the sums of the losses (empty for a batch without targets) and the scores."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ner.errors import InputError
@@ -60,8 +60,15 @@ def read(model: Any, pieces: Tensor, mask: Tensor) -> Memory:
         memory.append((keys, values))
         if number + 1 < len(layers):
             query = _heads(attention.query(hidden), attention)
-            mixed = _attend_itself(query, keys, values, mask[:, None, None], attention)  # (S, A, T, D)
-            hidden = _finish(layer, mixed.transpose(1, 2).flatten(2), hidden)
+            visible = mask[:, None, None]
+            if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
+                scores = (query @ keys.transpose(-1, -2)).float() / query.shape[-1] ** 0.5
+                scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
+                mixed = attention.dropout(scores.softmax(-1)).to(values.dtype) @ values
+            else:  # the fused kernel; in bf16 on CPUs its backward pass is slow
+                rate = attention.dropout.p if attention.training else 0.0
+                mixed = F.scaled_dot_product_attention(query, keys, values, visible, rate)
+            hidden = _finish(layer, mixed.transpose(1, 2).flatten(2), hidden)  # mixed is (S, A, T, D)
     return memory
 
 
@@ -98,17 +105,6 @@ def write(
     return hidden, whole
 
 
-def _attend_itself(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, attention: Any) -> Tensor:
-    """Attend within the source. The fused kernel is not used in bf16 on CPUs: its backward pass is slow."""
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
-        scores = (query @ keys.transpose(-1, -2)).float() / query.shape[-1] ** 0.5
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        weights: Tensor = attention.dropout(scores.softmax(-1)).to(values.dtype)
-        return weights @ values
-    rate = attention.dropout.p if attention.training else 0.0
-    return F.scaled_dot_product_attention(query, keys, values, mask, rate)
-
-
 def _attend(
     query: Tensor, source: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor], seen: Tensor, attention: Any
 ) -> Tensor:
@@ -140,8 +136,7 @@ def _heads(projected: Tensor, attention: Any) -> Tensor:
     return projected.unflatten(-1, (attention.num_attention_heads, -1)).transpose(-2, -3)
 
 
-def _finish(layer: nn.Module, mixed: Any, hidden: Any) -> Any:
+def _finish(layer: Any, mixed: Tensor, hidden: Tensor) -> Any:
     """Apply the rest of a layer after its attention."""
-    module: Any = layer
-    attended = module.attention.output(mixed, hidden)
-    return module.output(module.intermediate(attended), attended)
+    attended = layer.attention.output(mixed, hidden)
+    return layer.output(layer.intermediate(attended), attended)

@@ -7,26 +7,35 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from ner.config.base import DecoderConfig
+from ner.contracts import IGNORED, Decoder
 from ner.data.tags import PLAIN, TagSet
 from ner.data.vocab import Vocabs
-from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf, crf_torch
 from ner.model.kernels.chain import Chain
 from ner.types import Annotation, AxisLabels, Encoding, Example, Scores
 
-TagScheme = Literal["bio", "bioes", "bmes", "bilou", "io"]
 
-IGNORED = -100
-"""Target of words with a tag that the model does not have; the loss excludes them."""
+class TagDecoderConfig(DecoderConfig):
+    """Configuration of a decoder that predicts one tag per word; each adds its ``constraints``."""
+
+    scheme: Literal["bio", "bioes", "bmes", "bilou", "io"] = "bio"
+    """Tagging scheme of the model, independent of the files; plain tags are kept."""
+    backend: crf.Backend = "auto"
+    """Implementation of the CRF and of the sequence search: torch, numba (CPU) or triton (CUDA), with equal results;
+    auto selects the fastest installed one."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout of the input."""
 
 
-class TagDecoder(DecoderModule):
+class TagDecoder(Decoder):
     """Linear layer that scores each tag at each word; subclasses define the loss and the scores of transitions.
 
     Args:
-        config: Section with ``scheme``, ``constraints``, ``backend`` and ``dropout``.
+        config: A ``TagDecoderConfig`` with ``constraints``.
         width: ``H`` of the input.
         vocabs: Labels, or plain tags, of the training data.
     """
@@ -53,7 +62,7 @@ class TagDecoder(DecoderModule):
         return self.allowed_first, self.allowed_transitions, self.allowed_last
 
     def axis_labels(self) -> dict[str, AxisLabels]:
-        """See :class:`~ner.contracts.Decoder`."""
+        """Return the tags of the emissions."""
         return {"emissions.weight": (self.tags.names, None), "emissions.bias": (self.tags.names,)}
 
     def target(self, example: Example) -> list[int]:
@@ -72,13 +81,13 @@ class TagDecoder(DecoderModule):
         """Return ``emissions (S, W, K)``."""
         return {"emissions": self.emissions(self.dropout(encoding.words))}
 
-    def chain(self) -> Chain:
-        """Return the scores of transitions and the constraints of decoding."""
+    def chain(self, constrained: bool) -> Chain:
+        """Return the scores of transitions, with the constraints of the scheme if ``constrained`` is true."""
         raise NotImplementedError
 
     def best(self, emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(S, W)`` tag ids and ``(S,)`` scores, which are not finite for invalid emissions."""
-        return crf.best_path(emissions, mask, self.chain(), self.backend)
+        return crf.best_path(emissions, mask, self.chain(self.constrained), self.backend)
 
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
         """Return ``path (S, W)``, the tag ids, and ``path_score (S,)``; ``mask`` may have any pattern."""
@@ -103,17 +112,14 @@ class TagDecoder(DecoderModule):
     def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
         """Return tags and spans of the words; with ``probabilities`` spans have scores."""
         found = super().decode(scores, mask)
-        if probabilities:
-            with torch.autocast(mask.device.type, enabled=False):
-                self._add_probabilities(found, scores["emissions"], mask)
-        return found
-
-    def _add_probabilities(self, annotations: list[Annotation], emissions: Tensor, mask: Tensor) -> None:
-        if self.tags.scheme == PLAIN:
-            return
-        spans = [(row, span) for row, annotation in enumerate(annotations) for span in annotation.spans]
+        if not probabilities or self.tags.scheme == PLAIN:
+            return found
+        spans = [(row, span) for row, annotation in enumerate(found) for span in annotation.spans]
         positions = [(row, span.start, span.end, self.tags.labels.index(span.label)) for row, span in spans]
-        begins, continues = (torch.tensor(table, device=emissions.device) for table in self.tags.span_masks())
-        values = iter(crf.span_probabilities(emissions, mask, self.chain(), positions, begins, continues).tolist())
-        for annotation in annotations:
+        begins, continues = (torch.tensor(table, device=mask.device) for table in self.tags.span_masks())
+        with torch.autocast(mask.device.type, enabled=False):
+            arguments = scores["emissions"], mask, self.chain(self.constrained), positions, begins, continues
+            values = iter(crf.span_probabilities(*arguments).tolist())
+        for annotation in found:
             annotation.spans = [replace(span, score=next(values)) for span in annotation.spans]
+        return found

@@ -7,9 +7,9 @@ import torch
 
 import ner
 from ner.config.parts import load_component, parse_component
+from ner.contracts import Decoder
 from ner.errors import NonFiniteLossError
 from ner.inference.tagger import Tagger
-from ner.model.decoder import DecoderModule
 from ner.model.model import Model
 from ner.types import Annotation, Document, Encoding, Example, Span
 from tests.conftest import SAMPLE
@@ -93,7 +93,7 @@ def test_a_spoiled_model_is_named_instead_of_answering(tiny_run: Path) -> None:
         spoiled.tag(["Paris"])
 
 
-class Oracle(DecoderModule):
+class Oracle(Decoder):
     """A decoder that answers every question with the last word of its passage."""
 
     def __init__(self, model: Model) -> None:

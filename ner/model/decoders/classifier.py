@@ -6,31 +6,23 @@ A text has exactly one class (softmax), or with ``multi_label`` any number of cl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ner.config.base import DecoderConfig
+from ner.contracts import IGNORED, Decoder
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
-from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
 from ner.types import Annotation, AxisLabels, Encoding, Example, Loss, Scores
 
 OUTPUTS = frozenset({"labels"})
-IGNORED = -100
-"""Target of texts with a class that the model does not have; the loss excludes them."""
 
-
-def _named(value: Any) -> Any:
-    """Convert class names to strings, because YAML reads names such as 0 and 1 as numbers."""
-    return {str(name): weight for name, weight in value.items()} if isinstance(value, Mapping) else value
-
-
-ClassWeights = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_named)]
+ClassName = Annotated[str, Field(coerce_numbers_to_str=True)]  # YAML reads names such as 0 and 1 as numbers
 
 
 class Config(DecoderConfig):
@@ -45,7 +37,7 @@ class Config(DecoderConfig):
     the encoder. cls requires a transformer without a context layer."""
     hidden_size: int = Field(0, ge=0)
     """Size of a tanh layer before the output layer; 0 for none."""
-    class_weights: Literal["balanced"] | ClassWeights | None = None
+    class_weights: Literal["balanced"] | dict[ClassName, Annotated[float, Field(gt=0)]] | None = None
     """Loss weights of the classes: balanced for inverse frequencies, or a mapping in which missing classes weigh 1."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Label smoothing in training (Szegedy et al., 2016)."""
@@ -55,20 +47,14 @@ class Config(DecoderConfig):
     """Dropout of the word vectors and of the text vector."""
 
 
-def build(config: Config, width: int, vocabs: Vocabs) -> ClassifierDecoder:
-    """Build the decoder for vectors of ``width`` and the classes of the training data.
-
-    Raises:
-        InputError: If the data have no classes, or ``class_weights`` contains an unknown class.
-    """
-    return ClassifierDecoder(config, width, vocabs)
-
-
-class ClassifierDecoder(DecoderModule):
+class ClassifierDecoder(Decoder):
     """Text classifier.
 
     ``Scores`` are ``classes (S, N)``, or with ``multi_label`` ``(S, N, 2)``: 0 and the score of each class, so that a
     softmax over the last dimension is a distribution in both cases.
+
+    Raises:
+        InputError: If the data have no classes, or ``class_weights`` contains an unknown class.
     """
 
     class_weights: Tensor
@@ -89,11 +75,23 @@ class ClassifierDecoder(DecoderModule):
             nn.Sequential(nn.Linear(width, config.hidden_size), nn.Tanh()) if config.hidden_size else nn.Identity()
         )
         self.output = nn.Linear(config.hidden_size or width, len(self.classes))
-        weights = torch.tensor(_weights(config.class_weights, vocabs))
-        self.register_buffer("class_weights", weights, persistent=False)
+        if config.class_weights == "balanced":
+            counts = vocabs.classes
+            weights = [counts.total() / (len(counts) * counts[label]) for label in self.classes]
+        else:
+            given = config.class_weights or {}
+            for label in given:
+                if label not in vocabs.classes:
+                    known = ", ".join(self.classes[:12]) + (" ..." if len(self.classes) > 12 else "")
+                    raise InputError(
+                        f"config.decoder.class_weights: the training data have no class '{label}'; "
+                        f"known classes: {known}"
+                    )
+            weights = [given.get(label, 1.0) for label in self.classes]
+        self.register_buffer("class_weights", torch.tensor(weights), persistent=False)
 
     def axis_labels(self) -> dict[str, AxisLabels]:
-        """See :class:`~ner.contracts.Decoder`."""
+        """Return the classes of the output layer."""
         return {"output.weight": (self.classes, None), "output.bias": (self.classes,)}
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
@@ -103,31 +101,24 @@ class ClassifierDecoder(DecoderModule):
         ``multi_label`` is set. A single-label decoder uses the first label.
         """
         if self.config.multi_label:
-            rows = [self._multi_hot(example.labels) for example in examples]
+            rows = [
+                [int(label in example.labels) for label in self.classes]
+                if set(example.labels) <= set(self.classes)
+                else [IGNORED] * len(self.classes)
+                for example in examples
+            ]
             table = torch.tensor(rows, dtype=torch.long).view(len(rows), len(self.classes))
             return {"classes": table}, {"classes": sum(row[0] != IGNORED for row in rows)}
         ids = {label: number for number, label in enumerate(self.classes)}
         found = [ids.get(example.labels[0], IGNORED) if example.labels else IGNORED for example in examples]
         return {"classes": torch.tensor(found, dtype=torch.long)}, {"classes": sum(id != IGNORED for id in found)}
 
-    def _multi_hot(self, labels: Sequence[str]) -> list[int]:
-        if not set(labels) <= set(self.classes):
-            return [IGNORED] * len(self.classes)
-        return [int(label in labels) for label in self.classes]
-
     def forward(self, encoding: Encoding) -> Scores:
-        """Return the scores of the classes, see the class.
+        """Return the scores of the classes, see the class; the text vector of a text without words is 0, except cls.
 
         Raises:
             InputError: If ``pooling`` is ``cls`` and the encoder has no pooled output.
         """
-        scores = self.output(self.dropout(self.enter(self._pool(encoding))))  # (S, N)
-        if self.config.multi_label:
-            scores = torch.stack([torch.zeros_like(scores), scores], dim=-1)  # (S, N, 2): without and with the class
-        return {"classes": scores}
-
-    def _pool(self, encoding: Encoding) -> Tensor:
-        """Return ``(S, H)``; zeros for a text without words unless the encoder has a pooled output."""
         if self.config.pooling == "cls":
             if encoding.pooled is None:
                 raise InputError(
@@ -135,13 +126,20 @@ class ClassifierDecoder(DecoderModule):
                     "the transformer has it, with windows.scope=sentence and without a context layer (context=null); "
                     "choose mean or attention"
                 )
-            return self.dropout(encoding.pooled)
-        words, mask = self.dropout(encoding.words), encoding.mask
-        if self.config.pooling == "mean":
-            return words.sum(1) / mask.sum(1, keepdim=True).clamp(min=1).to(words.dtype)  # padding is zero
-        scores = self.attention(words).squeeze(-1).float()  # (S, W)
-        weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1).to(words.dtype)
-        return (weights.unsqueeze(1) @ words).squeeze(1)
+            text = self.dropout(encoding.pooled)  # (S, H)
+        else:
+            words, mask = self.dropout(encoding.words), encoding.mask
+            if self.config.pooling == "mean":
+                text = words.sum(1) / mask.sum(1, keepdim=True).clamp(min=1).to(words.dtype)  # padding is zero
+            else:
+                relevance = self.attention(words).squeeze(-1).float()  # (S, W)
+                lowest = torch.finfo(relevance.dtype).min
+                weights = relevance.masked_fill(~mask, lowest).softmax(-1).to(words.dtype)
+                text = (weights.unsqueeze(1) @ words).squeeze(1)
+        scores = self.output(self.dropout(self.enter(text)))  # (S, N)
+        if self.config.multi_label:
+            scores = torch.stack([torch.zeros_like(scores), scores], dim=-1)  # (S, N, 2): without and with the class
+        return {"classes": scores}
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
         """Return the cross-entropy in float32, summed over texts with known classes, and over classes if multi-label.
@@ -187,16 +185,4 @@ class ClassifierDecoder(DecoderModule):
         return annotations
 
 
-def _weights(given: str | Mapping[str, float] | None, vocabs: Vocabs) -> list[float]:
-    """Return the weights of the classes in alphabetical order."""
-    classes = sorted(vocabs.classes)
-    if given == "balanced":
-        return [vocabs.classes.total() / (len(classes) * vocabs.classes[label]) for label in classes]
-    named = given if isinstance(given, Mapping) else {}
-    for label in named:
-        if label not in vocabs.classes:
-            known = ", ".join(classes[:12]) + (" ..." if len(classes) > 12 else "")
-            raise InputError(
-                f"config.decoder.class_weights: the training data have no class '{label}'; known classes: {known}"
-            )
-    return [float(named.get(label, 1.0)) for label in classes]
+build = ClassifierDecoder

@@ -9,39 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
 from torch import Tensor
 from torchcrf import CRF
 
-from ner.config.base import DecoderConfig
+from ner.contracts import IGNORED
 from ner.data.vocab import Vocabs
 from ner.model.kernels import crf
 from ner.model.kernels.chain import Chain
-from ner.model.tag_decoder import IGNORED, TagDecoder, TagScheme
+from ner.model.tag_decoder import TagDecoder, TagDecoderConfig
 from ner.types import AxisLabels, Example, Loss, Scores
 
 OUTPUTS = frozenset({"tags"})
 
 
-class Config(DecoderConfig):
+class Config(TagDecoderConfig):
     """Linear-chain conditional random field."""
 
     name: Literal["crf"] = "crf"
     """Name of the file in ner/model/decoders."""
-    scheme: TagScheme = "bio"
-    """Tagging scheme of the model, independent of the files; plain tags are kept."""
     constraints: Literal["decoding", "training_and_decoding", "none"] = "decoding"
     """Exclusion of invalid tag sequences: in decoding, in training and decoding, or none."""
-    backend: crf.Backend = "auto"
-    """Implementation: torch, numba (CPU) or triton (CUDA), with equal results; auto selects the fastest installed
-    one."""
-    dropout: float = Field(0.0, ge=0, lt=1)
-    """Dropout of the input."""
-
-
-def build(config: Config, width: int, vocabs: Vocabs) -> CRFDecoder:
-    """Build the decoder for vectors of ``width`` and the labels of the training data."""
-    return CRFDecoder(config, width, vocabs)
 
 
 class CRFDecoder(TagDecoder):
@@ -53,7 +40,7 @@ class CRFDecoder(TagDecoder):
         self.constrained_training = config.constraints == "training_and_decoding"
 
     def axis_labels(self) -> dict[str, AxisLabels]:
-        """See :class:`~ner.contracts.Decoder`."""
+        """Return the tags of emissions and transitions."""
         tags = self.tags.names
         ends: dict[str, AxisLabels] = {f"crf.{end}_transitions": (tags,) for end in ("start", "end")}
         return {**super().axis_labels(), **ends, "crf.transitions": (tags, tags)}
@@ -72,13 +59,13 @@ class CRFDecoder(TagDecoder):
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
         """Return the negative log-likelihood of the gold tags, summed over the examples, at least in float32."""
         known = mask & (targets["tags"] != IGNORED)
-        chain = self._chain(self.constrained_training)
+        chain = self.chain(self.constrained_training)
         return {"tags": -crf.log_likelihood(scores["emissions"], targets["tags"], known, chain, self.backend).sum()}
 
-    def chain(self) -> Chain:
-        """Return the scores of the CRF and the constraints of decoding."""
-        return self._chain(self.constrained)
-
-    def _chain(self, constrained: bool) -> Chain:
+    def chain(self, constrained: bool) -> Chain:
+        """Return the scores of the CRF, and the constraints if ``constrained`` is true."""
         scores = (self.crf.start_transitions, self.crf.transitions, self.crf.end_transitions)
         return Chain(*scores, *(self.allowed if constrained else ()))
+
+
+build = CRFDecoder

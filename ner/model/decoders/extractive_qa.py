@@ -20,18 +20,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ner.config.base import DecoderConfig
+from ner.contracts import IGNORED, Decoder
 from ner.data.notices import Notice
 from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE, SPAN, UNKNOWN
 from ner.data.vocab import Vocabs
-from ner.model.decoder import DecoderModule
 from ner.model.kernels import crf_torch
 from ner.types import Annotation, Document, Encoding, Example, Loss, Scores, Span
 
 OUTPUTS = frozenset({"answers"})
 SPECIAL_ANSWERS = ANSWER_TYPES[1:]
 """Answers that are no span of the passage; they precede the words in both distributions."""
-IGNORED = -100
-"""Target of examples without a gold answer; the loss excludes them."""
 
 
 class Config(DecoderConfig):
@@ -58,7 +56,7 @@ def build(config: Config, width: int, vocabs: Vocabs) -> ExtractiveQADecoder:
     return ExtractiveQADecoder(config, width)
 
 
-class ExtractiveQADecoder(DecoderModule):
+class ExtractiveQADecoder(Decoder):
     """Extractive question answering, see the module.
 
     ``Scores`` are ``starts`` and ``ends (S, 3 + W)``, for yes, no, unknown and the words, and ``attention (S, W)``, the
@@ -87,16 +85,21 @@ class ExtractiveQADecoder(DecoderModule):
 
         The answer loss counts the examples with a gold answer, the attention loss those with evidence.
         """
-        pairs = [_target(example) for example in examples]
-        known = sum(start != IGNORED for start, _ in pairs)
-        table = torch.tensor(pairs, dtype=torch.long).view(len(pairs), 2)
+        starts = torch.full((len(examples),), IGNORED)
+        ends = starts.clone()
         evidence = torch.zeros(len(examples), max((len(e.words) for e in examples), default=0), dtype=torch.bool)
         for row, example in enumerate(examples):
+            kind = example.labels[0] if example.labels else SPAN
+            answer = next((span for span in example.spans if span.label == ANSWER), None)
+            if kind in SPECIAL_ANSWERS:
+                starts[row] = ends[row] = SPECIAL_ANSWERS.index(kind)
+            elif kind == SPAN and answer is not None:
+                starts[row], ends[row] = len(SPECIAL_ANSWERS) + answer.start, len(SPECIAL_ANSWERS) + answer.end - 1
             for span in example.spans:
                 if span.label == EVIDENCE:
                     evidence[row, span.start : span.end] = True
-        targets = {"starts": table[:, 0].contiguous(), "ends": table[:, 1].contiguous(), "evidence": evidence}
-        return targets, {"answers": known, "evidence": int(evidence.any(1).sum()) if evidence.numel() else 0}
+        counts = {"answers": int((starts != IGNORED).sum()), "evidence": int(evidence.any(1).sum())}
+        return {"starts": starts, "ends": ends, "evidence": evidence}, counts
 
     def forward(self, encoding: Encoding) -> Scores:
         """Return the scores, see the class; words of the question and padding cannot start or end an answer."""
@@ -127,16 +130,28 @@ class ExtractiveQADecoder(DecoderModule):
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
         """Return the log-probabilities of special answers and of the B best spans, and the answer types.
 
+        Start and end are independent within the limits of the passage and of ``max_answer_length``.
+
         Returns:
             ``others (S, 3)``, ``spans (S, B)``, ``types (S, 4)`` (probabilities of span, yes, no, unknown), and
             ``indices (S, B)`` of the spans: start times ``length (1,)`` plus number of words minus 1.
         """
-        others, spans = self._log_probabilities(scores)
-        types = torch.cat([spans.flatten(1).logsumexp(1, keepdim=True), others], dim=1).exp()
-        size = min(self.config.n_best_size if probabilities else 1, spans[0].numel() if len(spans) else 0)
-        best, indices = spans.flatten(1).topk(size, dim=1)
-        length = torch.tensor([max(1, spans.shape[2])])
-        return {"others": others, "spans": best, "indices": indices, "types": types, "length": length}
+        count = len(SPECIAL_ANSWERS)
+        starts, ends = (F.log_softmax(scores[name].float(), dim=1) for name in ("starts", "ends"))
+        allowed = scores["starts"][:, count:] > torch.finfo(torch.float).min / 2  # (S, W)
+        first, last = (side[:, count:].masked_fill(~allowed, -torch.inf) for side in (starts, ends))
+        length = min(self.config.max_answer_length, first.shape[1])
+        spans = first  # (S, 0) without words
+        if length:
+            reached = F.pad(last, (0, length - 1), value=-torch.inf).unfold(1, length, 1)  # (S, W, L): end by length
+            spans = (first.unsqueeze(2) + reached).flatten(1)
+        others = starts[:, :count] + ends[:, :count]
+        total = torch.cat([others, spans], dim=1).logsumexp(1, keepdim=True)
+        others, spans = others - total, spans - total
+        types = torch.cat([spans.logsumexp(1, keepdim=True), others], dim=1).exp()
+        best, indices = spans.topk(min(self.config.n_best_size if probabilities else 1, spans.shape[1]), dim=1)
+        sizes = torch.tensor([max(1, length)])
+        return {"others": others, "spans": best, "indices": indices, "types": types, "length": sizes}
 
     def annotations(
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
@@ -145,58 +160,25 @@ class ExtractiveQADecoder(DecoderModule):
         crf_torch.check(predicted["others"].sum(1))
         length = int(predicted["length"])
         names = ("others", "spans", "indices", "types")
-        found = []
+        annotations = []
         for others, best, indices, types in zip(*(predicted[name].tolist() for name in names), strict=True):
-            candidates: list[tuple[float, str, str | Span]] = [
-                (log, SPAN, Span(index // length, index // length + index % length + 1, ANSWER, math.exp(log)))
+            candidates: list[tuple[float, str | Span]] = [
+                (log, Span(index // length, index // length + index % length + 1, ANSWER, math.exp(log)))
                 for log, index in zip(best, indices, strict=True)
                 if log > -math.inf
             ]
-            candidates += [(log, kind, kind) for log, kind in zip(others, SPECIAL_ANSWERS, strict=True)]
-            found.append(self._annotation(candidates, dict(zip(ANSWER_TYPES, types, strict=True)), probabilities))
-        return found
-
-    def _log_probabilities(self, scores: Scores) -> tuple[Tensor, Tensor]:
-        """Return ``(S, 3)`` for special answers and ``(S, W, L)`` for spans by start and number of words minus 1.
-
-        Start and end are independent within the limits of the passage and of ``max_answer_length``.
-        """
-        count = len(SPECIAL_ANSWERS)
-        starts, ends = (F.log_softmax(scores[name].float(), dim=1) for name in ("starts", "ends"))
-        allowed = scores["starts"][:, count:] > torch.finfo(torch.float).min / 2  # (S, W)
-        first, last = (side[:, count:].masked_fill(~allowed, -torch.inf) for side in (starts, ends))
-        length = min(self.config.max_answer_length, first.shape[1])
-        if length:
-            reached = F.pad(last, (0, length - 1), value=-torch.inf).unfold(1, length, 1)  # (S, W, L)
-            spans = first.unsqueeze(2) + reached
-        else:
-            spans = first.new_zeros((len(first), 0, 0))
-        others = starts[:, :count] + ends[:, :count]
-        total = torch.cat([others, spans.flatten(1)], dim=1).logsumexp(1)
-        return others - total[:, None], spans - total[:, None, None]
-
-    def _annotation(
-        self, candidates: list[tuple[float, str, str | Span]], types: dict[str, float], probabilities: bool
-    ) -> Annotation:
-        """Return the annotation of one example from candidates: log-probability, answer type and answer."""
-        ordered = sorted(candidates, key=lambda candidate: -candidate[0])
-        unknown = next(candidate for candidate in ordered if candidate[1] == UNKNOWN)
-        known = [candidate for candidate in ordered if candidate[1] != UNKNOWN]
-        is_unknown = unknown[0] - known[0][0] > self.config.null_threshold
-        _, kind, answer = unknown if is_unknown else known[0]
-        spans = [answer] if isinstance(answer, Span) else []
-        if not probabilities:
-            return Annotation(labels=[kind], answers=[answer], spans=[replace(span, score=None) for span in spans])
-        answers = [answer, *(other for _, _, other in ordered if other != answer)][: self.config.n_best_size]
-        return Annotation(labels=[kind], answers=answers, spans=spans, scores=types)
-
-
-def _target(example: Example) -> tuple[int, int]:
-    """Return the positions of start and end of the gold answer in the scores."""
-    spans = [span for span in example.spans if span.label == ANSWER]
-    if spans and (not example.labels or example.labels[0] == SPAN):
-        return len(SPECIAL_ANSWERS) + spans[0].start, len(SPECIAL_ANSWERS) + spans[0].end - 1
-    if example.labels and example.labels[0] in SPECIAL_ANSWERS:
-        position = SPECIAL_ANSWERS.index(example.labels[0])
-        return position, position
-    return IGNORED, IGNORED
+            candidates += zip(others, SPECIAL_ANSWERS, strict=True)
+            candidates.sort(key=lambda candidate: -candidate[0])
+            unknown = next(candidate for candidate in candidates if candidate[1] == UNKNOWN)
+            known = next(candidate for candidate in candidates if candidate[1] != UNKNOWN)
+            _, answer = unknown if unknown[0] - known[0] > self.config.null_threshold else known
+            labels = [SPAN if isinstance(answer, Span) else answer]
+            spans = [answer] if isinstance(answer, Span) else []
+            if probabilities:
+                answers = [answer, *(other for _, other in candidates if other != answer)][: self.config.n_best_size]
+                scores = dict(zip(ANSWER_TYPES, types, strict=True))
+                annotations.append(Annotation(labels=labels, answers=answers, spans=spans, scores=scores))
+            else:
+                spans = [replace(span, score=None) for span in spans]
+                annotations.append(Annotation(labels=labels, answers=[answer], spans=spans))
+        return annotations

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ner.config.base import ConfigSection, DecoderConfig
 from ner.config.parts import AnyClassifier, AnyDecoder, ConfigError, component_names, load_component
+from ner.contracts import Decoder
 from ner.data.vocab import Vocabs
-from ner.model.decoder import DecoderModule
 from ner.types import Annotation, AxisLabels, Encoding, Example, Loss, Scores
 
 OUTPUTS = frozenset({"tags", "labels"})
@@ -43,13 +43,14 @@ class Config(DecoderConfig):
 
     @model_validator(mode="after")
     def _one_of_each_kind(self) -> Config:
-        for key, decoder in (("tags", self.tags), ("classes", self.classes)):
-            output, units = KINDS[key]
-            modules = {name: load_component("decoders", name) for name in component_names("decoders")}
-            known = [name for name, module in modules.items() if {*module.OUTPUTS} == {output}]
-            if decoder.name not in known:
+        for key, (output, units) in KINDS.items():
+            known = [
+                name for name in component_names("decoders") if {output} == load_component("decoders", name).OUTPUTS
+            ]
+            name = getattr(self, key).name
+            if name not in known:
                 raise ConfigError(
-                    (key,), f"expected a decoder that labels {units} ({', '.join(known)}), found '{decoder.name}'"
+                    (key,), f"expected a decoder that labels {units} ({', '.join(known)}), found '{name}'"
                 )
         return self
 
@@ -62,7 +63,7 @@ def build(config: Config, width: int, vocabs: Vocabs) -> JointDecoder:
     return JointDecoder(tags, classes, config.weights)
 
 
-class JointDecoder(DecoderModule):
+class JointDecoder(Decoder):
     """Two decoders over the same vectors. The names of their tensors and losses differ, so the dicts are merged.
 
     Args:
@@ -78,11 +79,8 @@ class JointDecoder(DecoderModule):
 
     def axis_labels(self) -> dict[str, AxisLabels]:
         """Return the labels of both decoders."""
-        return {
-            f"{key}.{name}": axes
-            for key, decoder in (("tags", self.tags), ("classes", self.classes))
-            for name, axes in decoder.axis_labels().items()
-        }
+        members = {"tags": self.tags, "classes": self.classes}
+        return {f"{key}.{name}": axes for key in members for name, axes in members[key].axis_labels().items()}
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Return the targets of both decoders: words are counted for ``tags``, examples for ``classes``."""

@@ -22,20 +22,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ner.config.base import DecoderConfig
+from ner.contracts import IGNORED, Encoder, GenerativeDecoder
 from ner.data.notices import Notice
 from ner.data.question_answering import ANSWER, ANSWER_TYPES, SPAN, UNKNOWN
 from ner.errors import InputError
 from ner.model import prefix_attention
 from ner.model.beam_search import Hypotheses, beam_search
-from ner.model.decoder import GenerativeDecoder
-from ner.model.encoder import EncoderModule, PieceEncoder
+from ner.model.encoder import PieceEncoder
 from ner.model.kernels import crf_torch
 from ner.model.prefix_attention import Memory
 from ner.types import Annotation, Document, Example, Loss, Scores, Span
 
 OUTPUTS = frozenset({"answers"})
-IGNORED = -100
-"""Target of padding after the end of an answer."""
 
 
 class Config(DecoderConfig):
@@ -63,7 +61,7 @@ class Config(DecoderConfig):
     favor longer answers."""
 
 
-def build_on(config: Config, encoder: EncoderModule) -> UniLMDecoder:
+def build_on(config: Config, encoder: Encoder) -> UniLMDecoder:
     """Build the decoder on an encoder, which it runs itself.
 
     Raises:
@@ -271,15 +269,19 @@ class UniLMDecoder(GenerativeDecoder):
                 if log > -math.inf:
                     answer = self._answer_of(ids[: size - 1], pieces, words)
                     answers.setdefault(answer, math.exp(log))  # the likeliest of several pieces with the same text
-            annotations.append(_annotation(answers, probabilities))
+            best = next(iter(answers))
+            labels = [SPAN] if isinstance(best, Span) else [best] if best in ANSWER_TYPES else []
+            scored = [
+                replace(answer, score=value) if probabilities and isinstance(answer, Span) else answer
+                for answer, value in (answers.items() if probabilities else [(best, None)])
+            ]
+            spans = [answer for answer in scored[:1] if isinstance(answer, Span)]
+            texts = {answer: value for answer, value in answers.items() if probabilities and isinstance(answer, str)}
+            annotations.append(Annotation(labels=labels, answers=scored, spans=spans, scores=texts))
         return annotations
 
     def search(self, scores: Scores, every: bool = False) -> Hypotheses:
-        """Return the best answers of a batch, see :func:`~ner.model.beam_search.beam_search`.
-
-        Args:
-            scores: Scores of the batch.
-            every: Whether all beams must be final, or only the best one.
+        """Return the best answers of a batch; all beams are final if ``every`` is true, otherwise the best one.
 
         Raises:
             BadExampleError: If log-probabilities are not finite.
@@ -303,15 +305,9 @@ class UniLMDecoder(GenerativeDecoder):
 
     @torch.no_grad()
     def step(self, scores: Scores, pieces: Tensor, past: Memory) -> tuple[Tensor, Memory]:
-        """Return the log-probabilities of the next piece and the keys and values of the pieces so far.
+        """Return ``(S, G, V)`` log-probabilities of the next piece, and the keys and values of all pieces so far.
 
-        Args:
-            scores: Scores of the batch.
-            pieces: ``(S, G, P)`` pieces so far.
-            past: Keys and values of all pieces but the last.
-
-        Returns:
-            ``(S, G, V)``, and the keys and values of all pieces.
+        ``pieces`` are ``(S, G, P)``, ``past`` the keys and values of all but the last.
         """
         mask = pieces.new_full((*pieces.shape[:2], 1), self.mask_id)
         added = torch.cat([pieces[..., -1:], mask], dim=2)  # the last piece, and the position after it
@@ -325,10 +321,7 @@ class UniLMDecoder(GenerativeDecoder):
     def _answer_of(self, ids: list[int], pieces: list[int], words: list[int]) -> str | Span:
         """Return generated pieces as yes, no or unknown, as a span of the passage with these pieces, or as text.
 
-        Args:
-            ids: Generated pieces.
-            pieces: Pieces of the source.
-            words: Passage word of each piece of the source, or -1.
+        ``pieces`` and ``words`` are the pieces of the source and the passage word of each, or -1.
         """
         text = self.encoder.tokenizer.decode(ids)
         size = len(ids)
@@ -339,18 +332,6 @@ class UniLMDecoder(GenerativeDecoder):
                     if -1 < first != words[start - 1] and -1 < last != behind:
                         return Span(first, last + 1, ANSWER)
         return text
-
-
-def _annotation(answers: Mapping[str | Span, float], probabilities: bool) -> Annotation:
-    """Return the annotation of one example from answers with their probabilities, best first."""
-    best = next(iter(answers))
-    kind = [SPAN] if isinstance(best, Span) else [best] if best in ANSWER_TYPES else []
-    if not probabilities:
-        return Annotation(labels=kind, answers=[best], spans=[best] if isinstance(best, Span) else [])
-    scored = [replace(answer, score=value) if isinstance(answer, Span) else answer for answer, value in answers.items()]
-    spans = [answer for answer in scored[:1] if isinstance(answer, Span)]
-    texts = {answer: value for answer, value in answers.items() if isinstance(answer, str)}
-    return Annotation(labels=kind, answers=scored, spans=spans, scores=texts)
 
 
 def _padded(rows: Sequence[Sequence[int]], padding: int) -> Tensor:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ner.config.base import ComponentConfig, EncoderConfig
 from ner.config.parts import ConfigError, load_component, parse_component
 from ner.config.schema import WindowsConfig
+from ner.contracts import Encoder
 from ner.data.vocab import Vocabs
-from ner.model.encoder import EncoderModule
 from ner.types import AxisLabels, Document, Encoding, Example
 
 
@@ -66,7 +66,7 @@ def build(
     return ConcatEncoder(members)
 
 
-class ConcatEncoder(EncoderModule):
+class ConcatEncoder(Encoder):
     """Concatenated vectors of several encoders."""
 
     def __init__(self, members: Mapping[str, Any]) -> None:
@@ -77,7 +77,7 @@ class ConcatEncoder(EncoderModule):
         self.width: int = sum(member.width for member in members.values())
 
     @property
-    def members(self) -> list[EncoderModule]:
+    def members(self) -> list[Encoder]:
         """The encoders in the order of the configuration."""
         return [self.get_submodule(key) for key in self.keys]  # type: ignore[misc]  # modules that follow the contract
 

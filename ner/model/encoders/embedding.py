@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from ner.config.base import ConfigSection, EncoderConfig
 from ner.config.schema import WindowsConfig
+from ner.contracts import Encoder
 from ner.data import word_vectors
 from ner.data.vocab import Vocab, Vocabs
-from ner.model.encoder import EncoderModule
 from ner.model.lstm import BidirectionalLSTM
 from ner.types import AxisLabels, Encoding, Example
 
@@ -178,7 +178,7 @@ def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
     return torch.from_numpy(table)
 
 
-class EmbeddingEncoder(EncoderModule):
+class EmbeddingEncoder(Encoder):
     """Encoder of words by embeddings, characters and shapes.
 
     The tensors of :meth:`inputs`:

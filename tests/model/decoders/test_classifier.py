@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ner.config.parts import ConfigError, parse_component
+from ner.contracts import IGNORED
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
-from ner.model.decoders.classifier import IGNORED, ClassifierDecoder, Config, build
+from ner.model.decoders.classifier import ClassifierDecoder, Config, build
 from ner.model.kernels.chain import BadExampleError
 from ner.types import Encoding, Example
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchcrf import CRF
 
+from ner.contracts import IGNORED
 from ner.data.vocab import Vocabs
 from ner.model.decoders.crf import Config, CRFDecoder, build
-from ner.model.tag_decoder import IGNORED
 from ner.types import Encoding, Example, Span
 
 VOCABS = Vocabs(labels=Counter({"PER": 2, "LOC": 1}))

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ner.contracts import IGNORED
 from ner.data.question_answering import ANSWER, EVIDENCE
-from ner.model.decoders.extractive_qa import IGNORED, Config, ExtractiveQADecoder
+from ner.model.decoders.extractive_qa import Config, ExtractiveQADecoder
 from ner.model.kernels.chain import BadExampleError
 from ner.types import Encoding, Example, Span
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from ner.contracts import IGNORED
 from ner.data import tags
 from ner.data.vocab import Vocabs
 from ner.model.decoders.softmax import Config, build
-from ner.model.tag_decoder import IGNORED
 from ner.types import Encoding
 
 VOCABS = Vocabs(labels=Counter({"PER": 2, "LOC": 1}))
