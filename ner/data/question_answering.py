@@ -12,12 +12,16 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import accumulate
+from typing import Any
 
 from ner.config.base import WordRule
+from ner.data.notices import Notice
 from ner.data.words import CHINESE, split_words
+from ner.errors import InputError
+from ner.runtime.text_files import json_field
 from ner.types import Example, Span
 
 ANSWER = "answer"
@@ -29,6 +33,35 @@ SPAN, YES, NO, UNKNOWN = ANSWER_TYPES = ("span", "yes", "no", "unknown")
 
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
 _CHINESE_CHARACTER = re.compile(rf"([{CHINESE}])")
+
+split_passage = lru_cache(maxsize=1)(split_words)
+"""Splits a passage once for all of its questions. Callers must not change the lists."""
+
+
+def json_items(
+    value: Any, key: str, location: str, default: list[Any] | None = None, separator: str = "."
+) -> Iterator[tuple[str, Any]]:
+    """Yield the items of a list in a JSON object with their locations, such as ``a.json: data[0].questions[1]``.
+
+    Raises:
+        InputError: If ``value`` is not an object with such a list, and there is no default.
+    """
+    for number, item in enumerate(json_field(value, key, list, location, default)):
+        yield f"{location}{separator}{key}[{number}]", item
+
+
+def check_id(identifier: str, location: str, seen: dict[str, str]) -> None:
+    """Add an id and its location to ``seen``.
+
+    Raises:
+        InputError: If the id was seen before. Predictions are written by id, so one of them would be lost.
+    """
+    if identifier in seen:
+        raise InputError(
+            f"{location}: expected an id of its own, found '{identifier}' as in {seen[identifier]}, so its answer "
+            "would be lost; use another id"
+        )
+    seen[identifier] = location.rpartition(": ")[2]
 
 
 def question_example(turns: Sequence[str], passage: str, rule: WordRule) -> Example:
@@ -42,7 +75,7 @@ def question_example(turns: Sequence[str], passage: str, rule: WordRule) -> Exam
     Returns:
         An example whose ``text`` is the passage followed by the turns, one per line; ``offsets`` point into it.
     """
-    passage_words, passage_offsets = _split_passage(passage, rule)
+    passage_words, passage_offsets = split_passage(passage, rule)
     words: list[str] = []
     offsets: list[tuple[int, int]] = []
     start = len(passage) + 1
@@ -57,12 +90,6 @@ def question_example(turns: Sequence[str], passage: str, rule: WordRule) -> Exam
         offsets=offsets + passage_offsets,
         query_length=len(words),
     )
-
-
-@lru_cache(maxsize=1)
-def _split_passage(passage: str, rule: WordRule) -> tuple[list[str], list[tuple[int, int]]]:
-    """Split a passage once for all of its questions. Callers must not change the lists."""
-    return split_words(passage, rule)
 
 
 def answer_span(example: Example, start: int, end: int) -> Span | None:
@@ -80,6 +107,13 @@ def answer_span(example: Example, start: int, end: int) -> Span | None:
     if first >= last:
         return None
     return Span(first + example.query_length, last + example.query_length, ANSWER)
+
+
+def set_answer_span(example: Example, span: Span, answer: str) -> None:
+    """Make a span the training target, with a notice if its tokens are not those of the answer."""
+    example.spans, example.labels = [span], [SPAN]
+    if normalize_answer(example.text_of(span)) != normalize_answer(answer):
+        example.warnings.append(Notice.ANSWER_APPROXIMATED)
 
 
 def first_answer(example: Example) -> str:

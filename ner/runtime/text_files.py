@@ -105,7 +105,13 @@ def read_json(path: str, encoding: str = "utf-8") -> Any:
     raise InputError(f"{path}: expected JSON, found {found}")
 
 
-_KINDS: dict[type, str] = {str: "a string", int: "a whole number", bool: "true or false", list: "a list"}
+_KINDS: dict[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def json_field(value: Any, key: str, kind: type[T], location: str, default: T | None = None) -> T:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
-from itertools import chain
-from typing import Literal, NamedTuple
+from itertools import chain, count
+from typing import BinaryIO, Literal, NamedTuple
 
 from ner.config.base import ComponentConfig, WordRule
 from ner.data import tags
@@ -18,7 +18,10 @@ from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example
 
-DOCSTART = "-DOCSTART-"
+DOCSTART = re.compile(r"-DOCSTART-(?![^ \t\r\n])")
+COLUMN = re.compile(r"[^ \t]+")
+BLANK = " \t\r\n"
+"""ASCII only, because other white space may be a word."""
 MAX_SENTENCES = 1000
 """Longer documents are read in parts."""
 CACHED_LINES = 200_000
@@ -68,12 +71,12 @@ class Layout(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """The rows of a sentence with their lines, preceded by blank lines and document marks."""
+    """Lines of a sentence, the number of its first line, and the blank lines and document marks before it."""
 
     before: list[str]
-    lines: list[str]
-    rows: list[list[str]]
-    line_number: int
+    rows: list[str]
+    line: int
+    starts_document: bool
 
 
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
@@ -83,78 +86,112 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
         InputError: With file and line, if a row lacks a column or has a tag outside the scheme, if a byte cannot be
             decoded, or if the file has no sentence.
     """
-    lines = _line_source(path, config.encoding)
-    layout = detect_layout(path, lines, config)
-    parse = lru_cache(CACHED_LINES)(partial(parse_row, config=config, layout=layout))
-    limit = MAX_SENTENCES if layout.marked else 1
-    number = 0
-    document = Document([], "0", path, layout.scheme, [] if for_rewriting else None)
-    for before, kept, rows, line_number in sentences(path, lines(), parse):
-        full = len(document.examples) >= limit and rows
-        if document.examples and (full or any(map(_is_mark, before))):
-            yield document
-            number += 1
-            document = Document([], str(number), path, layout.scheme, [] if for_rewriting else None)
-        line_indices = None
-        if document.source_lines is not None:
-            document.source_lines += before + kept
-            line_indices = list(range(len(document.source_lines) - len(kept), len(document.source_lines)))
-        if rows:
-            example = Example([row[0] for row in rows], source=path, line=line_number, line_indices=line_indices)
+    numbers = count()
+
+    def new_document() -> Document:
+        return Document([], str(next(numbers)), path, layout.scheme, [] if for_rewriting else None)
+
+    with text_files.open_bytes(path) as source:
+        file = io.BytesIO(source.read()) if path == "-" else source  # a pipe cannot be read twice
+        layout = detect_layout(path, config, sentences(file, path, config))
+        parse = lru_cache(CACHED_LINES)(partial(parse_row, config=config, layout=layout))
+        document = new_document()
+        for sentence in sentences(file, path, config):
+            full = sentence.rows and len(document.examples) >= (MAX_SENTENCES if layout.marked else 1)
+            if document.examples and (full or sentence.starts_document):
+                yield document
+                document = new_document()
+            example = Example([], source=path, line=sentence.line)
+            if document.source_lines is not None:
+                document.source_lines += sentence.before + sentence.rows
+                end = len(document.source_lines)
+                example.line_indices = list(range(end - len(sentence.rows), end))
+            if not sentence.rows:
+                continue
+            parsed: list[tuple[str, str]] = []
+            try:
+                for row in sentence.rows:
+                    parsed.append(parse(row))
+            except InputError as error:
+                raise InputError(f"{path}:{sentence.line + len(parsed)}: {error}") from None
+            example.words = [word for word, _ in parsed]
             if config.tag is not None:
-                example.spans, example.tags = tags.normalize([row[1] for row in rows], layout.scheme)
+                example.spans, example.tags = tags.normalize([tag for _, tag in parsed], layout.scheme)
             document.examples.append(example)
     if document.examples or document.source_lines:
         yield document
 
 
-def sentences(path: str, lines: Iterable[str], parse: Callable[[str], list[str]]) -> Iterator[Sentence]:
-    """Group the rows of a file into sentences. Lines after the last sentence are returned as one without rows.
+def sentences(file: BinaryIO, path: str, config: Config) -> Iterator[Sentence]:
+    """Group the lines of a file into sentences; blank lines and document marks separate them.
 
-    Args:
-        path: Path of the file, for messages.
-        lines: Its lines.
-        parse: Returns the columns of a row, none for blank lines and document marks.
+    Lines after the last sentence are a sentence without rows. A byte order mark counts as a line before the first.
     """
+    file.seek(0)
     before: list[str] = []
-    kept: list[str] = []
-    rows: list[list[str]] = []
-    first = 0
-    for number, line in enumerate(lines, 1):
-        try:
-            row = parse(line if number > 1 else line.removeprefix("\ufeff"))
-        except InputError as error:
-            raise InputError(f"{path}:{number}: {error}") from None
-        if row:
-            first = first if rows else number
-            rows.append(row)
-            kept.append(line)
-        else:
+    rows: list[str] = []
+    first, starts_document = 0, False
+    for number, line in enumerate(chain.from_iterable(text_files.decoded_blocks(file, path, config.encoding)), 1):
+        if number == 1 and line.startswith("\ufeff"):
+            before.append("\ufeff")
+            line = line[1:]
+        is_mark = line.startswith("-DOCSTART-") and config.docstart == "document" and bool(DOCSTART.match(line))
+        if is_mark or not line.strip(BLANK):
             if rows:
-                yield Sentence(before, kept, rows, first)
-                before, kept, rows = [], [], []
+                yield Sentence(before, rows, first, starts_document)
+                before, rows, starts_document = [], [], False
             before.append(line)
+            starts_document = starts_document or is_mark
+        else:
+            first = first if rows else number
+            rows.append(line)
     if rows or before:
-        yield Sentence(before, kept, rows, first)
+        yield Sentence(before, rows, first, starts_document)
 
 
-def parse_row(line: str, config: Config, layout: Layout) -> list[str]:
-    """Return the word and the tag, if any, of a row; an empty list for a blank line or a document mark.
+def detect_layout(path: str, config: Config, found: Iterable[Sentence]) -> Layout:
+    """Detect the layout of a file from its sentences; rows are not checked.
+
+    Raises:
+        InputError: If the file has no rows.
+    """
+    detector, tabs, columns, marked = tags.SchemeDetector(), False, 0, False
+    split = lru_cache(CACHED_LINES)(split_columns)
+    tag = config.tag if config.scheme == "auto" else None
+    for sentence in found:
+        marked = marked or sentence.starts_document
+        if sentence.rows and not columns:
+            tabs = config.separator == "tab" or (config.separator == "auto" and "\t" in sentence.rows[0])
+            columns = len(split(sentence.rows[0], tabs))
+        if tag is not None:
+            cells = [split(row, tabs) for row in sentence.rows]
+            detector.add([row[tag] for row in cells if -len(row) <= tag < len(row)])
+    if not columns:
+        raise InputError(f"{path}: expected sentences, found an empty file")
+    return Layout(tabs, columns, detector.scheme if config.scheme == "auto" else config.scheme, marked)
+
+
+def split_columns(row: str, tabs: bool) -> list[str]:
+    """Return the columns of a row."""
+    body = row.rstrip("\r\n")
+    return body.split("\t") if tabs else COLUMN.findall(body)
+
+
+def parse_row(row: str, config: Config, layout: Layout) -> tuple[str, str]:
+    """Return the word and the tag of a row; the tag is empty without a tag column.
 
     Raises:
         InputError: If a column is missing or its content is invalid.
     """
-    cells = split_columns(line, layout.tabs, config.docstart)
-    if not cells:
-        return []
+    cells = split_columns(row, layout.tabs)
     columns = [config.word] if config.tag is None else [config.word, config.tag]
     expected = max(len(columns), *(column + 1 if column >= 0 else -column for column in columns))
     if config.tag is not None:  # then all rows have the same columns
         expected = max(expected, layout.columns)
     if len(cells) < expected or (config.tag is not None and len(cells) > expected):
-        shown = line.rstrip("\r\n")[:40]
+        shown = row.rstrip("\r\n")[:40]
         raise InputError(f'expected {expected} columns, found {len(cells)} ("{shown}")')
-    word, *tag = (cells[column] for column in columns)
+    word = cells[config.word]
     if not word:
         raise InputError(f"expected a word in column {config.word}, found nothing")
     if config.strip_position_digit:
@@ -163,58 +200,11 @@ def parse_row(line: str, config: Config, layout: Layout) -> list[str]:
                 f"expected a word followed by a digit, found '{word[:40]}'; set data.format.strip_position_digit=false"
             )
         word = word[:-1]
-    if tag:
-        hint = "set data.format.tag to the column of the tag, or data.format.scheme=none for plain tags"
-        tags.check_tag(tag[0], layout.scheme, hint)
-    return [word, *tag]
-
-
-def split_columns(line: str, tabs: bool, docstart: str) -> list[str]:
-    """Return all columns of a row, or an empty list for a blank line or a document mark."""
-    body = line.rstrip("\r\n")
-    if not body.strip(" \t") or (docstart == "document" and _is_mark(line)):
-        return []
-    return body.split("\t") if tabs else re.split("[ \t]+", body.strip(" \t"))
-
-
-def _is_mark(line: str) -> bool:
-    return re.match(r"\ufeff?-DOCSTART-(?![^ \t\r\n])", line) is not None
-
-
-def detect_layout(path: str, lines: Callable[[], Iterator[str]], config: Config) -> Layout:
-    """Detect the layout of a file; rows are not checked.
-
-    Raises:
-        InputError: If the file has no rows.
-    """
-
-    def split(tabs: bool) -> Iterator[Sentence]:
-        cached = lru_cache(CACHED_LINES)(partial(split_columns, tabs=tabs, docstart=config.docstart))
-        return sentences(path, lines(), cached)
-
-    first = next(split(tabs=False), None)
-    if first is None or not first.rows:
-        raise InputError(f"{path}: expected sentences, found an empty file")
-    tabs = config.separator == "tab" or (config.separator == "auto" and "\t" in first.lines[0])
-    detector, columns, marked = tags.SchemeDetector(), 0, False
-    tag = config.tag if config.scheme == "auto" else None
-    for sentence in split(tabs):
-        columns = columns or len(sentence.rows[0])
-        marked = marked or any(map(_is_mark, sentence.before))
-        if tag is not None:
-            detector.add([row[tag] for row in sentence.rows if -len(row) <= tag < len(row)])
-    return Layout(tabs, columns, detector.scheme if config.scheme == "auto" else config.scheme, marked)
-
-
-def _line_source(path: str, encoding: str) -> Callable[[], Iterator[str]]:
-    """Return a function that reads the lines from the start each time; a pipe is read into memory first."""
-    data = text_files.open_bytes(path).read() if path == "-" else None
-
-    def lines() -> Iterator[str]:
-        with io.BytesIO(data) if data is not None else text_files.open_bytes(path) as file:
-            yield from chain.from_iterable(text_files.decoded_blocks(file, path, encoding))
-
-    return lines
+    if config.tag is None:
+        return word, ""
+    hint = "set data.format.tag to the column of the tag, or data.format.scheme=none for plain tags"
+    tags.check_tag(cells[config.tag], layout.scheme, hint)
+    return word, cells[config.tag]
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate
-from typing import Any, Literal
+from itertools import accumulate, chain
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -28,19 +28,21 @@ from ner.data.question_answering import (
     ANSWER,
     EVIDENCE,
     NO,
-    SPAN,
     UNKNOWN,
     YES,
     answer_span,
+    check_id,
     find_answer,
     first_answer,
+    json_items,
     normalize_answer,
     question_example,
+    set_answer_span,
     strip_answer,
 )
 from ner.data.words import split_words
 from ner.errors import InputError
-from ner.runtime import text_files
+from ner.runtime.text_files import json_field, open_text, read_json
 from ner.types import Document, Example, Span
 
 extension = "json"
@@ -64,45 +66,35 @@ class Config(ComponentConfig):
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield the stories in order; ``line`` is the number of the turn in the file.
 
-    Examples have the fields ``id`` (of the story), ``turn_id``, and where the file says whence a story comes ``domain``
-    and ``group``. A turn without an answer is there to be answered.
+    The metadata are ``id`` (of the story), ``turn_id``, and, if the story has a source, ``domain`` and ``group``.
 
     Raises:
-        InputError: With the place in the file, if it is no JSON of that form, if it has no turn, if a turn is there
-            twice, if an answer belongs to no question, or if two stories that are asked about have the same id.
+        InputError: With the location in the file, if it is not such JSON, if it contains no turn, if a turn_id occurs
+            twice, if an answer has no question, or, with ``for_rewriting``, if two stories have the same id.
     """
     number = 0
     seen: dict[str, str] = {}
-    for position, story in enumerate(
-        text_files.json_field(text_files.read_json(path, config.encoding), "data", list, path)
-    ):
-        place = f"{path}: data[{position}]"
-        text = text_files.json_field(story, "story", str, place)
-        name = position if story.get("id") is None else story["id"]
-        if for_rewriting and str(name) in seen:
-            raise InputError(
-                f"{place}: expected an id of its own, found '{name}' as in {seen[str(name)]}, so answers would be "
-                "mixed up; number the stories anew"
-            )
-        seen[str(name)] = f"data[{position}]"
-        fields: dict[str, Any] = {"id": name}
-        domain = text_files.json_field(story, "source", str, place, "")
-        if domain:
-            fields |= {"domain": domain, "group": "out_domain" if domain in config.out_domain else "in_domain"}
-        document = Document([], str(name), path)
-        questions = _turns(story, "questions", place)
-        golds = _gold(story, place, questions)
-        past: list[list[str]] = []
-        for turn, question in questions.items():
-            asked = text_files.json_field(question, "input_text", str, f"{place}.questions, turn {turn}")
-            gold = golds.get(turn, [])
-            recent = past[-config.history_len :] if config.history_len else []
-            example = question_example([said for earlier in recent for said in earlier] + [asked], text, words)
-            if gold:
-                _answer(example, gold, text, words)
-            past.append([asked, *example.answers[:1]])
+    stories = json_items(read_json(path, config.encoding), "data", path, separator=": ")
+    for position, (location, story) in enumerate(stories):
+        text = json_field(story, "story", str, location)
+        identifier = position if story.get("id") is None else story["id"]
+        if for_rewriting:
+            check_id(str(identifier), location, seen)
+        metadata: dict[str, Any] = {"id": identifier}
+        if domain := json_field(story, "source", str, location, ""):
+            metadata |= {"domain": domain, "group": "out_domain" if domain in config.out_domain else "in_domain"}
+        document = Document([], str(identifier), path)
+        questions = _turns(story, "questions", location)
+        gold = _gold_answers(story, location, questions)
+        history: deque[list[str]] = deque(maxlen=config.history_len)
+        for turn, value in questions.items():
+            question = json_field(value, "input_text", str, f"{location}.questions, turn {turn}")
+            example = question_example([*chain.from_iterable(history), question], text, words)
+            if turn in gold:
+                _set_gold(example, gold[turn], text, words)
+            history.append([question, *example.answers[:1]])
             number += 1
-            example.metadata = {**fields, "turn_id": turn}
+            example.metadata = {**metadata, "turn_id": turn}
             example.source, example.line = path, number
             document.examples.append(example)
         if document.examples:
@@ -111,133 +103,125 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
         raise InputError(f"{path}: expected turns in data[].questions[], found none")
 
 
-def _turns(story: dict[str, Any], key: str, place: str) -> dict[int, Any]:
-    """Return the objects of a list by turn. A missing turn defaults to the 1-based position in the list."""
+def _turns(value: Any, key: str, location: str, default: list[Any] | None = None) -> dict[int, Any]:
+    """Return the objects of a list by turn. A missing turn_id defaults to the 1-based position in the list."""
     found: dict[int, Any] = {}
-    for number, item in enumerate(
-        text_files.json_field(story, key, list, place, None if key == "questions" else []), 1
-    ):
-        turn = text_files.json_field(item, "turn_id", int, f"{place}.{key}[{number - 1}]", number)
+    for number, (here, item) in enumerate(json_items(value, key, location, default), 1):
+        turn = json_field(item, "turn_id", int, here, number)
         if turn in found:
-            raise InputError(f"{place}.{key}[{number - 1}]: expected another turn_id, found {turn} a second time")
+            raise InputError(f"{here}: expected another turn_id, found {turn} a second time")
         found[turn] = item
     return found
 
 
-_Gold = tuple[str, str, int]
-"""Answer, evidence, and the stated offset of the evidence."""
+class _Gold(NamedTuple):
+    """An answer with its evidence and the stated position of the evidence, negative if there is none."""
+
+    answer: str
+    evidence: str
+    start: int
 
 
-def _gold(story: dict[str, Any], place: str, questions: Container[int]) -> dict[int, list[_Gold]]:
+def _gold_answers(story: dict[str, Any], location: str, questions: Container[int]) -> dict[int, list[_Gold]]:
     """Return the non-empty answers of each turn, the answer of the conversation first."""
-    lists = [(_turns(story, "answers", place), f"{place}.answers")]
-    more = story.get("additional_answers") or {}
-    if not isinstance(more, dict):
-        raise InputError(f"{place}: expected 'additional_answers' (an object), found {json.dumps(more)[:60]}")
-    below = f"{place}.additional_answers"
-    lists += [(_turns(more, key, below), f"{below}.{key}") for key in more]
+    lists = {f"{location}.answers": _turns(story, "answers", location, [])}
+    others = json_field(story, "additional_answers", dict, location, {})
+    below = f"{location}.additional_answers"
+    lists |= {f"{below}.{key}": _turns(others, key, below, []) for key in others}
     found: dict[int, list[_Gold]] = {}
-    for answers, where in lists:
-        for turn, answer in answers.items():
-            here = f"{where}, turn {turn}"
+    for place, answers in lists.items():
+        for turn, value in answers.items():
+            here = f"{place}, turn {turn}"
             if turn not in questions:
                 raise InputError(
                     f"{here}: expected a question with this turn_id, found none; correct it or leave it out"
                 )
-            said = text_files.json_field(answer, "input_text", str, here, "")
-            evidence = text_files.json_field(answer, "span_text", str, here, "")
-            start = text_files.json_field(answer, "span_start", int, here, -1)
-            if said.strip():
-                found.setdefault(turn, []).append((said, *strip_answer(evidence, start)))
+            answer = json_field(value, "input_text", str, here, "")
+            evidence = json_field(value, "span_text", str, here, "")
+            start = json_field(value, "span_start", int, here, -1)
+            if answer.strip():
+                found.setdefault(turn, []).append(_Gold(answer, *strip_answer(evidence, start)))
     return found
 
 
-def _answer(example: Example, gold: list[_Gold], story: str, rule: WordRule) -> None:
-    """Give an example its answers and the kind and the words of the first."""
-    example.answers = list(dict.fromkeys(said for said, _, _ in gold))
-    said, evidence, start = gold[0]
-    begin = find_answer(story, evidence, start) if evidence else None
-    whole = None if begin is None else answer_span(example, begin, begin + len(evidence))
-    named = normalize_answer(evidence) != [UNKNOWN]
-    if named and begin is not None and 0 <= start != begin:
+def _set_gold(example: Example, gold: Sequence[_Gold], story: str, rule: WordRule) -> None:
+    """Set the answers of an example, and the type and spans of the first one."""
+    example.answers = list(dict.fromkeys(answer for answer, _, _ in gold))
+    answer, evidence, stated = gold[0]
+    start = find_answer(story, evidence, stated) if evidence else None
+    evidence_span = None if start is None else answer_span(example, start, start + len(evidence))
+    has_evidence = normalize_answer(evidence) != [UNKNOWN]
+    if has_evidence and start is not None and 0 <= stated != start:
         example.warnings.append(Notice.OFFSET_REPAIRED)
-    words = normalize_answer(said)
-    if words in ([YES], [NO], [UNKNOWN]):
-        example.labels = words
-    elif not named and start < 0:
+    tokens = normalize_answer(answer)
+    if tokens in ([YES], [NO], [UNKNOWN]):
+        example.labels = tokens
+    elif not has_evidence and stated < 0:
         example.labels = [UNKNOWN]
     else:
         span = None
-        if begin is not None and whole is not None:
-            span = _stretch(example, said, begin, whole, evidence, rule)
+        if start is not None and evidence_span is not None:
+            span = _find_in_evidence(example, answer, evidence, start, evidence_span, rule)
         if span is None:
             example.warnings.append(Notice.QUESTION_UNANSWERED)
             return
-        example.spans, example.labels = [span], [SPAN]
-        if normalize_answer(example.text_of(span)) != words:
-            example.warnings.append(Notice.ANSWER_APPROXIMATED)
-    if named and whole is not None:  # what the answer follows from
-        example.spans.append(replace(whole, label=EVIDENCE))
+        set_answer_span(example, span, answer)
+    if has_evidence and evidence_span is not None:
+        example.spans.append(replace(evidence_span, label=EVIDENCE))
 
 
-def _stretch(example: Example, said: str, begin: int, evidence: Span, text: str, rule: WordRule) -> Span | None:
-    """Return the training target in the evidence: the answer, the nearest words, or words that start with it.
+def _find_in_evidence(
+    example: Example, answer: str, evidence: str, start: int, evidence_span: Span, rule: WordRule
+) -> Span | None:
+    """Return the span of an answer in its evidence, else the nearest span, else words that begin with the answer."""
 
-    Args:
-        example: Question and story.
-        said: Answer.
-        begin: Character offset of the evidence in the story.
-        evidence: Words of the evidence.
-        text: Characters of the evidence.
-        rule: Rule that splits text into words.
-    """
-    answer = re.escape(said.strip())
+    def find(pattern: str) -> Span | None:
+        match = re.search(pattern, evidence, re.IGNORECASE)
+        return answer_span(example, start + match.start(), start + match.end()) if match else None
 
-    def marked(pattern: str) -> Span | None:
-        match = re.search(pattern, text, re.IGNORECASE)
-        return answer_span(example, begin + match.start(), begin + match.end()) if match else None
-
-    found = marked(rf"(?<!\w){answer}(?!\w)")
-    if found is None:
-        found = _nearest(example, evidence, said, rule)
-    return found if found is not None else marked(rf"(?<!\w){answer}")
+    prefix = rf"(?<!\w){re.escape(answer.strip())}"
+    return find(rf"{prefix}(?!\w)") or nearest_span(example, evidence_span, answer, rule) or find(prefix)
 
 
-def _nearest(example: Example, evidence: Span, said: str, rule: WordRule) -> Span | None:
+def nearest_span(example: Example, evidence: Span, answer: str, rule: WordRule) -> Span | None:
     """Return the span with the highest token F1, or None if it is 0. Ties go to the shortest, then the first."""
-    wanted = Counter(token for word in split_words(said, rule)[0] for token in normalize_answer(word))
+    wanted = Counter(token for word in split_words(answer, rule)[0] for token in normalize_answer(word))
     tokens = [normalize_answer(word) for word in example.words[evidence.start : evidence.end]]
     lengths = list(accumulate(map(len, tokens), initial=0))
-    ends = [place for place, own in enumerate(tokens) if any(token in wanted for token in own)]
-    size, highest, chosen = wanted.total(), 0.0, None
-    for number, first in enumerate(ends):  # the best stretch begins and ends with words of the answer
+    size = wanted.total()
+    best: tuple[float, int, int] | None = None  # F1, negative number of words, negative start: the highest is best
+    ends = [position for position, own in enumerate(tokens) if any(token in wanted for token in own)]
+    for number, first in enumerate(ends):  # the best span begins and ends with a word of the answer
         common = 0
         left = wanted.copy()
         for last in ends[number:]:
             length = lengths[last + 1] - lengths[first]
-            if 2 * size / (size + length) < highest:  # no longer one can be better
+            if best is not None and 2 * size / (size + length) < best[0]:  # no longer span can be better
                 break
             for token in tokens[last]:
                 if left[token] > 0:
                     left[token] -= 1
                     common += 1
-            value = 2 * common / (size + length)
-            if value > highest or (value == highest and chosen is not None and last - first < chosen[1] - chosen[0]):
-                highest, chosen = value, (first, last)
-    return Span(evidence.start + chosen[0], evidence.start + chosen[1] + 1, ANSWER) if chosen is not None else None
+            candidate = (2 * common / (size + length), first - last, -first)
+            best = max(best or candidate, candidate)
+    if best is None:
+        return None
+    start = evidence.start - best[2]
+    return Span(start, start - best[1] + 1, ANSWER)
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """Write a list of ``{"id", "turn_id", "answer"}``, with ``unknown`` for missing answers."""
-    number = 0
-    with text_files.open_text(path) as file:
+    with open_text(path) as file:
+        file.write("[")
+        separator = "\n"
         for document in documents:
             for turn, example in enumerate(document.examples, 1):
-                place = {
+                value = {
                     "id": example.metadata.get("id", document.id),
                     "turn_id": example.metadata.get("turn_id", turn),
+                    "answer": first_answer(example) or UNKNOWN,
                 }
-                value = json.dumps({**place, "answer": first_answer(example) or UNKNOWN}, ensure_ascii=False)
-                file.write(f"{',' if number else '['}\n{value}")
-                number += 1
-        file.write("\n]\n" if number else "[]\n")
+                file.write(separator + json.dumps(value, ensure_ascii=False))
+                separator = ",\n"
+        file.write("\n]\n" if separator == ",\n" else "]\n")

@@ -17,17 +17,18 @@ from typing import Any, Literal
 from ner.config.base import ComponentConfig, WordRule
 from ner.data.notices import Notice
 from ner.data.question_answering import (
-    SPAN,
     UNKNOWN,
     answer_span,
+    check_id,
     find_answer,
     first_answer,
-    normalize_answer,
+    json_items,
     question_example,
+    set_answer_span,
     strip_answer,
 )
 from ner.errors import InputError
-from ner.runtime import text_files
+from ner.runtime.text_files import json_field, open_text, read_json
 from ner.types import Document, Example
 
 extension = "json"
@@ -47,37 +48,28 @@ class Config(ComponentConfig):
 def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield the passages in order; ``line`` is the number of the question in the file.
 
-    A question that is impossible is labelled ``unknown``, and so is one whose list holds no answer, unless
-    ``is_impossible`` is there and false. That one, and one without the key ``answers``, has no gold answer: it is there
-    to be answered. A question without an id is called by its number.
+    An impossible question has the label ``unknown``. So has a question with an empty list of answers, unless
+    ``is_impossible`` is false. The number of a question is its id if it has none.
 
     Raises:
-        InputError: With the place in the file, if it is no JSON of that form, if it has no question, or if two
-            questions that are to be answered have the same id.
+        InputError: With the location in the file, if it is not such JSON, if it contains no question, or, with
+            ``for_rewriting``, if two questions have the same id.
     """
     number = passages = 0
     seen: dict[str, str] = {}
-    articles = text_files.json_field(text_files.read_json(path, config.encoding), "data", list, path)
-    for article, value in enumerate(articles):
-        place = f"{path}: data[{article}]"
-        title = text_files.json_field(value, "title", str, place, "")
-        for paragraph, passage in enumerate(text_files.json_field(value, "paragraphs", list, place)):
-            below = f"{place}.paragraphs[{paragraph}]"
-            context = text_files.json_field(passage, "context", str, below)
+    for article_location, article in json_items(read_json(path, config.encoding), "data", path, separator=": "):
+        title = json_field(article, "title", str, article_location, "")
+        for passage_location, passage in json_items(article, "paragraphs", article_location):
+            context = json_field(passage, "context", str, passage_location)
             document = Document([], str(passages if passage.get("id") is None else passage["id"]), path)
             passages += 1
-            for position, question in enumerate(text_files.json_field(passage, "qas", list, below)):
-                here = f"{below}.qas[{position}]"
-                example = _example(question, context, words, here)
-                name = str(number if question.get("id") is None else question["id"])
-                if for_rewriting and name in seen:
-                    raise InputError(
-                        f"{here}: expected an id of its own, found '{name}' as in {seen[name]}, so its answer would "
-                        "be lost; number the questions anew"
-                    )
-                seen[name] = here.removeprefix(f"{path}: ")
+            for location, question in json_items(passage, "qas", passage_location):
+                example = _example(question, context, words, location)
+                identifier = str(number if question.get("id") is None else question["id"])
+                if for_rewriting:
+                    check_id(identifier, location, seen)
                 number += 1
-                example.metadata = {"id": name, **({"title": title} if title else {})}
+                example.metadata = {"id": identifier, **({"title": title} if title else {})}
                 example.source, example.line = path, number
                 document.examples.append(example)
             if document.examples:
@@ -86,52 +78,38 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
         raise InputError(f"{path}: expected questions in data[].paragraphs[].qas[], found none")
 
 
-def _example(question: Any, context: str, rule: WordRule, place: str) -> Example:
+def _example(question: Any, context: str, rule: WordRule, location: str) -> Example:
     """Return a question with its gold answers."""
-    example = question_example([text_files.json_field(question, "question", str, place)], context, rule)
-    found = _answers(question, place)
-    impossible = text_files.json_field(question, "is_impossible", bool, place, not found and "answers" in question)
-    if impossible:
+    example = question_example([json_field(question, "question", str, location)], context, rule)
+    answers: list[tuple[str, int]] = []  # with the stated position, negative if there is none
+    for answer_location, answer in json_items(question, "answers", location, default=[]):
+        text = json_field(answer, "text", str, answer_location)
+        stated = json_field(answer, "answer_start", int, answer_location, -1)
+        if text.strip():
+            answers.append(strip_answer(text, stated))
+    if json_field(question, "is_impossible", bool, location, not answers and "answers" in question):
         example.labels = [UNKNOWN]
         return example
-    example.answers = list(dict.fromkeys(text for text, _ in found))
-    for text, given in found:
-        start = find_answer(context, text, given)
+    example.answers = list(dict.fromkeys(text for text, _ in answers))
+    for text, stated in answers:
+        start = find_answer(context, text, stated)
         if start is None:
             example.warnings.append(Notice.ANSWER_ABSENT)
             continue
-        if given >= 0 and start != given:
+        if 0 <= stated != start:
             example.warnings.append(Notice.OFFSET_REPAIRED)
         span = answer_span(example, start, start + len(text))
         if span is not None and not example.spans:
-            example.spans, example.labels = [span], [SPAN]
-            if normalize_answer(example.text_of(span)) != normalize_answer(text):
-                example.warnings.append(Notice.ANSWER_APPROXIMATED)
-    if found and not example.spans:
+            set_answer_span(example, span, text)
+    if answers and not example.spans:
         example.warnings.append(Notice.QUESTION_UNANSWERED)
     return example
 
 
-def _answers(question: dict[str, Any], place: str) -> list[tuple[str, int]]:
-    """Texts and where they are said to stand, negative where that is not said; empty texts are no answers."""
-    found = []
-    for number, answer in enumerate(text_files.json_field(question, "answers", list, place, [])):
-        below = f"{place}.answers[{number}]"
-        text = text_files.json_field(answer, "text", str, below)
-        start = text_files.json_field(answer, "answer_start", int, below, -1)
-        if text.strip():
-            found.append(strip_answer(text, start))
-    return found
-
-
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
-    """``{question id: answer}``, the empty string where the model has no answer."""
-    number = 0
-    with text_files.open_text(path) as file:
-        for document in documents:
-            for example in document.examples:
-                name = str(example.metadata.get("id", number))
-                pair = (json.dumps(text, ensure_ascii=False) for text in (name, first_answer(example)))
-                file.write(f"{',' if number else '{'}\n{': '.join(pair)}")
-                number += 1
-        file.write("\n}\n" if number else "{}\n")
+    """Write ``{question id: answer}``, with an empty string for missing answers."""
+    with open_text(path) as file:
+        examples = enumerate(example for document in documents for example in document.examples)
+        answers = {str(example.metadata.get("id", number)): first_answer(example) for number, example in examples}
+        json.dump(answers, file, ensure_ascii=False, indent=0)
+        file.write("\n")

@@ -188,7 +188,7 @@ def test_the_evidence_of_an_answer_is_a_span_of_its_own(
 def test_the_nearest_words_are_those_of_the_highest_f1(evidence: list[str], said: list[str]) -> None:
     example = question_example(["q q"], " ".join(["x", *evidence, "y"]), "space")
     whole = Span(3, 3 + len(evidence), ANSWER)
-    found = coqa._nearest(example, whole, " ".join(said), "space")
+    found = coqa.nearest_span(example, whole, " ".join(said), "space")
     values = {
         (start, end): token_f1(normalize_answer(" ".join(evidence[start:end])), said)
         for start in range(len(evidence))
@@ -205,14 +205,14 @@ def test_the_nearest_words_are_those_of_the_highest_f1(evidence: list[str], said
 )
 def test_of_equally_near_words_the_shortest_and_first_are_learned(evidence: str, surface: str) -> None:
     example = question_example(["q"], evidence, "space")
-    found = coqa._nearest(example, Span(1, len(example.words), ANSWER), "x y", "space")
+    found = coqa.nearest_span(example, Span(1, len(example.words), ANSWER), "x y", "space")
     assert found is not None
     assert example.text_of(found) == surface
 
 
 def test_long_evidence_takes_no_time() -> None:
     example = question_example(["q"], "x " * 20_000 + "y", "space")
-    found = coqa._nearest(example, Span(1, 20_002, ANSWER), "x y x", "space")
+    found = coqa.nearest_span(example, Span(1, 20_002, ANSWER), "x y x", "space")
     assert found is not None
     assert example.text_of(found) in ("x y", "x x", "x x y")
     assert token_f1(normalize_answer(example.text_of(found)), ["x", "y", "x"]) == 1
