@@ -220,9 +220,9 @@ def _lowest(run: Run) -> tuple[str, float] | None:
 
 
 def _environment(run: Run) -> Iterator[str]:
-    for key in ("device", "threads", "kernel"):
+    for key in ("device", "threads", "crf_backend"):
         if run.metrics.get(key):
-            yield f"{key} {run.metrics[key]}"
+            yield f"{key.replace('crf_', 'CRF ')} {run.metrics[key]}"
     if isinstance(run.metrics.get("seconds"), (int, float)):
         yield f"{run.metrics['seconds']:.0f} seconds in all"
 

@@ -189,10 +189,10 @@ def test_the_time_of_every_epoch_is_kept_beside_the_history(run: tuple[Path, str
     assert not any("second" in key for key in history[0])
 
 
-def test_the_kernel_is_logged_once_and_kept_with_the_run(run: tuple[Path, str]) -> None:
-    kernel = json.loads((run[0] / "metrics.json").read_bytes())["kernel"]
-    assert kernel in ("torch", "numba", "triton")
-    assert run[1].count(f"CRF backend: {kernel}\n") == 1
+def test_the_backend_is_logged_once_and_kept_with_the_run(run: tuple[Path, str]) -> None:
+    backend = json.loads((run[0] / "metrics.json").read_bytes())["crf_backend"]
+    assert backend in ("torch", "numba", "triton")
+    assert run[1].count(f"CRF backend: {backend}\n") == 1
 
 
 def test_a_picture_of_the_history_is_drawn(run: tuple[Path, str], tmp_path: Path) -> None:
