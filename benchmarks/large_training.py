@@ -16,8 +16,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from ner.data.store.reader import Store, open_store
-from ner.data.store.writer import write
+from ner.data.store import Store, open_store, write
 from ner.types import Document, Example, Span
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from ner.data.store.reader import Store, open_store
-from ner.data.store.writer import write
+from ner.data.store import Store, open_store, write
 from tests.builders import sentences
 
 torch.set_num_threads(1)

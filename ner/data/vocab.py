@@ -74,11 +74,7 @@ class Vocabs:
         """Count the strings of examples."""
         vocabs = cls(scheme=scheme)
         for example in examples:
-            vocabs.words.update(example.words)
-            vocabs.labels.update(span.label for span in example.spans)
-            vocabs.classes.update(example.labels)
-            if scheme == PLAIN and example.tags is not None:
-                vocabs.tags.update(example.tags)
+            vocabs.add(example)
         vocabs._count_characters()
         return vocabs
 
@@ -90,6 +86,14 @@ class Vocabs:
         vocabs = cls(words, Counter(), labels, tags, classes, scheme)
         vocabs._count_characters()
         return vocabs
+
+    def add(self, example: Example) -> None:
+        """Count the strings of an example, except for the characters of its words."""
+        self.words.update(example.words)
+        self.labels.update([span.label for span in example.spans])
+        self.classes.update(example.labels)
+        if self.plain and example.tags is not None:
+            self.tags.update(example.tags)
 
     def _count_characters(self) -> None:
         for word, count in self.words.items():

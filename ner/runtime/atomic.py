@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,9 +13,13 @@ from typing import Any
 
 from ner.errors import InputError
 
+ABANDONED_AFTER = 3600
+"""Seconds without a write after which a temporary directory belongs to a process that was killed."""
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically: write a temporary file, flush it to disk, rename it.
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path; when the block ends, flush the file written there to disk and rename it to ``path``.
 
     Raises:
         InputError: If the file cannot be written, for instance because the disk is full.
@@ -21,10 +27,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _fsync(temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -33,27 +37,22 @@ def write_bytes(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
-    """Write named tensors to a safetensors file atomically.
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file; see :func:`new_file`."""
+    with new_file(path) as temporary:
+        temporary.write_bytes(data)
 
-    Raises:
-        InputError: If the file cannot be written.
-    """
+
+def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Write named tensors to a safetensors file; see :func:`new_file`."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(dict(tensors), temporary)
-        _fsync(temporary)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path}: cannot be written: {reason}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with new_file(path) as temporary:
+        try:
+            save_file(dict(tensors), temporary)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def _fsync(path: Path) -> None:
@@ -72,15 +71,26 @@ def new_directory(path: Path) -> Iterator[Path]:
     Raises:
         InputError: If it cannot be written; ``path`` does not exist then.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(temporary, ignore_errors=True)  # left behind by an earlier process with the same id
+    # in a container the successor of a killed process often has the same process id
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.time_ns()}.part")
     try:
+        _remove_abandoned(path)
         temporary.mkdir(parents=True)
         yield temporary
         _fsync(temporary)
         os.replace(temporary, path)
         _fsync(path.parent)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        reason = f"{error.strerror or error}; make room, or choose another directory"
+        raise InputError(f"{path}: cannot be written: {reason}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the temporary directories of processes that were killed while they wrote ``path``."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with suppress(OSError):  # another process may be removing it
+            latest = max(file.stat().st_mtime for file in (temporary, *temporary.iterdir()))
+            if time.time() - latest > ABANDONED_AFTER:
+                shutil.rmtree(temporary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,9 +18,9 @@ import numpy as np
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.config.training import BatchConfig
-from ner.data import batching, seen
+from ner.data import batching, cache, seen
 from ner.data.statistics import DocumentStatistics
-from ner.data.store import cache, reader
+from ner.data.store import Store
 from ner.data.tags import PLAIN, flatten
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
@@ -78,42 +79,44 @@ class Corpus:
     def statistics(self, split: str, model: Model) -> dict[str, Any]:
         """Return the numbers of sentences, words, labels, tags and classes of a split, and its warnings."""
         documents = self.documents[split]
-        if not isinstance(documents, reader.Store):
-            return _count(model, documents)
-        with self._main_process_first():
-            key = {**self._encoder_key(model), "single": model.single_label_at is not None}
-            return cache.saved_values(documents, "counts", key, lambda: _count(model, documents))
+
+        def count() -> np.ndarray:
+            return np.array(json.dumps(_count(model, documents), ensure_ascii=False))
+
+        single = model.single_label_at is not None
+        found: dict[str, Any] = json.loads(self._derived(documents, "counts", count, model, single=single).item())
+        return found
 
     def hashes(self) -> np.ndarray:
         """Return the hashes of the training sentences, see :mod:`ner.data.seen`."""
-        documents = self.train
-        if not isinstance(documents, reader.Store):
-            return seen.hashes(documents)
-
-        def make() -> np.ndarray:
-            return seen.hashes(documents).view("<i8")[:, None]
-
-        with self._main_process_first():
-            table = cache.saved_table(documents, "hashes", 1, "q", {}, make)
-        return np.ascontiguousarray(table[:, 0]).view("<u8")
+        return self._derived(self.train, "hashes", lambda: seen.hashes(self.train))
 
     def groups(self, model: Model, batch: BatchConfig) -> batching.GroupTable:
         """Return the groups of the training documents, cached for a store by encoder and windows."""
-        documents = self.train
-        if not isinstance(documents, reader.Store):
-            return loader.group_documents(model, documents, batch)
-        key = {**self._encoder_key(model), "limit": loader.max_group_size(batch)}
-        with self._main_process_first():
-            table = cache.saved_table(
-                documents, "plan", 6, "i", key, lambda: loader.group_documents(model, documents, batch).table
+        settings = {"limit": loader.max_group_size(batch), "columns": batching.Group._fields}
+        return batching.GroupTable(
+            self._derived(
+                self.train, "plan", lambda: loader.group_documents(model, self.train, batch).table, model, **settings
             )
-        return batching.GroupTable(table)
+        )
 
-    def _encoder_key(self, model: Model) -> dict[str, Any]:
-        """Return everything that determines how documents are encoded."""
-        assets = hashlib.sha256(b"".join(model.encoder.asset_files().values())).hexdigest()
-        sections = {"unit", "encoder", "windows"} | ({"decoder"} if model.input_maker is model.decoder else set())
-        return {**self.config.model_dump(mode="json", include=sections), "files": assets}
+    def _derived(
+        self,
+        documents: Sequence[Document],
+        kind: str,
+        make: Callable[[], np.ndarray],
+        model: Model | None = None,
+        **settings: Any,
+    ) -> np.ndarray:
+        """Return an array computed from documents, saved in their store (if any) by the settings and the encoding."""
+        if not isinstance(documents, Store):
+            return make()
+        if model is not None:
+            assets = hashlib.sha256(b"".join(model.encoder.asset_files().values())).hexdigest()
+            sections = {"unit", "encoder", "windows"} | ({"decoder"} if model.input_maker is model.decoder else set())
+            settings |= {**self.config.model_dump(mode="json", include=sections), "files": assets}
+        with self._main_process_first():
+            return cache.derived(documents, kind, settings, make)
 
     def _store_folder(self, path: str) -> Path | None:
         """Return the folder of the memory-mapped copy of a training file, or None."""
@@ -122,8 +125,8 @@ class Corpus:
             return Path(wanted) if wanted and path != "-" else None
         source = Path(path)
         large = source.exists() and sum(file.stat().st_size for file in manifest.files_in(source)) >= LARGE
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache, "ner-crf") if large else None
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(root, "ner-crf") if large else None
 
     @contextmanager
     def _main_process_first(self) -> Iterator[None]:
@@ -138,7 +141,7 @@ class Corpus:
 def count_vocabs(documents: Sequence[Document]) -> Vocabs:
     """Return the vocabularies of training documents; a store has the counts."""
     scheme = documents[0].scheme
-    if isinstance(documents, reader.Store):
+    if isinstance(documents, Store):
         return documents.vocabs(scheme)
     return Vocabs.from_examples((example for document in documents for example in document.examples), scheme)
 

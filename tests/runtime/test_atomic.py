@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,11 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from ner.errors import InputError
-from ner.runtime.atomic import new_directory, write_bytes, write_tensors
-
-
-def leftovers(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.name.endswith(".part")]
+from ner.runtime.atomic import ABANDONED_AFTER, new_directory, write_bytes, write_tensors
+from tests.builders import leftovers
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,3 +49,16 @@ def test_a_directory_appears_when_its_block_ends(tmp_path: Path) -> None:
     assert leftovers(tmp_path) == []
     with pytest.raises(InputError, match="folder: cannot be written"), new_directory(target):
         pass
+
+
+def test_what_killed_processes_left_is_removed_after_a_while(tmp_path: Path) -> None:
+    old, new = tmp_path / ".folder.1.2.part", tmp_path / ".folder.2.1.part"
+    for part in (old, new):
+        part.mkdir()
+        (part / "a").write_bytes(b"half")
+    past = time.time() - 2 * ABANDONED_AFTER
+    os.utime(old / "a", (past, past))
+    os.utime(old, (past, past))
+    with new_directory(tmp_path / "folder"):
+        pass
+    assert leftovers(tmp_path) == [new]

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ner.data.store import cache
-from ner.data.store.cache import cached, saved_table, saved_values
-from ner.data.store.reader import Store, open_store
+from ner.data import cache, store
+from ner.data.cache import cached, derived
+from ner.data.store import Store, open_store, write
 from ner.errors import InputError
 from ner.runtime import atomic, manifest
 from ner.runtime.manifest import MANIFEST
-from ner.types import Document, Example
-from tests.builders import leftovers
+from ner.types import Document, Example, Span
+from tests.builders import leftovers, sentences
 
 
 class Reader:
@@ -30,8 +30,8 @@ class Reader:
         self.times += 1
         yield Document([Example(self.source.read_text().split())])
 
-    def open(self, key: dict[str, Any] | None = None, verify: bool = False) -> Store:
-        return cached(self.source, key or {}, self.read, self.root, verify)
+    def open(self, key: dict[str, Any] | None = None) -> Store:
+        return cached(self.source, key or {}, self.read, self.root)
 
 
 @pytest.fixture
@@ -77,12 +77,10 @@ def test_the_sum_of_a_settled_file_is_noted(reader: Reader, monkeypatch: pytest.
     assert (times(), times()) == (1, 0)
     reader.source.write_text("other")
     assert (times(), times()) == (1, 0)
-    reader.open(verify=True)
-    assert sums.count(reader.source) == 1
 
 
 def damage_size(directory: Path) -> None:
-    os.truncate(directory / "records.bin", 0)
+    os.truncate(directory / store.TEXT, 0)
 
 
 def damage_manifest(directory: Path) -> None:
@@ -92,13 +90,12 @@ def damage_manifest(directory: Path) -> None:
 def damage_everything(directory: Path) -> None:
     for path in directory.iterdir():
         path.unlink()
-    (directory / "records.bin").write_bytes(b"half")
+    (directory / store.TEXT).write_bytes(b"half")
 
 
 def damage_what_follows(directory: Path) -> None:
     found = open_store(directory)
-    saved_table(found, "hashes", 1, "q", {}, lambda: np.zeros((1, 1)))
-    saved_values(found, "counts", {}, dict)
+    derived(found, "hashes", {}, lambda: np.zeros((1, 1)))
     damage_size(directory)
 
 
@@ -107,15 +104,38 @@ def test_a_half_written_directory_is_replaced(reader: Reader, damage: Callable[[
     damage(reader.open().directory)
     assert reader.open()[0].examples[0].words == ["first"]
     assert reader.times == 2
-    reader.open(verify=True)
+    manifest.verify(reader.open().directory)
     assert reader.times == 2
 
 
-def test_flipped_bytes_are_found_when_asked_for(reader: Reader) -> None:
-    path = reader.open().directory / "strings.bin"
-    path.write_bytes(path.read_bytes().replace(b"first", b"worst"))
-    assert reader.open()[0].examples[0].words == ["worst"]
-    assert reader.open(verify=True)[0].examples[0].words == ["first"]
+def test_a_store_of_another_layout_is_not_taken(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = reader.open()
+    monkeypatch.setitem(store.FIELDS, Span, ["start", "end"])
+    assert reader.open().directory != before.directory
+    assert reader.times == 2
+
+
+def test_an_error_of_the_reader_is_not_one_of_writing_and_leaves_nothing(reader: Reader) -> None:
+    def read() -> Iterator[Document]:
+        yield from sentences()
+        raise OSError(errno.EIO, "broken disk")
+
+    with pytest.raises(InputError, match=r"train\.txt: cannot be read: broken disk"):
+        cached(reader.source, {}, read, reader.root)
+    assert not list(reader.root.glob("*"))
+
+
+def test_of_two_writers_the_faster_is_kept(reader: Reader) -> None:
+    directory = reader.open().directory
+    (directory / MANIFEST).unlink()
+
+    def read() -> Iterator[Document]:
+        write(sentences(1), reader.root / "faster")
+        (reader.root / "faster").rename(directory)
+        yield from sentences()
+
+    assert len(cached(reader.source, {}, read, reader.root)[0].examples) == 1
+    assert leftovers(reader.root) == []
 
 
 def test_a_store_that_others_made_needs_no_right_to_write(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,40 +180,39 @@ def groups(rows: int = 3) -> np.ndarray:
     return np.arange(6 * rows, dtype=np.int64).reshape(-1, 6)
 
 
-@pytest.mark.parametrize("rows", [0, 3])
-def test_a_plan_is_made_once(saved: Store, rows: int) -> None:
-    made = []
+@pytest.mark.parametrize("made", [groups(0), groups(), np.array(["é\ud800\udc00"] * 2), np.array('{"a": 1}')])
+def test_an_array_is_made_once(saved: Store, made: np.ndarray) -> None:
+    keys = []
     for key in ({"window": 1, "encoder": {"name": "a"}}, {"encoder": {"name": "a"}, "window": 1}, {"window": 2}):
-        table = saved_table(saved, "plan", 6, "q", key, lambda key=key: made.append(key) or groups(rows))
-        assert table.dtype == np.int64
-        assert np.array_equal(table, groups(rows))
-        assert not table.flags.writeable
-    assert len(made) == 2
+        array = derived(saved, "plan", key, lambda key=key: keys.append(key) or made)
+        assert array.dtype == made.dtype
+        assert array.tolist() == made.tolist()
+        assert not array.flags.writeable
+    assert len(keys) == 2
     assert leftovers(saved.directory) == []
     assert open_store(saved.directory) is not None
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"half of it"])
-def test_a_damaged_plan_is_made_again(saved: Store, content: bytes) -> None:
-    saved_table(saved, "plan", 6, "q", {}, groups)
+def test_a_damaged_array_is_made_again(saved: Store, content: bytes) -> None:
+    derived(saved, "plan", {}, groups)
     (path,) = saved.directory.glob("plan-*.npy")
     path.write_bytes(path.read_bytes()[:-8] if content == b"half of it" else content)
-    assert np.array_equal(saved_table(saved, "plan", 6, "q", {}, groups), groups())
+    assert np.array_equal(derived(saved, "plan", {}, groups), groups())
 
 
-@pytest.mark.parametrize("other", [np.zeros((2, 5), dtype=np.int64), np.zeros((2, 6)), np.array([None], dtype=object)])
-def test_another_table_is_not_taken_for_a_plan(saved: Store, other: np.ndarray) -> None:
-    saved_table(saved, "plan", 6, "q", {}, groups)
+def test_pickled_objects_are_not_loaded(saved: Store) -> None:
+    derived(saved, "plan", {}, groups)
     (path,) = saved.directory.glob("plan-*.npy")
-    np.save(path, other)
-    assert np.array_equal(saved_table(saved, "plan", 6, "q", {}, groups), groups())
+    np.save(path, np.array([None], dtype=object))
+    assert np.array_equal(derived(saved, "plan", {}, groups), groups())
 
 
-def test_a_plan_that_cannot_be_written_is_an_input_error(saved: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_array_that_cannot_be_written_is_an_input_error(saved: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(InputError, match=r"plan-\w+\.npy: cannot be written: No space left on device"):
-        saved_table(saved, "plan", 6, "q", {}, groups)
+        derived(saved, "plan", {}, groups)
     assert leftovers(saved.directory) == []
