@@ -92,21 +92,16 @@ def question_example(turns: Sequence[str], passage: str, rule: WordRule) -> Exam
     )
 
 
-def answer_span(example: Example, start: int, end: int) -> Span | None:
-    """Return the span of passage words that overlap a range of characters, or None if there are none.
+def char_span(example: Example, start: int, end: int, label: str = ANSWER) -> Span | None:
+    """Return the span of the words that overlap a range of characters of the text, or None if there are none.
 
-    Args:
-        example: An example made by :func:`question_example`.
-        start: First character in the passage.
-        end: The character after the last.
+    The words of a question are left out. ``end`` is the position after the last character.
     """
-    assert example.offsets is not None, "question_example sets the offsets"
+    assert example.offsets is not None, "examples with a text have offsets"
     offsets = example.offsets[example.query_length :]
     first = bisect.bisect_right([stop for _, stop in offsets], start)
     last = bisect.bisect_left([begin for begin, _ in offsets], end)
-    if first >= last:
-        return None
-    return Span(first + example.query_length, last + example.query_length, ANSWER)
+    return Span(first + example.query_length, last + example.query_length, label) if first < last else None
 
 
 def set_answer_span(example: Example, span: Span, answer: str) -> None:

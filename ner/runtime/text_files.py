@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeVar
 
-from ner.errors import InputError
+from ner.errors import InputError, OutputError
 
 T = TypeVar("T")
 
@@ -35,14 +35,15 @@ def open_bytes(path: str) -> BinaryIO:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def decoded_lines(path: str, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """Read a file line by line, with line numbers from 1 and unchanged line ends.
+def decoded_lines(path: str, encoding: str = "utf-8", keep_bom: bool = False) -> Iterator[tuple[int, str]]:
+    """Read a file line by line, with line numbers from 1 and unchanged line ends, without a byte order mark.
 
     Raises:
         InputError: If the file cannot be read or decoded; the message names line and byte.
     """
     with open_bytes(path) as file:
-        yield from decode_lines(file, path, encoding)
+        for number, line in decode_lines(file, path, encoding):
+            yield number, line.removeprefix("\ufeff") if number == 1 and not keep_bom else line
 
 
 def decoded_blocks(file: BinaryIO, path: str, encoding: str = "utf-8") -> Iterator[list[str]]:
@@ -95,7 +96,7 @@ def read_json(path: str, encoding: str = "utf-8") -> Any:
     Raises:
         InputError: If the file cannot be read or is not JSON.
     """
-    text = "".join(line for _, line in decoded_lines(path, encoding)).removeprefix("\ufeff")
+    text = "".join(line for _, line in decoded_lines(path, encoding))
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -143,8 +144,13 @@ def open_text(path: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
     if path == "-":
         # sys.stdout is a TextIOWrapper, which its declared type does not show
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace", newline="")  # type: ignore[union-attr]
-        yield sys.stdout
-        sys.stdout.flush()
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"standard output: cannot be written: {error.strerror or error}") from error
         return
     target = Path(path)
     in_place = os.path.exists(path) and not target.is_file()  # a device or a named pipe cannot be replaced

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ner.config.base import WordRule
 from ner.data.question_answering import (
     ANSWER,
-    answer_span,
+    char_span,
     find_answer,
     first_answer,
     normalize_answer,
@@ -218,12 +218,12 @@ def test_the_characters_of_words_mark_just_these_words(
     assert example.offsets is not None
     count = len(example.words) - example.query_length
     if not count:
-        assert answer_span(example, 0, len(passage)) is None
+        assert char_span(example, 0, len(passage)) is None
         return
     first = data.draw(st.integers(0, count - 1)) + example.query_length
     last = data.draw(st.integers(first, len(example.words) - 1))
     start, end = example.offsets[first][0], example.offsets[last][1]
-    span = answer_span(example, start, end)
+    span = char_span(example, start, end)
     assert span == Span(first, last + 1, ANSWER)
     assert example.text_of(span) == passage[start:end]
 
@@ -243,7 +243,7 @@ def test_marked_are_the_words_that_the_characters_touch(
     ]
     expected = Span(touched[0], touched[-1] + 1, ANSWER) if touched else None
     if start < end:
-        assert answer_span(example, start, end) == expected
+        assert char_span(example, start, end) == expected
 
 
 @pytest.mark.parametrize(
@@ -263,5 +263,5 @@ def test_marked_are_the_words_that_the_characters_touch(
 )
 def test_a_character_above_ffff_is_one_character(rule: WordRule, start: int, end: int, surface: str | None) -> None:
     example = question_example(["\U0002b6ad?", "Bo"], "\U0002b6ad在Bo。 x", rule)
-    span = answer_span(example, start, end)
+    span = char_span(example, start, end)
     assert (example.text_of(span) if span else None) == surface

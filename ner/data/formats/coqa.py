@@ -30,7 +30,7 @@ from ner.data.question_answering import (
     NO,
     UNKNOWN,
     YES,
-    answer_span,
+    char_span,
     check_id,
     find_answer,
     first_answer,
@@ -149,7 +149,7 @@ def _set_gold(example: Example, gold: Sequence[_Gold], story: str, rule: WordRul
     example.answers = list(dict.fromkeys(answer for answer, _, _ in gold))
     answer, evidence, stated = gold[0]
     start = find_answer(story, evidence, stated) if evidence else None
-    evidence_span = None if start is None else answer_span(example, start, start + len(evidence))
+    evidence_span = None if start is None else char_span(example, start, start + len(evidence))
     has_evidence = normalize_answer(evidence) != [UNKNOWN]
     if has_evidence and start is not None and 0 <= stated != start:
         example.warnings.append(Notice.OFFSET_REPAIRED)
@@ -177,7 +177,7 @@ def _find_in_evidence(
 
     def find(pattern: str) -> Span | None:
         match = re.search(pattern, evidence, re.IGNORECASE)
-        return answer_span(example, start + match.start(), start + match.end()) if match else None
+        return char_span(example, start + match.start(), start + match.end()) if match else None
 
     prefix = rf"(?<!\w){re.escape(answer.strip())}"
     return find(rf"{prefix}(?!\w)") or nearest_span(example, evidence_span, answer, rule) or find(prefix)

@@ -14,21 +14,22 @@ and empty answers are ignored.
 
 from __future__ import annotations
 
-import bisect
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from ner.config.base import ComponentConfig, WordRule
 from ner.data.notices import Notice
 from ner.data.question_answering import (
-    ANSWER_TYPES,
-    SPAN,
-    answer_span,
+    NO,
+    UNKNOWN,
+    YES,
+    char_span,
     find_answer,
-    normalize_answer,
     on_word_boundaries,
     question_example,
+    set_answer_span,
 )
 from ner.data.tags import encode
 from ner.data.words import split_words
@@ -72,162 +73,139 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
     Raises:
         InputError: With file and line, if a line is not such an object or a span does not fit the text.
     """
-    lines = 0
+    empty = True
     for number, line in text_files.decoded_lines(path, config.encoding):
-        line = line.removeprefix("\ufeff") if number == 1 else line
         if not line.strip():
             continue
-        lines += 1
-        place = f"{path}:{number}"
+        empty = False
+        location = f"{path}:{number}"
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{place}: not JSON: {_reason(error)}") from None
+            at = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+            raise InputError(f"{location}: not JSON: {at}") from None
         if not isinstance(value, dict):
-            raise InputError(f"{place}: expected a JSON object, found {type(value).__name__}")
-        example = _example(value, config, words, place)
+            raise InputError(f"{location}: expected a JSON object, found {type(value).__name__}")
+        if value.get(config.question) is None:
+            example = _text(value, config, words, location)
+        else:
+            example = _question(value, config, words, location)
         example.source, example.line = path, number
         if for_rewriting:
             example.metadata = value
         yield Document([example], str(value.get("id", number - 1)), path)
-    if not lines:
+    if empty:
         raise InputError(f"{path}: expected JSON objects, found an empty file")
 
 
-def _reason(error: Exception) -> str:
-    return f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
-
-
-def _example(value: dict[str, Any], config: Config, rule: WordRule, place: str) -> Example:
-    given = value.get(config.words)
-    text = value.get(config.text)
-    question = value.get(config.question)
-    offsets = None
-    if question is not None:
-        turns = _strings(question, config.question, place)
-        if turns and not turns[-1].strip():
-            raise InputError(f"{place}: expected a question in '{config.question}', found an empty one")
-        if not isinstance(text, str):
-            raise InputError(f"{place}: expected '{config.text}' (a string) that '{config.question}' is about")
-        example = question_example(turns, text, rule)
-        answers = _strings(value.get(config.answers) or [], config.answers, place)
-        example.answers = list(dict.fromkeys(answer.strip() for answer in answers if answer.strip()))
-        _mark_answer(example, text)
-        return example
-    if isinstance(given, list) and all(isinstance(word, str) for word in given):
-        example = Example(list(given))
+def _text(value: dict[str, Any], config: Config, rule: WordRule, location: str) -> Example:
+    """Return the example of an object without a question."""
+    words, text = value.get(config.words), value.get(config.text)
+    if isinstance(words, list) and all(isinstance(word, str) for word in words):
+        example = Example(list(words))
     elif isinstance(text, str):
         split, offsets = split_words(text, rule)
         example = Example(split, text=text, offsets=offsets)
     else:
-        raise InputError(f"{place}: expected '{config.words}' (a list of strings) or '{config.text}' (a string)")
+        raise InputError(f"{location}: expected '{config.words}' (a list of strings) or '{config.text}' (a string)")
     if config.spans in value:
-        if given is not None and text is not None:
+        if words is not None and text is not None:
             raise InputError(
-                f"{place}: expected '{config.text}' or '{config.words}' beside '{config.spans}', found both, so their "
-                "positions could count either; let data.format.text or data.format.words name a key that is not there"
+                f"{location}: expected '{config.text}' or '{config.words}' beside '{config.spans}', found both, so the "
+                "unit of the positions is ambiguous; set data.format.text or data.format.words to a key that is absent"
             )
-        for start, end, label in _spans(value[config.spans], place, config.spans):
-            end += config.end == "inclusive"
-            span = _aligned(start, end, label, offsets, example, config.on_misaligned, place)
+        for start, end, label in _spans(value[config.spans], config.spans, location):
+            span = _aligned(start, end + (config.end == "inclusive"), label, example, config.on_misaligned, location)
             if span is not None:
                 example.spans.append(span)
         example.spans.sort()
         example.tags = encode(example.spans, len(example.words))
     if config.labels in value and config.labels != config.spans:
-        example.labels = _strings(value[config.labels], config.labels, place)
+        example.labels = _strings(value[config.labels], config.labels, location)
     return example
 
 
-def _strings(value: Any, key: str, place: str) -> list[str]:
+def _question(value: dict[str, Any], config: Config, rule: WordRule, location: str) -> Example:
+    """Return the example of an object with a question: its first answer with a type or an occurrence is the target."""
+    turns = _strings(value[config.question], config.question, location)
+    if turns and not turns[-1].strip():
+        raise InputError(f"{location}: expected a question in '{config.question}', found an empty one")
+    passage = value.get(config.text)
+    if not isinstance(passage, str):
+        raise InputError(f"{location}: expected '{config.text}' (a string) that '{config.question}' is about")
+    example = question_example(turns, passage, rule)
+    answers = _strings(value.get(config.answers) or [], config.answers, location)
+    example.answers = list(dict.fromkeys(answer.strip() for answer in answers if answer.strip()))
+    for answer in example.answers:
+        if answer.lower() in (YES, NO, UNKNOWN):
+            example.labels = [answer.lower()]
+            return example
+        first = find_answer(passage, answer, -1)
+        if first is None:
+            continue
+        starts = [match.start() for match in re.finditer(f"(?={re.escape(answer)})", passage)]
+        whole = [
+            start for start in starts if start >= first and on_word_boundaries(passage, start, start + len(answer))
+        ]
+        spans = [char_span(example, start, start + len(answer)) for start in [*whole, first]]
+        span = next((span for span in spans if span is not None and example.text_of(span) == answer), spans[-1])
+        if span is not None:
+            set_answer_span(example, span, answer)
+            return example
+    if example.answers:
+        example.warnings.append(Notice.QUESTION_UNANSWERED)
+    return example
+
+
+def _strings(value: Any, key: str, location: str) -> list[str]:
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise InputError(f"{place}: expected a string or a list of strings in '{key}', found {json.dumps(value)[:60]}")
+        raise InputError(
+            f"{location}: expected a string or a list of strings in '{key}', found {json.dumps(value)[:60]}"
+        )
     return list(found)
 
 
-def _mark_answer(example: Example, passage: str) -> None:
-    """Set the training target of an example: an answer type, or the span of the answer in the passage."""
-    for answer in example.answers:
-        kind = answer.lower()
-        if kind in ANSWER_TYPES and kind != SPAN:
-            example.labels = [kind]
-            return
-        span = _occurrence(example, answer, passage)
-        if span is not None:
-            example.spans, example.labels = [span], [SPAN]
-            if normalize_answer(example.text_of(span)) != normalize_answer(answer):
-                example.warnings.append(Notice.ANSWER_APPROXIMATED)
-            return
-    if example.answers:
-        example.warnings.append(Notice.QUESTION_UNANSWERED)
+def _spans(value: Any, key: str, location: str) -> list[Any]:
+    """Return the start, the end as written, and the label of each span."""
+    try:
+        found: list[Any]
+        if isinstance(value, dict):
+            found = [(*pair, label) for label, strings in value.items() for pairs in strings.values() for pair in pairs]
+        else:
+            names = ("start", "end", "label")
+            items: list[Any] = value if isinstance(value, list) else [None]
+            found = [[item[name] for name in names] if isinstance(item, dict) else [*item] for item in items]
+        if all([type(part) for part in item] == [int, int, str] and item[2] for item in found):
+            return found
+    except (AttributeError, KeyError, TypeError):
+        pass
+    raise InputError(f"{location}: expected spans in '{key}' as start, end, label, found {json.dumps(value)[:60]}")
 
 
-def _occurrence(example: Example, answer: str, passage: str) -> Span | None:
-    """Return the first occurrence of an answer: as words of the example, else as whole words, else anywhere."""
-    first = find_answer(passage, answer, -1)
-    if first is None:
-        return None
-    place = first
-    while place >= 0:
-        span = (
-            answer_span(example, place, place + len(answer))
-            if on_word_boundaries(passage, place, place + len(answer))
-            else None
-        )
-        if span is not None and example.text_of(span) == answer:
-            return span
-        place = passage.find(answer, place + 1)
-    return answer_span(example, first, first + len(answer))
-
-
-def _spans(value: Any, place: str, key: str) -> Iterator[tuple[int, int, str]]:
-    """Start, end as written, label."""
-    found: list[Any] = []
-    if isinstance(value, dict):
-        for label, strings in value.items():
-            for positions in strings.values() if isinstance(strings, dict) else [None]:
-                pairs = positions if isinstance(positions, list) else [None]
-                found += [[*pair, label] if isinstance(pair, list) else None for pair in pairs]
-    elif isinstance(value, list):
-        keys = ("start", "end", "label")
-        found = [[item.get(key) for key in keys] if isinstance(item, dict) else item for item in value]
-    else:
-        found = [None]
-    for item in found:
-        if not isinstance(item, list) or [type(x) for x in item] != [int, int, str] or not item[2]:
-            raise InputError(f"{place}: expected spans in '{key}' as start, end, label, found {json.dumps(value)[:60]}")
-        yield item[0], item[1], item[2]
-
-
-def _aligned(
-    start: int, end: int, label: str, offsets: list[tuple[int, int]] | None, example: Example, rule: str, place: str
-) -> Span | None:
-    """Return the span in words; character positions are converted by the offsets."""
+def _aligned(start: int, end: int, label: str, example: Example, rule: str, location: str) -> Span | None:
+    """Return a span in words; with a text, ``start`` and ``end`` are characters. None if it is dropped."""
     size = len(example.words) if example.text is None else len(example.text)
     if not 0 <= start < end <= size:
-        raise InputError(f"{place}: expected a span within 0 and {size}, found {start} to {end}")
-    if offsets is None:
+        raise InputError(f"{location}: expected a span within 0 and {size}, found {start} to {end}")
+    if example.text is None or example.offsets is None:
         return Span(start, end, label)
-    first = bisect.bisect_right([stop for _, stop in offsets], start)
-    last = bisect.bisect_left([begin for begin, _ in offsets], end)
-    exact = first < last and offsets[first][0] == start and offsets[last - 1][1] == end
-    if exact or (rule == "expand" and first < last):
-        return Span(first, last, label)
+    span = char_span(example, start, end, label)
+    exact = span and (example.offsets[span.start][0], example.offsets[span.end - 1][1]) == (start, end)
+    if span is not None and (exact or rule == "expand"):
+        return span
     if rule == "drop":
         return None
-    text = example.text or ""
     raise InputError(
-        f"{place}: span {start} to {end} ('{text[start:end][:40]}') begins or ends inside a word; choose another "
-        "data.word_split, or data.format.on_misaligned=expand or drop"
+        f"{location}: span {start} to {end} ('{example.text[start:end][:40]}') begins or ends inside a word; choose "
+        "another data.word_split, or data.format.on_misaligned=expand or drop"
     )
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
-    """Objects as they were read with the predicted spans under ``predicted``, or new ones.
+    """Write the source objects, or new ones, with ``predicted`` (spans), ``predicted_labels``, ``predicted_answers``.
 
-    Labels and answers stand under ``predicted_labels`` and ``predicted_answers``, each with its score where that was
-    asked for. Positions count as in the input: characters where there is a text, and the end in- or exclusive.
+    Predictions have scores if they were requested. Positions have the unit and the kind of end of the input.
     """
     with text_files.open_text(path) as file:
         for document in documents:

@@ -59,24 +59,36 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
     _refuse_pipe(path)
     if Path(path).is_file():
         raise InputError(f"{path}: expected a directory with the file {config.words} in it, found a file")
-    scheme = _detect_scheme(path, config)
-    names = [config.words, config.tags, config.labels]
-    columns = [_lines(f"{path}/{name}", config.encoding) if name else None for name in names]
+
+    def lines(name: str) -> Iterator[str]:
+        return (line for _, line in text_files.decoded_lines(f"{path}/{name}", config.encoding))
+
+    scheme: str = config.scheme
+    if scheme == "auto":
+        detector = tags.SchemeDetector()
+        for line in lines(config.tags) if config.tags else ():
+            detector.add(_split(line))
+        scheme = detector.scheme
+    names = [name for name in (config.words, config.tags, config.labels) if name]
     number = 0
-    for number, row in enumerate(zip_longest(*(column or () for column in columns)), 1):
-        for name, line in zip(names, row, strict=True):
-            if name and line is None:
-                longer = next(other for other, text in zip(names, row, strict=True) if text is not None)
+    for number, row in enumerate(zip_longest(*map(lines, names)), 1):
+        cells: dict[str | None, str] = dict(zip(names, row, strict=True))
+        for name, line in cells.items():
+            if line is None:
+                longer = next(other for other, text in cells.items() if text is not None)
                 raise InputError(
                     f"{path}/{name}:{number}: expected a line for the one of {longer}, found the end of the file"
                 )
-        text, tag_line, intents = row
-        example = Example(_split(text), source=f"{path}/{config.words}", line=number)
-        if tag_line is not None:
-            _set_tags(example, _split(tag_line), scheme, f"{path}/{config.tags}:{number}")
-        if intents is not None:
-            _set_labels(example, intents.strip(), config.intents)
-        yield Document([example], str(number - 1), path, scheme, [text] if for_rewriting else None)
+        example = Example(_split(cells[config.words]), source=f"{path}/{config.words}", line=number)
+        if config.tags:
+            _set_tags(example, _split(cells[config.tags]), scheme, f"{path}/{config.tags}:{number}")
+        if config.labels:
+            intents = cells[config.labels].strip()
+            parts = [part for part in intents.split(SEPARATOR) if part]
+            example.labels = parts if config.intents == "split" or not intents else [intents]
+            if len(parts) > 1:
+                example.warnings.append(Notice.INTENTS_SPLIT if config.intents == "split" else Notice.INTENTS_JOINED)
+        yield Document([example], str(number - 1), path, scheme, [cells[config.words]] if for_rewriting else None)
     if not number:
         raise InputError(f"{path}/{config.words}: expected an utterance per line, found an empty file")
 
@@ -86,25 +98,9 @@ def _refuse_pipe(path: str) -> None:
         raise InputError("-: slot_filling data are a directory, not a pipe; give one, or choose --format text or jsonl")
 
 
-def _lines(path: str, encoding: str) -> Iterator[str]:
-    """Yield lines with their ends, without a byte order mark."""
-    for number, line in text_files.decoded_lines(path, encoding):
-        yield line.removeprefix("\ufeff") if number == 1 else line
-
-
 def _split(line: str) -> list[str]:
     """Split a line at ASCII spaces and tabs only, because other white space may be a word."""
-    body = line.strip(" \t\r\n")
-    return re.split("[ \t]+", body) if body else []
-
-
-def _detect_scheme(path: str, config: Config) -> str:
-    if config.scheme != "auto" or config.tags is None:
-        return "bio" if config.scheme == "auto" else config.scheme
-    detector = tags.SchemeDetector()
-    for line in _lines(f"{path}/{config.tags}", config.encoding):
-        detector.add(_split(line))
-    return detector.scheme
+    return re.findall("[^ \t]+", line.rstrip("\r\n"))
 
 
 def _set_tags(example: Example, line_tags: list[str], scheme: str, location: str) -> None:
@@ -119,14 +115,6 @@ def _set_tags(example: Example, line_tags: list[str], scheme: str, location: str
     except InputError as error:
         raise InputError(f"{location}: {error}") from None
     example.spans, example.tags = tags.normalize(line_tags, scheme)
-
-
-def _set_labels(example: Example, intents: str, rule: str) -> None:
-    """Store the intents of a line in the example, with a notice if there are several."""
-    parts = [part for part in intents.split(SEPARATOR) if part]
-    example.labels = parts if rule == "split" else [intents] if intents else []
-    if len(parts) > 1:
-        example.warnings.append(Notice.INTENTS_SPLIT if rule == "split" else Notice.INTENTS_JOINED)
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:

@@ -18,7 +18,7 @@ from ner.config.base import ComponentConfig, WordRule
 from ner.data.notices import Notice
 from ner.data.question_answering import (
     UNKNOWN,
-    answer_span,
+    char_span,
     check_id,
     find_answer,
     first_answer,
@@ -98,7 +98,7 @@ def _example(question: Any, context: str, rule: WordRule, location: str) -> Exam
             continue
         if 0 <= stated != start:
             example.warnings.append(Notice.OFFSET_REPAIRED)
-        span = answer_span(example, start, start + len(text))
+        span = char_span(example, start, start + len(text))
         if span is not None and not example.spans:
             set_answer_span(example, span, text)
     if answers and not example.spans:

@@ -1,16 +1,14 @@
-"""Tables of labelled texts, a text a row: columns between tabs, or between other separators.
+"""Tables of labelled texts, one text per row, with tabs or other separators between the columns.
 
-A row is split at its separators and nothing else: quotes are plain characters. Reviews are full of single quotes, and a
-reader that takes them for marks of a cell joins rows until the next one (of the 9,600 rows of ChnSentiCorp, Python's
-``csv`` makes 9,146 by default). A text can therefore hold neither its separator nor the end of a line.
+Quotes are plain characters, because reviews contain single ones: of the 9,600 rows of ChnSentiCorp, Python's ``csv``
+reads 9,146 by default. A text can therefore contain neither the separator nor a line end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
@@ -62,14 +60,8 @@ class Config(ComponentConfig):
         return self
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Columns of a file.
-
-    Attributes:
-        names: Column names, or numbers.
-        text, label: Column numbers; files for prediction may have no labels.
-    """
+class _Table(NamedTuple):
+    """Columns of a file: their names or numbers, and the positions of text and label, which may be missing."""
 
     names: Sequence[str]
     text: int
@@ -89,33 +81,34 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
     table: _Table | None = None
     kept: list[str] = []  # the header and empty lines
     rows = 0
-    for number, raw in text_files.decoded_lines(path, config.encoding):
-        line = raw.removeprefix("\ufeff") if number == 1 else raw
-        cells = line.rstrip("\r\n").split(config.separator)
-        place = f"{path}:{number}"
-        if table is None:
-            table = _table(cells, config, for_rewriting, place)
-            if config.header:
-                kept.append(raw)
-                continue
-        if not line.rstrip("\r\n") and len(table.names) > 1:
+    for number, raw in text_files.decoded_lines(path, config.encoding, keep_bom=True):
+        line = (raw.removeprefix("\ufeff") if number == 1 else raw).rstrip("\r\n")
+        cells = line.split(config.separator)
+        location = f"{path}:{number}"
+        is_header = table is None and config.header
+        table = table or _find_columns(cells, config, for_rewriting, location)
+        if is_header or (not line and len(table.names) > 1):
             kept.append(raw)
             continue
         if len(cells) != len(table.names):
             more = "; quotes protect nothing, so such a text needs another separator" * (len(cells) > len(table.names))
             raise InputError(
-                f"{place}: expected {len(table.names)} columns as in the first line, found {len(cells)} "
+                f"{location}: expected {len(table.names)} columns as in the first line, found {len(cells)} "
                 f'("{line.strip()[:40]}"){more}'
             )
         text = cells[table.text]
         split, offsets = split_words(text, words)
         example = Example(split, text=text, offsets=offsets, source=path, line=number)
         if table.label is not None:
-            example.labels = _labels(cells[table.label], config, for_rewriting, place)
+            cell, separator = cells[table.label], config.label_separator
+            labels = [label.strip() for label in (cell.split(separator) if separator else [cell])]
+            example.labels = list(dict.fromkeys(filter(None, labels)))
+            if not (example.labels or separator or for_rewriting):
+                raise InputError(
+                    f"{location}: expected a label, found none; texts without any need data.format.label_separator"
+                )
         used = (table.text, table.label)
-        example.metadata = {
-            name: cell for column, (name, cell) in enumerate(zip(table.names, cells, strict=True)) if column not in used
-        }
+        example.metadata = {name: cells[column] for column, name in enumerate(table.names) if column not in used}
         yield Document([example], str(rows), path, source_lines=[*kept, raw] if for_rewriting else None)
         kept = []
         rows += 1
@@ -125,46 +118,36 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
         yield Document([], str(rows), path, source_lines=kept)
 
 
-def _table(cells: Sequence[str], config: Config, for_rewriting: bool, place: str) -> _Table:
-    """From the cells of the first line."""
+def _find_columns(cells: Sequence[str], config: Config, for_rewriting: bool, location: str) -> _Table:
+    """Find the columns of text and label in the first line."""
     names = [cell.strip() for cell in cells] if config.header else [str(number) for number in range(len(cells))]
     twice = next((name for position, name in enumerate(names) if name in names[:position]), None)
     if twice is not None:
-        raise InputError(f"{place}: expected each column once, found '{twice}' twice")
+        raise InputError(f"{location}: expected each column once, found '{twice}' twice")
     if for_rewriting and not config.header and len(names) == 1:
         return _Table(names, 0, None)
-    label = _column(config.label, names)
-    text = _column(config.text, names)
-    for key, column, found in (("text", config.text, text), ("label", config.label, label)):
-        if found is None and not (for_rewriting and key == "label" and text is not None):
+    label, text = _position(config.label, names), _position(config.text, names)
+    for key, column, position in (("text", config.text, text), ("label", config.label, label)):
+        if position is None and not (for_rewriting and key == "label"):
             listed = ", ".join(names) if config.header else f"{len(names)} columns"
             named = f"'{column}'" if isinstance(column, str) else f"number {column}"
             raise InputError(
-                f"{place}: expected a column {named}, found {listed}; data.format.{key} says which it is, "
-                "data.format.separator what stands between columns"
+                f"{location}: expected a column {named}, found {listed}; set data.format.{key} to its column, or "
+                "data.format.separator to what separates the columns"
             )
-    assert text is not None, "said above"
+    assert text is not None, "checked above"
     if for_rewriting and names[text] in ADDED:
         raise InputError(
-            f"{place}: expected texts in another column than '{names[text]}', where predictions will stand; "
-            "give that column another name"
+            f"{location}: expected texts in another column than '{names[text]}', which predictions overwrite; "
+            "rename that column"
         )
     return _Table(names, text, label)
 
 
-def _column(wanted: str | int, names: Sequence[str]) -> int | None:
+def _position(wanted: Column, names: Sequence[str]) -> int | None:
     if isinstance(wanted, int):
         return wanted if wanted < len(names) else None
     return names.index(wanted) if wanted in names else None
-
-
-def _labels(cell: str, config: Config, for_rewriting: bool, place: str) -> list[str]:
-    if config.label_separator is not None:
-        return list(dict.fromkeys(label for part in cell.split(config.label_separator) if (label := part.strip())))
-    label = cell.strip()
-    if not label and not for_rewriting:
-        raise InputError(f"{place}: expected a label, found none; texts without any need data.format.label_separator")
-    return [label] if label else []
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
@@ -173,79 +156,61 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     Documents without source lines are written as label and text, with white space replaced by spaces. Existing columns
     of these names are overwritten; without probabilities, a ``probability`` directly after ``predicted`` is emptied.
     """
+    between = config.label_separator or "|"
+    positions: list[int | None] | None = None  # of the columns for predictions, None for new columns
     with text_files.open_text(path, config.encoding) as file:
-        first = True
-        places: list[int | None] = []
         for document in documents:
             if document.source_lines is not None and not document.examples:
                 file.writelines(document.source_lines)
             for example in document.examples:
-                added = _added(example, config)
-                if document.source_lines is not None:
-                    *kept, row = document.source_lines
-                    if first:
-                        header = kept[0] if kept and config.header else None
-                        places = _places(header, len(added), config)
-                        if header is not None:
-                            new = [name for name, place in zip(ADDED, places, strict=False) if place is None]
-                            kept[0] = _extended(header, new, config)
-                    file.writelines(kept)
-                    file.write(_filled(row, places, [*added, ""], config))
-                    first = False
-                    continue
-                if first and config.header:
-                    named = _cells(config, str(config.label), str(config.text)) + list(ADDED[1 : len(added)])
-                    file.write(config.separator.join(named) + "\n")
-                text = example.text if example.text is not None else " ".join(example.words)
-                for mark in (config.separator, "\r", "\n"):
-                    text = text.replace(mark, " ")
-                file.write(config.separator.join(_cells(config, added[0], text) + added[1:]) + "\n")
-                first = False
+                added = [between.join(example.labels)]
+                if example.scores:
+                    added.append(between.join(f"{example.scores[label]:.6f}" for label in example.labels))
+                is_first = positions is None
+                *before, row = document.source_lines or _new_lines(example, config, is_first)
+                if positions is None:
+                    header = before[0] if before and config.header else ""
+                    names = [name.strip() for name in header.removeprefix("\ufeff").split(config.separator)]
+                    size = len(ADDED) if ADDED in pairwise(names) else len(added)
+                    positions = [_position(name, names) for name in ADDED[:size]]
+                    if document.source_lines is None:  # the label is the prediction
+                        positions[0] = _new_positions(config)[0]
+                    if header:
+                        new = [name for name, position in zip(ADDED, positions, strict=False) if position is None]
+                        before[0] = _filled(header, [None] * len(new), new, config)
+                file.writelines(before)
+                file.write(_filled(row, positions, [*added, ""], config))
 
 
-def _added(example: Example, config: Config) -> list[str]:
-    """Return the predicted labels and their probabilities, if any."""
-    between = config.label_separator or "|"
-    added = [between.join(example.labels)]
-    if example.scores:
-        added.append(between.join(f"{example.scores[label]:.6f}" for label in example.labels))
-    return added
-
-
-def _places(header: str | None, count: int, config: Config) -> list[int | None]:
-    """Return the positions of the first ``count`` columns of ``ADDED``, None for new columns."""
-    cells = header.rstrip("\r\n").removeprefix("\ufeff").split(config.separator) if header is not None else []
-    names = [cell.strip() for cell in cells]
-    if ADDED in pairwise(names):
-        count = len(ADDED)
-    return [_column(name, names) for name in ADDED[:count]]
-
-
-def _filled(line: str, places: Sequence[int | None], added: Sequence[str], config: Config) -> str:
+def _filled(line: str, positions: Sequence[int | None], values: Sequence[str], config: Config) -> str:
     """Return a row with replaced cells, and new cells before the line end."""
     body = line.rstrip("\r\n")
     cells = body.split(config.separator)
-    for place, cell in zip(places, added, strict=False):
-        if place is None:
-            cells.append(cell)
+    for position, value in zip(positions, values, strict=False):
+        if position is None:
+            cells.append(value)
         else:
-            cells[place] = cell
+            cells[position] = value
     return config.separator.join(cells) + line[len(body) :]
 
 
-def _extended(line: str, added: Sequence[str], config: Config) -> str:
-    """Return a line with additional columns before the line end."""
-    body = line.rstrip("\r\n")
-    return config.separator.join([body, *added]) + line[len(body) :]
+def _new_lines(example: Example, config: Config, is_first: bool) -> list[str]:
+    """Return the lines of an example without a source: a row without its label, in a new file after the header."""
+    text = example.text if example.text is not None else " ".join(example.words)
+    for mark in (config.separator, "\r", "\n"):
+        text = text.replace(mark, " ")
+    label_position, text_position = _new_positions(config)
+    lines = []
+    for label_cell, text_cell in [(str(config.label), str(config.text))] * (config.header and is_first) + [("", text)]:
+        cells = [""] * (max(label_position, text_position) + 1)
+        cells[label_position], cells[text_position] = label_cell, text_cell
+        lines.append(config.separator.join(cells) + "\n")
+    return lines
 
 
-def _cells(config: Config, label: str, text: str) -> list[str]:
-    """Return a new row with both values in their columns."""
-    places = [place if isinstance(place, int) else None for place in (config.label, config.text)]
-    cells = [""] * (1 + max([place for place in places if place is not None], default=-1))
-    for place, cell in zip(places, (label, text), strict=True):
-        if place is None:
-            cells.append(cell)
-        else:
-            cells[place] = cell
-    return cells
+def _new_positions(config: Config) -> tuple[int, int]:
+    """Return the columns of label and text in a new file; a name follows a number."""
+    label, text = config.label, config.text
+    if isinstance(label, int):
+        return label, text if isinstance(text, int) else label + 1
+    return (text + 1, text) if isinstance(text, int) else (0, 1)

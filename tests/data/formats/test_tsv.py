@@ -102,13 +102,13 @@ def test_several_labels_stand_in_one_cell(tmp_path: Path) -> None:
         ("label\ttext_a\n1\ta\n1 b\n", ':3: expected 2 columns as in the first line, found 1 ("1 b")'),
         (
             "lable\ttext_a\n1\ta\n",
-            ":1: expected a column 'label', found lable, text_a; data.format.label says which it is, "
-            "data.format.separator what stands between columns",
+            ":1: expected a column 'label', found lable, text_a; set data.format.label to its column, or "
+            "data.format.separator to what separates the columns",
         ),
         (
             "label,text_a\n1,a\n",
-            ":1: expected a column 'text_a', found label,text_a; data.format.text says which it is, "
-            "data.format.separator what stands between columns",
+            ":1: expected a column 'text_a', found label,text_a; set data.format.text to its column, or "
+            "data.format.separator to what separates the columns",
         ),
         ("label\ttext_a\tlabel\n1\ta\t2\n", ":1: expected each column once, found 'label' twice"),
         (
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_named_with_its_place(tmp_path: Path, text: str | b
 
 
 def test_a_number_beyond_the_columns_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"in.tsv:1: expected a column number 2, found 2 columns; data.format.text"):
+    with pytest.raises(InputError, match=r"in.tsv:1: expected a column number 2, found 2 columns; set data"):
         read(tmp_path, "1\ta\n", label=0, text=2, header=False)
 
 
@@ -227,7 +227,7 @@ def test_texts_in_the_column_of_predictions_are_not_overwritten(tmp_path: Path) 
     for column in ("predicted", 1):
         assert read(tmp_path, table, text=column)[0].text == "a"
         with pytest.raises(
-            InputError, match=r"in.tsv:1: expected texts in another column than 'predicted', where pred"
+            InputError, match=r"in.tsv:1: expected texts in another column than 'predicted', which pred"
         ):
             read(tmp_path, table, "space", True, text=column)
 
