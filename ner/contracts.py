@@ -112,7 +112,7 @@ class Decoder(nn.Module):
 
     Attributes:
         backend: Backend of the CRF kernels, or None if it uses none.
-        single_label: Whether it predicts exactly one label per example.
+        single_label: True if it predicts exactly one label per example.
     """
 
     backend: Any = None
@@ -190,7 +190,7 @@ class Format(Protocol):
     extension: str
     """Suffix of the files that ``write`` creates."""
     probabilities: bool
-    """Whether ``write`` can store probabilities."""
+    """True if ``write`` can store probabilities."""
     STORES: frozenset[str]
     """Outputs that ``write`` can store: ``tags``, ``labels``, ``answers`` (then ``read`` returns questions).
     Decoders with other outputs are rejected, see :mod:`ner.data.tasks`."""

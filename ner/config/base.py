@@ -42,4 +42,4 @@ class DecoderConfig(ComponentConfig):
     """Configuration of a decoder."""
 
     runs_encoder: ClassVar[bool] = False
-    """Whether the decoder runs the encoder itself; its file then has ``build_on`` instead of ``build``."""
+    """True if the decoder runs the encoder itself; its file then has ``build_on`` instead of ``build``."""

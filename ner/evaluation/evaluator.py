@@ -24,8 +24,8 @@ class Evaluator:
         model: The model that annotates.
         by: Metadata fields; each of their values is scored separately.
         trained_on: Hashes of the training sentences, see :mod:`ner.data.seen`; None if unknown.
-        unseen: Whether to score separately the sentences that are not in ``trained_on``.
-        seqeval: Whether to compare the entity scores with seqeval.
+        unseen: Score also the sentences that are not in ``trained_on``.
+        seqeval: Compare the entity scores with seqeval.
     """
 
     def __init__(

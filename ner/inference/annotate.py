@@ -43,8 +43,8 @@ def annotate(
         batch: Batch size. It affects speed and memory, not the annotations.
         device: Device to compute on.
         precision: Dtype of autocast, or None.
-        loss: Whether to compute the loss of the gold annotations.
-        probabilities: Whether to compute the probabilities of spans, labels and answers.
+        loss: Compute the loss of the gold annotations.
+        probabilities: Compute the probabilities of spans, labels and answers.
         process_group: Processes that share the batches. Each of them yields all documents.
 
     Raises:

@@ -111,7 +111,7 @@ class Tagger:
         Args:
             text: A ``str`` (raw text), a list of ``str`` (one tokenized sentence), a :class:`~ner.types.Document`, or
                 a list of sentences or documents.
-            probabilities: Whether to set ``Span.score`` to the probability of the span.
+            probabilities: Set ``Span.score`` to the probability of the span.
 
         Returns:
             A document, or a list of documents for a list of sentences or documents. Raw text is split into words
@@ -131,7 +131,7 @@ class Tagger:
 
     @property
     def answers_questions(self) -> bool:
-        """Whether this is a question answering model, which requires :meth:`answer` instead of :meth:`tag`."""
+        """True for a question answering model, which requires :meth:`answer` instead of :meth:`tag`."""
         return "answers" in tasks.decoder_outputs(self.config.decoder.name)
 
     def answer(self, question: str, passage: str, history: Sequence[str] = ()) -> Example:

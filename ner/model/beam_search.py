@@ -60,7 +60,7 @@ def beam_search(
         end: Id of the end.
         forbidden: Ids that never occur in a sequence, on the device of the search.
         length_penalty: 0 prefers the most probable sequence, larger values prefer longer ones.
-        all_beams: Whether all sequences must be final, or only the best one.
+        all_beams: True if all sequences must be final, false if only the best one.
     """
     device = forbidden.device
     logs = torch.full((size, beams), -torch.inf, device=device)

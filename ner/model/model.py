@@ -19,7 +19,7 @@ from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import units
 from ner.model.kernels.crf import choose
-from ner.types import Annotation, Batch, Document, Example, Loss, Scores
+from ner.types import Batch, Document, Example, Loss, Scores
 
 
 class Model(nn.Module):
@@ -73,14 +73,10 @@ class Model(nn.Module):
         return replace(document, examples=self.units.split(document.examples), source_lines=None)
 
     def input_warnings(self, document: Document) -> Counter[str]:
-        """Return how many words are not read as they are, and how much gold cannot be predicted, by reason."""
+        """Return how much of the input is not read as it is, or cannot be predicted, by reason."""
         document = self.to_units(document)
         counts: Counter[str] = self.encoder.input_warnings(document) + self.decoder.input_warnings(document)
         return counts
-
-    def annotate(self, examples: Sequence[Example], annotations: Sequence[Annotation]) -> list[Example]:
-        """Return examples in units with annotations in place of their gold data."""
-        return [example.with_prediction(annotation) for example, annotation in zip(examples, annotations, strict=True)]
 
     def crf_backend(self, device: torch.device) -> str:
         """Return the backend of the CRF kernels on a device, or an empty string if the decoder uses none.
@@ -130,31 +126,25 @@ class GenerativeModel(Model):
         return self.decoder.input_warnings(self.to_units(document))
 
 
-def build(config: RunConfig, vocabs: Vocabs) -> Model:
-    """Build a new model from the vocabularies of the training documents in words; load pretrained weights.
+def build(config: RunConfig, vocabs: Vocabs, files: Mapping[str, bytes] | None = None) -> Model:
+    """Build a model with random or pretrained weights.
+
+    Args:
+        config: Configuration of the run.
+        vocabs: Vocabularies of the training documents in words, or those of a saved model.
+        files: Files of a saved model, whose weights are loaded afterwards; nothing is downloaded then.
 
     Raises:
         InputError: If a setting does not fit the vocabularies, or pretrained files are not found.
     """
-    unit = units.build(config.unit.name, config.unit.tokenizer, vocabs.scheme)
+    saved: dict[str, dict[str, bytes]] = {} if files is None else {"unit": {}, "encoder": {}}
+    for path, data in (files or {}).items():
+        folder, _, name = path.partition("/")
+        saved[folder][name] = data
+    unit = units.build(config.unit.name, config.unit.tokenizer, vocabs.scheme, saved.get("unit"))
     vocabs = unit.vocabs(vocabs)
     module = load_component("encoders", config.encoder.name)
-    return _assemble(config, vocabs, unit, module.build(config.encoder, vocabs, config.windows))
-
-
-def rebuild(config: RunConfig, vocabs: Vocabs, files: Mapping[str, bytes]) -> Model:
-    """Build a saved model from its files; weights are loaded afterwards, and nothing is downloaded."""
-
-    def below(folder: str) -> dict[str, bytes]:
-        prefix = f"{folder}/"
-        return {name.removeprefix(prefix): data for name, data in files.items() if name.startswith(prefix)}
-
-    unit = units.build(config.unit.name, config.unit.tokenizer, vocabs.scheme, below("unit"))
-    module = load_component("encoders", config.encoder.name)
-    return _assemble(config, vocabs, unit, module.build(config.encoder, vocabs, config.windows, below("encoder")))
-
-
-def _assemble(config: RunConfig, vocabs: Vocabs, unit: units.WordUnits, encoder: Any) -> Model:
+    encoder = module.build(config.encoder, vocabs, config.windows, saved.get("encoder"))
     module = load_component("decoders", config.decoder.name)
     if config.decoder.runs_encoder:
         return GenerativeModel(unit, encoder, None, module.build_on(config.decoder, encoder), vocabs)

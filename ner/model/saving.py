@@ -13,7 +13,7 @@ from ner.config.load import write_yaml
 from ner.config.schema import RunConfig
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
-from ner.model.model import Model, rebuild
+from ner.model.model import Model, build
 from ner.runs.directory import CONFIG, LABELS, WEIGHTS, read_config
 from ner.runtime import atomic, manifest
 from ner.runtime.distributed import full_cpu_tensor
@@ -34,7 +34,7 @@ def save(
         config: Configuration of the run.
         directory: Target, created if it does not exist.
         extra: Further files by name.
-        write: Whether this process writes.
+        write: False if this process only takes part in collecting the weights.
         weights: Weights to save instead of the current ones.
 
     Raises:
@@ -69,9 +69,9 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
     """
     directory = Path(directory)
     names = manifest.verify(directory)
-    for needed in (CONFIG, LABELS, WEIGHTS):
-        if needed not in names:
-            raise InputError(f"{directory / manifest.MANIFEST}: expected an entry {needed}, found none")
+    for name in (CONFIG, LABELS, WEIGHTS):
+        if name not in names:
+            raise InputError(f"{directory / manifest.MANIFEST}: expected an entry {name}, found none")
     config = read_config(directory)
     try:
         vocabs = Vocabs.from_bytes((directory / LABELS).read_bytes())
@@ -79,7 +79,7 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
         raise InputError(f"{directory / LABELS}: not the labels of a model ({error})") from None
     files = {name: (directory / name).read_bytes() for name in names if name.startswith(("encoder/", "unit/"))}
     try:
-        model = rebuild(config, vocabs, files)
+        model = build(config, vocabs, files)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{directory / 'encoder'}: not the files of this encoder ({error})") from None
     try:

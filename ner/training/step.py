@@ -173,8 +173,9 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
         predicted = {name: host[f"{number}.{name}"] for name in predictions[number]}
         annotations = state.model.decoder.annotations(predicted, micro_batch.batch.inputs["mask"])
         if annotations:  # a generative decoder predicts nothing while it is trained
-            answers = state.model.annotate(micro_batch.batch.examples, annotations)
-            merged = state.model.units.merge(micro_batch.gold, answers)
+            pairs = zip(micro_batch.batch.examples, annotations, strict=True)
+            predictions_in_units = [example.with_prediction(annotation) for example, annotation in pairs]
+            merged = state.model.units.merge(micro_batch.gold, predictions_in_units)
             state.train_scorer.add(state.model.mark_unlabelled(micro_batch.gold), merged)
     timer.mark("scores")
     return step_loss

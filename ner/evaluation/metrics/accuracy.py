@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ner.data.notices import Notice
+from ner.evaluation.metrics._prf import KINDS, by_label, mean, micro
 from ner.types import Example
 
 REQUIRES = frozenset({"labels"})
-_KINDS = ("gold", "predicted", "correct")
-_FIGURES = ("precision", "recall", "f1")
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
@@ -26,7 +25,7 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
         wanted, found = set(left.labels), set(right.labels)
         counts["texts"] += 1
         counts["exact"] += wanted == found
-        for kind, labels in zip(_KINDS, (wanted, found, wanted & found), strict=True):
+        for kind, labels in zip(KINDS, (wanted, found, wanted & found), strict=True):
             for label in labels:
                 counts[f"{kind} {label}"] += 1
     return counts
@@ -37,26 +36,13 @@ def scores(counts: Counter[str]) -> dict[str, Any]:
 
     The means are over gold and predicted classes. ``by_label`` contains the counts too.
     """
-    labels = sorted({label for key in counts for kind, space, label in [key.partition(" ")] if space})
-    by_label: dict[str, dict[str, float]] = {}
-    for label in labels:
-        numbers = [counts[f"{kind} {label}"] for kind in _KINDS]
-        by_label[label] = {**_figures(*numbers), **dict(zip(_KINDS, numbers, strict=True))}
-    totals = [int(sum(by_label[label][kind] for label in labels)) for kind in _KINDS]
-
-    def mean(weights: Mapping[str, float]) -> dict[str, float]:
-        total = sum(weights.values())
-        return {
-            name: sum(by_label[label][name] * weights[label] for label in labels) / total if total else 0.0
-            for name in _FIGURES
-        }
-
+    labels = by_label(counts)
     return {
         "accuracy": counts["exact"] / counts["texts"] if counts["texts"] else 0.0,
-        "macro": mean(dict.fromkeys(labels, 1)),
-        "micro": _figures(*totals),
-        "weighted": mean({label: by_label[label]["gold"] for label in labels}),
-        "by_label": by_label,
+        "macro": mean(labels),
+        "micro": micro(labels),
+        "weighted": mean(labels, weight="gold"),
+        "by_label": labels,
     }
 
 
@@ -68,11 +54,3 @@ def lines(scores: Mapping[str, Any]) -> list[str]:
     ]
     macro, weighted = scores["macro"]["f1"], scores["weighted"]["f1"]
     return [*found, f"accuracy: {scores['accuracy']:.4f}, f1-macro: {macro:.4f}, f1-weighted: {weighted:.4f}"]
-
-
-def _figures(gold: int, predicted: int, correct: int) -> dict[str, float]:
-    return {
-        "precision": correct / predicted if predicted else 0.0,
-        "recall": correct / gold if gold else 0.0,
-        "f1": 2 * correct / (gold + predicted) if gold + predicted else 0.0,
-    }

@@ -31,23 +31,16 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     """
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
-        wanted = _wanted(left)
-        if not wanted:
+        answers = [answer for answer in left.answers if normalize_answer(answer)]  # not only articles, punctuation
+        if not left.answers and left.labels[:1] != [UNKNOWN]:
             continue
+        wanted = [_tokens(answer) for answer in answers] or [[]]  # no tokens if unanswerable
         kind = left.labels[0] if left.labels and left.labels[0] in ANSWER_TYPES else "other"
         found = _tokens(first_answer(right))
         counts[f"exact {kind}"] += found in wanted
         counts[f"f1 {kind}"] += round(max(token_f1(found, answer) for answer in wanted) * BILLION)
         counts[f"turns {kind}"] += 1
     return counts
-
-
-def _wanted(example: Example) -> list[list[str]]:
-    """Return the tokens of each gold answer: no tokens if unanswerable, no answer if there is no gold data."""
-    if not example.answers:
-        return [[]] if example.labels[:1] == [UNKNOWN] else []
-    answers = [answer for answer in example.answers if normalize_answer(answer)]  # not only articles and punctuation
-    return [_tokens(answer) for answer in answers] or [[]]
 
 
 def _tokens(answer: str) -> list[str]:

@@ -14,12 +14,10 @@ from operator import itemgetter
 from typing import Any
 
 from ner.data import tags
+from ner.evaluation.metrics._prf import KINDS, by_label, mean, micro
 from ner.types import Example, Span
 
 REQUIRES = frozenset({"tags"})
-_KINDS = ("gold", "predicted", "correct")
-
-_Entities = Sequence[tuple[Any, ...]]
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
@@ -61,14 +59,16 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
     return _count(len(gold), sides, strict)
 
 
-def _count(sentences: int, sides: Sequence[_Entities], strict: Sequence[_Entities]) -> Counter[str]:
+def _count(
+    sentences: int, sides: Sequence[Sequence[tuple[Any, ...]]], strict: Sequence[Sequence[tuple[Any, ...]]]
+) -> Counter[str]:
     """Count gold and predicted entities, which are tuples of their position and type, and those that are equal."""
     counts = Counter({"sentences": sentences})
     sets = [set(side) for side in sides]
     for mode in ("", "strict "):
         if mode and any(len(some) < len(side) for some, side in zip(strict, sides, strict=True)):
             sets = [set(side) for side in strict]
-        for kind, entities in zip(_KINDS, (*sets, sets[0] & sets[1]), strict=True):
+        for kind, entities in zip(KINDS, (*sets, sets[0] & sets[1]), strict=True):
             if entities:
                 for label, number in Counter(map(itemgetter(-1), entities)).items():
                     counts[f"{mode}{kind} {label}"] = number
@@ -81,9 +81,7 @@ def _strict(example: Example) -> list[Span]:
     Spans that tags cannot represent, such as the inner of nested ones, are kept.
     """
     names = example.tags
-    if not names or all(names[span.start].startswith("B-") for span in example.spans):
-        return example.spans
-    if not all(map(tags.is_valid, names)):
+    if not names or all(names[s.start].startswith("B-") for s in example.spans) or not all(map(tags.is_valid, names)):
         return example.spans
     broken = set(tags.decode(names)) - set(tags.decode(names, strict=True))
     return [span for span in example.spans if span not in broken]
@@ -91,31 +89,12 @@ def _strict(example: Example) -> list[Span]:
 
 def scores(counts: Counter[str]) -> dict[str, Any]:
     """Return ``micro``, ``macro``, ``by_type`` (with the counts) and ``strict`` (micro)."""
-    types = sorted({key.partition(" ")[2] for key in counts if key.startswith(("gold ", "predicted "))})
-    by_type: dict[str, dict[str, float]] = {}
-    for label in types:
-        numbers = [counts[f"{kind} {label}"] for kind in _KINDS]
-        by_type[label] = {**_prf(*numbers), **dict(zip(_KINDS, numbers, strict=True))}
-    macro = {
-        name: sum(by_type[label][name] for label in types) / len(types) if types else 0.0
-        for name in ("precision", "recall", "f1")
-    }
-    micro, strict = (
-        _prf(*(sum(number for key, number in counts.items() if key.startswith(f"{mode}{kind} ")) for kind in _KINDS))
-        for mode in ("", "strict ")
-    )
-    return {"micro": micro, "macro": macro, "by_type": by_type, "strict": strict}
+    types = by_label(counts)
+    strict = Counter({key.removeprefix("strict "): n for key, n in counts.items() if key.startswith("strict ")})
+    return {"micro": micro(types), "macro": mean(types), "by_type": types, "strict": micro(by_label(strict))}
 
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
     """Return one line with the micro scores."""
     micro = scores["micro"]
     return [f"entity micro precision: {micro['precision']:.4f}, recall: {micro['recall']:.4f}, f1: {micro['f1']:.4f}"]
-
-
-def _prf(gold: int, predicted: int, correct: int) -> dict[str, float]:
-    return {
-        "precision": correct / predicted if predicted else 0.0,
-        "recall": correct / gold if gold else 0.0,
-        "f1": 2 * correct / (gold + predicted) if gold + predicted else 0.0,
-    }

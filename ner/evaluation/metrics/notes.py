@@ -10,13 +10,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ner.config.parts import load_component
+from ner.evaluation.metrics import tag
 from ner.types import Example
 
 REQUIRES = frozenset({"tags"})
 BILLION = 10**9
-
-tag = load_component("metrics", "tag")
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:

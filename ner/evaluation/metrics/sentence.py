@@ -21,26 +21,18 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     for left, right in zip(gold, predicted, strict=True):
         if Notice.UNLABELLED in left.warnings:
             continue
-        spans, labels = _same_spans(left, right), set(left.labels) == set(right.labels)
+        plain = not (left.spans or right.spans) and None not in (left.tags, right.tags)  # tags without entities
+        spans = left.tags == right.tags if plain else set(left.spans) == set(right.spans)
+        labels = set(left.labels) == set(right.labels)
         counts.update({"sentences": 1, "spans": spans, "labels": labels, "right": spans and labels})
     return counts
-
-
-def _same_spans(left: Example, right: Example) -> bool:
-    """Return whether all spans are equal, or, for plain tags without spans, all tags."""
-    if left.spans or right.spans or left.tags is None or right.tags is None:
-        return set(left.spans) == set(right.spans)
-    return left.tags == right.tags
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:
     """Return the fractions of sentences: ``accuracy`` (all correct), ``spans`` and ``labels``."""
     sentences = max(1, counts["sentences"])
-    return {
-        "accuracy": counts["right"] / sentences,
-        "spans": counts["spans"] / sentences,
-        "labels": counts["labels"] / sentences,
-    }
+    keys = {"accuracy": "right", "spans": "spans", "labels": "labels"}
+    return {name: counts[key] / sentences for name, key in keys.items()}
 
 
 def lines(scores: Mapping[str, Any]) -> list[str]:

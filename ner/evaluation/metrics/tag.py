@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ner.evaluation.metrics._prf import by_label, mean
 from ner.types import Example
 
 REQUIRES = frozenset({"tags"})
@@ -31,18 +32,12 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
 
 def scores(counts: Counter[str]) -> dict[str, Any]:
     """Return ``f1`` by tag, ``weighted_f1`` and ``accuracy``."""
-    tags = sorted({key.partition(" ")[2] for key in counts})
-    f1 = {}
-    for tag in tags:
-        gold, predicted, correct = (counts[f"{kind} {tag}"] for kind in ("gold", "predicted", "correct"))
-        f1[tag] = 2 * correct / (gold + predicted) if gold + predicted else 0.0
-    words = sum(counts[f"gold {tag}"] for tag in tags)
-    right = sum(counts[f"correct {tag}"] for tag in tags)
-    weighted = sum(f1[tag] * counts[f"gold {tag}"] for tag in tags)
+    tags = by_label(counts)
+    words = sum(figures["gold"] for figures in tags.values())
     return {
-        "f1": f1,
-        "weighted_f1": weighted / words if words else 0.0,
-        "accuracy": right / words if words else 0.0,
+        "f1": {tag: figures["f1"] for tag, figures in tags.items()},
+        "weighted_f1": mean(tags, weight="gold")["f1"],
+        "accuracy": sum(figures["correct"] for figures in tags.values()) / words if words else 0.0,
     }
 
 

@@ -31,7 +31,7 @@ class Config(DecoderConfig):
     name: Literal["classifier"] = "classifier"
     """Name of the file in ner/model/decoders."""
     multi_label: bool = False
-    """Whether a text has any number of labels instead of exactly one."""
+    """Predict any number of labels per text instead of exactly one."""
     pooling: Literal["mean", "attention", "cls"] = "mean"
     """Text vector: mean of the word vectors, attention-weighted mean (Yang et al., 2016), or cls, the pooled output of
     the encoder. cls requires a transformer without a context layer."""

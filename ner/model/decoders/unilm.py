@@ -175,7 +175,7 @@ class UniLMDecoder(GenerativeDecoder):
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
         """Return the cross-entropy summed over all pieces.
 
-        With ``mask_rate`` training predicts a sample of the pieces, and the sum is scaled to all of them.
+        With ``mask_probability`` training predicts a sample of the pieces, and the sum is scaled to all of them.
         """
         gold = targets["answers"]
         known = gold != IGNORED
