@@ -90,9 +90,11 @@ class Vocabs:
     def add(self, example: Example) -> None:
         """Count the strings of an example, except for the characters of its words."""
         self.words.update(example.words)
-        self.labels.update([span.label for span in example.spans])
-        self.classes.update(example.labels)
-        if self.plain and example.tags is not None:
+        if example.spans:  # an update without strings takes a microsecond, too
+            self.labels.update([span.label for span in example.spans])
+        if example.labels:
+            self.classes.update(example.labels)
+        if example.tags and self.scheme == PLAIN:
             self.tags.update(example.tags)
 
     def _count_characters(self) -> None:
