@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -55,27 +55,17 @@ class Config(DecoderConfig):
         return self
 
 
-def build(config: Config, width: int, vocabs: Vocabs) -> JointDecoder:
-    """Build both decoders for vectors of ``width``."""
-    tags, classes = (
-        load_component("decoders", member.name).build(member, width, vocabs) for member in (config.tags, config.classes)
-    )
-    return JointDecoder(tags, classes, config.weights)
-
-
 class JointDecoder(Decoder):
-    """Two decoders over the same vectors. The names of their tensors and losses differ, so the dicts are merged.
+    """Two decoders over the same vectors: ``tags`` scores the words, ``classes`` the examples.
 
-    Args:
-        tags: Decoder of words with the scores ``emissions (S, W, K)``.
-        classes: Decoder of examples with the scores ``classes``.
-        weights: Weights of the losses.
+    The names of their tensors and losses differ, so the dicts are merged.
     """
 
-    def __init__(self, tags: Any, classes: Any, weights: WeightsConfig) -> None:
+    def __init__(self, config: Config, width: int, vocabs: Vocabs) -> None:
         super().__init__()
-        self.tags, self.classes = tags, classes
-        self.weights = weights.model_dump()
+        members = config.tags, config.classes
+        self.tags, self.classes = (load_component("decoders", m.name).build(m, width, vocabs) for m in members)
+        self.weights = config.weights.model_dump()
 
     def axis_labels(self) -> dict[str, AxisLabels]:
         """Return the labels of both decoders."""
@@ -118,3 +108,6 @@ def _merge(tagged: list[Annotation], labelled: list[Annotation]) -> list[Annotat
     return [
         replace(words, labels=whole.labels, scores=whole.scores) for words, whole in zip(tagged, labelled, strict=True)
     ]
+
+
+build = JointDecoder

@@ -24,11 +24,11 @@ from torch.nn import functional as F
 from ner.config.base import DecoderConfig
 from ner.contracts import IGNORED, Encoder, GenerativeDecoder
 from ner.data.notices import Notice
-from ner.data.question_answering import ANSWER, ANSWER_TYPES, SPAN, UNKNOWN
+from ner.data.question_answering import ANSWER, ANSWER_TYPES, SPAN, UNKNOWN, answer_type
 from ner.errors import InputError
 from ner.model import prefix_attention
 from ner.model.beam_search import Hypotheses, beam_search
-from ner.model.encoder import PieceEncoder
+from ner.model.encoders.transformer import TransformerEncoder
 from ner.model.kernels import crf_torch
 from ner.model.prefix_attention import Memory
 from ner.types import Annotation, Document, Example, Loss, Scores, Span
@@ -61,43 +61,38 @@ class Config(DecoderConfig):
     favor longer answers."""
 
 
-def build_on(config: Config, encoder: Encoder) -> UniLMDecoder:
-    """Build the decoder on an encoder, which it runs itself.
-
-    Raises:
-        InputError: If the encoder is not of the BERT family, or has too few positions for source and answer.
-    """
-    if not isinstance(encoder, PieceEncoder):
-        kind = type(encoder).__module__.rpartition(".")[2]
-        raise InputError(f"config.decoder: unilm runs the encoder itself; choose the encoder transformer, not {kind}")
-    name = encoder.config.model
-    prefix_attention.check(encoder.model, name)
-    tokenizer = encoder.tokenizer
-    if tokenizer.tokenizer.mask_token_id is None or not tokenizer.suffix:
-        raise InputError(
-            f"config.encoder.model: the tokenizer of {name} has no [MASK] or no special piece after a text, which the "
-            "decoder unilm requires"
-        )
-    limit = encoder.positions - config.max_target_seq_length
-    if limit < 8 or (config.max_source_seq_length or 0) > limit:
-        raise InputError(
-            f"config.decoder: max_target_seq_length {config.max_target_seq_length} leaves {max(0, limit)} of the "
-            f"{encoder.positions} positions of {name} to the source, which needs {config.max_source_seq_length or 8}; "
-            "lower max_source_seq_length or max_target_seq_length"
-        )
-    return UniLMDecoder(config, encoder)
-
-
 class UniLMDecoder(GenerativeDecoder):
     """Generative decoder, see the module.
 
     The tensors of :meth:`inputs` are ``pieces (S, T)``, ``piece_mask (S, T)``, ``mask (S, W)`` and ``words (S, T)``,
     the passage word of each piece, or -1. ``Scores`` are ``pieces``, ``source`` (the piece mask), ``words``, and the
     keys and values of each layer, ``keys.0``, ``values.0`` ... ``(S, A, T, D)``.
+
+    Raises:
+        InputError: If the encoder is not of the BERT family, or has too few positions for source and answer.
     """
 
-    def __init__(self, config: Config, encoder: PieceEncoder) -> None:
+    def __init__(self, config: Config, encoder: Encoder) -> None:
         super().__init__(encoder)
+        if not isinstance(encoder, TransformerEncoder):
+            kind = type(encoder).__module__.rpartition(".")[2]
+            raise InputError(
+                f"config.decoder: unilm runs the encoder itself; choose the encoder transformer, not {kind}"
+            )
+        name, tokens = encoder.config.model, encoder.tokenizer
+        prefix_attention.check(encoder.model, name)
+        if tokens.tokenizer.mask_token_id is None or not tokens.suffix:
+            raise InputError(
+                f"config.encoder.model: the tokenizer of {name} has no [MASK] or no special piece after a text, which "
+                "the decoder unilm requires"
+            )
+        available = encoder.positions - config.max_target_seq_length
+        if available < max(8, config.max_source_seq_length or 0):
+            raise InputError(
+                f"config.decoder: max_target_seq_length {config.max_target_seq_length} leaves {max(0, available)} of "
+                f"the {encoder.positions} positions of {name} to the source, which needs "
+                f"{config.max_source_seq_length or 8}; lower max_source_seq_length or max_target_seq_length"
+            )
         self.config = config
         width, vocabulary = encoder.width, encoder.model.get_input_embeddings().num_embeddings
         self.dense, self.norm = nn.Linear(width, width), nn.LayerNorm(width)
@@ -105,15 +100,13 @@ class UniLMDecoder(GenerativeDecoder):
         self.bias = nn.Parameter(torch.zeros(vocabulary))
         # copy attention and copy gate; state dicts of saved runs hold these names
         self.choice, self.share = (nn.Linear(width, size) if config.copy_mechanism else None for size in (width, 1))
-        tokens = encoder.tokenizer
         self.mask_id: int = tokens.tokenizer.mask_token_id
         self.end_id: int = tokens.suffix[-1]
         forbidden = [piece for piece in tokens.tokenizer.all_special_ids if piece != self.end_id]
         forbidden += range(len(tokens.tokenizer), vocabulary)  # unused rows of the embedding table
         self.register_buffer("forbidden_ids", torch.tensor(forbidden, dtype=torch.long), persistent=False)
         self.forbidden_ids: Tensor
-        limit = min(encoder.row_length, encoder.positions - config.max_target_seq_length)
-        self.max_source = config.max_source_seq_length or limit
+        self.max_source = config.max_source_seq_length or min(encoder.row_length, available)
 
     def input_warnings(self, document: Document) -> Counter[str]:
         """Return how many words of sources are not read, and how many answers are not learned whole."""
@@ -160,7 +153,7 @@ class UniLMDecoder(GenerativeDecoder):
     def _answer(self, example: Example) -> list[int]:
         """Return the pieces of the first gold answer, or of ``unknown`` if it is the label; otherwise none."""
         words = example.answers[0].split() if example.answers else []
-        if not words and example.labels[:1] == [UNKNOWN]:
+        if not words and answer_type(example) == UNKNOWN:
             words = [UNKNOWN]
         return [piece for ids in self.encoder.tokenizer.pieces(words) for piece in ids]
 
@@ -340,3 +333,6 @@ def _padded(rows: Sequence[Sequence[int]], padding: int) -> Tensor:
     for number, row in enumerate(rows):
         found[number, : len(row)] = row
     return torch.from_numpy(found)
+
+
+build_on = UniLMDecoder

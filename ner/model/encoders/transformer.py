@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,13 +24,13 @@ from torch.nn import functional as F
 
 from ner.config.base import EncoderConfig
 from ner.config.schema import WindowsConfig
+from ner.contracts import Encoder
 from ner.data.notices import Notice
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import pretrained
-from ner.model.encoder import PieceEncoder, Source
 from ner.model.tokenizer import WordTokenizer
-from ner.model.windows import QuestionLayout, RowBuilder, WindowLimits, pack, skipped_words
+from ner.model.windows import RowBuilder, RowLayout, WindowLimits, pack, skipped_words
 from ner.types import Document, Encoding, Example
 
 ROWS_AT_ONCE = 32
@@ -79,13 +79,28 @@ def build(
     else:
         with tempfile.TemporaryDirectory() as folder:
             pretrained.write_files(folder, dict(files))
-            shape = pretrained.load("AutoConfig", folder)
-            model = pretrained.empty_model(shape)
+            model = pretrained.empty_model(pretrained.load("AutoConfig", folder))
             tokenizer = WordTokenizer.load(folder)
     return TransformerEncoder(config, model, tokenizer, windows)
 
 
-class TransformerEncoder(PieceEncoder):
+class Source(NamedTuple):
+    """An example as a single row of pieces, followed by generated pieces.
+
+    Attributes:
+        pieces: Pieces of the row, special ones included.
+        words: Word of each piece that belongs to the text, or to the passage of a question; -1 for other pieces.
+        unread: Number of the passage's last words that exceed the row.
+        skipped: Number of the question's first words that exceed the row.
+    """
+
+    pieces: list[int]
+    words: list[int]
+    unread: int
+    skipped: int
+
+
+class TransformerEncoder(Encoder):
     """Pretrained encoder of the BERT family.
 
     The tensors of :meth:`inputs`:
@@ -94,6 +109,11 @@ class TransformerEncoder(PieceEncoder):
     - ``word_pieces (M,)``: positions in the flattened pieces, and ``word_starts (S * W,)``: the first one of each word;
     - ``rows (R,)`` and ``row_starts (S,)``: the rows of each example in the same form;
     - ``mask (S, W)`` and ``query_lengths (S,)``.
+
+    Attributes:
+        model, tokenizer: The pretrained model of transformers, and its tokenizer.
+        positions: Maximum number of pieces that the model can read.
+        row_length: Pieces of a row, special ones included.
 
     Raises:
         InputError: If the model reads fewer pieces than ``windows.max_length``.
@@ -172,12 +192,10 @@ class TransformerEncoder(PieceEncoder):
         special = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
         planned = []
         for start, stop in groups:
-            cost = sum(sums[start:stop])
-            rows = 1
-            if cost > self.capacity:
-                cuts = self.limits.cut(lengths[start])
-                rows, cost = len(cuts), sum(sum(lengths[start][begin:end]) for begin, end in cuts)
-            planned.append((start, stop, cost + rows * special))
+            cost = sum(sums[start:stop]) + special
+            if cost > self.row_length:  # a single long example
+                cost = self.limits.layout(lengths[start], 0).cost
+            planned.append((start, stop, cost))
         return planned
 
     def inputs(
@@ -188,7 +206,9 @@ class TransformerEncoder(PieceEncoder):
         randomness = iter(generators or ())
         example_rows: list[list[int]] = []
         rows = RowBuilder(self.limits)
-        for group in self._separate_questions(groups):
+        # A question shares no row, even if another encoder has planned the groups.
+        parts = ([[e] for e in group] if any(e.query_length for e in group) else [group] for group in groups)
+        for group in chain.from_iterable(parts):
             words: list[list[int]] = []
             for example in group:
                 pieces_of_words, _ = self._pieces(example)
@@ -196,7 +216,7 @@ class TransformerEncoder(PieceEncoder):
                     pieces_of_words = self._drop(pieces_of_words, next(randomness))
                 words += pieces_of_words
             query_length = group[0].query_length if len(group) == 1 else 0
-            used = rows.add_question(words, query_length) if query_length else rows.add(words)
+            used = rows.add(words, query_length)
             if len(group) == 1:
                 example_rows.append(used)
         pieces, piece_mask = rows.padded()
@@ -223,19 +243,14 @@ class TransformerEncoder(PieceEncoder):
             tensors["segments"] = torch.from_numpy(piece_mask & (np.arange(longest) >= begin) & (begin > 0))
         return tensors
 
-    def _separate_questions(self, groups: Sequence[Sequence[Example]]) -> Iterator[Sequence[Example]]:
-        """Yield the groups, and questions one by one: a question shares no row even if another encoder has planned."""
-        for group in groups:
-            if any(example.query_length for example in group):
-                yield from ([example] for example in group)
-            else:
-                yield group
-
-    def _layout(self, example: Example) -> QuestionLayout:
+    def _layout(self, example: Example) -> RowLayout:
         return self.limits.layout(self._pieces(example)[1], example.query_length)
 
     def source(self, example: Example, limit: int, generator: Generator | None = None) -> Source:
-        """See :class:`~ner.model.encoder.PieceEncoder`."""
+        """Return an example as a single row: the question, if there is one, and as many words as fit ``limit`` pieces.
+
+        Special pieces count; ``generator`` is the randomness of augmentation, None outside training.
+        """
         words, sizes = self._pieces(example)
         if generator is not None and self.config.word_dropout:
             words = self._drop(words, generator)
