@@ -53,7 +53,7 @@ class Example:
         spans: Gold or predicted spans; all metrics of entities use them.
         tags: One tag per word, or None if the example is not tagged. Tags of BIO and plain files are kept as read, even
             if they are ill-formed; other schemes are converted from the spans.
-        labels: Classes of the whole example.
+        labels: Classes of the whole example; None if they are unknown, so that they are not scored.
         answers: Answers to the question.
         text: The raw text, if available; ``offsets`` are the ``(start, end)`` characters of each word.
         metadata: Further values from the source, used for scores by value and for rewriting.
@@ -68,7 +68,7 @@ class Example:
     words: list[str]
     spans: list[Span] = field(default_factory=list)
     tags: list[str] | None = None
-    labels: list[str] = field(default_factory=list)
+    labels: list[str] | None = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     text: str | None = None
     offsets: list[tuple[int, int]] | None = None
@@ -143,7 +143,7 @@ class Example:
         if self.tags is not None or (self.spans and not self.answers):
             prediction["entities"] = self.entities()
         if self.labels or not (prediction or self.answers):
-            prediction["labels"] = scored("label", self.labels)
+            prediction["labels"] = scored("label", self.labels or [])
         if self.answers:
             prediction["answers"] = scored("text", self.answers)
         return prediction

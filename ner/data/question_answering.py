@@ -111,12 +111,17 @@ def set_answer_span(example: Example, span: Span, answer: str) -> None:
         example.warnings.append(Notice.ANSWER_APPROXIMATED)
 
 
+def answer_type(example: Example) -> str | None:
+    """Return the type of the answer to a question, from :data:`ANSWER_TYPES`, or None if it has none."""
+    return next((label for label in example.labels or () if label in ANSWER_TYPES), None)
+
+
 def first_answer(example: Example) -> str:
     """Return the first answer of an example, or the empty string if it has none or its type is ``unknown``."""
-    if not example.answers or example.labels[:1] == [UNKNOWN]:
+    kind = answer_type(example)
+    if not example.answers or kind == UNKNOWN or (example.answers[0] == UNKNOWN and kind != SPAN):
         return ""
-    answer = example.answers[0]
-    return "" if answer == UNKNOWN and example.labels[:1] != [SPAN] else answer
+    return example.answers[0]
 
 
 def find_answer(passage: str, text: str, start: int) -> int | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ner.data.notices import Notice
 from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE
 from ner.data.tags import PLAIN
 from ner.data.vocab import Vocabs
@@ -40,9 +41,11 @@ class DocumentStatistics:
                 self.tags.update(example.tags or ())
             self.classes.update(example.labels)
             if example.query_length:
-                names = [*example.labels, *(span.label for span in example.spans)]
+                names = [*(example.labels or ()), *(span.label for span in example.spans)]
                 self.questions.update(label for label in names if label in (*ANSWER_TYPES, ANSWER, EVIDENCE))
             self.remarks.update(example.warnings)
+            if example.labels is None:
+                self.remarks[Notice.UNLABELLED] += 1
 
 
 def notable(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str, dict[str, int]]:

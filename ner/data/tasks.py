@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ner.config.parts import component_names, load_component
-from ner.data.question_answering import ANSWER_TYPES
+from ner.data.question_answering import answer_type
 from ner.errors import InputError
 from ner.types import Document, Example
 
@@ -22,7 +22,7 @@ def decoder_outputs(decoder: str) -> frozenset[str]:
 def has_gold(example: Example, kind: str) -> bool:
     """Return whether an example has gold of a kind; an answer may consist of its type alone (yes, unknown)."""
     if kind == "answers":
-        return bool(example.answers or (example.query_length and set(example.labels) & {*ANSWER_TYPES}))
+        return bool(example.answers or (example.query_length and answer_type(example)))
     return bool(example.tags if kind == "tags" else example.labels)
 
 

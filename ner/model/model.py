@@ -14,7 +14,6 @@ from torch import nn
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.contracts import Decoder, GenerativeDecoder
-from ner.data.notices import Notice
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import units
@@ -93,13 +92,13 @@ class Model(nn.Module):
         return ""
 
     def mark_unlabelled(self, examples: list[Example]) -> list[Example]:
-        """Return the examples with a notice on those without a label if the decoder predicts exactly one label.
+        """Return the examples with None as missing labels if the decoder predicts exactly one label.
 
-        For multi-label decoders an empty label set is a valid answer; here it means that the label is unknown.
+        For multi-label decoders an empty set of labels is a valid answer.
         """
         if self.single_label_at is None or all(example.labels for example in examples):
             return examples
-        return [e if e.labels else replace(e, warnings=[*e.warnings, Notice.UNLABELLED]) for e in examples]
+        return [example if example.labels else replace(example, labels=None) for example in examples]
 
     @property
     def num_parameters(self) -> int:

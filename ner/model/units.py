@@ -108,7 +108,7 @@ class PieceUnits(WordUnits):
                 spans = [] if self.scheme == PLAIN else decode(tags)
                 scores = {(span.start, span.end, span.label): span.score for span in unit.spans}
                 spans = [replace(s, score=scores.get((starts[s.start], starts[s.end], s.label))) for s in spans]
-            annotation = Annotation(tags, spans, unit.labels, list(unit.answers), unit.scores)
+            annotation = Annotation(tags, spans, unit.labels or [], list(unit.answers), unit.scores)
             converted.append(example.with_prediction(annotation))
         return converted
 

@@ -91,14 +91,11 @@ class Corpus:
         """Return the hashes of the training sentences, see :mod:`ner.data.seen`."""
         return self._derived(self.train, "hashes", lambda: seen.hashes(self.train))
 
-    def groups(self, model: Model, batch: BatchConfig) -> batching.GroupTable:
+    def groups(self, model: Model, batch: BatchConfig) -> np.ndarray:
         """Return the groups of the training documents, cached for a store by encoder and windows."""
-        settings = {"limit": loader.max_group_size(batch), "columns": batching.Group._fields}
-        return batching.GroupTable(
-            self._derived(
-                self.train, "plan", lambda: loader.group_documents(model, self.train, batch).table, model, **settings
-            )
-        )
+        settings = {"limit": loader.max_group_size(batch), "columns": batching.GROUP.names}
+        make = partial(loader.group_documents, model, self.train, batch)
+        return self._derived(self.train, "plan", make, model, **settings)
 
     def _derived(
         self,
@@ -160,7 +157,7 @@ def check_targets(model: Model, documents: Sequence[Document], source: str) -> N
     """
     if model.single_label_at is not None:
         for example in (example for document in documents for example in document.examples):
-            if len(example.labels) > 1:
+            if example.labels and len(example.labels) > 1:
                 raise InputError(
                     f"{example.location}: expected one label, found {len(example.labels)} "
                     f"({', '.join(example.labels)}), as {model.single_label_at}.multi_label is false; set it to true, "

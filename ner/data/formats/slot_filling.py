@@ -139,7 +139,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
             for document in documents:
                 for example in document.examples:
                     predicted = tags.tags_in_scheme(example, document.scheme) if example.tags is not None else []
-                    cells = {config.tags: " ".join(predicted), config.labels: SEPARATOR.join(example.labels)}
+                    cells = {config.tags: " ".join(predicted), config.labels: SEPARATOR.join(example.labels or [])}
                     cells[config.words] = document.source_lines[0] if document.source_lines else " ".join(example.words)
                     for name, file in files.items():
                         file.write(cells[name].rstrip("\r\n") + "\n")

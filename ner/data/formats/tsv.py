@@ -163,9 +163,10 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
             if document.source_lines is not None and not document.examples:
                 file.writelines(document.source_lines)
             for example in document.examples:
-                added = [between.join(example.labels)]
+                labels = example.labels or []
+                added = [between.join(labels)]
                 if example.scores:
-                    added.append(between.join(f"{example.scores[label]:.6f}" for label in example.labels))
+                    added.append(between.join(f"{example.scores[label]:.6f}" for label in labels))
                 is_first = positions is None
                 *before, row = document.source_lines or _new_lines(example, config, is_first)
                 if positions is None:

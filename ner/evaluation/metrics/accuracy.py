@@ -1,6 +1,6 @@
 """Text classification: accuracy of whole texts, and precision, recall and F1 of the classes.
 
-An empty set of classes is a valid gold answer. Texts with the notice ``UNLABELLED`` are not scored.
+An empty set of classes is a valid gold answer. Texts whose labels are None are not scored.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ner.data.notices import Notice
 from ner.evaluation.metrics._prf import KINDS, by_label, mean, micro
 from ner.types import Example
 
@@ -20,9 +19,9 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     """Count ``texts``, ``exact`` matches, and ``<kind> <class>`` for the kinds gold, predicted and correct."""
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
-        if Notice.UNLABELLED in left.warnings:
+        if left.labels is None:
             continue
-        wanted, found = set(left.labels), set(right.labels)
+        wanted, found = set(left.labels), set(right.labels or ())
         counts["texts"] += 1
         counts["exact"] += wanted == found
         for kind, labels in zip(KINDS, (wanted, found, wanted & found), strict=True):

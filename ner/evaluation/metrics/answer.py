@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ner.data.question_answering import ANSWER_TYPES, UNKNOWN, first_answer, normalize_answer, token_f1
+from ner.data.question_answering import ANSWER_TYPES, UNKNOWN, answer_type, first_answer, normalize_answer, token_f1
 from ner.types import Example
 
 REQUIRES = frozenset({"answers"})
@@ -32,10 +32,10 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
         answers = [answer for answer in left.answers if normalize_answer(answer)]  # not only articles, punctuation
-        if not left.answers and left.labels[:1] != [UNKNOWN]:
+        if not left.answers and answer_type(left) != UNKNOWN:
             continue
         wanted = [_tokens(answer) for answer in answers] or [[]]  # no tokens if unanswerable
-        kind = left.labels[0] if left.labels and left.labels[0] in ANSWER_TYPES else "other"
+        kind = answer_type(left) or "other"
         found = _tokens(first_answer(right))
         counts[f"exact {kind}"] += found in wanted
         counts[f"f1 {kind}"] += round(max(token_f1(found, answer) for answer in wanted) * BILLION)

@@ -1,6 +1,6 @@
 """Semantic frame accuracy: sentences with all spans, their types and all labels (intents) correct.
 
-Sentences with the notice ``UNLABELLED`` are not scored.
+Sentences whose labels are None are not scored.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ner.data.notices import Notice
 from ner.types import Example
 
 REQUIRES = frozenset({"tags", "labels"})
@@ -19,11 +18,11 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     """Count ``sentences``, and those with all ``spans``, all ``labels``, and both (``right``) correct."""
     counts: Counter[str] = Counter()
     for left, right in zip(gold, predicted, strict=True):
-        if Notice.UNLABELLED in left.warnings:
+        if left.labels is None:
             continue
         plain = not (left.spans or right.spans) and None not in (left.tags, right.tags)  # tags without entities
         spans = left.tags == right.tags if plain else set(left.spans) == set(right.spans)
-        labels = set(left.labels) == set(right.labels)
+        labels = set(left.labels) == set(right.labels or ())
         counts.update({"sentences": 1, "spans": spans, "labels": labels, "right": spans and labels})
     return counts
 

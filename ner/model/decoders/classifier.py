@@ -102,10 +102,10 @@ class ClassifierDecoder(Decoder):
         """
         if self.config.multi_label:
             rows = [
-                [int(label in example.labels) for label in self.classes]
-                if set(example.labels) <= set(self.classes)
+                [int(label in labels) for label in self.classes]
+                if labels <= set(self.classes)
                 else [IGNORED] * len(self.classes)
-                for example in examples
+                for labels in (set(example.labels or ()) for example in examples)
             ]
             table = torch.tensor(rows, dtype=torch.long).view(len(rows), len(self.classes))
             return {"classes": table}, {"classes": sum(row[0] != IGNORED for row in rows)}
