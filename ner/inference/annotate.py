@@ -105,8 +105,8 @@ def _annotate(
 
     def ranges(number: int) -> list[range]:
         """Return the numbers of the examples of a batch, by group."""
-        chosen = [groups[position] for position in batches[number]]
-        return [range(group.first, group.first + group.sentences) for group in chosen]
+        chosen = groups[batches[number]].tolist()
+        return [range(first, first + stop - start) for _, start, stop, _, _, first in chosen]
 
     def collate(number: int) -> Batch:
         return model.batch([examples[indices.start : indices.stop] for indices in ranges(number)], targets=loss)

@@ -64,7 +64,7 @@ def max_group_size(batch: BatchConfig) -> int | None:
     return batch.max_micro_size if batch.measure == "sentences" else None
 
 
-def group_documents(model: Model, documents: Iterable[Document], batch: BatchConfig) -> batching.GroupTable:
+def group_documents(model: Model, documents: Iterable[Document], batch: BatchConfig) -> np.ndarray:
     """Group the examples of documents for the encoder."""
     return batching.group_documents(map(model.to_units, documents), model.input_maker.plan, max_group_size(batch))
 
@@ -88,17 +88,12 @@ class TrainLoader:
         batch: BatchConfig,
         seed: int,
         process_group: ProcessGroup | None = None,
-        groups: batching.GroupTable | None = None,
+        groups: np.ndarray | None = None,
     ) -> None:
-        self.model, self.documents, self.seed, self.process_group = (
-            model,
-            documents,
-            seed,
-            process_group or ProcessGroup(),
-        )
+        self.model, self.documents, self.batch, self.seed = model, documents, batch, seed
+        self.process_group = process_group or ProcessGroup()
         self.groups = group_documents(model, documents, batch) if groups is None else groups
-        self.sentences = int(self.groups.sentences.sum())
-        self.batch = batch
+        self.sentences = batching.count_sentences(self.groups)
 
     @cached_property
     def mean_sentences_per_step(self) -> float:
@@ -114,7 +109,7 @@ class TrainLoader:
     ) -> Iterator[StepBatch]:
         """Yield the share of this process in each batch, on the CPU; in pinned memory if ``device`` is a GPU."""
         for positions in batches:
-            step_batch = StepBatch(len(positions), int(self.groups.sentences[positions].sum()))
+            step_batch = StepBatch(len(positions), batching.count_sentences(self.groups[positions]))
             own = self.process_group.shard(positions)
             for chosen in batching.cut_batches(self.groups, own, batch.measure, batch.max_micro_size):
                 tensors, gold = self._encode(chosen, epoch, device)
@@ -125,16 +120,14 @@ class TrainLoader:
             yield step_batch
 
     def _encode(self, positions: np.ndarray, epoch: int, device: torch.device) -> tuple[Batch, list[Example]]:
-        chosen = [self.groups[position] for position in positions]
-        words = [self.documents[group.document].examples[group.start : group.stop] for group in chosen]
-        generators = [
-            np.random.default_rng([self.seed, epoch, group.first + number])
-            for group in chosen
-            for number in range(group.sentences)
-        ]
-        tensors = self.model.batch([self.model.units.split(group) for group in words], generators)
-        gold = [example for group in words for example in group]
-        return tensors.pin_memory() if device.type == "cuda" else tensors, gold
+        gold, units, generators = [], [], []
+        for document, start, stop, _, _, first in self.groups[positions].tolist():
+            examples = self.documents[document].examples[start:stop]
+            gold += examples
+            units.append(self.model.units.split(examples))
+            generators += [np.random.default_rng([self.seed, epoch, first + number]) for number in range(stop - start)]
+        batch = self.model.batch(units, generators)
+        return batch.pin_memory() if device.type == "cuda" else batch, gold
 
 
 def _amounts(batch: Batch) -> Counter[str]:
