@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ner.types import Example
+
+
+MAX_MESSAGE = 4000
+"""Characters of a message that are shown."""
+
+
+def printable(text: str) -> str:
+    """Return a message in one line: control, format and unassigned characters escaped, the middle of a long one cut.
+
+    Messages contain names from files and run directories, which may hold line breaks and terminal codes.
+    """
+    if len(text) > MAX_MESSAGE:
+        text = f"{text[: MAX_MESSAGE // 2]} ... {text[-MAX_MESSAGE // 2 :]}"
+    if text.isprintable():
+        return text
+    kept = "\u200c\u200d"  # joiners belong to words of Persian and Indian scripts, and to emoji
+    escaped = {c for c in set(text) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")} - {*kept}
+    return text.translate({ord(character): ascii(character)[1:-1] for character in escaped})
+
+
+class OutputError(Exception):
+    """Standard output that cannot be written."""
 
 
 class InputError(Exception):

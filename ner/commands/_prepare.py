@@ -1,9 +1,12 @@
-"""Description of a training before it starts: data, labels, warnings and model size in the log."""
+"""Start of a training: processes, log, data and model, with their description in the log."""
 
 from __future__ import annotations
 
+import shutil
+import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +14,16 @@ from loguru import logger
 
 from ner.data.question_answering import ANSWER
 from ner.data.tasks import decoder_outputs
+from ner.errors import InputError
+from ner.runs.directory import LOG
+from ner.runs.lock import LOCK, locked
 from ner.runtime import cli
-from ner.runtime.device import set_seed
+from ner.runtime.device import resolve_device, set_seed
+from ner.runtime.distributed import ProcessGroup
+from ner.runtime.log import set_up_log
 
 if TYPE_CHECKING:
+    from ner.config.schema import RunConfig
     from ner.model.model import Model
     from ner.training.run import TrainingRun
     from ner.types import Document
@@ -23,20 +32,53 @@ MAX_CLASSES = 12
 """Number of text labels that a log line lists at most."""
 
 
+@contextmanager
+def training_run(config: RunConfig, choose_directory: Callable[[], Path]) -> Iterator[TrainingRun]:
+    """Start the processes and the log of a training, and end them afterwards.
+
+    Args:
+        config: Configuration of the run.
+        choose_directory: Returns the run directory; called in the main process only. A directory that contains only
+            the log is removed after invalid input.
+
+    Raises:
+        InputError: If another training uses the directory.
+    """
+    from ner.training.run import TrainingRun
+
+    process_group = ProcessGroup.from_environment()
+    device = resolve_device(config.device, process_group.local_rank)
+    process_group.start(device, config.processes.heartbeat_timeout)
+    try:
+        chosen = choose_directory() if process_group.is_main else None
+        with locked(chosen) if chosen else nullcontext():
+            directory = Path(process_group.broadcast(str(chosen)))
+            try:
+                set_up_log(sys.stdout, directory / LOG, enabled=process_group.is_main)
+                yield TrainingRun(config, directory, device, process_group, logger.info, logger.warning)
+            except InputError:
+                logger.remove()
+                if process_group.is_main and {path.name for path in directory.glob("*")} <= {LOG, LOCK}:
+                    shutil.rmtree(directory, ignore_errors=True)
+                raise
+    finally:
+        process_group.end()
+
+
 def prepare(run: TrainingRun, init: Path | None = None) -> dict[str, dict[str, Any]]:
     """Read the data, build the model and log a description of both.
 
     Returns:
         The notable counts of each split, see :func:`ner.data.statistics.notable`.
     """
-    from ner.model.encoder import EncoderModule
+    from ner.contracts import Encoder
 
     set_seed(run.config.seed)
     with cli.paused_garbage_collection(), run.process_group.keep_alive():
         run.read()
         model = run.build(init)
     notable = {split: _describe_split(run, model, split) for split, documents in run.documents.items() if documents}
-    encoders = (module for module in model.modules() if isinstance(module, EncoderModule))
+    encoders = (module for module in model.modules() if isinstance(module, Encoder))
     for encoder in encoders:
         for name, value in encoder.report.items():
             logger.info("{}: {}", name, f"{value:.1%}" if isinstance(value, float) else value)

@@ -17,15 +17,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--language", metavar="CODE", nargs="+", default=[], help="language codes of the texts, such as en"
     )
     parser.add_argument("--license", metavar="NAME", help="license of the model as named by the Hub, such as mit")
-    return cli.run(parser, _card, argv)
+    arguments = parser.parse_intermixed_args(argv)
+    with cli.ExitStatus() as status:
+        from ner.runs.directory import resolve_run
+        from ner.runs.model_card import write_card
 
-
-def _card(arguments: argparse.Namespace) -> None:
-    from ner.runs.directory import resolve_run
-    from ner.runs.model_card import write_card
-
-    directory = resolve_run(arguments.run)
-    sys.stdout.write(f"{write_card(directory, arguments.language, arguments.license)}\n")
+        directory = resolve_run(arguments.run)
+        sys.stdout.write(f"{write_card(directory, arguments.language, arguments.license)}\n")
+    return status.code
 
 
 if __name__ == "__main__":

@@ -29,30 +29,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--wait", type=float, default=10.0, metavar="SECONDS", help="time to wait for the training (default: 10)"
     )
     parser.add_argument("changes", nargs="+", metavar="key=value", help="changes to request")
-    return cli.run(parser, _control, argv)
+    arguments = parser.parse_intermixed_args(argv)
+    with cli.ExitStatus() as status:
+        from ner.runs import events
+        from ner.runs.directory import read_config
+        from ner.training import control
 
-
-def _control(arguments: argparse.Namespace) -> None:
-    from ner.runs import events
-    from ner.runs.directory import read_config
-    from ner.training import control
-
-    run = Path(arguments.run)
-    config = read_config(run)
-    for change in arguments.changes:
-        config = control.check(config, change)
-    requests = control.write_requests(run, arguments.changes)
-    deadline = time.monotonic() + arguments.wait
-    while time.monotonic() < deadline and any(path.exists() for path in requests):
-        time.sleep(0.1)
-    applied = {event.id: event for event in events.read(run)}
-    for path, change in zip(requests, arguments.changes, strict=True):
-        if path.stem in applied:
-            sys.stdout.write(f"{change}: applied after step {applied[path.stem].step}\n")
-        elif path.exists():
-            sys.stdout.write(f"{change}: pending; {run} applies it at its next step or when it is resumed\n")
-        else:
-            sys.stdout.write(f"{change}: rejected, see the log of the run\n")
+        run = Path(arguments.run)
+        config = read_config(run)
+        for change in arguments.changes:
+            config = control.check(config, change)
+        requests = control.write_requests(run, arguments.changes)
+        deadline = time.monotonic() + arguments.wait
+        while time.monotonic() < deadline and any(path.exists() for path in requests):
+            time.sleep(0.1)
+        applied = {event.id: event for event in events.read(run)}
+        for path, change in zip(requests, arguments.changes, strict=True):
+            if path.stem in applied:
+                sys.stdout.write(f"{change}: applied after step {applied[path.stem].step}\n")
+            elif path.exists():
+                sys.stdout.write(f"{change}: pending; {run} applies it at its next step or when it is resumed\n")
+            else:
+                sys.stdout.write(f"{change}: rejected, see the log of the run\n")
+    return status.code
 
 
 if __name__ == "__main__":

@@ -40,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="run",
         help="default: precision of the run; int8 requires a CPU",
     )
-    return cli.run(parser, _evaluate, argv)
+    arguments = parser.parse_intermixed_args(argv)
+    with cli.ExitStatus() as status:
+        _evaluate(arguments)
+    return status.code
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -72,6 +75,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     from ner.config.parts import load_component
     from ner.data import seen, tasks
     from ner.evaluation.evaluator import Evaluator
+    from ner.runs.directory import PREDICTIONS, check_outputs, files_in_config
     from ner.runtime import text_files
     from ner.runtime.log import progress
 
@@ -84,9 +88,8 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     form = load_component("formats", config.data.format.name)
     name = _name(Path(path), config.data, form.extension) if arguments.data else split
     suffix = form.extension if arguments.precision == "run" else f"{arguments.precision}.{form.extension}"
-    target = arguments.predictions or str(directory / "predictions" / f"{name}.{suffix}")
-    if Path(path).exists() and Path(target).exists() and Path(target).samefile(path):
-        raise InputError(f"--predictions {target}: is the file that is evaluated; use another name")
+    target = arguments.predictions or str(directory / PREDICTIONS / f"{name}.{suffix}")
+    check_outputs({"--predictions": target, "--json": arguments.json}, [path, *files_in_config(config)])
     trained_on = seen.read(directory)
     if arguments.unseen and trained_on is None:
         raise InputError(f"--unseen: {directory} has no record of its training sentences")

@@ -16,22 +16,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", metavar="DIR", help="run directory (default: the newest below runs/)")
     parser.add_argument("--output", metavar="FILE", help="picture to write (default: <run>/history.png)")
     parser.add_argument("--title", metavar="TEXT", help="title of the picture (default: the run directory)")
-    return cli.run(parser, _plot, argv)
+    arguments = parser.parse_intermixed_args(argv)
+    with cli.ExitStatus() as status:
+        from ner.runs import events
+        from ner.runs.directory import CONFIG, HISTORY, check_outputs, read_config, resolve_run
+        from ner.runs.history import read_history
+        from ner.runs.plot import plot_history
 
-
-def _plot(arguments: argparse.Namespace) -> None:
-    from ner.runs import events
-    from ner.runs.directory import CONFIG, read_config, resolve_run
-    from ner.runs.history import read_history
-    from ner.runs.plot import plot_history
-
-    directory = resolve_run(arguments.run)
-    output = Path(arguments.output or directory / "history.png")
-    history = read_history(directory / "history.csv")
-    has_config = (directory / CONFIG).is_file()  # a directory with only history.csv can be drawn too
-    score = read_config(directory).training.monitor if has_config else "entity.micro.f1"
-    plot_history(history, output, arguments.title or str(directory), score, events.read(directory))
-    sys.stdout.write(f"{output}\n")
+        directory = resolve_run(arguments.run)
+        output = Path(arguments.output or directory / "history.png")
+        check_outputs({"--output": arguments.output}, [])
+        history = read_history(directory / HISTORY)
+        has_config = (directory / CONFIG).is_file()  # a directory with only history.csv can be drawn too
+        score = read_config(directory).training.monitor if has_config else "entity.micro.f1"
+        plot_history(history, output, arguments.title or str(directory), score, events.read(directory))
+        sys.stdout.write(f"{output}\n")
+    return status.code
 
 
 if __name__ == "__main__":

@@ -32,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="run",
         help="default: precision of the run; int8 requires a CPU",
     )
-    return cli.run(parser, _predict, argv)
+    arguments = parser.parse_intermixed_args(argv)
+    with cli.ExitStatus() as status:
+        _predict(arguments)
+    return status.code
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -43,7 +46,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         from ner.data import tasks
         from ner.errors import InputError
         from ner.inference.tagger import Tagger
-        from ner.runs.directory import resolve_run
+        from ner.runs.directory import check_outputs, files_in_config, resolve_run
         from ner.runtime.log import progress, set_up_log
 
         set_up_log(sys.stderr)
@@ -57,8 +60,7 @@ def _predict(arguments: argparse.Namespace) -> None:
             other for other in tasks.compatible_formats(decoder) if load_component("formats", other).probabilities
         )
         raise InputError(f"--scores: {name} files cannot store probabilities; choose --format {fitting}")
-    if arguments.input != "-" and Path(arguments.output).exists() and Path(arguments.output).samefile(arguments.input):
-        raise InputError(f"--output {arguments.output}: is the input file; use another name")
+    check_outputs({"--output": arguments.output}, [arguments.input, *files_in_config(tagger.config)])
     config = _format(data.format if name == data.format.name else form.Config(), arguments.overrides)
     # Gold columns of the input are not parsed; they are copied like all others.
     gold = {"conll": ("tag",), "slot_filling": ("tags", "labels")}.get(name)

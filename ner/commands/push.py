@@ -29,28 +29,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--token-file", metavar="FILE", help="file that contains the token (default: HF_TOKEN or hf auth login)"
     )
-    return cli.run(parser, _push, argv)
+    arguments = parser.parse_intermixed_args(argv)
+    with cli.ExitStatus() as status:
+        from huggingface_hub import CommitOperationAdd, HfApi
 
+        from ner.runs.directory import resolve_run
+        from ner.runs.model_card import CARD, write_card
+        from ner.runtime import manifest
 
-def _push(arguments: argparse.Namespace) -> None:
-    from huggingface_hub import CommitOperationAdd, HfApi
-
-    from ner.runs.model_card import CARD, write_card
-    from ner.runtime import manifest
-
-    directory = Path(arguments.run)
-    names = [manifest.MANIFEST, *manifest.verify(directory)]
-    if arguments.endpoint and not arguments.endpoint.startswith(("http://", "https://")):
-        raise InputError(f"--endpoint: expected a URL (https://...), found {arguments.endpoint!r}")
-    api = HfApi(endpoint=arguments.endpoint, token=_token(arguments.token_file))
-    if not (directory / CARD).exists():
-        write_card(directory)
-    names += [name for name in BESIDE if name not in names and (directory / name).is_file()]
-    with _readable_errors(api.endpoint, arguments.repo):
-        repo = api.create_repo(arguments.repo, private=arguments.private or None, exist_ok=True)
-        additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=directory / name) for name in names]
-        api.create_commit(repo.repo_id, additions, commit_message=f"Run {directory.resolve().name}")
-    sys.stdout.write(f"{repo}\n")
+        directory = resolve_run(arguments.run)
+        names = [manifest.MANIFEST, *manifest.verify(directory)]
+        if arguments.endpoint and not arguments.endpoint.startswith(("http://", "https://")):
+            raise InputError(f"--endpoint: expected a URL (https://...), found {arguments.endpoint!r}")
+        api = HfApi(endpoint=arguments.endpoint, token=_token(arguments.token_file))
+        if not (directory / CARD).exists():
+            write_card(directory)
+        names += [name for name in BESIDE if name not in names and (directory / name).is_file()]
+        with _readable_errors(api.endpoint, arguments.repo):
+            repo = api.create_repo(arguments.repo, private=arguments.private or None, exist_ok=True)
+            additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=directory / name) for name in names]
+            api.create_commit(repo.repo_id, additions, commit_message=f"Run {directory.resolve().name}")
+        sys.stdout.write(f"{repo}\n")
+    return status.code
 
 
 def _token(path: str | None) -> str:

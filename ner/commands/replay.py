@@ -16,61 +16,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, metavar="DIR", help="run directory")
     parser.add_argument("--to", metavar="DIR", help="directory of the second run (default: <run>-replay)")
-    return cli.run(parser, _replay, argv)
+    arguments = parser.parse_intermixed_args(argv)
+    with cli.ExitStatus() as status:
+        from loguru import logger
 
+        from ner.commands._display import Display
+        from ner.commands._prepare import prepare, training_run
+        from ner.runs import events
+        from ner.runs.directory import WEIGHTS, read_config
+        from ner.runtime import manifest
+        from ner.training import checkpoint
+        from ner.training.resume import parse_init_event
 
-def _replay(arguments: argparse.Namespace) -> int:
-    from loguru import logger
-
-    from ner.commands._describe import prepare
-    from ner.commands._display import Display
-    from ner.runs import events
-    from ner.runs.directory import WEIGHTS, read_config
-    from ner.runtime import distributed, manifest
-    from ner.runtime.device import resolve_device
-    from ner.runtime.log import set_up_log
-    from ner.training import checkpoint
-    from ner.training.resume import parse_init_event
-    from ner.training.run import TrainingRun
-
-    first = Path(arguments.run)
-    config, recorded = read_config(first), events.read(first)
-    second = Path(arguments.to or f"{str(first).rstrip('/')}-replay")
-    if second.exists():
-        raise InputError(f"{second}: already exists; remove it, or choose another --to")
-    newest, _ = checkpoint.find(first)
-    if newest is None:
-        raise InputError(f"{first}: no checkpoint to compare with; is it the directory of a run?")
-    process_group = distributed.ProcessGroup.from_environment()
-    device = resolve_device(config.device, process_group.local_rank)
-    process_group.start(device, config.processes.heartbeat_timeout)
-    try:
-        set_up_log(sys.stdout, second / "train.log", enabled=process_group.is_main)
-        run = TrainingRun(config, second, device, process_group, logger.info, logger.warning)
-        run.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
-        init = [event.change for event in recorded if event.kind == "init"]
-        prepare(run, parse_init_event(init[0]) if init else None)
-        run.pending_events = [event for event in run.pending_events if event.kind != "auto"]
-        for message in checkpoint.compare(newest, run.provenance):
-            logger.warning(message)
-        run.start()
-        end = checkpoint.progress_of(newest)
-        with Display(run) as display:
-            for progress in run.train(stop_at=end, watch=display.watch):
-                display.show(progress)
-        repeated, _ = checkpoint.find(second)
-        assert repeated is not None, "every epoch and every stop saves run"
-        pairs = [(newest, repeated, checkpoint.weights_digest)]
-        if (first / WEIGHTS).exists() and (second / WEIGHTS).exists():
-            pairs.append((first / WEIGHTS, second / WEIGHTS, manifest.sha256))
-        for left, right, digest in pairs:
-            same = digest(left) == digest(right)
-            logger.info("{} and {}: {}", left, right, "equal weights" if same else "different weights")
-            if not same:
-                return 1
-        return 0
-    finally:
-        process_group.end()
+        first = Path(arguments.run)
+        config, recorded = read_config(first), events.read(first)
+        second = Path(arguments.to or f"{str(first).rstrip('/')}-replay")
+        if second.exists():
+            raise InputError(f"{second}: already exists; remove it, or choose another --to")
+        newest, _ = checkpoint.find(first)
+        if newest is None:
+            raise InputError(f"{first}: no checkpoint to compare with; is it the directory of a run?")
+        with training_run(config, lambda: second) as run:
+            run.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
+            init = [event.change for event in recorded if event.kind == "init"]
+            prepare(run, parse_init_event(init[0]) if init else None)
+            for message in checkpoint.compare(newest, run.provenance):
+                logger.warning(message)
+            run.start()
+            end = checkpoint.progress_of(newest)
+            with Display(run) as display:
+                for progress in run.train(stop_at=end, watch=display.watch):
+                    display.show(progress)
+            repeated, _ = checkpoint.find(second)
+            assert repeated is not None, "every epoch and every stop saves run"
+            pairs = [(newest, repeated, checkpoint.weights_digest)]
+            if (first / WEIGHTS).exists() and (second / WEIGHTS).exists():
+                pairs.append((first / WEIGHTS, second / WEIGHTS, manifest.sha256))
+            for left, right, digest in pairs:
+                same = digest(left) == digest(right)
+                logger.info("{} and {}: {}", left, right, "equal weights" if same else "different weights")
+                status.code = status.code or int(not same)
+    return status.code
 
 
 if __name__ == "__main__":

@@ -15,17 +15,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ner schema``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true", help="print a Markdown page of all keys")
-    return cli.run(parser, _print_schema, argv)
+    arguments = parser.parse_intermixed_args(argv)
+    with cli.ExitStatus() as status:
+        from ner.config.schema import RunConfig
 
-
-def _print_schema(arguments: argparse.Namespace) -> None:
-    from ner.config.schema import RunConfig
-
-    if arguments.markdown:
-        sys.stdout.write(_page())
-        return
-    schema = _with_components(RunConfig.model_json_schema())
-    sys.stdout.write(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+        if arguments.markdown:
+            sys.stdout.write(_page())
+        else:
+            schema = _with_components(RunConfig.model_json_schema())
+            sys.stdout.write(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+    return status.code
 
 
 def _with_components(schema: dict[str, Any]) -> dict[str, Any]:

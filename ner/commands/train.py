@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner.errors import InputError
 from ner.runtime import cli
 
 if TYPE_CHECKING:
-    from ner.config.schema import RunConfig
-    from ner.runtime.distributed import ProcessGroup
+    from ner.training.run import TrainingRun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,125 +28,85 @@ def main(argv: Sequence[str] | None = None) -> int:
     help = "continue the run (--run, or the newest run of this configuration)"
     start.add_argument("--resume", action="store_true", help=help)
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="override a key of the configuration")
-    return cli.run(parser, _train, argv)
+    arguments = parser.parse_intermixed_args(argv)
+    with cli.ExitStatus() as status:
+        from ner.config.load import load_config
+
+        config, notes = load_config(arguments.config, arguments.overrides)
+
+        from loguru import logger
+
+        from ner.commands._display import Display
+        from ner.commands._prepare import prepare, training_run
+        from ner.runs.directory import CONFIG
+        from ner.training import resume
+
+        with training_run(config, lambda: _directory(arguments)) as run:
+            started = time.monotonic()
+            for note in (*notes, f"run directory: {run.directory}"):
+                logger.info("{}", note)
+            changes: list[str] = []
+            resumed = run.process_group.broadcast(arguments.resume and (run.directory / CONFIG).exists())
+            if resumed:
+                run.config, changes = resume.resumed_config(run.directory, config, arguments.overrides)
+            init = Path(arguments.init) if arguments.init else None
+            notable = prepare(run, resume.initial_run(run.directory, run.process_group) if resumed else init)
+            if resumed:
+                resume.resume(run, changes)
+            else:
+                run.start()
+            with Display(run) as display:
+                for progress in run.train(watch=display.watch):
+                    display.show(progress)
+            status.code = run.exit_code
+            if not run.stopped:
+                _finish(run, notable, started, _command(arguments))
+    return status.code
 
 
-def _train(arguments: argparse.Namespace) -> int:
-    from ner.config.load import load_config
-
-    config, notes = load_config(arguments.config, arguments.overrides)
-
+def _finish(run: TrainingRun, notable: dict[str, dict[str, Any]], started: float, command: str) -> None:
+    """Score the kept model, write ``metrics.json``, and log the next commands."""
     from loguru import logger
 
-    from ner.runtime import distributed
-    from ner.runtime.device import resolve_device
-    from ner.runtime.log import set_up_log
+    from ner.commands._prepare import example_input
+    from ner.runs.directory import METRICS
+    from ner.runtime import atomic
 
-    process_group = distributed.ProcessGroup.from_environment()
-    device = resolve_device(config.device, process_group.local_rank)
-    process_group.start(device, config.processes.heartbeat_timeout)
-    directory = None
-    try:
-        directory = Path(process_group.broadcast(str(_directory(arguments)) if process_group.is_main else None))
-        set_up_log(sys.stdout, directory / "train.log", enabled=process_group.is_main)
-        for note in notes:
-            logger.info(note)
-        return _run(arguments, config, directory, device, process_group)
-    except InputError:
-        logger.remove()
-        if process_group.is_main and directory and [path.name for path in directory.glob("*")] == ["train.log"]:
-            shutil.rmtree(directory, ignore_errors=True)  # the run has not started
-        raise
-    finally:
-        process_group.end()
+    scores = run.finish()
+    scores |= {split: {**scores[split], **counts} for split, counts in notable.items() if split in scores}
+    report = {
+        **scores,
+        **{"seconds": time.monotonic() - started, "command": command, "seed": run.config.seed},
+        **{key: run.provenance[key] for key in ("data", "versions", "device", "threads", "processes")},
+        "crf_backend": run.backend,
+    }
+    if run.process_group.is_main:
+        atomic.write_bytes(run.directory / METRICS, json.dumps(report, indent=2, ensure_ascii=False).encode())
+    logger.info("done in {:.0f} s", report["seconds"])
+    split = next(split for split in ("test", "valid", "train") if run.documents[split])
+    quoted, (text, form) = shlex.quote(str(run.directory)), example_input(run.documents)
+    logger.info("next:")
+    logger.info("  python evaluate.py --run {} --split {}", quoted, split)
+    logger.info("  echo '{}' | ner predict --run {} --format {}", text, quoted, form)
 
 
 def _directory(arguments: argparse.Namespace) -> Path:
     """Return the directory of the run.
 
     Raises:
-        InputError: If a new run would overwrite another run.
+        InputError: If a new run would overwrite another run or files that do not belong to a run.
     """
-    if arguments.resume:
-        if arguments.run:
-            return Path(arguments.run)
-        started = sorted(_folder(arguments.config).glob("*/config.yaml"), key=lambda path: path.stat().st_mtime_ns)
-        return started[-1].parent if started else _new_directory(arguments.config)
-    directory = Path(arguments.run) if arguments.run else _new_directory(arguments.config)
-    for name, content in (("manifest.json", "a trained model"), ("checkpoints", "checkpoints")):
-        if (directory / name).exists():
-            raise InputError(
-                f"{directory}: already contains {content}; continue with --resume, choose another --run, or remove it"
-            )
-    return directory
+    from ner.runs import directory as runs
 
-
-def _run(
-    arguments: argparse.Namespace, config: RunConfig, directory: Path, device: Any, process_group: ProcessGroup
-) -> int:
-    """Train in a run directory and return the exit code."""
-    from loguru import logger
-
-    from ner.commands._describe import example_input, prepare
-    from ner.commands._display import Display
-    from ner.runs.directory import CONFIG
-    from ner.runtime import atomic
-    from ner.training import resume
-    from ner.training.run import TrainingRun
-
-    logger.info("run directory: {}", directory)
-    started = time.monotonic()
-    changes: list[str] = []
-    resumed = process_group.broadcast(arguments.resume and (directory / CONFIG).exists())
-    if resumed:
-        config, changes = resume.resumed_config(directory, config, arguments.overrides)
-    run = TrainingRun(config, directory, device, process_group, logger.info, logger.warning)
-    init = Path(arguments.init) if arguments.init else None
-    notable = prepare(run, resume.initial_run(directory, process_group) if resumed else init)
-    if resumed:
-        resume.resume(run, changes)
-    else:
-        run.start()
-    with Display(run) as display:
-        for progress in run.train(watch=display.watch):
-            display.show(progress)
-    if run.stopped:
-        return run.exit_code
-    scores = run.finish()
-    scores |= {split: {**scores[split], **counts} for split, counts in notable.items() if split in scores}
-    report = {
-        **scores,
-        **{"seconds": time.monotonic() - started, "command": _command(arguments), "seed": config.seed},
-        **{key: run.provenance[key] for key in ("data", "versions", "device", "threads", "processes")},
-        "kernel": run.backend,
-    }
-    if process_group.is_main:
-        atomic.write_bytes(directory / "metrics.json", json.dumps(report, indent=2, ensure_ascii=False).encode())
-    logger.info("done in {:.0f} s", report["seconds"])
-    split = next(split for split in ("test", "valid", "train") if run.documents[split])
-    quoted, (text, form) = shlex.quote(str(directory)), example_input(run.documents)
-    logger.info("next:")
-    logger.info("  python evaluate.py --run {} --split {}", quoted, split)
-    logger.info("  echo '{}' | ner predict --run {} --format {}", text, quoted, form)
-    return 0
-
-
-def _folder(config: str) -> Path:
-    """Return ``runs/<path of the configuration below configs/>``."""
-    path = Path(config).with_suffix("")
-    parts = path.parts
-    below = parts[len(parts) - parts[::-1].index("configs") :] if "configs" in parts[:-1] else parts[-1:]
-    return Path("runs", *below)
-
-
-def _new_directory(config: str) -> Path:
-    """Return ``<folder>/<time>`` with a number if that directory exists."""
-    now = time.strftime("%Y-%m-%dT%H-%M-%S")
-    directory = _folder(config) / now
-    number = 1
-    while directory.exists():
-        number += 1
-        directory = directory.with_name(f"{now}-{number}")
+    folder = runs.folder_for(arguments.config)
+    if arguments.resume and not arguments.run:
+        started = sorted(folder.glob("*/config.yaml"), key=lambda path: path.stat().st_mtime_ns)
+        return started[-1].parent if started else runs.create_timed(folder)
+    if not arguments.run:
+        return runs.create_timed(folder)
+    directory = Path(arguments.run)
+    if not (arguments.resume and (directory / runs.CONFIG).exists()):
+        runs.check_unused(directory)
     return directory
 
 

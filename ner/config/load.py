@@ -11,23 +11,43 @@ from ner.config.parts import ConfigError, validate
 from ner.config.schema import RunConfig
 from ner.errors import InputError
 
+MAX_BYTES = 1 << 20
+"""Bytes of a configuration."""
+MAX_VALUES = 100_000
+"""Values of a configuration, with every alias counted as what it stands for."""
+
 
 def read_yaml(text: str, source: str) -> Any:
     """Read YAML 1.2 into plain values: ``5e-5`` is a number, ``NO`` a string.
 
     Raises:
-        InputError: If the text is not YAML or contains a duplicate key.
+        InputError: If the text is not YAML, contains a duplicate key, or is too large.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    if len(text) > MAX_BYTES:
+        raise InputError(f"{source}: more than {MAX_BYTES:,} characters; expected a configuration")
     try:
+        yaml = YAML(typ="safe", pure=True)
+        if "&" in text and _size(yaml.compose(text), {}) > MAX_VALUES:  # an alias may stand for any number of values
+            raise InputError(f"{source}: more than {MAX_VALUES:,} values; expected a configuration")
         return YAML(typ="safe", pure=True).load(text)
     except (YAMLError, RecursionError, ValueError) as error:  # ValueError: the 13th month
         mark = getattr(error, "problem_mark", None)
         place = f"{source}:{mark.line + 1}" if mark else source
         reason = getattr(error, "problem", None) or str(error) or type(error).__name__
         raise InputError(f"{place}: not YAML: {reason.splitlines()[0]}") from None
+
+
+def _size(node: Any, sizes: dict[int, int]) -> int:
+    """Return the number of values below a node of YAML; a node that contains itself has more than allowed."""
+    if id(node) not in sizes:
+        sizes[id(node)] = MAX_VALUES + 1
+        below = node.value if isinstance(getattr(node, "value", None), list) else []
+        parts = (part for item in below for part in (item if isinstance(item, tuple) else (item,)))
+        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in parts)
+    return sizes[id(node)]
 
 
 def write_yaml(config: RunConfig) -> str:
@@ -41,6 +61,22 @@ def write_yaml(config: RunConfig) -> str:
     return stream.getvalue()
 
 
+def read_text(path: str | Path) -> str:
+    """Read a configuration file.
+
+    Raises:
+        InputError: If it cannot be read or is larger than :data:`MAX_BYTES`.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(4 * MAX_BYTES + 1)  # at most four bytes for a character
+        if len(content) > 4 * MAX_BYTES:
+            raise InputError(f"{path}: more than {MAX_BYTES:,} characters; expected a configuration")
+        return content.decode()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunConfig, list[str]]:
     """Read a configuration file and apply ``key.sub=value`` overrides.
 
@@ -50,11 +86,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunCon
     Raises:
         InputError: If the file is missing or not YAML, or a key or value is invalid.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    raw = read_yaml(text, str(path))
+    raw = read_yaml(read_text(path), str(path))
     if not isinstance(raw, dict):
         raise InputError(f"{path}: expected keys and values, found {type(raw).__name__}")
     notes = [note for text in overrides for note in override(raw, text)]

@@ -1,10 +1,23 @@
-"""Names of the files in a run directory, its configuration, and the search for runs."""
+"""Run directories: their files, the rules for reading and writing them, and the search for runs.
+
+A run directory may come from a stranger, and a wrong option may point into one. Three rules make both harmless:
+
+- :func:`check_links`: a run directory contains regular files and directories only. No link leads out of it.
+- :func:`check_outputs`: no command writes over its inputs, over files of a run, or twice to one file.
+- :func:`check_unused`: a new run starts in a directory that is absent, empty, or left by a start that failed.
+"""
 
 from __future__ import annotations
 
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from ner.config.load import read_yaml
+from ner.config.load import read_text, read_yaml
 from ner.config.parts import validate
 from ner.config.schema import RunConfig
 from ner.errors import InputError
@@ -13,21 +26,167 @@ from ner.runtime import manifest
 WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"
 LABELS = "labels.json"
+LOG = "train.log"
+LOCK = ".lock"
+METRICS = "metrics.json"
+HISTORY = "history.csv"
+PREDICTIONS = "predictions"
+CHECKPOINTS = "checkpoints"
+TRAINED_ON = "trained_on.bin"
+
+FILES = frozenset(
+    {
+        *(WEIGHTS, CONFIG, LABELS, LOG, LOCK, METRICS, HISTORY, CHECKPOINTS, TRAINED_ON, manifest.MANIFEST),
+        *("encoder", "unit", "last", "events.jsonl", "control", "history.md", "timing.csv", "tensorboard", "README.md"),
+    }
+)
+"""Files and folders of a run; commands write others only below ``predictions`` or under new names."""
+MAX_FILES = 100_000
+"""Files in a run directory, at most."""
 
 
 def read_config(directory: Path) -> RunConfig:
     """Read the resolved configuration of a run.
 
     Raises:
-        InputError: If it is missing or invalid.
+        InputError: If it is missing or invalid, or the directory contains a link.
     """
-    path = directory / CONFIG
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read; is {directory} the directory of a run?") from error
-    config: RunConfig = validate(RunConfig, read_yaml(text, str(path)))
+    config: RunConfig = validate(RunConfig, read_raw_config(directory))
     return config
+
+
+def read_raw_config(directory: Path) -> Any:
+    """Read the configuration of a run as plain values; another version may have written it."""
+    check_links(directory)
+    path = directory / CONFIG
+    if not path.is_file():
+        raise InputError(f"{path}: cannot be read: no such file; is {directory} the directory of a run?")
+    return read_yaml(read_text(path), str(path))
+
+
+def check_links(directory: Path) -> None:
+    """Check that a run directory contains nothing but regular files and directories; the directory may be a link.
+
+    Raises:
+        InputError: If it contains a link, a pipe or a device, or more than :data:`MAX_FILES` files.
+    """
+    for number, entry in enumerate(_entries(directory)):
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            kind = "a symbolic link" if stat.S_ISLNK(mode) else "a pipe or device"
+            raise InputError(f"{entry.path}: is {kind}; a run directory contains only files and folders of its own")
+        if number > MAX_FILES:
+            raise InputError(f"{directory}: more than {MAX_FILES:,} files; this is not the directory of a run")
+
+
+def _entries(directory: str | Path) -> Iterator[os.DirEntry[str]]:
+    """Yield everything below a directory; files that vanish meanwhile are left out."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from _entries(entry.path)
+
+
+def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str | Path | None]) -> None:
+    """Check that output files are no inputs, no files of a run, and all different. Call it before any work.
+
+    Args:
+        outputs: Path of each output by its option; None and ``-`` are skipped.
+        inputs: Paths of the inputs; None and ``-`` are skipped.
+
+    Raises:
+        InputError: If one of these rules is broken.
+    """
+    taken = [(Path(path), "an input file") for path in inputs if path and str(path) != "-"]
+    for option, name in outputs.items():
+        output = Path(name or "-")
+        if name == "-" or name is None or (output.exists() and not output.is_file() and not output.is_dir()):
+            continue  # streams and devices
+        for path, description in taken:
+            if _same_file(output, path):
+                raise InputError(f"{option} {output}: is {description}; choose another name")
+        resolved = output.resolve()
+        for directory in (resolved, *resolved.parents):
+            marks = (manifest.MANIFEST, CHECKPOINTS, TRAINED_ON)
+            if not (directory / CONFIG).is_file() or not any((directory / mark).exists() for mark in marks):
+                continue  # not a run
+            own = any(_same_file(output, directory / name) for name in FILES)
+            if own or directory == resolved or resolved.relative_to(directory).parts[0] in FILES:
+                raise InputError(f"{option} {output}: belongs to the run {directory}; choose another name")
+        taken.append((output, "the file of another option"))
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):
+        return path.absolute() == other.absolute()
+
+
+def files_in_config(config: RunConfig) -> list[str]:
+    """Return the values of a configuration that name existing files, such as the data of a run."""
+    found: list[str] = []
+
+    def walk(value: Any) -> None:
+        if isinstance(value, (dict, list, tuple)):
+            for below in value.values() if isinstance(value, dict) else value:
+                walk(below)
+        elif isinstance(value, str) and value:
+            with suppress(OSError, ValueError):
+                if Path(value).exists():
+                    found.append(value)
+
+    walk(config.model_dump())
+    return found
+
+
+def check_unused(directory: Path) -> None:
+    """Check that a new run may start in a directory.
+
+    Raises:
+        InputError: If it contains a run or other files.
+    """
+    try:
+        names = {path.name for path in directory.iterdir()} if directory.exists() else set()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{directory}: cannot be written: {getattr(error, 'strerror', error)}") from None
+    for name, content in ((manifest.MANIFEST, "a trained model"), (CHECKPOINTS, "checkpoints")):
+        if name in names:
+            raise InputError(
+                f"{directory}: already contains {content}; continue with --resume, choose another --run, or remove it"
+            )
+    known = FILES | {PREDICTIONS} if TRAINED_ON in names else {LOG, LOCK}  # a start that failed before its first epoch
+    foreign = sorted(name for name in names - known if not name.endswith(".part"))
+    if foreign:
+        raise InputError(f"{directory}: contains other files ({foreign[0]}); choose an empty directory for --run")
+
+
+def folder_for(config: str) -> Path:
+    """Return ``runs/<path of the configuration below configs/>``."""
+    path = Path(config).with_suffix("")
+    parts = path.parts
+    below = parts[len(parts) - parts[::-1].index("configs") :] if "configs" in parts[:-1] else parts[-1:]
+    return Path("runs", *below)
+
+
+def create_timed(folder: Path) -> Path:
+    """Create ``<folder>/<time>``, with a number if that directory exists, and return it.
+
+    Raises:
+        InputError: If it cannot be created.
+    """
+    now = time.strftime("%Y-%m-%dT%H-%M-%S")
+    number = 1
+    while True:
+        directory = folder / (now if number == 1 else f"{now}-{number}")
+        try:
+            directory.mkdir(parents=True)
+            return directory
+        except FileExistsError:  # another training has started in the same second
+            number += 1
+        except (OSError, ValueError) as error:
+            raise InputError(f"{directory}: cannot be written: {getattr(error, 'strerror', error)}") from None
 
 
 def find_runs(root: Path) -> list[Path]:
@@ -53,5 +212,11 @@ def newest_run(root: Path = Path("runs")) -> Path:
 
 
 def resolve_run(name: str | None) -> Path:
-    """Return the run directory of that name, or the newest run if there is no name."""
-    return Path(name) if name else newest_run()
+    """Return the run directory of that name, or the newest run if there is no name.
+
+    Raises:
+        InputError: If there is no run, or its directory contains a link.
+    """
+    directory = Path(name) if name else newest_run()
+    check_links(directory)
+    return directory

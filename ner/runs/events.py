@@ -6,11 +6,26 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from ner.errors import InputError
-from ner.runtime import atomic
+from pydantic import TypeAdapter
+
+from ner.runtime import atomic, json_files
 
 FILE = "events.jsonl"
+
+
+class Change(NamedTuple):
+    """A changed setting, such as ``batch.size=64``, or a requested action, such as ``save=now``."""
+
+    key: str
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> Change:
+        """Return the change of a text ``key=value``; the value is empty without an equals sign."""
+        key, _, value = text.partition("=")
+        return cls(key, value)
 
 
 @dataclass(frozen=True)
@@ -21,7 +36,7 @@ class Event:
         step: Number of steps before it.
         epoch: Number of finished epochs before it.
         kind: ``control`` for a request of the user; otherwise the part of the training that made the change.
-        change: Change in the form of the request, such as ``batch.size=64``.
+        change: For ``control`` and ``auto`` a :class:`Change`, such as ``batch.size=64``; otherwise a description.
         id: Identifier of the request, so that none is applied twice.
     """
 
@@ -30,6 +45,9 @@ class Event:
     kind: str
     change: str
     id: str = ""
+
+
+EVENT = TypeAdapter(Event)
 
 
 def write(run: Path, events: Iterable[Event]) -> None:
@@ -49,20 +67,7 @@ def read(run: Path) -> list[Event]:
         InputError: If the file cannot be read, or a line is not an event.
     """
     path = run / FILE
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+    if not path.exists():
         return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    events = []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-            texts = str(record["kind"]), str(record["change"]), str(record.get("id", ""))
-            events.append(Event(int(record["step"]), int(record["epoch"]), *texts))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise InputError(
-                f"{path}:{number}: expected an object with step, epoch, kind and change, found {line[:60]!r}"
-            ) from None
-    return events
+    lines = json_files.read_bytes(path).splitlines()
+    return [json_files.parse_json(line, EVENT, f"{path}:{number}") for number, line in enumerate(lines, 1)]

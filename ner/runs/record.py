@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ner.config.load import read_yaml
+from pydantic import TypeAdapter
+
 from ner.config.parts import ConfigError
 from ner.data import tasks
 from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE
 from ner.errors import InputError
 from ner.runs import events
-from ner.runs.directory import CONFIG, LABELS
+from ner.runs.directory import CONFIG, HISTORY, LABELS, METRICS, read_raw_config
 from ner.runs.events import Event
 from ner.runs.history import read_history
+from ner.runtime import json_files
 
+OBJECT = TypeAdapter(dict[str, Any])
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d-]+")
 """Names of run directories that ``ner train`` creates."""
 
@@ -83,38 +86,23 @@ def read_run(directory: Path) -> Run:
     Raises:
         InputError: If one of these is missing, or a file cannot be read.
     """
-    path = directory / CONFIG
-    config = read_yaml(_read_text(path), str(path))
+    config = read_raw_config(directory)
     if not isinstance(config, Mapping) or not isinstance(config.get("encoder"), Mapping):
-        raise InputError(f"{path}: expected the configuration of a run, with an encoder")
+        raise InputError(f"{directory / CONFIG}: expected the configuration of a run, with an encoder")
     resolved = directory.resolve()
     return Run(
         name="-".join(resolved.parts[-2:]) if TIMESTAMP.match(resolved.name) else resolved.name,
         config=config,
         labels=_read_object(directory / LABELS),
-        metrics=_read_object(directory / "metrics.json") if (directory / "metrics.json").exists() else {},
-        history=read_history(directory / "history.csv") if (directory / "history.csv").exists() else [],
+        metrics=_read_object(directory / METRICS) if (directory / METRICS).exists() else {},
+        history=read_history(directory / HISTORY) if (directory / HISTORY).exists() else [],
         events=events.read(directory),
         lowercase=list(_lowercase(directory, config["encoder"])),
     )
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read: {reason}; is this a run directory?") from None
-
-
 def _read_object(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(_read_text(path))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON: {error}") from None
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
+    return json_files.read_json(path, OBJECT)
 
 
 def _lowercase(directory: Path, encoder: Mapping[str, Any]) -> Iterator[str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
 
-from ner.errors import InputError, NonFiniteLossError, ProcessLostError
+from ner.errors import InputError, NonFiniteLossError, OutputError, ProcessLostError, printable
+from ner.runtime.log import discard
 
 USAGE = 2
 """Exit code for invalid input, as in argparse."""
@@ -18,42 +19,58 @@ NON_FINITE = 3
 """Exit code for a loss that is not finite."""
 
 
-def run(
-    parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int | None], argv: Sequence[str] | None
-) -> int:
-    """Parse the arguments, run the command, and print errors of the user as one line on standard error.
+class ExitStatus:
+    """Context manager that prints errors of the user as one line on standard error, with an exit code for each kind.
 
-    Returns:
-        The exit code: that of the command, 2 for invalid input, 3 for a loss that is not finite, 75 for a lost process,
-        130 after an interrupt, 1 if a dependency is not installed.
+    Attributes:
+        code: Exit code of the command: 0, or a value that the command sets, or 2 for invalid input, 3 for a loss that
+            is not finite, 75 for a lost process, 130 after an interrupt, 1 if a dependency is not installed.
     """
-    arguments = parser.parse_intermixed_args(argv)  # options may appear between overrides
-    try:
-        code = command(arguments) or 0
-        sys.stdout.flush()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USAGE
-    except ModuleNotFoundError as error:
-        if (error.name or "ner").partition(".")[0] == "ner":
-            raise
-        print(
-            f"error: {error.name} is not installed; install ner and its dependencies: pip install -e .", file=sys.stderr
-        )
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of the output has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except ProcessLostError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.code
-    except NonFiniteLossError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return NON_FINITE
-    return code
+
+    code = 0
+
+    def __enter__(self) -> ExitStatus:
+        # Python sets closed streams to None; a stream to read from in place of standard output refuses to be written
+        for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(os.devnull, mode))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        try:
+            if error is None:
+                sys.stdout.flush()
+        except BrokenPipeError as broken:
+            error = broken
+        except OSError as broken:
+            error = OutputError(f"standard output: cannot be written: {broken.strerror or broken}")
+        message = f"error: {error}"
+        match error:
+            case None:
+                return True
+            case InputError():
+                self.code = USAGE
+            case NonFiniteLossError():
+                self.code = NON_FINITE
+            case ProcessLostError():
+                self.code = error.code
+            case KeyboardInterrupt():
+                self.code, message = 130, "interrupted"
+            case BrokenPipeError():  # the reader of the output has closed the pipe
+                discard(sys.stdout)
+                self.code = 1
+                return True
+            case OutputError():
+                discard(sys.stdout)
+                self.code = 1
+            case ModuleNotFoundError() if (error.name or "ner").partition(".")[0] != "ner":
+                self.code = 1
+                message = f"error: {error.name} is not installed; install ner and its dependencies: pip install -e ."
+            case _:
+                return False
+        with suppress(OSError):
+            print(printable(message), file=sys.stderr)
+        return True
 
 
 @contextmanager

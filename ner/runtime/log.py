@@ -6,14 +6,17 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from ner.errors import InputError
+from ner.errors import InputError, printable
 
 
 def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled: bool = True) -> None:
     """Configure loguru: plain lines on a stream, above any progress bar, and time-stamped lines in a file.
+
+    A stream that is closed or full does not stop the program: the file records it once, and the log goes on there.
 
     Args:
         stream: Standard output by default.
@@ -27,25 +30,49 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled:
     from tqdm import tqdm
 
     out = stream or sys.stdout
+    is_open = True
+
+    def append(text: str) -> None:  # opens the file anew for each line, so a full disk leaves nothing to be closed
+        if file is not None:
+            with open(path, "a", encoding="utf-8", errors="backslashreplace", newline="") as log:
+                log.write(text)
+
+    def show(text: str) -> None:
+        nonlocal is_open
+        if is_open:
+            try:
+                tqdm.write(text, file=out, end="")
+                out.flush()
+            except OSError as error:
+                is_open = False
+                discard(out)
+                append(f"WARNING the output stream cannot be written ({error}); the log continues in this file\n")
+
     logger.remove()
     _silence_transformers()
     if not enabled:
         return
-    logger.add(lambda text: tqdm.write(text, file=out, end=""), format=_console_format, level="INFO", colorize=False)
+    logger.configure(patcher=_make_printable)
+    logger.add(show, format=_console_format, level="INFO", colorize=False)
     if file is not None:
         path = file.absolute()
-
-        def append(text: str) -> None:  # opens the file anew for each line, so a full disk leaves nothing to be closed
-            with open(path, "a", encoding="utf-8", errors="backslashreplace", newline="") as log:
-                log.write(text)
-
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             append("")
-        except OSError as error:
-            raise InputError(f"{file.parent}: cannot be written: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file.parent}: cannot be written: {getattr(error, 'strerror', error)}") from None
         logger.add(append, format="{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}", level="DEBUG", colorize=False)
     warnings.showwarning = lambda message, category, *_: logger.warning("{}: {}", category.__name__, message)
+
+
+def discard(stream: IO[str]) -> None:
+    """Redirect a broken stream to the null device, because the interpreter would report its unwritten rest at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _make_printable(record: Any) -> None:
+    record["message"] = printable(record["message"])
 
 
 def _console_format(record: Any) -> str:

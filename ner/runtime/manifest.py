@@ -6,13 +6,28 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict  # pydantic requires it before Python 3.12
 
 from ner.errors import InputError
 from ner.runtime.atomic import write_bytes
+from ner.runtime.json_files import read_json
 
 MANIFEST = "manifest.json"
+MAX_BYTES = 1 << 22
+"""Bytes of a manifest, at most."""
+
+
+class Entry(TypedDict):
+    """Size and SHA-256 of a file."""
+
+    sha256: str
+    bytes: int
+
+
+ENTRIES = TypeAdapter(dict[str, Entry])
 
 
 def files_in(path: Path) -> list[Path]:
@@ -29,10 +44,6 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _entry(path: Path, checksum: bool = True) -> dict[str, Any]:
-    return {**({"sha256": sha256(path)} if checksum else {}), "bytes": path.stat().st_size}
-
-
 def write_manifest(directory: Path, names: Iterable[str], staged: Mapping[str, Path] | None = None) -> None:
     """Write the manifest of a directory, with the size and checksum of each file. Call it last.
 
@@ -43,7 +54,8 @@ def write_manifest(directory: Path, names: Iterable[str], staged: Mapping[str, P
             time short in which files and manifest disagree.
     """
     staged = staged or {}
-    entries = {name: _entry(staged.get(name, directory / name)) for name in sorted(names)}
+    paths = {name: staged.get(name, directory / name) for name in sorted(names)}
+    entries = {name: {"sha256": sha256(path), "bytes": path.stat().st_size} for name, path in paths.items()}
     for name, path in staged.items():
         os.replace(path, directory / name)
     write_bytes(directory / MANIFEST, json.dumps(entries, indent=2, ensure_ascii=False).encode())
@@ -53,27 +65,24 @@ def verify(directory: Path, checksums: bool = True) -> list[str]:
     """Verify every file of a manifest and return their names; without ``checksums``, only compare the sizes.
 
     Raises:
-        InputError: If the manifest or a file is missing, or a file has another size or checksum.
+        InputError: If the manifest or a file is missing, a file has another size or checksum, or a name is not the
+            plain relative name of a regular file in the directory.
     """
-    try:
-        entries = json.loads((directory / MANIFEST).read_bytes())
-    except OSError:
-        below = sorted(path.parent.name for path in directory.glob(f"*/{MANIFEST}"))
+    path = directory / MANIFEST
+    if not path.is_file():
+        below = sorted(found.parent.name for found in directory.glob(f"*/{MANIFEST}"))
         hint = f"; did you mean {directory / below[-1]}?" if below else ""
-        raise InputError(
-            f"{directory}: no {MANIFEST}, so this is not the directory of a finished model{hint}"
-        ) from None
-    except ValueError:
-        entries = None
-    if not isinstance(entries, dict):
-        raise InputError(f"{directory / MANIFEST}: not a manifest; copy or train the model again")
+        raise InputError(f"{directory}: no {MANIFEST}, so this is not the directory of a finished model{hint}")
+    entries = read_json(path, ENTRIES, MAX_BYTES)
     for name, entry in entries.items():
-        path = directory / name
-        if ".." in Path(name).parts or Path(name).is_absolute() or path.is_symlink():
-            raise InputError(f"{directory / MANIFEST}: lists a file outside the directory: {name}")
-        if not path.is_file():
-            raise InputError(f"{path}: missing, but listed in the manifest; copy the whole directory again")
-        found = _entry(path, checksums)
-        if not isinstance(entry, dict) or found != {key: entry.get(key) for key in found}:
-            raise InputError(f"{path}: SHA-256 or size differs from the manifest; copy it again")
+        pure = PurePosixPath(name)
+        if str(pure) != name or not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in name or not name.isprintable():
+            raise InputError(f"{path}: expected relative names of files in the directory, found {name!r}")
+        file = directory / name
+        if any((directory / part).is_symlink() for part in (pure, *pure.parents)[:-1]):
+            raise InputError(f"{file}: is a symbolic link; a run directory contains only files and folders of its own")
+        if not file.is_file():
+            raise InputError(f"{file}: missing, but listed in the manifest; copy the whole directory again")
+        if file.stat().st_size != entry["bytes"] or (checksums and sha256(file) != entry["sha256"]):
+            raise InputError(f"{file}: SHA-256 or size differs from the manifest; copy it again")
     return list(entries)

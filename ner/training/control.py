@@ -11,18 +11,18 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any
 
 from ner.config import renamed
 from ner.config.load import override
 from ner.config.parts import ConfigError, validate
 from ner.config.schema import RunConfig
 from ner.errors import InputError
-from ner.runs.events import Event
+from ner.runs.events import Change, Event
 from ner.runtime import atomic
 from ner.training.optimizer import check_paths, config_groups, in_module
 from ner.training.state import STOP_REQUESTED, State
@@ -48,26 +48,19 @@ ONCE = ("stop=step", "evaluate=now", "save=now")
 """Changes that are recorded but never replayed: they do not alter the training."""
 
 
-class Request(NamedTuple):
-    """A change such as ``batch.size=64`` and the name of its file."""
-
-    id: str
-    change: str
-
-
 def check(config: RunConfig, change: str) -> RunConfig:
     """Return the configuration after a change; an action does not change it.
 
     Raises:
         InputError: If the change is impossible while a training runs, or its value is invalid.
     """
-    key, equals, value = change.partition("=")
-    if key in ACTIONS and equals:
+    key, value = Change.parse(change)
+    if key in ACTIONS:
         expected = " or ".join(ACTIONS[key]) or "MODULE, for example encoder"
         if not value or (ACTIONS[key] and value not in ACTIONS[key]):
             raise InputError(f"{change}: expected {key}={expected}")
         return config
-    if not equals or not any(key == setting or key.startswith(f"{setting}.") for setting in LIVE_SETTINGS):
+    if not value or not any(key == setting or key.startswith(f"{setting}.") for setting in LIVE_SETTINGS):
         if new := renamed.explain(key):
             raise ConfigError(key.split("."), new)
         raise InputError(
@@ -84,7 +77,7 @@ def check(config: RunConfig, change: str) -> RunConfig:
 
 def same_setting(change: str, another: str) -> bool:
     """Return whether two changes affect the same setting: their keys are equal, or one contains the other."""
-    key, other = (f"{text.partition('=')[0]}." for text in (change, another))
+    key, other = (f"{Change.parse(text).key}." for text in (change, another))
     return key.startswith(other) or other.startswith(key)
 
 
@@ -98,18 +91,15 @@ def write_requests(run: Path, changes: Sequence[str]) -> list[Path]:
     return paths
 
 
-def read_requests(run: Path) -> list[Request]:
-    """Return the pending requests, oldest first, and rename files that contain none."""
-    folder = run / FOLDER
-    if not folder.is_dir():
-        return []
+def read_requests(run: Path, state: State) -> list[Event]:
+    """Return the requested changes, oldest first, as events at the current step; rename files that contain none."""
     requests = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted((run / FOLDER).glob("*.json")):
         try:
             change = json.loads(path.read_bytes())["change"]
             if not isinstance(change, str) or not change.isprintable():
                 raise TypeError("expected a printable string")
-            requests.append(Request(path.stem, change))
+            requests.append(Event(state.step, state.epoch, "control", change, path.stem))
         except (ValueError, KeyError, TypeError, OSError):
             with suppress(OSError):
                 path.rename(path.with_suffix(".unreadable"))
@@ -134,9 +124,19 @@ def apply_change(state: State, config: RunConfig, change: str) -> str:
     """
     current = config.model_copy(update={"training": state.training_config, "batch": state.next_batch_config})
     changed = check(current, change)
-    key, _, value = change.partition("=")
+    key, value = Change.parse(change)
     if key in ("freeze", "unfreeze"):
-        _check_freeze(state, key, value)
+        check_paths(state.model, [value], key)
+        if key == "unfreeze" and value not in state.frozen:
+            frozen = ", ".join(sorted(state.frozen)) or "-"
+            raise InputError(
+                f"{change}: expected a module frozen by ner control ({frozen}); encoder.freeze is permanent, "
+                "training.freeze ends at its configured step"
+            )
+        trained = [name for group in state.optimizer.param_groups for name in group["names"]]
+        frozen_then = state.frozen_paths() | {value}
+        if key == "freeze" and all(any(in_module(name, path) for path in frozen_then) for name in trained):
+            raise InputError(f"{change}: no trainable parameter would remain; use stop=step to stop the training")
         state.frozen = state.frozen | {value} if key == "freeze" else state.frozen - {value}
         return f"{change} (takes effect next step)"
     if change == "stop=epoch":
@@ -161,20 +161,6 @@ def apply_change(state: State, config: RunConfig, change: str) -> str:
     return f"{change} (takes effect next epoch)"
 
 
-def _check_freeze(state: State, action: str, path: str) -> None:
-    check_paths(state.model, [path], action)
-    if action == "unfreeze" and path not in state.frozen:
-        frozen = ", ".join(sorted(state.frozen)) or "-"
-        raise InputError(
-            f"unfreeze={path}: expected a module frozen by ner control ({frozen}); encoder.freeze is permanent, "
-            "training.freeze ends at its configured step"
-        )
-    trained = [name for group in state.optimizer.param_groups for name in group["names"]]
-    frozen_then = state.frozen_paths() | {path}
-    if action == "freeze" and all(any(in_module(name, other) for other in frozen_then) for name in trained):
-        raise InputError(f"freeze={path}: no trainable parameter would remain; use stop=step to stop the training")
-
-
 def unreplayed(events: Iterable[Event], state: State) -> list[Event]:
     """Return the recorded changes that a state does not contain yet, to replay them at their steps.
 
@@ -192,24 +178,29 @@ def unreplayed(events: Iterable[Event], state: State) -> list[Event]:
 
 
 class Signals:
-    """Records SIGTERM and SIGINT so that the training can stop between two steps; a second one exits at once."""
+    """Context manager that records SIGTERM, SIGINT and SIGHUP, so that training can stop between two steps.
+
+    A second signal exits at once. An ignored SIGHUP, as under nohup, stays ignored. Signals can only be caught in the
+    main thread.
+
+    Attributes:
+        received: Number of the signal, or 0.
+    """
 
     def __init__(self) -> None:
         self.received = 0
+        self._previous: dict[signal.Signals, Any] = {}
 
-    @contextmanager
-    def caught(self) -> Iterator[None]:
-        """Handle the signals inside the block; only possible in the main thread."""
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        try:
-            previous = {number: signal.signal(number, self._receive) for number in numbers}
-        except ValueError:
-            previous = {}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    def __enter__(self) -> Signals:
+        with suppress(ValueError):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received:

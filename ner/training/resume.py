@@ -16,6 +16,7 @@ from ner.errors import InputError
 from ner.model import saving
 from ner.runs import events, history
 from ner.runs.directory import WEIGHTS, read_config
+from ner.runs.events import Change, Event
 from ner.runtime import manifest
 from ner.runtime.distributed import ProcessGroup
 from ner.training import checkpoint, control
@@ -111,8 +112,8 @@ def resume(run: TrainingRun, changes: Sequence[str]) -> None:
     process_group, state, directory = run.process_group, run.state, run.directory
     path = _newest_checkpoint(run)
     recorded = run.recorded_events()
-    for request in control.read_requests(directory) if process_group.is_main else []:
-        if request.change.partition("=")[0] in ("stop", "save", "evaluate"):
+    for request in control.read_requests(directory, state) if process_group.is_main else []:
+        if Change.parse(request.change).key in ("stop", "save", "evaluate"):
             run.log_info(f"{request.change}: requested from the previous start of the run; dropped")
             control.remove_request(directory, request.id)
     trained_on = seen.read(directory)  # includes the sentences of an initial run
@@ -136,17 +137,17 @@ def resume(run: TrainingRun, changes: Sequence[str]) -> None:
         if state.ended:
             run.log_info(f"training is finished ({state.ended}); raise training.epochs to continue")
         _restore_kept_model(run, path)
-    run.apply_due_events()
+    run.apply_changes()
     if run.pending_events:
         run.log_info(f"{len(run.pending_events)} later changes will be replayed at their original steps")
     run.pending_events = [
         event for event in run.pending_events if not any(control.same_setting(event.change, new) for new in changes)
     ]
-    number = sum(event.kind == "resume" for event in state.events)
-    for change in changes:
+    start = sum(event.kind == "resume" for event in state.events)
+    for number, change in enumerate(changes):
         current = run.config.model_copy(update={"training": state.training_config, "batch": state.next_batch_config})
         if control.check(current, change) != current:
-            run.apply_request(control.Request(f"resume-{number}", change))
+            run.apply_changes([Event(state.step, state.epoch, "control", change, f"resume-{start}-{number}")])
 
 
 def _newest_checkpoint(run: TrainingRun) -> Path | None:

@@ -29,8 +29,8 @@ from ner.inference.tagger import Tagger
 from ner.model import model, saving
 from ner.model.model import Model
 from ner.runs import events, history
-from ner.runs.directory import CONFIG, WEIGHTS
-from ner.runs.events import Event
+from ner.runs.directory import CONFIG, HISTORY, METRICS, PREDICTIONS, WEIGHTS
+from ner.runs.events import Change, Event
 from ner.runtime import atomic, manifest
 from ner.runtime.device import environment, make_deterministic
 from ner.runtime.distributed import ProcessGroup
@@ -80,6 +80,7 @@ class TrainingRun:
     stopped: bool = False
     exit_code: int = 0
     timings: list[Mapping[str, Any]] = field(default_factory=list)
+    _written_events: list[Event] | None = None
 
     corpus: Corpus = field(init=False)
     provenance: dict[str, Any] = field(init=False)
@@ -169,7 +170,7 @@ class TrainingRun:
         """Return the recorded size of a resumed or replayed run, otherwise the largest one that fits into memory."""
         for event in self.pending_events or self.recorded_events():
             if event.kind == "auto":
-                return int(event.change.partition("=")[2])
+                return int(Change.parse(event.change).value)
         if self.device.type != "cuda":
             raise InputError("config.batch.size: auto measures the memory of a GPU; expected a number on a CPU")
         size = largest_batch(fits_in_memory(new, self.corpus.train, self.config, self.device))
@@ -210,99 +211,89 @@ class TrainingRun:
             stop_at: Step and number of finished epochs.
             watch: Wraps the validation documents, for example with a progress bar.
         """
-        state = self.state
-        signals = control.Signals()
+        state, is_main = self.state, self.process_group.is_main
         valid = self.documents["valid"] or None
-        is_main = self.process_group.is_main
         outdated = True
-        self._write_events()
-        with signals.caught():
-            self.apply_due_events()
+        with control.Signals() as signals:
+            self.apply_changes()
             settings = self.config.metrics, self.device, self.process_group, watch
             for progress in loop.train(state, self.data, valid, *settings):
                 yield progress
                 if outdated and is_main:  # results of the weights before this step
-                    (self.directory / "metrics.json").unlink(missing_ok=True)
-                    shutil.rmtree(self.directory / "predictions", ignore_errors=True)
+                    (self.directory / METRICS).unlink(missing_ok=True)
+                    if self._predictions.is_dir():  # some formats are directories
+                        shutil.rmtree(self._predictions)
+                    else:
+                        self._predictions.unlink(missing_ok=True)
                 outdated = False
                 if progress.epoch_record is not None:
                     self._save_epoch(progress)
-                if self._after_step(progress, signals.received, (state.step, state.epoch) == stop_at):
+                requests = control.read_requests(self.directory, state) if is_main else []
+                gathered = self.process_group.all_gather_object([signals.received, [asdict(r) for r in requests]])
+                received = max(number for number, _ in gathered)
+                applied = self.apply_changes([Event(**request) for request in gathered[0][1]])
+                reached = (state.step, state.epoch) == stop_at
+                self.stopped = bool(received) or reached or "stop=step" in applied
+                save, every = self.stopped or "save=now" in applied, state.training_config.save_every
+                if save or progress.epoch_record or (every is not None and state.step % every == 0):
+                    with self.process_group.keep_alive():
+                        path = checkpoint.save(state, self.directory, self.provenance, self.process_group)
+                    if save:
+                        self.log_info(f"saved: {path}")
+                for _ in range(applied.count("evaluate=now")):
+                    self._evaluate()
+                if self.stopped:
+                    self.exit_code = 128 + received if received else 0
+                    if not reached:
+                        self.log_info("stopped between two steps; continue with --resume")
                     return
         for event in self.pending_events:
             self.log_warning(f"{event.change}: not replayed, the run has ended before step {event.step}")
         self.pending_events = []
         self._write_events()
 
-    def _after_step(self, progress: Progress, received: int, reached: bool) -> bool:
-        """Apply due changes, save a checkpoint if one is due, and return whether to stop.
+    def apply_changes(self, requests: Sequence[Event] = ()) -> list[str]:
+        """Apply the recorded changes that are due, then requested ones, and record both.
 
-        Args:
-            progress: Report of the step or epoch.
-            received: Number of a signal, or 0.
-            reached: Whether the training has arrived where it is to stop.
+        Returns:
+            The requested changes that were possible.
         """
-        state = self.state
-        num_events = len(state.events)
-        self.apply_due_events()
-        requests = control.read_requests(self.directory) if self.process_group.is_main else []
-        gathered = self.process_group.all_gather_object([received, requests])
-        received = max(number for number, _ in gathered)
-        applied = [self.apply_request(control.Request(*request)) for request in gathered[0][1]]
-        if len(state.events) > num_events or progress.epoch_record:
-            self._write_events()
-        every = state.training_config.save_every
-        stop = bool(received) or reached or "stop=step" in applied
-        requested = stop or "save=now" in applied
-        if requested or progress.epoch_record or (every is not None and state.step % every == 0):
-            with self.process_group.keep_alive():
-                path = checkpoint.save(state, self.directory, self.provenance, self.process_group)
-            if requested:
-                self.log_info(f"saved: {path}")
-        for _ in range(applied.count("evaluate=now")):
-            self._evaluate()
-        if stop and not reached:
-            self.log_info("stopped between two steps; continue with --resume")
-        self.stopped, self.exit_code = stop, 128 + received if received else 0
-        return stop
-
-    def apply_request(self, request: control.Request) -> str:
-        """Apply a requested change and return it; the result is empty if it is impossible or was applied before."""
-        state, applied = self.state, ""
-        if not any(event.id == request.id and event.change == request.change for event in state.events):
-            try:
-                description = control.apply_change(state, self.config, request.change)
-                self.log_info(f"step {state.step}: {description}")
-                state.record_event("control", request.change, request.id)
-                applied = request.change
-            except InputError as error:
-                self.log_warning(f"step {state.step}: not changed: {error}")
-        if self.process_group.is_main:
-            self._write_events()  # before the request is removed, so that a crash between the two loses nothing
-            control.remove_request(self.directory, request.id)
-        return applied
-
-    def apply_due_events(self) -> None:
-        """Replay the recorded changes that are due at the current step."""
-        state = self.state
+        state, applied = self.state, []
         now = (state.step, state.epoch)
         due = [event for event in self.pending_events if (event.step, event.epoch) <= now]
-        self.pending_events = [event for event in self.pending_events if event not in due]
-        for event in due:
+        self.pending_events = [event for event in self.pending_events if (event.step, event.epoch) > now]
+        for event, requested in [*((event, False) for event in due), *((event, True) for event in requests)]:
+            known = any((event.id, event.change) == (other.id, other.change) for other in state.events)
+            if event.kind == "auto" or (event.id and known):
+                continue  # repeated in `build`, or applied before a crash
             if (event.step, event.epoch) < now:
                 place = f"step {event.step} after epoch {event.epoch}"
                 self.log_warning(f"{event.change}: not replayed, the run no longer passes {place}")
                 continue
             if event.kind == "resume":
                 state.clear_stop()
-            elif event.change not in control.ONCE:
-                description = control.apply_change(state, self.config, event.change)
-                self.log_info(f"step {event.step}: replayed {description}")
+            elif requested or event.change not in control.ONCE:
+                try:
+                    description = control.apply_change(state, self.config, event.change)
+                except InputError as error:
+                    self.log_warning(f"step {state.step}: not changed: {error}")
+                    continue
+                self.log_info(f"step {state.step}: {'' if requested else 'replayed '}{description}")
             state.events.append(event)
+            if requested:
+                applied.append(event.change)
+        self._write_events()
+        if self.process_group.is_main:
+            for request in requests:  # after recording them, so that a crash between the two loses nothing
+                control.remove_request(self.directory, request.id)
+        return applied
 
     def _write_events(self) -> None:
-        if self.process_group.is_main:
-            events.write(self.directory, [*self.state.events, *self.pending_events])
+        """Write the events if they have changed since the last call."""
+        recorded = [*self.state.events, *self.pending_events]
+        if self.process_group.is_main and recorded != self._written_events:
+            events.write(self.directory, recorded)
+            self._written_events = recorded
 
     def _evaluate(self) -> None:
         valid = self.documents["valid"]
@@ -317,10 +308,11 @@ class TrainingRun:
         """Write the tables, and the model of the epoch."""
         record, is_main = progress.epoch_record, self.process_group.is_main
         assert record is not None, "called after an epoch only"
+        self._write_events()
         self.timings.append({"epoch": record.epoch, **progress.timing})
         if is_main:
             rows = [history_row(record) for record in self.state.history]
-            history.write_csv(self.directory / "history.csv", rows)
+            history.write_csv(self.directory / HISTORY, rows)
             atomic.write_bytes(self.directory / "history.md", history.history_table(rows).encode())
             history.write_csv(self.directory / "timing.csv", self.timings)
         last = self.directory / "last"
@@ -330,6 +322,12 @@ class TrainingRun:
             saving.save(self.state.model, self.config, target, extra, write=is_main)
         if record.best and is_main:
             shutil.rmtree(last, ignore_errors=True)  # the best epoch is the last one
+
+    @property
+    def _predictions(self) -> Path:
+        """File of the predictions for the test data."""
+        form = load_component("formats", self.config.data.format.name)
+        return self.directory / PREDICTIONS / f"test.{form.extension}"
 
     def finish(self) -> dict[str, Any]:
         """Load the kept model, score it on test, write its predictions, and return the scores of all splits."""
@@ -347,9 +345,8 @@ class TrainingRun:
             evaluations["test"] = evaluator.result()
             for line in evaluations["test"].lines("test"):
                 self.log_info(line)
-            form = load_component("formats", self.config.data.format.name)
-            path = self.directory / "predictions" / f"test.{form.extension}"
             if self.process_group.is_main:
-                form.write(str(path), predicted, self.config.data.format)
-            self.log_info(f"predictions: {path}")
+                form = load_component("formats", self.config.data.format.name)
+                form.write(str(self._predictions), predicted, self.config.data.format)
+            self.log_info(f"predictions: {self._predictions}")
         return {"epoch": kept.epoch, **{split: result.to_json(split) for split, result in evaluations.items()}}

@@ -20,5 +20,5 @@ def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["{", "[1]", '{"step": 1}', '{"step": "x", "epoch": 1, "kind": "", "change": ""}'])
 def test_a_line_that_is_no_event_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "events.jsonl").write_text(f"{line}\n")
-    with pytest.raises(InputError, match="events.jsonl:1: expected an object with step, epoch, kind and change"):
+    with pytest.raises(InputError, match="events.jsonl:1: "):
         events.read(tmp_path)

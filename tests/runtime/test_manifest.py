@@ -63,14 +63,14 @@ def test_any_flipped_byte_of_the_manifest_is_found(model: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[]", "3", "null", '"a.txt"', "{", "\x00", "\ud800"])
 def test_a_manifest_that_is_none_is_refused(model: Path, content: str) -> None:
     (model / MANIFEST).write_bytes(content.encode(errors="surrogatepass"))
-    with pytest.raises(InputError, match=f"{MANIFEST}: not a manifest; copy or train the model again"):
+    with pytest.raises(InputError, match=f"{MANIFEST}: "):
         verify(model)
 
 
 @pytest.mark.parametrize("entry", [None, 3, {}, {"sha256": ""}, []])
 def test_an_entry_that_is_none_is_refused(model: Path, entry: object) -> None:
     (model / MANIFEST).write_text(json.dumps({"a.txt": entry}), encoding="utf-8")
-    with pytest.raises(InputError, match="SHA-256 or size differs"):
+    with pytest.raises(InputError, match=rf"{MANIFEST}: a\.txt"):
         verify(model)
 
 
@@ -80,18 +80,20 @@ def test_a_missing_file_is_found(model: Path) -> None:
         verify(model)
 
 
-@pytest.mark.parametrize("name", ["../outside", "encoder/../../outside", "/etc/hostname"])
+@pytest.mark.parametrize(
+    "name", ["../outside", "encoder/../../outside", "/etc/hostname", "encoder//etc/hostname", "a\x00", ".", "a\\b", ""]
+)
 def test_a_path_outside_is_refused(model: Path, name: str) -> None:
     (model.parent / "outside").write_bytes(b"")
-    (model / MANIFEST).write_text(json.dumps({name: {}}), encoding="utf-8")
-    with pytest.raises(InputError, match="lists a file outside the directory"):
+    (model / MANIFEST).write_text(json.dumps({name: {"sha256": "", "bytes": 0}}), encoding="utf-8")
+    with pytest.raises(InputError, match="expected relative names of files"):
         verify(model)
 
 
 def test_a_link_is_refused(model: Path) -> None:
     (model / "a.txt").rename(model.parent / "a.txt")
     (model / "a.txt").symlink_to(model.parent / "a.txt")
-    with pytest.raises(InputError, match=r"lists a file outside the directory: a\.txt"):
+    with pytest.raises(InputError, match=r"a\.txt: is a symbolic link"):
         verify(model)
 
 

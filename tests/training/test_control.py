@@ -61,17 +61,22 @@ def test_what_was_not_frozen_cannot_be_released() -> None:
         control.apply_change(state, config, "freeze=encodr")
 
 
-def test_requests_are_read_in_order_and_what_is_none_is_put_aside(tmp_path: Path) -> None:
-    assert control.read_requests(tmp_path) == []
+def test_requests_are_read_in_order_and_unreadable_files_are_renamed(tmp_path: Path) -> None:
+    state, _ = fresh(settings())
+    state.step, state.epoch = 10, 1
+    assert control.read_requests(tmp_path, state) == []
     control.write_requests(tmp_path, ["save=now", "batch.size=4"])
     (tmp_path / "control" / "0.json").write_text("{")
     (tmp_path / "control" / "1.json").write_text(json.dumps({"chang": 1}))
-    found = control.read_requests(tmp_path)
-    assert [request.change for request in found] == ["save=now", "batch.size=4"]
+    found = control.read_requests(tmp_path, state)
+    assert [(event.change, event.step, event.epoch) for event in found] == [
+        ("save=now", 10, 1),
+        ("batch.size=4", 10, 1),
+    ]
     assert sorted(path.name for path in (tmp_path / "control").glob("*.unreadable")) == ["0.unreadable", "1.unreadable"]
     control.remove_request(tmp_path, found[0].id)
     control.remove_request(tmp_path, found[0].id)
-    assert control.read_requests(tmp_path) == found[1:]
+    assert control.read_requests(tmp_path, state) == found[1:]
 
 
 def test_only_requests_that_a_state_has_not_met_come_later() -> None:

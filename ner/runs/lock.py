@@ -1,0 +1,52 @@
+"""Lock of a run directory: only one training at a time writes into it; reading stays possible."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ner.errors import InputError
+
+LOCK = ".lock"
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the lock of a run directory inside the block, and create the directory.
+
+    The operating system releases the lock of a killed process.
+
+    Raises:
+        InputError: If another training holds it, or the directory cannot be written.
+    """
+    path = directory / LOCK
+    lock = FileLock(path, blocking=False)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"{directory}: {_holder(path)} trains in this directory; wait for its end, stop it with "
+            f"ner control --run {directory} stop=step, or choose another --run"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{directory}: cannot be written: {getattr(error, 'strerror', error)}") from None
+    try:
+        path.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid()}), encoding="utf-8")
+        yield
+    finally:
+        lock.release()  # the file stays: removing it would let two processes lock different files
+
+
+def _holder(path: Path) -> str:
+    """Return the description of the process that holds a lock."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {holder['process']} on {holder['host']}"
+    return "another process"
