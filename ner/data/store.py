@@ -173,7 +173,7 @@ class Store(_LazySequence[Document]):
         """Return the vocabularies of all documents from the counts of the store, without reading the documents."""
         counts = json.loads((self.directory / COUNTS).read_bytes())
         words, labels, tags, classes = (Counter(counts[kind]) for kind in ("words", "labels", "tags", "classes"))
-        return Vocabs.from_counts(words, labels, tags if scheme == PLAIN else Counter(), classes, scheme)
+        return Vocabs(words, labels, tags if scheme == PLAIN else Counter(), classes, scheme)
 
 
 def _mapped(path: Path) -> memoryview:

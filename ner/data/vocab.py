@@ -55,7 +55,7 @@ class Vocabs:
     """Counts of the raw strings in training documents; encoders and decoders derive their tables from them.
 
     Attributes:
-        words, characters: Words and their characters, unchanged.
+        words: Words, unchanged.
         labels: Entity types.
         tags: Plain tags, such as parts of speech, if the data have those instead of entities.
         classes: Labels of whole examples.
@@ -63,7 +63,6 @@ class Vocabs:
     """
 
     words: Counter[str] = field(default_factory=Counter)
-    characters: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     tags: Counter[str] = field(default_factory=Counter)
     classes: Counter[str] = field(default_factory=Counter)
@@ -75,36 +74,30 @@ class Vocabs:
         vocabs = cls(scheme=scheme)
         for example in examples:
             vocabs.add(example)
-        vocabs._count_characters()
-        return vocabs
-
-    @classmethod
-    def from_counts(
-        cls, words: Counter[str], labels: Counter[str], tags: Counter[str], classes: Counter[str], scheme: str
-    ) -> Vocabs:
-        """Build the vocabularies from counts; those of characters follow from the words."""
-        vocabs = cls(words, Counter(), labels, tags, classes, scheme)
-        vocabs._count_characters()
         return vocabs
 
     def add(self, example: Example) -> None:
-        """Count the strings of an example, except for the characters of its words."""
+        """Count the strings of an example."""
         self.words.update(example.words)
         if example.spans:  # an update without strings takes a microsecond, too
             self.labels.update([span.label for span in example.spans])
         if example.labels:
             self.classes.update(example.labels)
-        if example.tags and self.scheme == PLAIN:
+        if example.tags and self.plain:
             self.tags.update(example.tags)
 
-    def _count_characters(self) -> None:
+    @property
+    def characters(self) -> Counter[str]:
+        """Counts of the characters of the words."""
+        characters: Counter[str] = Counter()
         for word, count in self.words.items():
             for character in word:
-                self.characters[character] += count
+                characters[character] += count
+        return characters
 
     @property
     def plain(self) -> bool:
-        """Return whether words have plain tags instead of entities."""
+        """Whether words have plain tags instead of entities."""
         return self.scheme == PLAIN
 
     def unseen(self, counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
@@ -117,21 +110,13 @@ class Vocabs:
 
     def to_bytes(self) -> bytes:
         """Return labels, tags and classes as JSON; the words of a trained model are in its encoder's tables."""
-        kept = {
-            "scheme": self.scheme,
-            "labels": dict(sorted(self.labels.items())),
-            "tags": dict(sorted(self.tags.items())),
-            "classes": dict(sorted(self.classes.items())),
-        }
-        return json.dumps(kept, ensure_ascii=False, indent=2).encode(errors="surrogatepass")
+        counts = {kind: dict(sorted(getattr(self, kind).items())) for kind in ("labels", "tags", "classes")}
+        values = {"scheme": self.scheme, **counts}
+        return json.dumps(values, ensure_ascii=False, indent=2).encode(errors="surrogatepass")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Vocabs:
         """Load vocabularies from :meth:`to_bytes`."""
-        kept = json.loads(data)
-        return cls(
-            labels=Counter(kept["labels"]),
-            tags=Counter(kept["tags"]),
-            classes=Counter(kept["classes"]),
-            scheme=kept["scheme"],
-        )
+        values = json.loads(data)
+        labels, tags, classes = (Counter(values[kind]) for kind in ("labels", "tags", "classes"))
+        return cls(Counter(), labels, tags, classes, values["scheme"])

@@ -118,7 +118,7 @@ class PieceUnits(WordUnits):
         for word, ids in zip(words.words, self._pieces([*words.words])[0], strict=True):
             for piece in self.tokenizer.to_tokens(ids):
                 counts[piece] += words.words[word]
-        return Vocabs.from_counts(counts, words.labels, words.tags, words.classes, words.scheme)
+        return Vocabs(counts, words.labels, words.tags, words.classes, words.scheme)
 
     def asset_files(self) -> dict[str, bytes]:
         """Return the files of the tokenizer."""
