@@ -1,13 +1,15 @@
 """Bidirectional LSTM without packed sequences.
 
-``pack_padded_sequence`` needs the lengths on the host and disables the fused CPU kernel. Here an index reverses each
-sequence for the backward direction, so padding never affects a word.
+``pack_padded_sequence`` needs the lengths on the host and disables the fused CPU kernel. Here each sequence is reversed
+for the backward direction, so padding never affects a word.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from ner.model.kernels.crf_torch import reverse
 
 
 class BidirectionalLSTM(nn.Module):
@@ -18,7 +20,8 @@ class BidirectionalLSTM(nn.Module):
         hidden: Size of each direction; the output is twice as wide.
         layers: Number of layers.
         dropout: Dropout between layers.
-        orthogonal: Initialize with orthogonal recurrent weights and open forget gates instead of torch's defaults.
+        orthogonal: Initialize with orthogonal recurrent weights (Saxe et al., 2014) and open forget gates (Jozefowicz
+            et al., 2015) instead of torch's defaults.
     """
 
     def __init__(self, width: int, hidden: int, layers: int = 1, dropout: float = 0.0, orthogonal: bool = True) -> None:
@@ -27,9 +30,15 @@ class BidirectionalLSTM(nn.Module):
         self.ahead = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in widths)
         self.back = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in widths)
         self.dropout = nn.Dropout(dropout)
-        if orthogonal:
-            for lstm in (*self.ahead, *self.back):
-                _start_orthogonal(lstm)
+        for lstm in (*self.ahead, *self.back) if orthogonal else ():
+            for name, parameter in lstm.named_parameters():
+                if name.startswith("bias"):
+                    nn.init.zeros_(parameter)
+                    continue
+                initialize = nn.init.orthogonal_ if name.startswith("weight_hh") else nn.init.xavier_uniform_
+                for gate in parameter.data.chunk(4):
+                    initialize(gate)
+            nn.init.ones_(lstm.get_parameter("bias_ih_l0").data[hidden : 2 * hidden])  # forget gate
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """Return the concatenated states of both directions.
@@ -41,37 +50,11 @@ class BidirectionalLSTM(nn.Module):
         Returns:
             ``(S, W, 2 * hidden)``; values at padding are undefined.
         """
-        reverse = reversal(mask)
         states = inputs
         for depth, (ahead, back) in enumerate(zip(self.ahead, self.back, strict=True)):
             if depth:
                 states = self.dropout(states)
             forward, _ = ahead(states)
-            backward, _ = back(_take(states, reverse))
-            states = torch.cat([forward, _take(backward, reverse)], dim=-1)
+            backward, _ = back(reverse(states, mask))
+            states = torch.cat([forward, reverse(backward, mask)], dim=-1)
         return states
-
-
-def _start_orthogonal(lstm: nn.LSTM) -> None:
-    """Initialize recurrent weights (Saxe et al., 2014) and forget gates (Jozefowicz et al., 2015)."""
-    for name, parameter in lstm.named_parameters():
-        if name.startswith("weight_hh"):
-            for gate in parameter.data.chunk(4):
-                nn.init.orthogonal_(gate)
-        elif name.startswith("weight_ih"):
-            for gate in parameter.data.chunk(4):
-                nn.init.xavier_uniform_(gate)
-        else:
-            nn.init.zeros_(parameter)
-    nn.init.ones_(lstm.get_parameter("bias_ih_l0").data[lstm.hidden_size : 2 * lstm.hidden_size])
-
-
-def reversal(mask: Tensor) -> Tensor:
-    """Return the index ``(S, W)`` that reverses the words of each row and keeps the padding; it is its own inverse."""
-    positions = torch.arange(mask.shape[1], device=mask.device)
-    lengths = mask.sum(1, keepdim=True)
-    return torch.where(mask, lengths - 1 - positions, positions)
-
-
-def _take(states: Tensor, index: Tensor) -> Tensor:
-    return states.gather(1, index.unsqueeze(-1).expand(-1, -1, states.shape[-1]))

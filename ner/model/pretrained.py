@@ -26,23 +26,20 @@ def resolve(name: str) -> str:
     Raises:
         InputError: If the weights of an installed package differ from the original release.
     """
-    if Path(name).is_dir():
-        return name
     short = name.removeprefix("sentence-transformers/")
-    if short in BUNDLED:
-        package, folder = BUNDLED[short]
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.submodule_search_locations:
-            directory = Path(spec.submodule_search_locations[0]) / folder
-            weights = directory / "model.safetensors"
-            if weights.is_file():
-                if hashlib.sha256(weights.read_bytes()).hexdigest() != CHECKSUMS[short]:
-                    raise InputError(
-                        f"{package}: model.safetensors differs from the original {short}; reinstall the package"
-                    )
-                return str(directory)
-        return f"sentence-transformers/{short}"
-    return name
+    if Path(name).is_dir() or short not in BUNDLED:
+        return name
+    package, folder = BUNDLED[short]
+    spec = importlib.util.find_spec(package)
+    for location in (spec and spec.submodule_search_locations) or ():
+        weights = Path(location) / folder / "model.safetensors"
+        if weights.is_file():
+            if hashlib.sha256(weights.read_bytes()).hexdigest() != CHECKSUMS[short]:
+                raise InputError(
+                    f"{package}: model.safetensors differs from the original {short}; reinstall the package"
+                )
+            return str(weights.parent)
+    return f"sentence-transformers/{short}"
 
 
 def load(kind: str, name: str, **options: Any) -> Any:

@@ -38,7 +38,10 @@ class WordTokenizer:
         start = next((i for i in range(len(with_special)) if with_special[i : i + len(word)] == word), 0)
         self.prefix = with_special[:start]
         self.suffix = with_special[start + len(word) :]
-        self.pair_separator = self._pair_separator(word)
+        pair = list(tokenizer(["a"], ["a"], is_split_into_words=True, verbose=False)["input_ids"])
+        begin, end = len(self.prefix) + len(word), len(pair) - len(word) - len(self.suffix)
+        has_pairs = pair[:begin] == [*self.prefix, *word] and pair[end:] == [*word, *self.suffix]
+        self.pair_separator = pair[begin:end] if has_pairs else self.suffix
         self.padding: int = tokenizer.pad_token_id or 0
         unknown = tokenizer.unk_token_id
         self.unknown: int = unknown if unknown is not None else self.padding
@@ -88,13 +91,6 @@ class WordTokenizer:
         """Return the text of pieces; an uncased vocabulary returns lower case."""
         text = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=True)
         return _BETWEEN_CHINESE.sub("", text).strip().removeprefix("##")
-
-    def _pair_separator(self, word: list[int]) -> list[int]:
-        pair = list(self.tokenizer(["a"], ["a"], is_split_into_words=True, verbose=False)["input_ids"])
-        before, after = [*self.prefix, *word], [*word, *self.suffix]
-        if pair[: len(before)] != before or pair[len(pair) - len(after) :] != after:
-            return self.suffix  # a tokenizer without support for pairs
-        return pair[len(before) : len(pair) - len(after)]
 
     def _encode(self, words: Sequence[str], special: bool) -> list[list[int]]:
         clean = [[word if word.isascii() else word.encode("utf-8", "replace").decode()] for word in words]

@@ -44,8 +44,6 @@ def cut(lengths: Sequence[int], capacity: int, overlap: int) -> list[tuple[int, 
         capacity: Pieces of a row.
         overlap: Maximum number of pieces that a row repeats from the previous one.
     """
-    if not lengths:
-        return []
     ends = [0, *accumulate(lengths)]
     rows: list[tuple[int, int]] = []
     start = stop = 0
@@ -89,8 +87,8 @@ def skipped_words(sizes: Sequence[int], limit: int) -> int:
     return 0
 
 
-class QuestionLayout(NamedTuple):
-    """Rows of a question with its passage.
+class RowLayout(NamedTuple):
+    """Rows of words, or of a question with its passage.
 
     Attributes:
         skipped: Number of the question's first words that are not read.
@@ -122,22 +120,20 @@ class WindowLimits(NamedTuple):
     max_query: int
     overlap: Callable[[int], int]
 
-    def cut(self, sizes: Sequence[int], capacity: int | None = None) -> list[tuple[int, int]]:
-        """Return the words of each row, as ``(start, stop)``; a single row if all words fit."""
-        capacity = self.capacity if capacity is None else capacity
-        return cut(sizes, capacity, self.overlap(capacity)) if sum(sizes) > capacity else [(0, len(sizes))]
-
-    def layout(self, sizes: Sequence[int], query_length: int) -> QuestionLayout:
-        """Return the rows of ``query_length`` words of a question and its passage; ``sizes`` are pieces of words."""
+    def layout(self, sizes: Sequence[int], query_length: int) -> RowLayout:
+        """Return the rows of words of these sizes, of which the first ``query_length`` are a question."""
         tokens = self.tokenizer
         skipped = skipped_words(sizes[:query_length], self.max_query)
-        question = sum(sizes[skipped:query_length])
-        capacity = self.capacity - question - len(tokens.pair_separator)
+        question = sum(sizes[skipped:query_length]) + (len(tokens.pair_separator) if query_length else 0)
+        capacity = self.capacity - question
         passage = [min(size, capacity) for size in sizes[query_length:]]
-        cuts = self.cut(passage, capacity)
-        repeated = len(tokens.prefix) + question + len(tokens.pair_separator) + len(tokens.suffix)
-        cost = sum(sum(passage[start:stop]) + repeated for start, stop in cuts)
-        return QuestionLayout(skipped, passage, cuts, cost, sum(size > capacity for size in sizes[query_length:]))
+        total = sum(passage)
+        cuts = [(0, len(passage))]
+        if total > capacity:
+            cuts = cut(passage, capacity, self.overlap(capacity))
+            total = sum(sum(passage[start:stop]) for start, stop in cuts)
+        cost = total + len(cuts) * (len(tokens.prefix) + question + len(tokens.suffix))
+        return RowLayout(skipped, passage, cuts, cost, sum(size > capacity for size in sizes[query_length:]))
 
 
 class RowBuilder:
@@ -161,47 +157,38 @@ class RowBuilder:
         self._shifts: list[int] = []  # the position of the pieces of that first word
         self._times: list[int] = []  # the number of rows, from its row on, that contain it
 
-    def add(self, words: Sequence[Sequence[int]]) -> list[int]:
-        """Add words without a question and return the rows that they are read from."""
-        tokens, number = self.limits.tokenizer, len(self.pieces)
-        sizes = [len(ids) for ids in words]
-        cuts = self.limits.cut(sizes)
-        best = best_row_per_word(sizes, cuts)
-        self._rows += [number + row for row in best]
-        self._anchors += [len(self._sizes) + cuts[row][0] for row in best]
-        self._shifts += [len(tokens.prefix)] * len(sizes)
-        self._times += [1] * len(sizes)
-        self._sizes += sizes
-        for start, stop in cuts:
-            row = [*tokens.prefix, *chain.from_iterable(words[start:stop]), *tokens.suffix]
-            self.pieces.append(row or [tokens.unknown])  # models reject empty rows
-            self.passages.append(0)
-        return sorted({number + row for row in best}) or [number]
+    def add(self, words: Sequence[Sequence[int]], query_length: int = 0) -> list[int]:
+        """Add words, of which the first ``query_length`` are a question that each row repeats.
 
-    def add_question(self, words: Sequence[Sequence[int]], query_length: int) -> list[int]:
-        """Add the words of a question and of its passage; return their rows, each of which repeats the question."""
+        Returns:
+            Rows that the words are read from.
+        """
         tokens, first, number = self.limits.tokenizer, len(self._sizes), len(self.pieces)
-        layout = self.limits.layout([len(ids) for ids in words], query_length)
-        skipped, read = layout.skipped, query_length - layout.skipped
-        question = words[skipped:query_length]
-        begin = [*tokens.prefix, *chain.from_iterable(question), *tokens.pair_separator]
+        skipped, sizes, cuts, *_ = self.limits.layout([len(ids) for ids in words], query_length)
+        read, question = query_length - skipped, words[skipped:query_length]
+        begin = [*tokens.prefix, *chain.from_iterable(question), *(tokens.pair_separator if query_length else ())]
         # skipped words are read from the first piece of the row, the others as the mean over all rows
         self._rows += [number] * query_length
         self._anchors += [*range(first, first + skipped), *[first + skipped] * read]
         self._shifts += [0] * skipped + [len(tokens.prefix)] * read
-        self._times += [len(layout.cuts)] * query_length
+        self._times += [len(cuts)] * query_length
         self._sizes += [1] * skipped + [len(ids) for ids in question]
-        best = best_row_per_word(layout.sizes, layout.cuts)
+        best = best_row_per_word(sizes, cuts)
         self._rows += [number + row for row in best]
-        self._anchors += [first + query_length + layout.cuts[row][0] for row in best]
+        self._anchors += [first + query_length + cuts[row][0] for row in best]
         self._shifts += [len(begin)] * len(best)
         self._times += [1] * len(best)
-        self._sizes += layout.sizes
-        passage = [ids[:size] for ids, size in zip(words[query_length:], layout.sizes, strict=True)]
-        for start, stop in layout.cuts:
-            self.pieces.append([*begin, *chain.from_iterable(passage[start:stop]), *tokens.suffix])
-            self.passages.append(len(begin))
-        return list(range(number, len(self.pieces)))
+        self._sizes += sizes
+        passage = [ids[:size] for ids, size in zip(words[query_length:], sizes, strict=True)]
+        for start, stop in cuts:
+            row = [*begin, *chain.from_iterable(passage[start:stop]), *tokens.suffix]
+            self.pieces.append(row or [tokens.unknown])  # models reject empty rows
+            self.passages.append(len(begin) if query_length else 0)
+        return (
+            list(range(number, len(self.pieces)))
+            if query_length
+            else sorted({number + row for row in best} or {number})
+        )
 
     def padded(self) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(B, T)`` piece ids, and ``(B, T)`` true on pieces."""

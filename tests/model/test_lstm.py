@@ -3,7 +3,8 @@ from __future__ import annotations
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from ner.model.lstm import BidirectionalLSTM, reversal
+from ner.model.kernels.crf_torch import reverse
+from ner.model.lstm import BidirectionalLSTM
 
 
 def torch_lstm(ours: BidirectionalLSTM, width: int, hidden: int, layers: int) -> torch.nn.LSTM:
@@ -38,6 +39,6 @@ def test_padding_does_not_reach_a_word() -> None:
 
 def test_reversal_is_its_own_inverse() -> None:
     mask = torch.tensor([[True, True, False], [False, False, False], [True, True, True]])
-    index = reversal(mask)
-    assert index.tolist() == [[1, 0, 2], [0, 1, 2], [2, 1, 0]]
-    assert index.gather(1, index).tolist() == [[0, 1, 2]] * 3
+    positions = torch.arange(3).expand(3, 3)
+    assert reverse(positions, mask).tolist() == [[1, 0, 2], [0, 1, 2], [2, 1, 0]]
+    assert reverse(reverse(positions, mask), mask).equal(positions)

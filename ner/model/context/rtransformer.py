@@ -69,26 +69,20 @@ class Block(nn.Module):
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
         """Return ``(S, W, H)`` for words of the same shape."""
-        words = words + self.dropout(self._local(self.norms[0](words)))
-        words = words + self.dropout(self._attend(self.norms[1](words), mask))
-        return words + self.dropout(self.feed_forward(self.norms[2](words)))
-
-    def _local(self, words: Tensor) -> Tensor:
-        """Return the last state of the RNN over the window that ends at each word."""
         size, length, width = words.shape
-        padded = F.pad(words, (0, 0, self.window - 1, 0))  # (S, window - 1 + W, H)
+        padded = F.pad(self.norms[0](words), (0, 0, self.window - 1, 0))  # (S, window - 1 + W, H)
         windows = padded.unfold(1, self.window, 1).transpose(2, 3)  # (S, W, window, H)
         _, state = self.recurrent(windows.reshape(size * length, self.window, width))
-        return state[-1].view(size, length, width)
+        words = words + self.dropout(state[-1].view(size, length, width))
 
-    def _attend(self, words: Tensor, mask: Tensor) -> Tensor:
-        size, length, width = words.shape
-        split = self.project(words).view(size, length, 3, self.heads, width // self.heads)
+        split = self.project(self.norms[1](words)).view(size, length, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # (S, heads, W, H / heads) each
         # Padding attends to itself: attention over an empty set would be NaN.
         visible = (mask[:, None, :] | torch.eye(length, dtype=torch.bool, device=mask.device)).unsqueeze(1)
-        found = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
-        return self.join(found.transpose(1, 2).reshape(size, length, width))
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+        words = words + self.dropout(self.join(attended.transpose(1, 2).reshape(size, length, width)))
+
+        return words + self.dropout(self.feed_forward(self.norms[2](words)))
 
 
 class RTransformer(nn.Module):

@@ -77,38 +77,35 @@ class ConcatEncoder(Encoder):
         self.width: int = sum(member.width for member in members.values())
 
     @property
-    def members(self) -> list[Encoder]:
-        """The encoders in the order of the configuration."""
-        return [self.get_submodule(key) for key in self.keys]  # type: ignore[misc]  # modules that follow the contract
+    def members(self) -> dict[str, Encoder]:
+        """The encoders by their keys, in the order of the configuration."""
+        return {key: getattr(self, key) for key in self.keys}
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
         """Return the groups of the first member with limited windows, or of the first member."""
-        limited = [member for member in self.members if member.windows is not None]
-        return [*limited, *self.members][0].plan(document, limit)
+        members = self.members.values()
+        limited = (member for member in members if member.windows is not None)
+        return next(limited, next(iter(members))).plan(document, limit)
 
     def input_warnings(self, document: Document) -> Counter[str]:
         """Return the warnings of all members."""
-        return sum((member.input_warnings(document) for member in self.members), Counter[str]())
+        return sum((member.input_warnings(document) for member in self.members.values()), Counter[str]())
 
     def layers(self) -> list[nn.Module]:
         """Return the other members as the lowest layer, followed by the layers of the first member."""
-        first, *others = self.members
+        first, *others = self.members.values()
         return [*others, *first.layers()]
 
     def asset_files(self) -> dict[str, bytes]:
         """Return the files of all members; names start with the key of the member."""
         return {
-            f"{key}/{name}": data
-            for key, member in zip(self.keys, self.members, strict=True)
-            for name, data in member.asset_files().items()
+            f"{key}/{name}": data for key, member in self.members.items() for name, data in member.asset_files().items()
         }
 
     def axis_labels(self) -> dict[str, AxisLabels]:
         """Return the labels of all members."""
         return {
-            f"{key}.{name}": axes
-            for key, member in zip(self.keys, self.members, strict=True)
-            for name, axes in member.axis_labels().items()
+            f"{key}.{name}": axes for key, member in self.members.items() for name, axes in member.axis_labels().items()
         }
 
     def inputs(
@@ -116,7 +113,7 @@ class ConcatEncoder(Encoder):
     ) -> dict[str, Tensor]:
         """Return the tensors of all members with prefixed names, and one common mask."""
         inputs: dict[str, Tensor] = {}
-        for key, member in zip(self.keys, self.members, strict=True):
+        for key, member in self.members.items():
             tensors = member.inputs(groups, generators)
             inputs["mask"] = tensors.pop("mask")
             inputs.update({f"{key}/{name}": tensor for name, tensor in tensors.items()})
@@ -125,7 +122,7 @@ class ConcatEncoder(Encoder):
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """Return words ``(S, W, width)``, and ``pooled`` if every member has a pooled vector."""
         encodings = []
-        for key, member in zip(self.keys, self.members, strict=True):
+        for key, member in self.members.items():
             own = {name.removeprefix(f"{key}/"): t for name, t in inputs.items() if name.startswith(f"{key}/")}
             encodings.append(member({**own, "mask": inputs["mask"]}))
         vectors = [encoding.pooled for encoding in encodings if encoding.pooled is not None]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -170,12 +171,13 @@ class CharacterVectors(nn.Module):
         return torch.cat([last[:, :half], states[:, 0, half:]], dim=1) * mask.any(1, keepdim=True)
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Return rows of ids as a padded tensor ``(u, C)``."""
-    table = np.full((len(rows), max(map(len, rows), default=0)), Vocab.padding, dtype=np.int64)
-    for position, row in enumerate(rows):
-        table[position, : len(row)] = row
-    return torch.from_numpy(table)
+def _padded(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of integers as a table, padded with 0, which is ``Vocab.padding``, and a mask of their places."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    table = np.zeros(mask.shape, dtype=np.int64)
+    table[mask] = list(chain.from_iterable(rows))
+    return table, mask
 
 
 class EmbeddingEncoder(Encoder):
@@ -239,20 +241,12 @@ class EmbeddingEncoder(Encoder):
     ) -> dict[str, Tensor]:
         """Return the tensors of a batch, see the class."""
         examples = [example for group in groups for example in group]
-        width = max((len(example.words) for example in examples), default=0)
         distinct: dict[str, int] = {}
-        words = np.zeros((len(examples), width), dtype=np.int64)
-        mask = np.zeros((len(examples), width), dtype=bool)
-        keep_word = np.ones((len(examples), width), dtype=bool)
-        for row, example in enumerate(examples):
-            ids = [distinct.setdefault(word, len(distinct)) for word in example.words]
-            words[row, : len(ids)] = ids
-            mask[row, : len(ids)] = True
+        positions = [[distinct.setdefault(word, len(distinct)) for word in example.words] for example in examples]
+        words, mask = _padded(positions)
         entries = [self._word_ids(word) for word in distinct]
-        by_length = sorted(range(len(entries)), key=lambda position: len(entries[position][2]))
-        rank = np.empty(len(entries), dtype=np.int64)
-        rank[by_length] = np.arange(len(entries))
-        entries = [entries[position] for position in by_length]
+        by_length = np.argsort([len(characters) for _, _, characters in entries], kind="stable")
+        keep_word = np.ones(words.shape, dtype=bool)
         if generators is not None and "words" in self.tables and (self.singletons or self.config.word_dropout):
             rare = np.array([normalize_word(word, self.config) in self.singletons for word in distinct], dtype=bool)
             for row, (example, generator) in enumerate(zip(examples, generators, strict=True)):
@@ -261,15 +255,16 @@ class EmbeddingEncoder(Encoder):
                 keep_word[row, :length] = ~(is_singleton & (generator.random(length) < self.config.singleton_unk_rate))
                 if self.config.word_dropout:
                     keep_word[row, :length] &= generator.random(length) >= self.config.word_dropout
+        entries = [entries[number] for number in by_length.tolist()]
         short = len(entries) * 3 // 4
         return {
-            "words": torch.from_numpy(rank[words] if len(rank) else words),
+            "words": torch.from_numpy(np.argsort(by_length)[words]),
             "mask": torch.from_numpy(mask),
             "known": torch.from_numpy(keep_word),
             "word_ids": torch.tensor([word for word, _, _ in entries], dtype=torch.long),
             "shape_ids": torch.tensor([kind for _, kind, _ in entries], dtype=torch.long),
-            "characters": _padded([characters for _, _, characters in entries[:short]]),
-            "long_characters": _padded([characters for _, _, characters in entries[short:]]),
+            "characters": torch.from_numpy(_padded([characters for _, _, characters in entries[:short]])[0]),
+            "long_characters": torch.from_numpy(_padded([characters for _, _, characters in entries[short:]])[0]),
             "query_lengths": torch.tensor([example.query_length for example in examples], dtype=torch.long),
         }
 

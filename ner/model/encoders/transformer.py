@@ -12,7 +12,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -158,9 +157,7 @@ class TransformerEncoder(Encoder):
 
     def asset_files(self) -> dict[str, bytes]:
         """Return the configuration of the model and the files of the tokenizer."""
-        with tempfile.TemporaryDirectory() as folder:
-            self.model.config.save_pretrained(folder)
-            return {"config.json": (Path(folder) / "config.json").read_bytes(), **self.tokenizer.asset_files()}
+        return {"config.json": self.model.config.to_json_string().encode(), **self.tokenizer.asset_files()}
 
     def input_warnings(self, document: Document) -> Counter[str]:
         """Return the number of words without pieces, of shortened words, and of question words that are not read."""

@@ -2,23 +2,23 @@
 
 ``crf_torch`` (any device), ``crf_numba`` (CPU) and ``crf_triton`` (CUDA) each define
 
-- ``forward(emissions, lengths, chain, gradient=True) -> Forward``; pass ``gradient=False`` if ``backward`` is not used,
-- ``backward(emissions, lengths, chain, forward) -> (unary, pairs)``: ``(S, W, K)`` probability of each tag, and
-  ``(S, K, K)`` expected number of each transition, 0 if no path is allowed,
-- ``viterbi(emissions, lengths, chain) -> (tags, score)``: ``(S, W)``, 0 on padding, and ``(S,)``,
-- ``path_score(emissions, tags, lengths, chain) -> (S,)``: scores of given tags, -inf for forbidden transitions,
-- ``gradients(unary, pairs, tags, lengths, weight, dtype)``: gradients of ``weight (S,)`` times the log-likelihood of
-  the tags, by the emissions (in ``dtype``), first, transitions and last; it may overwrite ``unary`` and ``pairs``,
+- ``ANY_MASK``: true if ``mask (S, W)`` may have any pattern; otherwise words come first in each row,
+- ``forward(emissions, tags, mask, chain, gradient) -> (log_likelihood, saved)``: ``(S,)``, 0 for a sentence without
+  words, -inf for forbidden tags, NaN if an emission is not finite; with ``gradient``, ``saved`` is for ``backward``,
+- ``backward(saved, tags, mask, chain, weight, dtype)``: gradients of ``weight (S,)`` times the log-likelihood, by the
+  emissions (in ``dtype``), first, transitions and last: gold tags minus their marginals,
+- ``viterbi(emissions, mask, chain) -> (tags, score)``: ``(S, W)``, 0 on padding, and ``(S,)``, -inf if no path is
+  allowed, otherwise as above,
 
-with equal results. ``emissions`` is ``(S, W, K)`` in any float dtype. ``lengths`` is ``(S,)``: the words of a sentence
-come first, padding may hold any value. Sums are float64 where the device supports it: probabilities are normalised at
-every word and their scales are summed separately (Rabiner, 1989). Sentences whose mass could underflow are computed in
-log space instead. A forbidden transition is a factor 0, never a score.
+with equal results. ``emissions`` is ``(S, W, K)`` in any float dtype, with at least one word; padding may hold any
+value. Sums are float64 where the device supports it: probabilities are normalised at every word and their scales are
+summed separately (Rabiner, 1989). Sentences whose mass could underflow are computed in log space instead. A forbidden
+transition is a factor 0, never a score.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -61,15 +61,9 @@ class Chain(NamedTuple):
     allowed: Tensor | None = None
     allowed_last: Tensor | None = None
 
-
-class Forward(NamedTuple):
-    """Result of a forward pass.
-
-    Attributes:
-        log_partition: ``(S,)`` float64, 0 for a sentence without words; -inf if no path is allowed, NaN if an
-            emission of the sentence is not finite.
-        saved: Input of ``backward`` of the same backend.
-    """
-
-    log_partition: Tensor
-    saved: Any
+    def tables(self) -> list[Tensor]:
+        """Return first, transitions and last without gradient, with -inf where forbidden."""
+        return [
+            score.detach() if allowed is None else score.detach().masked_fill(~allowed, float("-inf"))
+            for score, allowed in zip(self[:3], self[3:], strict=True)
+        ]

@@ -2,7 +2,7 @@
 
 All functions take ``emissions (S, W, K)`` in any float dtype, a ``mask (S, W)`` in any pattern (words where it is false
 are skipped) and a :class:`~ner.model.kernels.chain.Chain`. Padding may hold any value. The backends compute equal
-numbers; :func:`choose` selects one of them. Span probabilities and k best paths are always computed in torch.
+numbers; :func:`choose` selects one of them. Entropy, span probabilities and k best paths are computed in torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -25,9 +25,6 @@ Backend = Literal["auto", "torch", "numba", "triton"]
 
 FEW_WORDS = 256
 """Largest batch that is decoded in torch while Numba is not loaded yet, because loading it takes half a second."""
-
-_MODULES = {"torch": ("crf_torch", "torch"), "numba": ("crf_numba", "numba"), "triton": ("crf_triton", "triton")}
-"""Backend -> its file and the package that it requires."""
 
 
 @cache
@@ -46,12 +43,12 @@ def choose(backend: Backend, device: torch.device) -> Backend:
         raise ValueError(f"expected a backend ({', '.join(get_args(Backend))}), found '{backend}'")
     native: Backend = "numba" if device.type == "cpu" else "triton" if device.type == "cuda" else "torch"
     if backend == "auto":
-        return native if _installed(_MODULES[native][1]) else "torch"
+        return native if _installed(native) else "torch"
     if backend not in ("torch", native):
         raise ValueError(f"the backend {backend} does not run on {device.type}; choose torch or {native}")
-    if not _installed(_MODULES[backend][1]):
-        extra = "pip install 'ner-crf[compiled]'" if backend == "numba" else f"pip install {_MODULES[backend][1]}"
-        raise ValueError(f"the backend {backend} requires the package {_MODULES[backend][1]}: {extra}, or choose torch")
+    if not _installed(backend):
+        package = "'ner-crf[compiled]'" if backend == "numba" else backend
+        raise ValueError(f"the backend {backend} requires a package: pip install {package}, or choose torch")
     return backend
 
 
@@ -59,25 +56,69 @@ def choose(backend: Backend, device: torch.device) -> Backend:
 def _backend(backend: Backend, device: torch.device) -> ModuleType:
     chosen = choose(backend, device)
     try:
-        return importlib.import_module(f"ner.model.kernels.{_MODULES[chosen][0]}")
+        return importlib.import_module(f"ner.model.kernels.crf_{chosen}")
     except ImportError as error:
         raise ImportError(f"the backend {chosen} cannot be loaded ({error}); set decoder.backend=torch") from error
 
 
-def compress(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the index that moves the words of each row to its front, in order, and the mask after the move.
+class _Alignment:
+    """Order in which the words of each row come first; rows have at least one column.
 
     Args:
-        mask: ``(S, W)`` true on words, in any pattern.
+        mask: ``(S, W)`` true on words.
+        emissions: ``(S, W, K)``.
+        any_mask: Keep the words where they are.
     """
-    order = torch.argsort((~mask).to(torch.int8), dim=1, stable=True)
-    return order, mask.gather(1, order)
+
+    def __init__(self, mask: Tensor, emissions: Tensor, any_mask: bool = False) -> None:
+        if emissions.ndim != 3 or mask.shape != emissions.shape[:2] or mask.dtype != torch.bool:
+            shapes = f"{tuple(emissions.shape)} and {mask.dtype} {tuple(mask.shape)}"
+            raise ValueError(f"expected emissions (S, W, K) and a boolean mask (S, W), found {shapes}")
+        self.width = mask.shape[1]
+        self.order: Tensor | None = None
+        if not any_mask and (mask.device.type != "cpu" or bool((mask[:, 1:] & ~mask[:, :-1]).any())):
+            self.order = torch.argsort((~mask).to(torch.int8), dim=1, stable=True)
+        self.mask = self.move(mask)
+
+    def move(self, values: Tensor) -> Tensor:
+        """Return values ``(S, W, ...)`` in this order."""
+        if not self.width:
+            return torch.cat([values, values.new_zeros((len(values), 1, *values.shape[2:]))], 1)
+        return values if self.order is None else values.gather(1, self._index(self.order, values))
+
+    def restore(self, values: Tensor) -> Tensor:
+        """Return values ``(S, W, ...)`` at the original positions of their words."""
+        if self.order is not None and self.width:
+            values = torch.zeros_like(values).scatter(1, self._index(self.order, values), values)
+        return values if self.width else values[:, :0]
+
+    @staticmethod
+    def _index(order: Tensor, values: Tensor) -> Tensor:
+        return order.view(*order.shape, *[1] * (values.ndim - 2)).expand_as(values)
+
+
+class _LogLikelihood(torch.autograd.Function):
+    """Log-probability of tags by a backend, as a single autograd node for any length."""
+
+    @staticmethod
+    def forward(ctx: Any, emissions: Tensor, tags: Tensor, mask: Tensor, module: ModuleType, *chain: Any) -> Tensor:
+        gradient = any(ctx.needs_input_grad)
+        log_likelihood, ctx.saved = module.forward(emissions, tags, mask, Chain(*chain), gradient)
+        ctx.save_for_backward(tags, mask, *chain)
+        ctx.module, ctx.dtype = module, emissions.dtype
+        return log_likelihood.to(torch.promote_types(emissions.dtype, torch.float32))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        tags, mask, *tables = ctx.saved_tensors
+        chain = Chain(*tables)
+        emissions, *scores = ctx.module.backward(ctx.saved, tags, mask, chain, gradients[0], ctx.dtype)
+        scores = [gradient.to(score.dtype) for gradient, score in zip(scores, chain[:3], strict=True)]
+        return emissions, None, None, None, *scores, None, None, None
 
 
 def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> Tensor:
     """Return the log-probability of tags, differentiable by the emissions and the scores of the chain.
-
-    The function is a single autograd node for any length: the gradient is the gold tags minus their marginals.
 
     Args:
         emissions: ``(S, W, K)``.
@@ -94,25 +135,22 @@ def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, 
             every path; it holds the position of the first such example. On CUDA the function does not synchronize:
             the result is NaN or -inf instead.
     """
-    if emissions.device.type == "cuda" and choose(backend, emissions.device) == "triton":
-        _check_shapes(mask, emissions)
-        with torch.autocast("cuda", enabled=False):
-            fused: Tensor = _backend(backend, emissions.device).log_likelihood(emissions, tags, mask, chain)
-        return fused
-    aligned = _left_align(mask, emissions, tags)
-    emissions, tags, lengths = aligned.emissions, aligned.others[0], aligned.lengths
-    inside = crf_torch.word_mask(lengths, tags.shape[1])
-    tags = tags.masked_fill(~inside, 0)
+    on_cuda, num_tags = emissions.device.type == "cuda", emissions.shape[-1]
     module = _backend(backend, emissions.device)
-    if emissions.device.type != "cuda":
-        _check_tags(tags, emissions.shape[2])
+    words = _Alignment(mask, emissions, module.ANY_MASK)
+    tags = words.move(tags)
+    if not module.ANY_MASK:
+        tags = tags.masked_fill(~words.mask, 0)
+    if not on_cuda:  # compiled code would read outside its tables
+        wrong = ((tags < 0) | (tags >= num_tags)).any(1)
+        if bool(wrong.any()):
+            raise BadExampleError(f"example {{}} has a tag id outside 0 to {num_tags - 1}", int(wrong.int().argmax()))
     with torch.autocast(emissions.device.type, enabled=False):
-        found: Tensor = _LogLikelihood.apply(emissions, tags, lengths, module, *chain)
-    if emissions.device.type != "cuda" and not bool(torch.isfinite(found).all()):
-        _raise_cause(emissions, lengths, chain)
-        example = int((~torch.isfinite(found)).int().argmax())
-        raise BadExampleError("the constraints forbid the tags of example {}", example)
-    return found
+        result: Tensor = _LogLikelihood.apply(words.move(emissions), tags, words.mask, module, *chain)
+    if not on_cuda and not bool(torch.isfinite(result).all()):
+        best_path(emissions, mask, chain, backend)  # raises if the tags are not the cause
+        raise BadExampleError("the constraints forbid the tags of example {}", int((~result.isfinite()).int().argmax()))
+    return result
 
 
 @torch.no_grad()
@@ -127,49 +165,47 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = 
     Raises:
         BadExampleError: As :func:`log_likelihood`.
     """
-    if emissions.device.type == "cuda" and choose(backend, emissions.device) == "triton":
-        _check_shapes(mask, emissions)
-        fused: tuple[Tensor, Tensor] = _backend(backend, emissions.device).best_path(emissions, mask, chain)
-        return fused
-    aligned = _left_align(mask, emissions)
     if backend == "auto" and mask.device.type == "cpu" and mask.numel() <= FEW_WORDS and "numba" not in sys.modules:
         backend = "torch"  # the same tags in less time than loading Numba takes
-    path, score = _backend(backend, emissions.device).viterbi(aligned.emissions, aligned.lengths, chain)
+    module = _backend(backend, emissions.device)
+    words = _Alignment(mask, emissions, module.ANY_MASK)
+    path, score = module.viterbi(words.move(emissions), words.mask, chain)
     if emissions.device.type != "cuda":
-        crf_torch.check(score, aligned.lengths)
-    return aligned.restore(path), score
+        crf_torch.check(score, mask)
+    return words.restore(path), score
 
 
-@torch.no_grad()
 def token_marginals(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> Tensor:
-    """Return the ``(S, W, K)`` float64 probability of each tag at each word, 0 where ``mask`` is false.
+    """Return the ``(S, W, K)`` probability of each tag at each word, 0 where ``mask`` is false; not differentiable.
 
-    Not differentiable.
+    Sums and result are float64 where the device supports it.
 
     Raises:
         BadExampleError: As :func:`log_likelihood`.
     """
-    aligned = _left_align(mask, emissions)
-    _, unary, _ = _posterior(aligned, chain, backend)
-    return aligned.restore(unary)
+    emissions = emissions.detach().to(crf_torch.work_type(emissions.device)).requires_grad_()
+    path, score = best_path(emissions, mask, chain, backend)
+    crf_torch.check(score, mask)
+    with torch.enable_grad():
+        total = log_likelihood(emissions, path, mask, chain, backend).sum()
+    (difference,) = torch.autograd.grad(total, emissions)  # tags minus their marginals
+    tags = torch.zeros_like(difference).scatter_(2, path.unsqueeze(-1), mask.unsqueeze(-1).to(difference))
+    return tags - difference
 
 
 @torch.no_grad()
-def entropy(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = "auto") -> Tensor:
+def entropy(emissions: Tensor, mask: Tensor, chain: Chain) -> Tensor:
     """Return the ``(S,)`` float64 entropy of the distribution over tag sequences, in nats; not differentiable.
 
     Raises:
         BadExampleError: As :func:`log_likelihood`.
     """
-    aligned = _left_align(mask, emissions)
-    log_partition, unary, pairs = _posterior(aligned, chain, backend)
-    first, transitions, last = (table.detach().to(unary) for table in chain[:3])
-    inside = crf_torch.word_mask(aligned.lengths, unary.shape[1])
-    scores = aligned.emissions.to(unary).masked_fill(~inside.unsqueeze(-1), 0)
-    expected = (unary * scores).sum((1, 2)) + (pairs * transitions).sum((1, 2))
-    if unary.shape[1]:
-        expected = expected + unary[:, 0] @ first + crf_torch.at_end(unary.transpose(0, 1), aligned.lengths) @ last
-    return (log_partition - expected).clamp(min=0)
+    words = _Alignment(mask, emissions)
+    unary, step = crf_torch.as_markov_chain(words.move(emissions), words.mask, chain)
+    example, before = words.mask[:, 1:].nonzero(as_tuple=True)
+    following = step(example, before + 1)  # (M, K, K)
+    later = (unary[example, before] * torch.xlogy(following, following).sum(-1)).sum(-1)
+    return -torch.xlogy(unary[:, 0], unary[:, 0]).sum(-1).index_add(0, example, later).clamp(max=0)
 
 
 @torch.no_grad()
@@ -200,10 +236,10 @@ def span_probabilities(
     Raises:
         BadExampleError: As :func:`log_likelihood`.
     """
-    aligned = _left_align(mask, emissions)
+    words = _Alignment(mask, emissions)
     if not spans:
         return torch.zeros(0, dtype=torch.float64)
-    unary, step = crf_torch.as_markov_chain(aligned.emissions, aligned.lengths, chain)
+    unary, step = crf_torch.as_markov_chain(words.move(emissions), words.mask, chain)
     example, start, end, label = torch.tensor(list(spans), device=unary.device).T
     begins, continues = begins.to(unary), continues.to(unary)
     before = unary[example, (start - 1).clamp(min=0)]  # (M, K)
@@ -214,7 +250,7 @@ def span_probabilities(
         on = (mass.unsqueeze(1) @ (step(example, word) * continues[label])).squeeze(1)
         mass = torch.where((word < end).unsqueeze(1), on, mass)
     leaves = 1 - (step(example, end) * continues[label]).sum(-1)  # (M, K)
-    at_end = (end >= aligned.lengths[example]).unsqueeze(1)
+    at_end = (end >= mask.sum(1)[example]).unsqueeze(1)
     return (mass * torch.where(at_end, 1.0, leaves)).sum(1).cpu().double()
 
 
@@ -231,95 +267,7 @@ def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tenso
     """
     if k < 1:
         raise ValueError(f"expected k of at least 1, found {k}")
-    aligned = _left_align(mask, emissions)
-    paths, scores = crf_torch.k_best(aligned.emissions, aligned.lengths, chain, k)
-    crf_torch.check(scores[:, 0], aligned.lengths)
-    return aligned.restore(paths.transpose(1, 2)).transpose(1, 2), scores
-
-
-class _LeftAligned(NamedTuple):
-    """Sentences with their words first in each row; ``order`` is None if no word had to be moved."""
-
-    emissions: Tensor
-    others: list[Tensor]
-    lengths: Tensor
-    order: Tensor | None
-
-    def restore(self, values: Tensor) -> Tensor:
-        """Return values ``(S, W, ...)`` at the original positions of their words."""
-        if self.order is None:
-            return values
-        index = self.order.view(*self.order.shape, *[1] * (values.ndim - 2)).expand_as(values)
-        return torch.zeros_like(values).scatter(1, index, values)
-
-
-def _check_shapes(mask: Tensor, emissions: Tensor) -> None:
-    if emissions.ndim != 3 or mask.shape != emissions.shape[:2] or mask.dtype != torch.bool:
-        shapes = f"{tuple(emissions.shape)} and {mask.dtype} {tuple(mask.shape)}"
-        raise ValueError(f"expected emissions (S, W, K) and a boolean mask (S, W), found {shapes}")
-
-
-def _left_align(mask: Tensor, emissions: Tensor, *others: Tensor) -> _LeftAligned:
-    _check_shapes(mask, emissions)
-    lengths = mask.sum(1)
-    if mask.device.type == "cpu" and not bool((mask[:, 1:] & ~mask[:, :-1]).any()):
-        return _LeftAligned(emissions, list(others), lengths, None)
-    order, _ = compress(mask)
-    moved = [other.gather(1, order) for other in others]
-    return _LeftAligned(emissions.gather(1, order.unsqueeze(-1).expand_as(emissions)), moved, lengths, order)
-
-
-def _posterior(aligned: _LeftAligned, chain: Chain, backend: Backend) -> tuple[Tensor, Tensor, Tensor]:
-    module = _backend(backend, aligned.emissions.device)
-    emissions = aligned.emissions.to(crf_torch.work_type(aligned.emissions.device))
-    forward_pass = module.forward(emissions, aligned.lengths, chain)
-    crf_torch.check(forward_pass.log_partition, aligned.lengths)
-    return forward_pass.log_partition, *module.backward(emissions, aligned.lengths, chain, forward_pass)
-
-
-def _check_tags(tags: Tensor, num_tags: int) -> None:
-    """Raise if a tag id is out of range; compiled code would read outside its tables."""
-    wrong = ((tags < 0) | (tags >= num_tags)).any(1)
-    if bool(wrong.any()):
-        raise BadExampleError(f"example {{}} has a tag id outside 0 to {num_tags - 1}", int(wrong.int().argmax()))
-
-
-@torch.no_grad()
-def _raise_cause(emissions: Tensor, lengths: Tensor, chain: Chain) -> None:
-    """Raise if the emissions, or the constraints without the tags, are the cause."""
-    crf_torch.check(crf_torch.forward(emissions.detach(), lengths, chain).log_partition, lengths)
-
-
-class _LogLikelihood(torch.autograd.Function):
-    """Score of the tags minus the log-partition; words come first in each row, tags are 0 on padding."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        emissions: Tensor,
-        tags: Tensor,
-        lengths: Tensor,
-        module: ModuleType,
-        first: Tensor,
-        transitions: Tensor,
-        last: Tensor,
-        *allowed: Tensor | None,
-    ) -> Tensor:
-        chain = Chain(first, transitions, last, *allowed)
-        forward_pass = module.forward(emissions, lengths, chain, any(ctx.needs_input_grad))
-        ctx.save_for_backward(emissions, tags, lengths, first, transitions, last)
-        ctx.module, ctx.allowed, ctx.forward_pass = module, allowed, forward_pass
-        score = module.path_score(emissions, tags, lengths, chain)
-        return (score - forward_pass.log_partition).to(torch.promote_types(emissions.dtype, torch.float32))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        emissions, tags, lengths, *scored = ctx.saved_tensors
-        chain = Chain(*scored, *ctx.allowed)
-        forward_pass, ctx.forward_pass = ctx.forward_pass, None
-        if forward_pass is None:  # a second backward pass: ``gradients`` has overwritten the first one's
-            forward_pass = ctx.module.forward(emissions, lengths, chain)
-        unary, pairs = ctx.module.backward(emissions, lengths, chain, forward_pass)
-        found = ctx.module.gradients(unary, pairs, tags, lengths, gradients[0], emissions.dtype)
-        scores = (gradient.to(score) for gradient, score in zip(found[1:], chain[:3], strict=True))
-        return found[0], None, None, None, *scores, None, None, None
+    words = _Alignment(mask, emissions)
+    paths, scores = crf_torch.k_best(words.move(emissions), words.mask, chain, k)
+    crf_torch.check(scores[:, 0], mask)
+    return words.restore(paths.transpose(1, 2)).transpose(1, 2), scores

@@ -9,128 +9,35 @@ repeats its sentence in log space and stores a flag for the backward pass.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from ner.model.kernels.chain import TINY, Chain, Forward
-from ner.model.kernels.crf_torch import gradients, path_score, word_mask
+from ner.model.kernels.chain import TINY, Chain
 
-__all__ = ["backward", "best_path", "forward", "gradients", "log_likelihood", "path_score", "viterbi"]
+ANY_MASK = True
 
 WORDS_AT_ONCE = 16
 """Words of one program of ``_posterior``."""
 
-
-class _Saved(NamedTuple):
-    """Output of ``_recursion``.
-
-    Attributes:
-        values, before: ``(S, 2, W, K)`` as in ``crf_torch``, at the positions of the words.
-        in_logs: ``(S, 2)`` true where these are logarithms.
-        neighbours: ``(S, W)`` position of the previous word, -1 for the first.
-        ends: ``(S,)`` position of the last word, -1 if there is none.
-    """
-
-    values: Tensor
-    before: Tensor
-    in_logs: Tensor
-    neighbours: Tensor
-    ends: Tensor
+Saved = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Output of ``_recursion``: ``values`` and ``before (S, 2, W, K)``, as in ``crf_torch`` but at the positions of the
+words; ``short (S, W + 3)``: the position of the previous word, -1 for the first one, then a flag for each direction
+that is in log space, then the position of the last word, -1 if there is none; and ``log_partition (S,)``."""
 
 
-def forward(emissions: Tensor, lengths: Tensor, chain: Chain, gradient: bool = True) -> Forward:
-    """See :mod:`ner.model.kernels.chain`."""
-    mask = word_mask(lengths, emissions.shape[1])
-    saved, log_partition, _ = _run(emissions, mask, mask, chain, gold=False, directions=2 if gradient else 1)
-    return Forward(log_partition, saved)
-
-
-def backward(emissions: Tensor, lengths: Tensor, chain: Chain, forward_pass: Forward) -> tuple[Tensor, Tensor]:
-    """See :mod:`ner.model.kernels.chain`."""
-    mask = word_mask(lengths, emissions.shape[1])
-    weight = emissions.new_full((len(emissions),), -1.0, dtype=torch.float64)
-    unary = emissions.new_empty(emissions.shape, dtype=torch.float64)
-    sums = _posteriors(unary, mask, mask, chain, forward_pass, weight, gold=False)
-    return unary, sums.sum(1)[:, 2:].contiguous()  # in a fixed order
-
-
-def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
-    """See :mod:`ner.model.kernels.chain`."""
-    return best_path(emissions, word_mask(lengths, emissions.shape[1]), chain)
-
-
-def best_path(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
-    """See :func:`ner.model.kernels.crf.best_path`; one launch."""
+def forward(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, gradient: bool) -> tuple[Tensor, Saved]:
+    """See :mod:`ner.model.kernels.chain`; one launch. The result is also NaN for tag ids that are out of range."""
     size, words, num_tags = emissions.shape
-    pointers = emissions.new_empty((size, words, num_tags), dtype=torch.int8 if num_tags <= 128 else torch.int16)
-    tags = emissions.new_empty((size, words), dtype=torch.long)
-    score = emissions.new_empty(size, dtype=torch.float64)
-    if not words:
-        return tags, score.zero_()
-    if size:
-        arguments = (emissions.contiguous(), _bytes(mask), *_tables(chain), pointers, tags, score, words, num_tags)
-        _viterbi[(size,)](*arguments, **_shape(chain, num_tags))
-    return tags, score
-
-
-def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain) -> Tensor:
-    """See :func:`ner.model.kernels.crf.log_likelihood`; one launch, and one for the gradient; NaN for invalid tags."""
-    found: Tensor = _LogLikelihood.apply(emissions, tags, mask, *chain)
-    return found
-
-
-class _LogLikelihood(torch.autograd.Function):
-    """Score of the tags minus the log-partition."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        emissions: Tensor,
-        tags: Tensor,
-        mask: Tensor,
-        first: Tensor,
-        transitions: Tensor,
-        last: Tensor,
-        *allowed: Tensor | None,
-    ) -> Tensor:
-        chain = Chain(first, transitions, last, *allowed)
-        wanted = any(ctx.needs_input_grad)
-        saved, log_partition, score = _run(emissions, tags, mask, chain, gold=True, directions=2 if wanted else 1)
-        if wanted:
-            ctx.save_for_backward(tags, mask, first, transitions, last, log_partition, *saved)
-            ctx.allowed, ctx.dtype = allowed, emissions.dtype
-        return (score - log_partition).to(torch.promote_types(emissions.dtype, torch.float32))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        tags, mask, first, transitions, last, log_partition, *saved = ctx.saved_tensors
-        chain = Chain(first, transitions, last, *ctx.allowed)
-        found = first.new_empty((*tags.shape, len(first)), dtype=ctx.dtype)
-        forward_pass = Forward(log_partition, _Saved(*saved))
-        sums = _posteriors(found, tags, mask, chain, forward_pass, gradients[0].contiguous(), gold=True)
-        total = sums.sum((0, 1)).to(first.dtype)  # (2 + K, K), in a fixed order
-        return found, None, None, total[0], total[2:], total[1], None, None, None
-
-
-def _run(
-    emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, gold: bool, directions: int
-) -> tuple[_Saved, Tensor, Tensor]:
-    """Return the input of ``_posteriors``, the ``(S,)`` log-partitions, and the ``(S,)`` scores of gold tags."""
-    size, words, num_tags = emissions.shape
+    directions = 2 if gradient else 1
     values = emissions.new_empty((size, directions, words, num_tags), dtype=torch.float64)
     before = torch.empty_like(values)
-    short = emissions.new_empty((size, words + 3), dtype=torch.int32)  # neighbours, in_logs and ends in one
-    log_partition = emissions.new_empty(size, dtype=torch.float64)
-    gold_score = emissions.new_empty(size, dtype=torch.float64)
-    neighbours, in_logs, ends = short[:, :words], short[:, words : words + 2], short[:, words + 2]
-    if not words:
-        log_partition.zero_()
-        gold_score.zero_()
-    elif size:
+    short = emissions.new_empty((size, words + 3), dtype=torch.int32)
+    log_partition, gold_score = (emissions.new_empty(size, dtype=torch.float64) for _ in range(2))
+    if size:
         _recursion[(size, directions + 1)](
             emissions.contiguous(),
             tags.contiguous(),
@@ -144,46 +51,52 @@ def _run(
             words,
             num_tags,
             directions,
-            GOLD=gold,
             **_shape(chain, num_tags),
         )
-    return _Saved(values, before, in_logs, neighbours, ends), log_partition, gold_score
+    return gold_score - log_partition, (values, before, short, log_partition)
 
 
-def _posteriors(
-    target: Tensor, tags: Tensor, mask: Tensor, chain: Chain, forward_pass: Forward, weight: Tensor, gold: bool
-) -> Tensor:
-    """Fill ``target (S, W, K)`` with ``weight (S,)`` times the difference of gold tags (if any) and marginals.
+def backward(
+    saved: Saved, tags: Tensor, mask: Tensor, chain: Chain, weight: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """See :mod:`ner.model.kernels.chain`; one launch."""
+    values, before, short, log_partition = saved
+    size, _, words, num_tags = values.shape
+    target = values.new_empty((size, words, num_tags), dtype=dtype)
+    blocks = triton.cdiv(words, WORDS_AT_ONCE)
+    sums = values.new_empty((size, blocks, 2 + num_tags, num_tags))  # of first word, last word, and transitions
+    if size:
+        _posterior[(size, blocks)](
+            tags.contiguous(),
+            _bytes(mask),
+            *_tables(chain)[2:4],
+            values,
+            before,
+            short,
+            log_partition,
+            weight.contiguous(),
+            target,
+            sums,
+            words,
+            num_tags,
+            blocks,
+            SPAN=WORDS_AT_ONCE,
+            **_shape(chain, num_tags),
+        )
+    total = sums.sum((0, 1))  # in a fixed order
+    return target, total[0], total[2:], total[1]
 
-    Returns:
-        ``(S, blocks, 2 + K, K)`` float64: partial sums of the same for first word, last word, and transitions.
-    """
-    saved: _Saved = forward_pass.saved
-    size, words, num_tags = target.shape
-    blocks = max(1, triton.cdiv(words, WORDS_AT_ONCE))
-    sums = target.new_empty((size, blocks, 2 + num_tags, num_tags), dtype=torch.float64)
-    if not size or not words:
-        return sums.zero_()
-    short = saved.neighbours  # with in_logs and ends behind it in each row
-    _posterior[(size, blocks)](
-        tags.contiguous(),
-        _bytes(mask),
-        *_tables(chain)[2:4],
-        saved.values,
-        saved.before,
-        short,
-        forward_pass.log_partition,
-        weight,
-        target,
-        sums,
-        words,
-        num_tags,
-        blocks,
-        SPAN=WORDS_AT_ONCE,
-        GOLD=gold,
-        **_shape(chain, num_tags),
-    )
-    return sums
+
+def viterbi(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
+    """See :mod:`ner.model.kernels.chain`; one launch."""
+    size, words, num_tags = emissions.shape
+    pointers = emissions.new_empty((size, words, num_tags), dtype=torch.int8 if num_tags <= 128 else torch.int16)
+    tags = emissions.new_empty((size, words), dtype=torch.long)
+    score = emissions.new_empty(size, dtype=torch.float64)
+    if size:
+        arguments = (emissions.contiguous(), _bytes(mask), *_tables(chain), pointers, tags, score, words, num_tags)
+        _viterbi[(size,)](*arguments, **_shape(chain, num_tags))
+    return tags, score
 
 
 def _bytes(mask: Tensor) -> Tensor:
@@ -245,7 +158,7 @@ def _score(scores, allowed, index, CONSTRAINED: tl.constexpr):
 def _recursion(
     emissions, gold_tags, mask, first, allowed_first, transitions, allowed, last, allowed_last,
     values, before, short, log_partition, gold_score, words, num_tags, directions,
-    PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr, GOLD: tl.constexpr,
+    PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr,
 ):  # fmt: skip
     """Run the recursion of one sentence in one direction; one more program per sentence scores its gold tags."""
     sentence, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
@@ -253,7 +166,7 @@ def _recursion(
     if part == directions:
         _gold(
             emissions, gold_tags, mask, first, allowed_first, transitions, allowed, last, allowed_last,
-            row_short, gold_score, sentence, words, num_tags, CONSTRAINED, GOLD,
+            row_short, gold_score, sentence, words, num_tags, CONSTRAINED,
         )  # fmt: skip
         return
     backwards = part
@@ -348,7 +261,7 @@ def _recursion(
 @triton.jit
 def _gold(
     emissions, gold_tags, mask, first, allowed_first, transitions, allowed, last, allowed_last,
-    row_short, gold_score, sentence, words, num_tags, CONSTRAINED: tl.constexpr, GOLD: tl.constexpr,
+    row_short, gold_score, sentence, words, num_tags, CONSTRAINED: tl.constexpr,
 ):  # fmt: skip
     """Store the position before each word, the last word, and the score of the gold tags."""
     row = sentence * words
@@ -358,38 +271,35 @@ def _gold(
     score = tl.load(emissions + row * num_tags).to(tl.float64) * 0.0
     score = tl.where(score == 0.0, score, 0.0)
     is_word = tl.load(mask + row) != 0
-    if GOLD:
-        tag = tl.load(gold_tags + row).to(tl.int32)
+    tag = tl.load(gold_tags + row).to(tl.int32)
     for word in range(0, words):
         following = tl.minimum(word + 1, words - 1)
         next_is_word = tl.load(mask + row + following) != 0
         tl.store(row_short + word, tl.where(is_word, neighbour, -1))
-        if GOLD:
-            next_tag = tl.load(gold_tags + row + following).to(tl.int32)
-            wrong += tl.where(is_word & ((tag < 0) | (tag >= num_tags)), 1, 0)
-            tag = tl.minimum(tl.maximum(tag, 0), num_tags - 1)
-            gain = tl.load(emissions + (row + word) * num_tags + tag).to(tl.float64)
-            if neighbour >= 0:
-                gain += _score(transitions, allowed, before_tag * num_tags + tag, CONSTRAINED)
-            else:
-                gain += _score(first, allowed_first, tag, CONSTRAINED)
-            score += tl.where(is_word, gain, 0.0)
-            before_tag = tl.where(is_word, tag, before_tag)
-            tag = next_tag
+        next_tag = tl.load(gold_tags + row + following).to(tl.int32)
+        wrong += tl.where(is_word & ((tag < 0) | (tag >= num_tags)), 1, 0)
+        tag = tl.minimum(tl.maximum(tag, 0), num_tags - 1)
+        gain = tl.load(emissions + (row + word) * num_tags + tag).to(tl.float64)
+        if neighbour >= 0:
+            gain += _score(transitions, allowed, before_tag * num_tags + tag, CONSTRAINED)
+        else:
+            gain += _score(first, allowed_first, tag, CONSTRAINED)
+        score += tl.where(is_word, gain, 0.0)
+        before_tag = tl.where(is_word, tag, before_tag)
+        tag = next_tag
         neighbour = tl.where(is_word, word, neighbour)
         is_word = next_is_word
     tl.store(row_short + words + 2, neighbour)
-    if GOLD:
-        if neighbour >= 0:
-            score += _score(last, allowed_last, before_tag, CONSTRAINED)
-        tl.store(gold_score + sentence, tl.where(wrong > 0, float("nan"), score))
+    if neighbour >= 0:
+        score += _score(last, allowed_last, before_tag, CONSTRAINED)
+    tl.store(gold_score + sentence, tl.where(wrong > 0, float("nan"), score))
 
 
 @triton.jit(do_not_specialize=["words", "num_tags", "blocks"])
 def _posterior(
     gold_tags, mask, transitions, allowed, values, before, short, log_partition, weights, target, sums,
     words, num_tags, blocks,
-    SPAN: tl.constexpr, PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr, GOLD: tl.constexpr,
+    SPAN: tl.constexpr, PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr,
 ):  # fmt: skip
     """Compute the marginals of a block of words of one sentence."""
     sentence, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
@@ -439,13 +349,10 @@ def _posterior(
         both_mass = tl.sum(tl.sum(both, 1), 0)
         both = tl.where(exists & (both_mass > 0.0), both * (1.0 / tl.where(both_mass > 0.0, both_mass, 1.0)), 0.0)
         difference = -probability
-        if GOLD:
-            tag = tl.load(gold_tags + row + word, mask=is_word, other=-1).to(tl.int32)
-            earlier = tl.load(gold_tags + row + tl.maximum(neighbour, 0), mask=has_neighbour, other=-1).to(tl.int32)
-            difference += tl.where(tags == tag, 1.0, 0.0)
-            counts += tl.where((rows == earlier) & (columns == tag), 1.0, 0.0) - both
-        else:
-            counts -= both
+        tag = tl.load(gold_tags + row + word, mask=is_word, other=-1).to(tl.int32)
+        earlier = tl.load(gold_tags + row + tl.maximum(neighbour, 0), mask=has_neighbour, other=-1).to(tl.int32)
+        difference += tl.where(tags == tag, 1.0, 0.0)
+        counts += tl.where((rows == earlier) & (columns == tag), 1.0, 0.0) - both
         difference = tl.where(here, difference * weight, 0.0)
         at_first += tl.where(has_neighbour, 0.0, difference)
         at_last += tl.where(word == end, difference, 0.0)

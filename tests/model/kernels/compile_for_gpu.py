@@ -24,7 +24,7 @@ def main() -> None:
     for kernel, constrained, emissions, capability in itertools.product(
         kernels, (False, True), ("fp32", "bf16"), (80, 90)
     ):
-        constants = {"PADDED": 16, "CONSTRAINED": constrained, "LEAST": 1e-140, "SPAN": 16, "GOLD": True}
+        constants = {"PADDED": 16, "CONSTRAINED": constrained, "LEAST": 1e-140, "SPAN": 16}
         constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
         signature = {
             name: "constexpr" if name in constants else TYPES.get(name) or POINTERS.get(name) or "*fp32"

@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 import torch
@@ -33,35 +32,37 @@ def on_device(chain: Chain) -> Chain:
     return Chain(*(None if table is None else table.to(DEVICE) for table in chain))
 
 
-def both(emissions: torch.Tensor, lengths: torch.Tensor, chain: Chain) -> list[tuple[torch.Tensor, ...]]:
-    """Log-partition, marginals, steps, of plain torch and of Triton."""
-    found = []
-    for machine, device in ((crf_torch, torch.device("cpu")), (crf_triton, DEVICE)):
+def triton_log_likelihood(
+    emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, chain: Chain
+) -> torch.Tensor:
+    """On the CPU too, which ``crf.log_likelihood`` refuses."""
+    return crf._LogLikelihood.apply(emissions, tags, mask, crf_triton, *chain)
+
+
+def both(
+    emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, chain: Chain
+) -> list[tuple[torch.Tensor, ...]]:
+    """Log-likelihood, its gradients with a weight for each sentence, tags and score of the best path: torch, Triton."""
+    results = []
+    for backend, device in ((crf_torch, torch.device("cpu")), (crf_triton, DEVICE)):
         place = Chain(*(None if table is None else table.to(device) for table in chain))
-        part = emissions.to(device), lengths.to(device), place
-        passed = machine.forward(*part)
-        tags, score = machine.viterbi(*part)
-        unary, pairs = machine.backward(*part, passed)
-        found.append(tuple(t.cpu() for t in (passed.log_partition, unary, pairs, tags, score)))
-    return found
+        weights = torch.arange(1.0, len(tags) + 1, device=device)
+        words = crf._Alignment(mask.to(device), emissions.to(device), backend.ANY_MASK)
+        moved, gold = words.move(emissions.to(device)), words.move(tags.to(device))
+        if not backend.ANY_MASK:
+            gold = gold.masked_fill(~words.mask, 0)
+        likelihood, saved = backend.forward(moved, gold, words.mask, place, True)
+        gradient, *others = backend.backward(saved, gold, words.mask, place, weights, torch.float64)
+        path, score = backend.viterbi(moved, words.mask, place)
+        tensors = likelihood, words.restore(gradient), *others, words.restore(path), score
+        results.append(tuple(tensor.cpu() for tensor in tensors))
+    return results
 
 
-def of_tags(emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, chain: Chain, fused: bool) -> list[Any]:
-    """Log-likelihood and its gradients, with a weight for each sentence; tags and score of the best path."""
-    device = DEVICE if fused else torch.device("cpu")
-    place = Chain(*(None if table is None else table.to(device) for table in chain))
-    for table in place[:3]:
-        table.requires_grad_()
-    given_ = emissions.to(device).requires_grad_()
-    weights = torch.arange(1.0, len(tags) + 1, device=device)
-    if fused:
-        found = crf_triton.log_likelihood(given_, tags.to(device), mask.to(device), place)
-        path, score = crf_triton.best_path(given_.detach(), mask.to(device), place)
-    else:
-        found = crf.log_likelihood(given_, tags, mask, place, "torch")
-        path, score = crf.best_path(given_.detach(), mask, place, "torch")
-    gradients = torch.autograd.grad((found * weights).sum(), [given_, *place[:3]])
-    return [value.detach().cpu() for value in (found, *gradients, path, score)]
+def random_gold(mask: torch.Tensor, chain: Chain) -> torch.Tensor:
+    """Tags that the constraints allow; -100 on padding."""
+    tags, _ = crf.best_path(torch.randn(*mask.shape, len(chain.first)), mask, chain, "torch")
+    return tags.masked_fill(~mask, -100)
 
 
 @given(
@@ -73,23 +74,35 @@ def of_tags(emissions: torch.Tensor, tags: torch.Tensor, mask: torch.Tensor, cha
     st.sampled_from([1.0, 20.0, 1e3]),
 )
 @settings(max_examples=20)
-def test_one_launch_is_as_good_as_many(
+def test_the_numbers_are_those_of_torch(
     seed: int, k: int, size: int, words: int, constrained: bool, scale: float
 ) -> None:
     torch.manual_seed(seed)
     emissions, mask = torch.randn(size, words, k) * scale, torch.rand(size, words) < 0.7
     chain = random_chain(k, constrained)
-    tags, _ = crf.best_path(torch.randn(size, words, k), mask, chain, "torch")
-    tags[~mask] = -100
-    for expected, found in zip(*(of_tags(emissions, tags, mask, chain, fused) for fused in (False, True)), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    for expected, found in zip(*both(emissions, random_gold(mask, chain), mask, chain), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_the_autograd_node_has_the_gradients_of_torch() -> None:
+    torch.manual_seed(5)
+    emissions, mask, chain = torch.randn(3, 7, 4), random_mask([7, 2, 5]), random_chain(4, True)
+    tags = random_gold(mask, chain)
+    gradients = []
+    for function, device in ((triton_log_likelihood, DEVICE), (crf.log_likelihood, torch.device("cpu"))):
+        place = Chain(*(table.to(device) for table in chain))
+        leaves = [emissions.to(device).requires_grad_(), *(table.requires_grad_() for table in place[:3])]
+        total = function(leaves[0], tags.to(device), mask.to(device), place).sum()
+        gradients.append([gradient.cpu() for gradient in torch.autograd.grad(total, leaves)])
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("wrong", [-1, 3, 1000])
 def test_a_tag_that_is_none_is_marked(wrong: int) -> None:
     chain, mask = random_chain(3), torch.ones(2, 4, dtype=torch.bool)
     tags = torch.tensor([[0, 1, 2, 0], [0, wrong, 2, 0]])
-    found = crf_triton.log_likelihood(
+    found = triton_log_likelihood(
         torch.randn(2, 4, 3, device=DEVICE), tags.to(DEVICE), mask.to(DEVICE), on_device(chain)
     )
     assert found.isnan().tolist() == [False, True]
@@ -101,57 +114,38 @@ def test_forbidden_gold_has_no_likelihood() -> None:
     chain.allowed[0, 1] = False
     tags = torch.tensor([[0, 1]], device=DEVICE)
     mask = torch.ones(1, 2, dtype=torch.bool, device=DEVICE)
-    assert crf_triton.log_likelihood(torch.randn(1, 2, 3, device=DEVICE), tags, mask, chain).tolist() == [-math.inf]
-
-
-@given(
-    st.integers(0, 10_000),
-    st.integers(1, 20),
-    st.lists(st.integers(0, 9), min_size=1, max_size=3),
-    st.booleans(),
-    st.sampled_from([1.0, 20.0, 1e3]),
-)
-@settings(max_examples=20)
-def test_the_numbers_are_those_of_plain_torch(
-    seed: int, k: int, lengths: list[int], constrained: bool, scale: float
-) -> None:
-    torch.manual_seed(seed)
-    emissions = torch.randn(len(lengths), max(lengths), k) * scale
-    chain = random_chain(k, constrained)
-    plain, ours = both(emissions, torch.tensor(lengths), chain)
-    for expected, found in zip(plain, ours, strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    assert triton_log_likelihood(torch.randn(1, 2, 3, device=DEVICE), tags, mask, chain).tolist() == [-math.inf]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_emissions_of_any_dtype(dtype: torch.dtype) -> None:
     torch.manual_seed(1)
-    emissions = (torch.randn(2, 9, 5) * 4).to(dtype)
-    plain, ours = both(emissions, torch.tensor([9, 4]), random_chain(5))
-    for expected, found in zip(plain, ours, strict=True):
+    emissions, mask, chain = (torch.randn(2, 9, 5) * 4).to(dtype), random_mask([9, 4]), random_chain(5)
+    for expected, found in zip(*both(emissions, random_gold(mask, chain), mask, chain), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_padding_may_hold_anything_and_what_is_not_finite_is_marked() -> None:
     torch.manual_seed(2)
-    emissions, lengths = torch.randn(4, 6, 3), torch.tensor([6, 2, 0, 5])
+    emissions, mask, chain = torch.randn(4, 6, 3), random_mask([6, 2, 0, 5]), random_chain(3, constrained=True)
     emissions[1, 2:] = math.nan
     emissions[3, 1, 2] = math.inf
-    plain, ours = both(emissions, lengths, random_chain(3, constrained=True))
-    assert ours[0].isnan().tolist() == ours[4].isnan().tolist() == [False, False, False, True]
-    assert ours[0][2] == ours[4][2] == 0
-    for expected, found in zip(plain[:3], ours[:3], strict=True):
-        torch.testing.assert_close(found, expected, equal_nan=True)
-    torch.testing.assert_close(ours[3][:3], plain[3][:3])
+    plain, ours = both(emissions, random_gold(mask, chain), mask, chain)
+    assert ours[0].isnan().tolist() == ours[-1].isnan().tolist() == [False, False, False, True]
+    assert ours[0][2] == ours[-1][2] == 0
+    torch.testing.assert_close(ours[0], plain[0], equal_nan=True)
+    torch.testing.assert_close(ours[1][:3], plain[1][:3])
+    torch.testing.assert_close(ours[-2][:3], plain[-2][:3])
 
 
 def test_no_path_is_marked() -> None:
     every, nothing = torch.ones(2, dtype=torch.bool), torch.zeros(2, 2, dtype=torch.bool)
     chain = Chain(torch.zeros(2), torch.zeros(2, 2), torch.zeros(2), every, nothing, every)
-    _, ours = both(torch.zeros(2, 3, 2), torch.tensor([1, 3]), chain)
-    assert ours[0].tolist() == [pytest.approx(math.log(2)), -math.inf]
-    assert ours[4].tolist() == [0, -math.inf]
-    assert (ours[1][1] == 0).all()
+    for found in both(torch.zeros(2, 3, 2), torch.zeros(2, 3, dtype=torch.long), random_mask([1, 3]), chain):
+        assert float(found[0][0]) == pytest.approx(-math.log(2))
+        assert not math.isfinite(float(found[0][1]))
+        assert found[-1].tolist() == [0, -math.inf]
+        assert torch.isfinite(found[1]).all()
 
 
 def test_a_path_that_is_all_but_lost_comes_back() -> None:
@@ -159,16 +153,16 @@ def test_a_path_that_is_all_but_lost_comes_back() -> None:
     chain = Chain(torch.zeros(2), torch.zeros(2, 2), torch.zeros(2), every, torch.eye(2, dtype=torch.bool), every)
     emissions = torch.zeros(1, 41, 2)
     emissions[0, 0, 0], emissions[0, 1:, 1] = 900.0, 25.0
-    plain, ours = both(emissions, torch.tensor([41]), chain)
-    assert float(ours[1][0, :, 1].min()) == pytest.approx(1)
+    plain, ours = both(emissions, torch.zeros(1, 41, dtype=torch.long), torch.ones(1, 41, dtype=torch.bool), chain)
+    assert float(ours[1][0, :, 1].max()) == pytest.approx(-1)  # tags of zeros minus marginals
     torch.testing.assert_close(ours[0], plain[0])
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 2), (2, 0, 2), (1, 1, 1), (1, 3, 130)])
 def test_shapes_at_the_edge(shape: tuple[int, int, int]) -> None:
     torch.manual_seed(3)
-    plain, ours = both(torch.randn(shape), torch.full((shape[0],), shape[1]), random_chain(shape[2]))
-    for expected, found in zip(plain, ours, strict=True):
+    mask, chain = torch.ones(shape[:2], dtype=torch.bool), random_chain(shape[2])
+    for expected, found in zip(*both(torch.randn(shape), random_gold(mask, chain), mask, chain), strict=True):
         torch.testing.assert_close(found, expected)
 
 
