@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,8 @@ def hashes(documents: Iterable[Document]) -> np.ndarray:
 
 
 def _hashes(examples: Iterable[Example]) -> np.ndarray:
-    found = bytearray()
-    for example in examples:
-        text = "\x1f".join(example.words).encode(errors="surrogatepass")
-        found += hashlib.blake2b(text, digest_size=8).digest()
-    return np.frombuffer(bytes(found), dtype="<u8")
+    texts = ("\x1f".join(example.words).encode(errors="surrogatepass") for example in examples)
+    return np.frombuffer(b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in texts), dtype="<u8")
 
 
 def to_bytes(*sets: np.ndarray) -> bytes:
@@ -33,7 +30,7 @@ def to_bytes(*sets: np.ndarray) -> bytes:
 
 
 def from_bytes(data: bytes) -> np.ndarray:
-    """Convert the output of :func:`to_bytes` back."""
+    """Load the hashes from the output of :func:`to_bytes`; an incomplete one at the end is ignored."""
     return np.frombuffer(data[: len(data) // 8 * 8], dtype="<u8")
 
 
@@ -44,12 +41,12 @@ def read(run: Path) -> np.ndarray | None:
 
 
 def count(documents: Iterable[Document], trained_on: np.ndarray) -> tuple[int, int]:
-    """Return the number of sentences that were trained on, and the number of all sentences."""
+    """Return the number of non-empty sentences that were trained on, and the number of all."""
     own = hashes(documents)
     return int(np.isin(own, trained_on).sum()), len(own)
 
 
-def seen(examples: Sequence[Example], trained_on: np.ndarray) -> list[bool]:
-    """Return for each sentence if it was trained on; empty sentences never are."""
-    found: list[bool] = np.isin(_hashes(examples), trained_on).tolist()
-    return found
+def seen(examples: Iterable[Example], trained_on: np.ndarray) -> list[bool]:
+    """Return for each sentence whether it was trained on; empty sentences never are."""
+    known: list[bool] = np.isin(_hashes(examples), trained_on).tolist()
+    return known

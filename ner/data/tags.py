@@ -1,7 +1,4 @@
-"""Spans to tags and back, and which tag may follow which.
-
-A scheme is a table: which prefix marks the first, inner, last and only word of an entity. One reader and one writer
-serve them all.
+"""Tagging schemes: conversion between spans and tags, and transitions between tags.
 
 Sources: Ramshaw and Marcus (1995) for IOB1; Tjong Kim Sang and Veenstra (1999) for IOB2, called BIO here; Ratinov and
 Roth (2009) for BILOU, of which BIOES and BMES are renamings.
@@ -10,9 +7,9 @@ Roth (2009) for BILOU, of which BIOES and BMES are renamings.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from ner.errors import InputError
 from ner.types import Example, Span
@@ -21,9 +18,8 @@ OUTSIDE = "O"
 PLAIN = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Scheme:
-    """Prefixes of the first, inner, last and only word; ``closed`` when every entity must show its end."""
+class Scheme(NamedTuple):
+    """Prefixes of the first, inner, last and only word; ``closed`` if the last word has a prefix of its own."""
 
     first: str
     inner: str
@@ -33,8 +29,8 @@ class Scheme:
 
     @property
     def prefixes(self) -> frozenset[str]:
-        """All prefixes that may occur."""
-        return frozenset((self.first, self.inner, self.last, self.single))
+        """All prefixes."""
+        return frozenset(self[:4])
 
 
 SCHEMES = {
@@ -53,7 +49,7 @@ PREFIXES = frozenset("BIMESLU")
 
 @lru_cache(4096)
 def split(tag: str) -> tuple[str, str]:
-    """Prefix and label: ``B-PER`` -> ``("B", "PER")``; ``O`` -> ``("O", "")``. The label may hold hyphens itself."""
+    """Split ``B-PER`` into ``B`` and ``PER``, and ``O`` into ``O`` and an empty label. Labels may contain hyphens."""
     prefix, _, label = tag.partition("-")
     return prefix, label
 
@@ -64,16 +60,11 @@ def is_valid(tag: str) -> bool:
     return tag == OUTSIDE or (prefix in PREFIXES and bool(label))
 
 
-def prefixes(scheme: str) -> frozenset[str]:
-    """Prefixes that a file in a scheme may have; IOB1 has ``B-`` too, and ``mixed`` has all."""
-    return SCHEMES[scheme].prefixes | {"B"} if scheme in SCHEMES else PREFIXES
-
-
 def check_tag(tag: str, scheme: str, hint: str) -> None:
     """Raise an InputError with a hint if a file in a scheme cannot contain a tag; plain tags are arbitrary."""
     if scheme == PLAIN or tag == OUTSIDE:
         return
-    allowed = prefixes(scheme)
+    allowed = SCHEMES[scheme].prefixes | {"B"} if scheme in SCHEMES else PREFIXES  # B for IOB1
     if not is_valid(tag) or split(tag)[0] not in allowed:
         known = ", ".join(f"{prefix}-X" for prefix in sorted(allowed))
         raise InputError(f"expected O or one of {known}, found '{tag}'; {hint}")
@@ -130,7 +121,7 @@ def decode(tags: Sequence[str], strict: bool = False) -> list[Span]:
 
 
 def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]:
-    """Tags of a sequence of ``length`` words; spans that overlap others are reduced first, see :func:`flatten`."""
+    """Return the tags of a sequence of ``length`` words; overlapping spans are reduced first, see :func:`flatten`."""
     table = SCHEMES[scheme]
     tags = [OUTSIDE] * length
     before: Span | None = None
@@ -148,7 +139,7 @@ def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]
 
 
 def tags_in_scheme(example: Example, scheme: str) -> list[str]:
-    """Tags of an example in the scheme of its file; as decoded where that is BIO or plain."""
+    """Return the tags of an example in the scheme of its file; BIO and plain tags are unchanged."""
     if example.tags is not None and scheme in ("bio", PLAIN):
         return example.tags
     return encode(example.spans, len(example.words), scheme)
@@ -166,21 +157,19 @@ def flatten(spans: Iterable[Span]) -> list[Span]:
     return sorted(kept)
 
 
-def convert(tags: Sequence[str], scheme: str) -> list[str]:
-    """Convert tags to another scheme."""
-    return encode(decode(tags), len(tags), scheme)
-
-
 class SchemeDetector:
-    """Detector of the tag scheme of a file, in one pass and constant memory.
+    """Detector of the tagging scheme of a file, in one pass and constant memory.
 
     Tags without a known prefix are plain tags (parts of speech). Mixed with ``O`` or prefixed tags they are errors.
+
+    Attributes:
+        prefixes: Prefixes that occur, ``O`` included.
+        plain: Whether plain tags occur.
     """
 
     def __init__(self) -> None:
         self.prefixes: set[str] = set()
         self.plain = False
-        self.outside = False
         self._opened_by_inner = 0
         self._opened_by_first = 0
 
@@ -189,39 +178,37 @@ class SchemeDetector:
         before = OUTSIDE
         for tag in tags:
             prefix, label = split(tag)
-            if tag != OUTSIDE and is_valid(tag):
+            if not is_valid(tag):
+                self.plain = True
+            else:
                 self.prefixes.add(prefix)
                 if split(before)[1] != label:
                     self._opened_by_inner += prefix == "I"
                     self._opened_by_first += prefix == "B"
-            elif tag == OUTSIDE:
-                self.outside = True
-            else:
-                self.plain = True
             before = tag
 
     @property
     def scheme(self) -> str:
         """The scheme; ``none`` for plain tags, ``mixed`` for plain and prefixed tags or ``O``."""
         if self.plain:
-            return "mixed" if self.prefixes or self.outside else PLAIN
+            return "mixed" if self.prefixes else PLAIN
         if self.prefixes & {"L", "U"}:
             return "bilou"
         if "M" in self.prefixes:
             return "bmes"
         if self.prefixes & {"E", "S"}:
             return "bioes"
-        if self.prefixes == {"I"}:
+        if self.prefixes - {OUTSIDE} == {"I"}:
             return "io"
         return "iob1" if self._opened_by_inner > self._opened_by_first else "bio"
 
 
 class TagSet:
-    """The tags that a decoder knows, in a fixed order, with their ids.
+    """The tags of a decoder in a fixed order, with their ids.
 
     Args:
-        labels: Entity types, or the tags themselves when ``scheme`` is ``none``.
-        scheme: ``bio``, ``bioes`` ... or ``none`` for plain tags.
+        labels: Entity types, or the tags themselves if ``scheme`` is ``none``.
+        scheme: A key of :data:`SCHEMES`, or ``none`` for plain tags.
     """
 
     def __init__(self, labels: Collection[str], scheme: str) -> None:
@@ -238,7 +225,7 @@ class TagSet:
         return len(self.names)
 
     def targets(self, example: Example, unknown: int) -> list[int]:
-        """Tag id of each word; ``unknown`` for tags that the set does not hold and for untagged examples."""
+        """Return the tag id of each word; ``unknown`` for tags outside the set and for untagged examples."""
         if example.tags is None:
             return [unknown] * len(example.words)
         plain = self.scheme == PLAIN
@@ -248,9 +235,9 @@ class TagSet:
         return [self.ids.get(tag, unknown) for tag in tags]
 
     def decode_ids(self, ids: Sequence[int]) -> tuple[list[str], list[Span]]:
-        """BIO or plain tags, and spans, of decoded ids. BIO tags come as decoded, unrepaired."""
+        """Return the BIO or plain tags and the spans of tag ids; ill-formed BIO tags are not repaired."""
         tags = [self.names[position] for position in ids]
-        if self.scheme == PLAIN or not any(ids):  # of O alone, which is the first tag
+        if self.scheme == PLAIN or not any(ids):  # the id of O is 0
             return tags, []
         spans = decode(tags)
         return (tags if self.scheme == "bio" else encode(spans, len(tags))), spans

@@ -13,16 +13,16 @@ from ner.runtime import text_files
 
 
 def load(path: str, dimension: int) -> tuple[list[str], np.ndarray]:
-    """Words and their ``(words, dimension)`` float32 matrix.
+    """Return the words and the ``(words, dimension)`` float32 matrix of a vector file.
 
-    GloVe text (``word x1 x2 ...``), word2vec text (the same below a line ``count dimension``), or ``name.npz`` with an
-    array ``embeddings`` and the words in ``name.vocab.txt``, one a line. A last line that is cut off is left out.
+    The file is GloVe text (``word x1 x2 ...``), word2vec text (with a first line ``count dimension``), or ``name.npz``
+    with an array ``embeddings`` and one word per line in ``name.vocab.txt``. An incomplete last line is ignored.
 
     Raises:
-        InputError: If the file is missing, its vectors have another width, or a line in the middle is broken.
+        InputError: If the file is missing, its vectors have another width, or another line is malformed.
     """
     if not Path(path).is_file():
-        raise InputError(f"{path}: no such file of vectors; give encoder.vectors another path, or null")
+        raise InputError(f"{path}: no such file of vectors; change encoder.vectors, or set it to null")
     words, matrix = _read_npz(path) if path.endswith(".npz") else _read_text(path)
     if matrix.shape[1] != dimension:
         raise InputError(f"{path}: vectors have width {matrix.shape[1]}; set encoder.dimension={matrix.shape[1]}")
@@ -32,8 +32,8 @@ def load(path: str, dimension: int) -> tuple[list[str], np.ndarray]:
 def _read_npz(path: str) -> tuple[list[str], np.ndarray]:
     names = Path(path.removesuffix(".npz") + ".vocab.txt")
     if not names.is_file():
-        raise InputError(f"{names}: no such file; {path} needs its words there, one a line")
-    words = names.read_text(encoding="utf-8").split("\n")  # a word may be a space: no stripping
+        raise InputError(f"{names}: no such file; it contains the words of {path}, one per line")
+    words = names.read_text(encoding="utf-8").split("\n")  # not stripped, because a word may be a space
     if words and not words[-1]:
         words.pop()
     try:
@@ -53,20 +53,20 @@ def _read_npz(path: str) -> tuple[list[str], np.ndarray]:
 def _read_text(path: str) -> tuple[list[str], np.ndarray]:
     words: list[str] = []
     rows: list[np.ndarray] = []
-    broken: tuple[int, str] | None = None
+    malformed = ""  # an error, unless the line is the last one
     width = 0
     for number, line in text_files.decoded_lines(path):
         cells = line.rstrip(" \r\n").split(" ")
         if number == 1 and len(cells) == 2 and all(cell.isdecimal() for cell in cells):
             width = int(cells[1])
             continue  # the header of word2vec
-        if broken:
-            raise InputError(f"{path}:{broken[0]}: {broken[1]}")
+        if malformed:
+            raise InputError(malformed)
         width = width or max(1, len(cells) - 1)
-        word, row = " ".join(cells[:-width]), _numbers(cells[-width:])  # GloVe has words with spaces in them
+        word, row = " ".join(cells[:-width]), _numbers(cells[-width:])  # words of GloVe may contain spaces
         if row is None or not cells[:-width] or _numbers(cells[1:-width]) is not None:
             found = sum(_numbers([cell]) is not None for cell in cells[1:])
-            broken = (number, f"expected {width} numbers, found {found}")
+            malformed = f"{path}:{number}: expected {width} numbers, found {found}"
             continue
         words.append(word)
         rows.append(row)

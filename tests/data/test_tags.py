@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, Entities
 
-from ner.data.tags import SCHEMES, SchemeDetector, TagSet, convert, decode, encode, flatten, is_valid, split
+from ner.data.tags import SCHEMES, SchemeDetector, TagSet, decode, encode, flatten, is_valid, split
 from ner.types import Example, Span
 
 LABELS = ["PER", "LOC", "B-2"]
 ALL = sorted(SCHEMES)
+
+
+def convert(tags: list[str], scheme: str) -> list[str]:
+    return encode(decode(tags), len(tags), scheme)
 
 
 @st.composite

@@ -108,7 +108,7 @@ def test_broken_arrays_are_refused(tmp_path: Path, words: str, arrays: dict[str,
 def test_arrays_without_words_or_content_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "vectors.npz"
     path.write_bytes(b"not a zip")
-    with pytest.raises(InputError, match=r"vectors.vocab.txt: no such file; .* needs its words there, one a line"):
+    with pytest.raises(InputError, match=r"vectors.vocab.txt: no such file"):
         word_vectors.load(str(path), 2)
     (tmp_path / "vectors.vocab.txt").write_text("a\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"not an .npz file of numbers"):
