@@ -71,7 +71,7 @@ def test_a_file_that_is_not_text_is_refused_with_its_byte(tmp_path: Path) -> Non
 
 
 def test_a_missing_file_is_said_with_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no such file of vectors; give encoder\.vectors another path"):
+    with pytest.raises(InputError, match=r"no such file of vectors; change encoder\.vectors"):
         word_vectors.load(str(tmp_path / "none.txt"), 2)
 
 
