@@ -172,8 +172,9 @@ class Store(_LazySequence[Document]):
     def vocabs(self, scheme: str) -> Vocabs:
         """Return the vocabularies of all documents from the counts of the store, without reading the documents."""
         counts = json.loads((self.directory / COUNTS).read_bytes())
-        words, labels, tags, classes = (Counter(counts[kind]) for kind in ("words", "labels", "tags", "classes"))
-        return Vocabs(words, labels, tags if scheme == PLAIN else Counter(), classes, scheme)
+        if scheme != PLAIN:
+            counts["tags"] = {}
+        return Vocabs(**{kind: Counter(counted) for kind, counted in counts.items()}, scheme=scheme)
 
 
 def _mapped(path: Path) -> memoryview:

@@ -242,7 +242,7 @@ def test_flipped_bytes_are_named(saved: Store) -> None:
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"a": 3}', '{"a": {}}', "\ud800"])
 def test_a_manifest_that_is_none_is_refused(saved: Store, content: str) -> None:
     (saved.directory / MANIFEST).write_bytes(content.encode(errors="surrogatepass"))
-    with pytest.raises(InputError, match=r"manifest\.json: not a manifest|written by another version|a: missing"):
+    with pytest.raises(InputError, match=r"manifest\.json: |written by another version|a: missing"):
         open_store(saved.directory)
 
 
