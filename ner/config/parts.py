@@ -120,28 +120,34 @@ def validate(section: type[ConfigSection], value: Any) -> Any:
         problems = [
             (_path(problem["loc"], value, problem["type"]), problem) for problem in error.errors(include_url=False)
         ]
+    folders = {f"ner.{path.replace('/', '.')}": folder for folder, path in FOLDERS.items()}
+    package, _, name = section.__module__.rpartition(".")
+    is_component = package in folders and issubclass(section, ComponentConfig)
+    prefix = [f"{folders[package]}/{name}"] if is_component else []  # as in ner.config.renamed
     for path, problem in problems:
-        news = renamed.explain(".".join([*_table(section), *path]), problem["input"])
+        news = renamed.explain(".".join([*prefix, *path]), problem["input"])
         if news is not None and problem["type"] in ("extra_forbidden", "literal_error"):
             raise ConfigError(path, news)
     path, problem = problems[0]
     if problem["type"] == "component":
         raise ConfigError([*path, *problem["ctx"]["path"]], problem["ctx"]["message"])
     if problem["type"] == "extra_forbidden":
-        known = _keys_at(section, path[:-1])
+        for key in path[:-1]:
+            field = section.model_fields.get(key)
+            if (
+                field is None
+                or not isinstance(field.annotation, type)
+                or not issubclass(field.annotation, ConfigSection)
+            ):
+                break
+            section = field.annotation
+        known = list(section.model_fields)
         near = difflib.get_close_matches(path[-1], known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
         raise ConfigError(path, f"unknown key; {hint}")
     message, found = problem["msg"].removeprefix("Value error, "), problem["input"]
     hidden = isinstance(found, (dict, ConfigSection)) or problem["type"] == "value_error"
     raise ConfigError(path, message[0].lower() + message[1:] + ("" if hidden else f", found {found!r}"))
-
-
-def _table(section: type[ConfigSection]) -> list[str]:
-    """Return the start of a component's paths in :mod:`ner.config.renamed`, such as ``decoders/crf``."""
-    folders = {f"ner.{path.replace('/', '.')}": folder for folder, path in FOLDERS.items()}
-    package, _, name = section.__module__.rpartition(".")
-    return [f"{folders[package]}/{name}"] if package in folders and issubclass(section, ComponentConfig) else []
 
 
 def _path(location: Sequence[int | str], value: Any, kind: str) -> list[str]:
@@ -153,13 +159,3 @@ def _path(location: Sequence[int | str], value: Any, kind: str) -> list[str]:
         path.append(str(key))
         value = value.get(key)
     return path
-
-
-def _keys_at(section: type[ConfigSection], path: Sequence[str]) -> list[str]:
-    """Return the keys of the section at a path, or of the last section on the way."""
-    for key in path:
-        field = section.model_fields.get(key)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, ConfigSection):
-            break
-        section = field.annotation
-    return list(section.model_fields)

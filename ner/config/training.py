@@ -30,13 +30,8 @@ class BatchConfig(ConfigSection):
 
     @property
     def max_size(self) -> int:
-        """The size as a number.
-
-        Raises:
-            ValueError: If the size is still ``auto``.
-        """
-        if self.size == "auto":
-            raise ValueError("batch.size=auto must be replaced by a number before batches are cut")
+        """The size as a number."""
+        assert self.size != "auto", "a run replaces batch.size=auto by a number before it cuts batches"
         return self.size
 
     @property

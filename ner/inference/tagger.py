@@ -120,11 +120,9 @@ class Tagger:
         Raises:
             TypeError: If ``text`` is none of these, or no Document for a question answering model.
         """
-        if not isinstance(text, (str, Document, Sequence)):
-            raise TypeError(f"expected a text, a list of words or a Document, found {type(text).__name__}")
-        single = isinstance(text, (str, Document)) or (len(text) > 0 and all(isinstance(word, str) for word in text))
-        items: Iterable[Any] = [text] if single else text  # type: ignore[assignment]
-        documents = [self._document(item) for item in items]
+        several = isinstance(text, Sequence) and not isinstance(text, str)
+        single = not several or (len(text) > 0 and all(isinstance(word, str) for word in text))
+        documents = [self._document(item) for item in ([text] if single else text)]
         chunks = self.annotate(documents, probabilities=probabilities)
         predicted = [document for chunk in chunks for document in chunk.predicted]
         return predicted[0] if single else predicted
