@@ -14,7 +14,7 @@ N   labels                      L   layers
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -113,24 +113,24 @@ class Example:
             warnings=self.warnings,
         )
 
+    def _range(self, span: Span) -> tuple[int, int]:
+        """Return the start and the end of a span, in characters if the example has a text, otherwise in words."""
+        if self.text is None or self.offsets is None:
+            return span.start, span.end
+        return self.offsets[span.start][0], self.offsets[span.end - 1][1]
+
     def text_of(self, span: Span) -> str:
         """Return the text of a span: from the raw text if available, otherwise its words joined by spaces."""
-        if self.text is not None and self.offsets is not None:
-            return self.text[self.offsets[span.start][0] : self.offsets[span.end - 1][1]]
-        return " ".join(self.words[span.start : span.end])
+        start, end = self._range(span)
+        return " ".join(self.words[start:end]) if self.text is None or self.offsets is None else self.text[start:end]
 
     def entities(self) -> list[dict[str, Any]]:
         """Return the spans as dictionaries, in characters if the example has a text, otherwise in words."""
         entities = []
         for span in self.spans:
-            if self.text is not None and self.offsets is not None:
-                start, end = self.offsets[span.start][0], self.offsets[span.end - 1][1]
-            else:
-                start, end = span.start, span.end
-            entity: dict[str, Any] = {"start": start, "end": end, "label": span.label, "text": self.text_of(span)}
-            if span.score is not None:
-                entity["score"] = span.score
-            entities.append(entity)
+            start, end = self._range(span)
+            score = {} if span.score is None else {"score": span.score}
+            entities.append({"start": start, "end": end, "label": span.label, "text": self.text_of(span), **score})
         return entities
 
     def prediction_dict(self) -> dict[str, list[dict[str, Any]]]:
@@ -187,21 +187,15 @@ class Batch:
 
     def to(self, device: Any) -> Batch:
         """Return the batch on a device; copies from pinned memory do not block."""
-        return Batch(
-            {name: tensor.to(device, non_blocking=True) for name, tensor in self.inputs.items()},
-            {name: tensor.to(device, non_blocking=True) for name, tensor in self.targets.items()},
-            self.counts,
-            self.examples,
-        )
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
         """Return the batch in page-locked memory."""
-        return Batch(
-            {name: tensor.pin_memory() for name, tensor in self.inputs.items()},
-            {name: tensor.pin_memory() for name, tensor in self.targets.items()},
-            self.counts,
-            self.examples,
-        )
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        inputs, targets = ({name: function(tensor) for name, tensor in d.items()} for d in (self.inputs, self.targets))
+        return Batch(inputs, targets, self.counts, self.examples)
 
 
 @dataclass(slots=True)

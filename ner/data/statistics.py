@@ -57,8 +57,12 @@ def notable(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str
         counts: The attributes of :class:`DocumentStatistics`, by name.
         vocabs: Vocabularies of the training data.
     """
-    others = {kind: Counter(counts[kind]) - Counter(counts["questions"]) for kind in ("labels", "tags", "classes")}
-    found = {"unseen_labels": vocabs.unseen(others), "remarks": dict(sorted(counts["remarks"].items()))}
+    unseen: dict[str, int] = {}
+    for kind in ("tags" if vocabs.plain else "labels", "classes"):
+        own = Counter(counts[kind]) - Counter(counts["questions"])
+        missing = sorted(own.keys() - getattr(vocabs, kind).keys())
+        unseen |= {name: unseen.get(name, 0) + own[name] for name in missing}
+    found = {"unseen_labels": unseen, "remarks": dict(sorted(counts["remarks"].items()))}
     return {kind: names for kind, names in found.items() if names}
 
 

@@ -33,12 +33,7 @@ def compatible_formats(decoder: str) -> list[str]:
 
 
 def check_format(decoder: str, format_name: str, key: str = "config.data.format") -> None:
-    """Check that a format can store the outputs of a decoder.
-
-    Args:
-        decoder: Name of a file in ``ner/model/decoders``.
-        format_name: Name of a file in ``ner/data/formats``.
-        key: Configuration key or option that selects the format, for the message.
+    """Check that a format can store the outputs of a decoder; ``key`` is the option that selects the format.
 
     Raises:
         InputError: If it cannot; the message lists the formats that can.
