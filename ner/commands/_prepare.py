@@ -15,8 +15,8 @@ from loguru import logger
 from ner.data.question_answering import ANSWER
 from ner.data.tasks import decoder_outputs
 from ner.errors import InputError
-from ner.runs.directory import LOG
-from ner.runs.lock import LOCK, locked
+from ner.runs.directory import LOCK, LOG
+from ner.runs.lock import locked
 from ner.runtime import cli
 from ner.runtime.device import resolve_device, set_seed
 from ner.runtime.distributed import ProcessGroup

@@ -43,9 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             for message in checkpoint.compare(newest, run.provenance):
                 logger.warning(message)
             run.start()
-            end = checkpoint.progress_of(newest)
+            saved = checkpoint.read_state(newest)
             with Display(run) as display:
-                for progress in run.train(stop_at=end, watch=display.watch):
+                for progress in run.train(stop_at=(saved["step"], saved["epoch"]), watch=display.watch):
                     display.show(progress)
             repeated, _ = checkpoint.find(second)
             assert repeated is not None, "every epoch and every stop saves run"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ner.data.tags import PLAIN
+from ner.data.tags import PLAIN, SCHEMES
 from ner.types import Example
 
 PADDING = "<padding>"
@@ -100,14 +100,6 @@ class Vocabs:
         """Whether words have plain tags instead of entities."""
         return self.scheme == PLAIN
 
-    def unseen(self, counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-        """Return the counts of those ``labels`` (or plain ``tags``) and ``classes`` that the training data lack."""
-        found: Counter[str] = Counter()
-        for kind in ("tags" if self.plain else "labels", "classes"):
-            known = getattr(self, kind)
-            found.update({name: count for name, count in sorted(counts[kind].items()) if name not in known})
-        return dict(found)
-
     def to_bytes(self) -> bytes:
         """Return labels, tags and classes as JSON; the words of a trained model are in its encoder's tables."""
         counts = {kind: dict(sorted(getattr(self, kind).items())) for kind in ("labels", "tags", "classes")}
@@ -116,7 +108,17 @@ class Vocabs:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Vocabs:
-        """Load vocabularies from :meth:`to_bytes`."""
+        """Load vocabularies from :meth:`to_bytes`.
+
+        Raises:
+            ValueError: If the data are something else.
+        """
         values = json.loads(data)
-        labels, tags, classes = (Counter(values[kind]) for kind in ("labels", "tags", "classes"))
+        if not isinstance(values, dict) or values.get("scheme") not in (*SCHEMES, PLAIN):
+            raise ValueError(f"expected a scheme ({', '.join((*SCHEMES, PLAIN))})")
+        kinds = [values.get(kind) for kind in ("labels", "tags", "classes")]
+        for counts in kinds:
+            if not isinstance(counts, dict) or not all(name and type(count) is int for name, count in counts.items()):
+                raise ValueError("expected labels, tags and classes with their counts")
+        labels, tags, classes = (Counter[str](counts) for counts in kinds)
         return cls(Counter(), labels, tags, classes, values["scheme"])

@@ -13,10 +13,15 @@ from ner.config.load import write_yaml
 from ner.config.schema import RunConfig
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
+from ner.model.allocation import AllocationLimit
 from ner.model.model import Model, build
 from ner.runs.directory import CONFIG, LABELS, WEIGHTS, read_config
 from ner.runtime import atomic, manifest
 from ner.runtime.distributed import full_cpu_tensor
+from ner.runtime.json_files import read_bytes
+
+SLACK = 1 << 20
+"""Elements that building a model may allocate beyond four times those of its weights, such as masks and positions."""
 
 
 def save(
@@ -59,6 +64,23 @@ def save(
     manifest.write_manifest(directory, [*contents, WEIGHTS], {WEIGHTS: staged})
 
 
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        InputError: If the file is damaged or contains a number that is not finite.
+    """
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, OverflowError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from None
+    for name, tensor in tensors.items():
+        # a sum takes a tenth of the time of isfinite and shows that there may be something to find
+        if tensor.is_floating_point() and not tensor.sum().isfinite() and not tensor.isfinite().all():
+            raise InputError(f"{path}: {name} contains numbers that are not finite; train or copy the model again")
+    return tensors
+
+
 def load(directory: str | Path) -> tuple[Model, RunConfig]:
     """Load a model and its configuration from a directory.
 
@@ -73,22 +95,26 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
         if name not in names:
             raise InputError(f"{directory / manifest.MANIFEST}: expected an entry {name}, found none")
     config = read_config(directory)
+    weights = read_tensors(directory / WEIGHTS)
     try:
-        vocabs = Vocabs.from_bytes((directory / LABELS).read_bytes())
-    except (ValueError, KeyError, TypeError) as error:
+        vocabs = Vocabs.from_bytes(read_bytes(directory / LABELS))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{directory / LABELS}: not the labels of a model ({error})") from None
-    files = {name: (directory / name).read_bytes() for name in names if name.startswith(("encoder/", "unit/"))}
+    files = {name: read_bytes(directory / name) for name in names if name.startswith(("encoder/", "unit/"))}
+    elements = SLACK + 4 * sum(tensor.numel() for tensor in weights.values())
     try:
-        model = build(config, vocabs, files)
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{directory / 'encoder'}: not the files of this encoder ({error})") from None
-    try:
-        weights = load_file(directory / WEIGHTS)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{directory / WEIGHTS}: not a safetensors file ({error})") from None
+        with AllocationLimit(elements, directory / WEIGHTS):
+            model = build(config, vocabs, files)
+    except (InputError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # comes from the files; tokenizers raise PanicException, which is no Exception
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"{directory}: the files of encoder and labels are not those of a model ({reason})") from error
     expected = model.state_dict()
     for name in sorted(expected.keys() | weights.keys()):
-        wanted, found = (tuple(t[name].shape) if name in t else "no tensor" for t in (expected, weights))
+        wanted, found = (
+            f"{tuple(t[name].shape)} of {t[name].dtype}" if name in t else "no tensor" for t in (expected, weights)
+        )
         if wanted != found:
             raise InputError(
                 f"{directory / WEIGHTS}: expected {wanted} for {name}, found {found}; not the weights of this model"

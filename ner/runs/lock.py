@@ -12,8 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ner.errors import InputError
-
-LOCK = ".lock"
+from ner.runs.directory import LOCK
 
 
 @contextmanager

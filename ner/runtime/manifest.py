@@ -76,7 +76,8 @@ def verify(directory: Path, checksums: bool = True) -> list[str]:
     entries = read_json(path, ENTRIES, MAX_BYTES)
     for name, entry in entries.items():
         pure = PurePosixPath(name)
-        if str(pure) != name or not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in name or not name.isprintable():
+        plain = str(pure) == name and name.isprintable() and "\\" not in name
+        if not plain or not pure.parts or pure.is_absolute() or ".." in pure.parts:
             raise InputError(f"{path}: expected relative names of files in the directory, found {name!r}")
         file = directory / name
         if any((directory / part).is_symlink() for part in (pure, *pure.parents)[:-1]):

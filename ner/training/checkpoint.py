@@ -18,21 +18,65 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from pydantic import TypeAdapter
 from torch import Tensor
+from typing_extensions import TypedDict  # pydantic requires it before Python 3.12
 
+from ner.config.training import BatchConfig, TrainingConfig
 from ner.errors import InputError
-from ner.evaluation.scorer import Evaluation, Scorer
+from ner.evaluation.scorer import Scorer
+from ner.model.saving import read_tensors
 from ner.runs.directory import WEIGHTS
 from ner.runs.events import Event
 from ner.runtime import atomic, manifest
 from ner.runtime.distributed import ProcessGroup, full_cpu_tensor, shard_like
+from ner.runtime.json_files import read_json
 from ner.training.state import BestScore, EpochRecord, State
 
 FOLDER = "checkpoints"
 STATE_FILE = "state.json"
 TENSOR_FILE = "state.safetensors"
 KEPT_MODEL_FILE = "kept.safetensors"
+
+
+class ScorerCounts(TypedDict):
+    """Saved :class:`~ner.evaluation.scorer.Scorer`."""
+
+    totals: dict[str, dict[str, int | float]]
+    losses: dict[str, float]
+    counts: dict[str, int]
+    sentences: int
+    words: int
+
+
+class SavedState(TypedDict):
+    """Contents of ``state.json``: the values of a :class:`~ner.training.state.State` that are not tensors."""
+
+    provenance: dict[str, Any]
+    step: int
+    epoch: int
+    position: int
+    sentences: int
+    skipped: int
+    lr_scale: float
+    best_epoch: int
+    ended: str
+    learning_rates: dict[str, float]
+    best: BestScore
+    plateau: BestScore
+    stopping: BestScore
+    training_config: TrainingConfig
+    batch_config: BatchConfig
+    next_batch_config: BatchConfig
+    averaged_updates: int | None
+    scaler: dict[str, float]
+    frozen: list[str]
+    train_scorer: ScorerCounts
+    history: list[EpochRecord]
+    events: list[Event]
+
+
+SAVED_STATE = TypeAdapter(SavedState)
 
 _PLAIN = ("step", "epoch", "position", "sentences", "skipped", "lr_scale", "best_epoch", "ended", "learning_rates")
 _SCORES = ("best", "plateau", "stopping")
@@ -161,25 +205,23 @@ def load(
     Raises:
         InputError: If the data have changed, or the checkpoint belongs to another model.
     """
-    values = json.loads((path / STATE_FILE).read_bytes())
+    values = read_state(path)
     warnings = compare(path, provenance)
-    for name in _PLAIN:
-        setattr(state, name, values[name])
-    for name in _SCORES:
-        setattr(state, name, BestScore(**values[name]))
-    for name in _SETTINGS:
-        setattr(state, name, type(getattr(state, name)).model_validate(values[name]))
+    for name in (*_PLAIN, *_SCORES, *_SETTINGS):
+        setattr(state, name, values[name])  # type: ignore[literal-required]
     state.frozen = set(values["frozen"])
+    missing = set(metrics) - set(values["train_scorer"]["totals"])
+    if missing or len(values["history"]) != values["epoch"] or not 0 <= values["best_epoch"] <= values["epoch"]:
+        raise InputError(f"{path / STATE_FILE}: not a state of this run; remove the checkpoint")
     state.train_scorer = Scorer.from_json(metrics, values["train_scorer"])
     if not process_group.is_main:  # the counts are summed over the processes later
         state.train_scorer.totals = Scorer(metrics).totals
         state.train_scorer.sentences = state.train_scorer.words = 0
-    state.history = [_epoch_record(record) for record in values["history"]]
-    state.events = [Event(**event) for event in values["events"]]
+    state.history, state.events = values["history"], values["events"]
     if values["scaler"]:
         state.scaler.load_state_dict(values["scaler"])
     with process_group.keep_alive():
-        tensors = load_file(path / TENSOR_FILE)
+        tensors = read_tensors(path / TENSOR_FILE)
     _restore(path, state, tensors, values["averaged_updates"] or 0)
     generator = tensors.get(f"random/{process_group.rank}/cpu")
     if generator is None:
@@ -202,8 +244,8 @@ def compare(path: Path, provenance: Mapping[str, Any]) -> list[str]:
     Raises:
         InputError: If the data have changed.
     """
-    then = json.loads((path / STATE_FILE).read_bytes())["provenance"]
-    for split, checksum in then["data"].items():
+    then = read_state(path)["provenance"]
+    for split, checksum in then.get("data", {}).items():
         now = provenance["data"].get(split)
         if now is None:
             raise InputError(
@@ -217,16 +259,19 @@ def compare(path: Path, provenance: Mapping[str, Any]) -> list[str]:
     return _differences(then, provenance)
 
 
-def progress_of(path: Path) -> tuple[int, int]:
-    """Return the steps and finished epochs of a checkpoint."""
-    values = json.loads((path / STATE_FILE).read_bytes())
-    return values["step"], values["epoch"]
+def read_state(path: Path) -> SavedState:
+    """Read the values of a checkpoint.
+
+    Raises:
+        InputError: If they have other names or types.
+    """
+    return read_json(path / STATE_FILE, SAVED_STATE)
 
 
 def weights_digest(path: Path) -> str:
     """Return the SHA-256 of the model weights in a checkpoint, in the order of their names."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(load_file(path / TENSOR_FILE).items()):
+    for name, tensor in sorted(read_tensors(path / TENSOR_FILE).items()):
         if name.startswith("model/"):
             digest.update(name.encode() + tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
@@ -247,7 +292,9 @@ def _restore(path: Path, state: State, tensors: Mapping[str, Tensor], averaged_u
     state.optimizer.state.clear()
     for name, tensor in below("optimizer/").items():
         key, _, parameter = name.partition("/")
-        template = parameters[parameter]
+        template = parameters.get(parameter)
+        if template is None or (tensor.ndim and tensor.shape != template.shape):
+            raise InputError(f"{path}: checkpoint of another model ({name} differs); use the configuration of the run")
         state.optimizer.state[template][key] = (
             shard_like(tensor, template) if tensor.ndim else tensor.to(template.device)
         )
@@ -256,11 +303,6 @@ def _restore(path: Path, state: State, tensors: Mapping[str, Tensor], averaged_u
         state.averaged_weights.weights = {
             name: shard_like(t, parameters[name]) for name, t in below("average/").items()
         }
-
-
-def _epoch_record(values: Mapping[str, Any]) -> EpochRecord:
-    evaluations = {split: Evaluation(**evaluation) for split, evaluation in values["evaluations"].items()}
-    return EpochRecord(**{**values, "evaluations": evaluations})
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import load_file
-
 from ner.config.schema import RunConfig
 from ner.data import seen
 from ner.errors import InputError
@@ -167,4 +165,4 @@ def _restore_kept_model(run: TrainingRun, path: Path) -> None:
         return
     if not current.exists() or manifest.sha256(current) != manifest.sha256(kept):
         extra = {seen.FILE: run.trained_on}
-        saving.save(run.state.model, run.config, run.directory, extra, weights=load_file(kept))
+        saving.save(run.state.model, run.config, run.directory, extra, weights=saving.read_tensors(kept))

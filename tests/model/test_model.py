@@ -40,7 +40,7 @@ def test_a_saved_model_gives_the_same_answers(run: Path, tmp_path: Path) -> None
 
 def test_no_file_of_a_run_is_a_pickle(run: Path) -> None:
     suffixes = {path.suffix for path in run.rglob("*") if path.is_file()}
-    assert suffixes <= {".yaml", ".json", ".jsonl", ".safetensors", ".csv", ".md", ".log", ".conll", ".bin"}
+    assert suffixes <= {".yaml", ".json", ".jsonl", ".safetensors", ".csv", ".md", ".log", ".conll", ".bin", ".lock"}
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "labels.json", "model.safetensors", "encoder/words.json"])
@@ -70,7 +70,7 @@ def test_weights_of_a_foreign_shape_are_refused_by_name(run: Path) -> None:
     weights["decoder.emissions.weight"] = torch.zeros(3, 3)
     save_file(weights, run / "model.safetensors")
     signed(run)
-    with pytest.raises(InputError, match=r"expected \(\d+, 64\) for decoder.emissions.weight, found \(3, 3\)"):
+    with pytest.raises(InputError, match=r"expected \(\d+, 64\) .* for decoder.emissions.weight, found \(3, 3\)"):
         load(run)
 
 
@@ -177,4 +177,35 @@ def test_tables_that_are_not_ours_are_refused(run: Path, data: bytes) -> None:
     (run / "encoder" / "words.json").write_bytes(data)
     signed(run)
     with pytest.raises(InputError):
+        load(run)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused(run: Path, value: float) -> None:
+    weights = load_file(run / "model.safetensors")
+    name, tensor = next(item for item in weights.items() if item[1].numel() > 1)
+    tensor.view(-1)[1] = value
+    save_file(weights, run / "model.safetensors")
+    signed(run)
+    with pytest.raises(InputError, match=f"{name} contains numbers that are not finite"):
+        load(run)
+
+
+def test_weights_of_another_type_are_refused(run: Path) -> None:
+    weights = {name: tensor.half() for name, tensor in load_file(run / "model.safetensors").items()}
+    save_file(weights, run / "model.safetensors")
+    signed(run)
+    with pytest.raises(InputError, match=r"expected .* of torch.float32 .*, found .* of torch.float16"):
+        load(run)
+
+
+@pytest.mark.parametrize("change", [("dimension: 32", "dimension: 1000000000"), ("layers: 1", "layers: 100000")])
+def test_sizes_that_the_weights_do_not_have_are_refused_before_they_are_allocated(
+    run: Path, change: tuple[str, str]
+) -> None:
+    config = (run / "config.yaml").read_text(encoding="utf-8")
+    assert change[0] in config
+    (run / "config.yaml").write_text(config.replace(*change), encoding="utf-8")
+    signed(run)
+    with pytest.raises(InputError, match=r"model.safetensors: too small for the sizes of the configuration"):
         load(run)

@@ -10,7 +10,8 @@ import pytest
 
 from ner.errors import InputError
 from ner.runs import directory as runs
-from ner.runs.lock import LOCK, locked
+from ner.runs.directory import LOCK
+from ner.runs.lock import locked
 
 
 def make_run(path: Path) -> Path:

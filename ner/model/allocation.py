@@ -1,0 +1,49 @@
+"""Limit on the memory that building a model may allocate, for configurations of unknown origin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from ner.errors import InputError
+
+FACTORIES = frozenset(
+    {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.arange, torch.eye}
+)
+
+
+class AllocationLimit(TorchFunctionMode):
+    """Context manager in which new tensors may have a limited number of elements, in all.
+
+    The sizes of a saved model follow from its weights, so a configuration that asks for more is not that of the model.
+
+    Args:
+        elements: The limit.
+        source: File that determines it, for messages.
+    """
+
+    def __init__(self, elements: int, source: object) -> None:
+        super().__init__()
+        self.elements, self.source = elements, source
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch after checking the size of the tensor that it creates."""
+        if func in FACTORIES:
+            sizes = (
+                args[0] if args and isinstance(args[0], (tuple, list)) else args[: 1 if func is torch.full else None]
+            )
+            numbers = [size for size in (sizes or (kwargs or {}).get("size", ())) if isinstance(size, int)]
+            self.elements -= max(numbers, default=0) if func is torch.arange else math.prod(numbers)
+            if func is torch.eye and len(numbers) == 1:
+                self.elements -= numbers[0] ** 2
+            if self.elements < 0:
+                raise InputError(
+                    f"{self.source}: too small for the sizes of the configuration; not the weights of this model"
+                )
+        return func(*args, **(kwargs or {}))
