@@ -114,7 +114,7 @@ def decode(tags: Sequence[str], strict: bool = False) -> list[Span]:
 
     Args:
         tags: Valid tags.
-        strict: Whether to drop spans whose first prefix is not ``B``.
+        strict: Drop spans whose first prefix is not ``B``.
     """
     spans = [Span(start, end, label) for start, end, label in entities(tags)]
     return [span for span in spans if tags[span.start].startswith("B")] if strict else spans
@@ -164,7 +164,7 @@ class SchemeDetector:
 
     Attributes:
         prefixes: Prefixes that occur, ``O`` included.
-        plain: Whether plain tags occur.
+        plain: True if plain tags occur.
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from ner.errors import InputError
 from ner.types import Document, Example
 
 OUTPUTS = {"tags": "tags of words", "labels": "labels of texts", "answers": "answers to questions"}
-"""What decoders predict, formats store and metrics require, with the phrases for messages."""
+"""Outputs that decoders predict, formats store and metrics require, with the phrases for messages."""
 
 
 def decoder_outputs(decoder: str) -> frozenset[str]:

@@ -97,7 +97,7 @@ class Vocabs:
 
     @property
     def plain(self) -> bool:
-        """Whether words have plain tags instead of entities."""
+        """True if words have plain tags instead of entities."""
         return self.scheme == PLAIN
 
     def to_bytes(self) -> bytes:

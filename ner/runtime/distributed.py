@@ -29,7 +29,7 @@ class ProcessGroup:
         rank: Number of this process; process 0 is the main process, which writes files and logs.
         size: Number of processes.
         local_rank: Number of this process on its machine, which is the number of its GPU.
-        splits_batches: Whether each process evaluates its own share of the batches; False with sharded weights, which
+        splits_batches: True if each process evaluates its own share of the batches; False with sharded weights, which
             every process needs for every batch.
     """
 
@@ -47,7 +47,7 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes files and logs."""
+        """True in the process that writes files and logs."""
         return self.rank == 0
 
     def start(self, device: torch.device, timeout: float) -> None:

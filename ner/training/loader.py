@@ -23,7 +23,7 @@ class MicroBatch(NamedTuple):
 
     Attributes:
         gold: The examples in words, also if the model labels word pieces.
-        sync_only: Whether its loss counts 0. It is computed only because every process must take part in each
+        sync_only: True if its loss counts 0. It is computed only because every process must take part in each
             collective operation.
     """
 

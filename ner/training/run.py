@@ -60,7 +60,7 @@ class TrainingRun:
         pending_events: Recorded changes that are still to be replayed at their steps.
         trained_on: Hashes of the training sentences, see :mod:`ner.data.seen`.
         backend: Backend of the CRF; empty without one.
-        stopped: Whether training was stopped before its end.
+        stopped: True if training was stopped before its end.
         exit_code: 128 plus the number of the signal that stopped the training, otherwise 0.
         timings: Rows of ``timing.csv``.
         corpus: Documents by split.

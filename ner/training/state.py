@@ -26,7 +26,7 @@ class EpochRecord:
 
     Attributes:
         batch_size: In the unit of the batch configuration.
-        best: Whether the model of this epoch replaces the kept one.
+        best: True if the model of this epoch replaces the kept one.
         evaluations: By split: ``train`` and, with a validation file, ``valid``.
     """
 

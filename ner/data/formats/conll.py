@@ -58,10 +58,10 @@ class Layout(NamedTuple):
     """Properties of a file that are detected before its rows are parsed.
 
     Attributes:
-        tabs: Whether tabs separate the columns, otherwise any number of spaces and tabs.
+        tabs: True if tabs separate the columns, otherwise any number of spaces and tabs.
         columns: Number of columns of the first row.
         scheme: Tagging scheme.
-        marked: Whether the file contains document marks.
+        marked: True if the file contains document marks.
     """
 
     tabs: bool

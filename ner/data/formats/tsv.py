@@ -36,7 +36,7 @@ class Config(ComponentConfig):
     text: Column = "text_a"
     """Column of the text: its name, or its number, counted from 0."""
     header: bool = True
-    """Whether the first line contains the column names; without a header, columns have numbers."""
+    """Read column names from the first line; without a header, columns have numbers."""
     separator: str = Field("\t", min_length=1)
     """Column separator; quotes have no special meaning."""
     label_separator: str | None = Field(None, min_length=1)
