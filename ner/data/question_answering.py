@@ -132,8 +132,7 @@ def find_answer(passage: str, text: str, start: int) -> int | None:
         text: The answer, not empty.
         start: The stated position, in characters or in UTF-16 code units (CMRC2018), where a character above U+FFFF
             counts twice. If the answer is at neither, the occurrence that begins nearest is returned, the earlier one
-            of two; for a negative number, the first. Occurrences inside longer words (``art`` in ``party``) are used
-            only if there are no others. Scripts without spaces have no such words.
+            of two; for a negative number, the first.
     """
     if start >= 0 and passage.startswith(text, start):
         return start
@@ -142,29 +141,25 @@ def find_answer(passage: str, text: str, start: int) -> int | None:
         converted = bisect.bisect_left(units, start)
         if passage.startswith(text, converted):
             return converted
-    start = max(0, start)
-    position = _nearest_occurrence(passage, text, start, whole_words=True)
-    return position if position is not None else _nearest_occurrence(passage, text, start, whole_words=False)
+    return min(occurrences(passage, text), key=lambda found: abs(found - max(0, start)), default=None)
 
 
-def _nearest_occurrence(passage: str, text: str, start: int, whole_words: bool) -> int | None:
-    """Return the position of the occurrence that begins nearest to ``start``, the earlier one of two."""
-    before = passage.rfind(text, 0, start + len(text))
-    after = passage.find(text, start)
-    while whole_words and before >= 0 and not on_word_boundaries(passage, before, before + len(text)):
-        before = passage.rfind(text, 0, before + len(text) - 1)
-    while whole_words and after >= 0 and not on_word_boundaries(passage, after, after + len(text)):
-        after = passage.find(text, after + 1)
-    return min({before, after} - {-1}, key=lambda position: (abs(position - start), position), default=None)
+def occurrences(passage: str, text: str) -> list[int]:
+    """Return the positions of a text. Those inside longer words (``art`` in ``party``) count only without others.
 
-
-def on_word_boundaries(passage: str, start: int, end: int) -> bool:
-    """Return whether a non-empty range of characters neither begins nor ends inside a word of a script with spaces."""
-    return not any(
-        _is_spaced(passage[position - 1]) and _is_spaced(passage[position])
-        for position in (start, end)
-        if 0 < position < len(passage)
-    )
+    Scripts without spaces between words have no such occurrences.
+    """
+    starts = [match.start() for match in re.finditer(f"(?={re.escape(text)})", passage)]
+    whole = [
+        start
+        for start in starts
+        if not any(
+            _is_spaced(passage[position - 1]) and _is_spaced(passage[position])
+            for position in (start, start + len(text))
+            if 0 < position < len(passage)
+        )
+    ]
+    return whole or starts
 
 
 def _is_spaced(character: str) -> bool:

@@ -118,7 +118,7 @@ class Vocabs:
             raise ValueError(f"expected a scheme ({', '.join((*SCHEMES, PLAIN))})")
         kinds = [values.get(kind) for kind in ("labels", "tags", "classes")]
         for counts in kinds:
-            if not isinstance(counts, dict) or not all(name and type(count) is int for name, count in counts.items()):
+            if not isinstance(counts, dict) or not all(type(count) is int for count in counts.values()):
                 raise ValueError("expected labels, tags and classes with their counts")
         labels, tags, classes = (Counter[str](counts) for counts in kinds)
         return cls(Counter(), labels, tags, classes, values["scheme"])

@@ -15,7 +15,6 @@ and empty answers are ignored.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -26,8 +25,7 @@ from ner.data.question_answering import (
     UNKNOWN,
     YES,
     char_span,
-    find_answer,
-    on_word_boundaries,
+    occurrences,
     question_example,
     set_answer_span,
 )
@@ -140,15 +138,9 @@ def _question(value: dict[str, Any], config: Config, rule: WordRule, location: s
         if answer.lower() in (YES, NO, UNKNOWN):
             example.labels = [answer.lower()]
             return example
-        first = find_answer(passage, answer, -1)
-        if first is None:
-            continue
-        starts = [match.start() for match in re.finditer(f"(?={re.escape(answer)})", passage)]
-        whole = [
-            start for start in starts if start >= first and on_word_boundaries(passage, start, start + len(answer))
-        ]
-        spans = [char_span(example, start, start + len(answer)) for start in [*whole, first]]
-        span = next((span for span in spans if span is not None and example.text_of(span) == answer), spans[-1])
+        spans = [char_span(example, start, start + len(answer)) for start in occurrences(passage, answer)]
+        exact = (span for span in spans if span is not None and example.text_of(span) == answer)
+        span = next(exact, spans[0] if spans else None)
         if span is not None:
             set_answer_span(example, span, answer)
             return example
