@@ -10,6 +10,7 @@ from typing import Any
 
 from ner.errors import InputError
 from ner.runtime import atomic
+from ner.runtime.json_files import read_bytes
 
 LEARNING_RATE = "learning_rate."
 """Prefix of the columns that hold the learning rate of a parameter group."""
@@ -42,14 +43,15 @@ def read_history(path: Path) -> list[dict[str, float]]:
     Raises:
         InputError: If the file cannot be read, or a cell is not a number.
     """
+    if not path.is_file():
+        raise InputError(f"{path}: cannot be read: no such file; is this a run directory?")
     rows = []
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
-                rows.append({key: _number(value, key, f"{path}:{number}") for key, value in row.items() if value})
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read: {reason}; is this a run directory?") from None
+        text = io.StringIO(read_bytes(path).decode(), newline="")
+        for number, row in enumerate(csv.DictReader(text), 2):
+            rows.append({key: _number(value, key, f"{path}:{number}") for key, value in row.items() if value})
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
     return rows
 
 

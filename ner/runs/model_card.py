@@ -121,7 +121,7 @@ def _metadata(run: Run, language: Sequence[str], license: str | None) -> Any:
     from huggingface_hub import EvalResult, ModelCardData
 
     components = [name for name, _ in run.encoders]
-    components += [str(run.section(key)["name"]) for key in ("context", "decoder") if run.section(key)]
+    components += [str(run.section(key).get("name")) for key in ("context", "decoder") if run.section(key)]
     results = []
     if run.scored_split is not None:
         file = Path(str(run.section("data").get(run.scored_split) or run.scored_split))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
+from typing_extensions import TypedDict  # pydantic requires it before Python 3.12
 
 from ner.config.parts import ConfigError
 from ner.data import tasks
@@ -19,8 +20,66 @@ from ner.runs import events
 from ner.runs.directory import CONFIG, HISTORY, LABELS, METRICS, read_raw_config
 from ner.runs.events import Event
 from ner.runs.history import read_history
-from ner.runtime import json_files
+from ner.runtime.json_files import read_json
 
+
+class Counts(TypedDict, total=False):
+    """Part of ``labels.json`` that the model card needs."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    labels: dict[str, int]
+    tags: dict[str, int]
+    classes: dict[str, int]
+
+
+class EntityScores(TypedDict, total=False):
+    """Scores of entities, overall and by type."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    by_type: dict[str, dict[str, int | float]]
+
+
+class LabelScores(TypedDict, total=False):
+    """Scores of classes, overall and by class."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    by_label: dict[str, dict[str, int | float]]
+
+
+class TagScores(TypedDict, total=False):
+    """Scores of tags, overall and by tag."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    f1: dict[str, float]
+
+
+class SplitScores(TypedDict, total=False):
+    """Scores of a split, see :meth:`ner.evaluation.scorer.Evaluation.to_json`."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    sentences: int
+    words: int
+    loss: float
+    entity: EntityScores
+    accuracy: LabelScores
+    tag: TagScores
+    by: dict[str, dict[str, dict[str, Any]]]
+
+
+class Metrics(TypedDict, total=False):
+    """Contents of ``metrics.json``."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    train: SplitScores
+    valid: SplitScores
+    test: SplitScores
+    data: dict[str, str]
+    versions: dict[str, str]
+    seconds: float
+
+
+COUNTS: TypeAdapter[Any] = TypeAdapter(Counts)
+METRICS_FILE: TypeAdapter[Any] = TypeAdapter(Metrics)
 OBJECT = TypeAdapter(dict[str, Any])
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d-]+")
 """Names of run directories that ``ner train`` creates."""
@@ -93,16 +152,12 @@ def read_run(directory: Path) -> Run:
     return Run(
         name="-".join(resolved.parts[-2:]) if TIMESTAMP.match(resolved.name) else resolved.name,
         config=config,
-        labels=_read_object(directory / LABELS),
-        metrics=_read_object(directory / METRICS) if (directory / METRICS).exists() else {},
+        labels=read_json(directory / LABELS, COUNTS),
+        metrics=read_json(directory / METRICS, METRICS_FILE) if (directory / METRICS).exists() else {},
         history=read_history(directory / HISTORY) if (directory / HISTORY).exists() else [],
         events=events.read(directory),
         lowercase=list(_lowercase(directory, config["encoder"])),
     )
-
-
-def _read_object(path: Path) -> Mapping[str, Any]:
-    return json_files.read_json(path, OBJECT)
 
 
 def _lowercase(directory: Path, encoder: Mapping[str, Any]) -> Iterator[str]:
@@ -110,7 +165,7 @@ def _lowercase(directory: Path, encoder: Mapping[str, Any]) -> Iterator[str]:
         if options.get("lowercase") and options.get("dimension"):
             yield f"the word table of `{name}`"
     for path in sorted((directory / "encoder").rglob("tokenizer.json")):
-        normalizer = json.dumps(_read_object(path).get("normalizer"))
+        normalizer = json.dumps(read_json(path, OBJECT).get("normalizer"))
         if '"lowercase": true' in normalizer or '"type": "Lowercase"' in normalizer:
             yield f"the tokenizer in `{path.parent.relative_to(directory).as_posix()}`"
 

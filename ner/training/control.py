@@ -15,7 +15,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 from ner.config import renamed
 from ner.config.load import override
@@ -24,10 +26,13 @@ from ner.config.schema import RunConfig
 from ner.errors import InputError
 from ner.runs.events import Change, Event
 from ner.runtime import atomic
+from ner.runtime.json_files import read_json
 from ner.training.optimizer import check_paths, config_groups, in_module
 from ner.training.state import STOP_REQUESTED, State
 
 FOLDER = "control"
+REQUEST = TypeAdapter(dict[Literal["change"], str])
+MAX_REQUEST_BYTES = 1 << 16
 
 LIVE_SETTINGS = (
     "training.learning_rate",
@@ -96,11 +101,13 @@ def read_requests(run: Path, state: State) -> list[Event]:
     requests = []
     for path in sorted((run / FOLDER).glob("*.json")):
         try:
-            change = json.loads(path.read_bytes())["change"]
-            if not isinstance(change, str) or not change.isprintable():
-                raise TypeError("expected a printable string")
+            if path.is_symlink() or not path.is_file():
+                raise InputError(f"{path}: not a request")
+            change = read_json(path, REQUEST, MAX_REQUEST_BYTES)["change"]
+            if not change.isprintable():
+                raise InputError(f"{path}: not a request")
             requests.append(Event(state.step, state.epoch, "control", change, path.stem))
-        except (ValueError, KeyError, TypeError, OSError):
+        except InputError:
             with suppress(OSError):
                 path.rename(path.with_suffix(".unreadable"))
     return requests

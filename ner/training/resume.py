@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ def resumed_config(directory: Path, given: RunConfig, overrides: Sequence[str]) 
     """Return the configuration to resume a run with, and the live changes that it needs afterwards.
 
     Args:
-        directory: Of the run.
+        directory: The run directory.
         given: Configuration of this start.
         overrides: Its ``key=value`` arguments; live settings among them become changes even if they are unchanged.
 
@@ -128,7 +129,7 @@ def resume(run: TrainingRun, changes: Sequence[str]) -> None:
         state.clear_stop()
         timings = directory / "timing.csv"
         if timings.exists():
-            run.timings = [row for row in history.read_history(timings) if row["epoch"] <= state.epoch]
+            run.timings = [row for row in history.read_history(timings) if row.get("epoch", math.inf) <= state.epoch]
         run.log_info(f"resumed from {path}: epoch {state.epoch}, step {state.step}, {state.sentences} sentences seen")
         for warning in warnings:
             run.log_warning(warning)

@@ -48,7 +48,7 @@ def test_what_is_no_number_is_named_with_its_place(tmp_path: Path, text: str, me
 
 
 def test_a_missing_history_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read: No such file or directory; is this a run directory?"):
+    with pytest.raises(InputError, match="no such file; is this a run directory?"):
         read_history(tmp_path / "history.csv")
 
 
