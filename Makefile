@@ -1,6 +1,6 @@
 # `make check` runs the checks of CI in the active environment.
 .PHONY: check format lint types test schema documents sample results figures
-.PHONY: figures-tasks crashes experiments gate
+.PHONY: figures-tasks crashes experiments gate reliability
 .PHONY: bench bench-short bench-environments bench-models bench-extra
 
 check: lint types schema test
@@ -87,6 +87,12 @@ WEIBO ?= data/weibo
 crashes:
 	rm -f results/training/crashes.json
 	python results/crashes.py
+	python results/render.py
+
+reliability: ## experiments of docs/reliability.md, about half an hour
+	for name in $(basename $(notdir $(filter-out %/__init__.py %/report.py %/test_%,$(wildcard tests/reliability/*.py)))); do \
+		python -m tests.reliability.$$name; \
+	done
 	python results/render.py
 
 gate: ## results/gate/sample.json: thresholds of the sample configurations and what they detect; about half an hour

@@ -451,6 +451,28 @@ def notes_page(path: Path, results: dict[str, dict[str, Any]]) -> str:
     return between(text, "table", notes_tables(results))
 
 
+RELIABILITY_RESULTS = ROOT / "results" / "reliability"
+RELIABILITY = """\
+# Reliability
+
+`make reliability` runs the experiments of this page; `make results` generates it from `results/reliability/*.json`. CI
+runs a sample of the cases of each experiment. [SECURITY.md](../SECURITY.md) describes what files from strangers can do.
+"""
+
+
+def reliability_page(kept: dict[str, dict[str, Any]]) -> str:
+    """Return the page of the reliability experiments: a table of all, then the kinds of cases of each."""
+    lines = [RELIABILITY, "| promise | passed | command | seconds |", "|---|---|---|---|"]
+    for found in kept.values():
+        passed = f"{found['passed']} of {found['cases']}"
+        lines.append(f"| {found['promise']} | {passed} | `{found['command']}` | {found['seconds']} |")
+    for name, found in kept.items():
+        lines += ["", f"## {name}", "", "| kind | passed |", "|---|---|"]
+        lines += [f"| {kind} | {part['passed']} of {part['cases']} |" for kind, part in found["kinds"].items()]
+        lines += ["", *(f"- failed: {failed['case']}: {failed['reason']}" for failed in found["failed"])]
+    return "\n".join(lines).rstrip() + "\n"
+
+
 def between(text: str, name: str, content: str) -> str:
     """Return the text with the content between two marks replaced."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
@@ -468,9 +490,12 @@ def main() -> int:
         docs / "results.md": results_page(results),
         notes: notes_page(notes, results),
         docs / "training.md": filled(docs / "training.md", makers, training),
+        docs / "reliability.md": reliability_page(
+            {path.stem: json.loads(path.read_bytes()) for path in sorted(RELIABILITY_RESULTS.glob("*.json"))}
+        ),
     }
     if "--check" in sys.argv:
-        return int(any(path.read_text(encoding="utf-8") != text for path, text in pages.items()))
+        return int(any(not path.exists() or path.read_text(encoding="utf-8") != text for path, text in pages.items()))
     for path, text in pages.items():
         path.write_text(text, encoding="utf-8")
     return 0
