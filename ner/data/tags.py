@@ -11,6 +11,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+
 from ner.errors import InputError
 from ner.types import Example, Span
 
@@ -254,32 +256,18 @@ class TagSet:
         names = [self.names[position] for position in ids]
         return all(self._may_follow(a, b) for a, b in pairwise([OUTSIDE, *names, OUTSIDE])) if names else True
 
-    def span_masks(self) -> tuple[list[list[list[bool]]], list[list[list[bool]]]]:
+    def span_masks(self) -> tuple[np.ndarray, np.ndarray]:
         """Return masks of the tag pairs with which :func:`decode` begins a span, and with which it continues one.
 
         Returns:
-            ``[label][previous][next]`` of beginnings, with an additional last previous tag for the start of a sentence;
-            ``[label][previous][next]`` of continuations.
+            ``(N, K + 1, K)`` label, previous tag and next tag of beginnings; the additional last previous tag is the
+            start of a sentence. ``(N, K, K)`` the same of continuations.
         """
-
-        def inside(name: str, label: str) -> bool:
-            return split(name)[1] == label
-
-        def continues(previous: str, following: str, label: str) -> bool:
-            return (
-                inside(previous, label)
-                and inside(following, label)
-                and split(previous)[0] not in _STOPS
-                and split(following)[0] not in _STARTS
-            )
-
-        before = [*self.names, OUTSIDE]
-        on = [[[continues(a, b, label) for b in self.names] for a in self.names] for label in self.labels]
-        begins = [
-            [[inside(b, label) and not continues(a, b, label) for b in self.names] for a in before]
-            for label in self.labels
-        ]
-        return begins, on
+        prefixes, labels = np.array([split(name) for name in [*self.names, OUTSIDE]]).T
+        inside = np.array(self.labels, dtype=str)[:, None] == labels  # (N, K + 1)
+        within = inside[:, :, None] & inside[:, None, :-1]  # both tags are of the label
+        on = within & ~np.isin(prefixes, [*_STOPS])[:, None] & ~np.isin(prefixes[:-1], [*_STARTS])
+        return inside[:, None, :-1] & ~on, on[:, :-1]
 
     def _may_follow(self, previous: str, following: str) -> bool:
         if self.scheme == PLAIN:

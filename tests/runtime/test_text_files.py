@@ -76,6 +76,13 @@ def test_lines_keep_their_ends_and_only_line_feeds_end_them(tmp_path: Path) -> N
     assert list(text_files.decoded_lines(str(path))) == [(1, "a\r\n"), (2, "\n"), (3, "b\u2028\x0b\x85c\rd")]
 
 
+def test_a_byte_order_mark_is_removed_from_the_first_line_unless_it_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("\ufeffa\n\ufeffb\n", encoding="utf-8")
+    assert list(text_files.decoded_lines(str(path))) == [(1, "a\n"), (2, "\ufeffb\n")]
+    assert list(text_files.decoded_lines(str(path), keep_bom=True)) == [(1, "\ufeffa\n"), (2, "\ufeffb\n")]
+
+
 @pytest.mark.parametrize(
     ("data", "encoding", "message"),
     [

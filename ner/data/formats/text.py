@@ -1,4 +1,4 @@
-"""Raw text, one text a line; answers are written as JSON Lines."""
+"""Raw text, one text per line; predictions are written as JSON Lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ner.types import Document, Example
 
 extension = "jsonl"
 probabilities = True
-STORES = frozenset({"tags", "labels"})  # answers too could be written, but a line asks no question
+STORES = frozenset({"tags", "labels"})  # a line has no question, so answers are left out
 
 
 class Config(ComponentConfig):
@@ -33,15 +33,12 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
     """
     for number, line in text_files.decoded_lines(path, config.encoding):
         text = line.rstrip("\r\n")
-        text = text.removeprefix("\ufeff") if number == 1 else text
         split, offsets = split_words(text, words)
         yield Document([Example(split, text=text, offsets=offsets, source=path, line=number)], str(number - 1), path)
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
-    """One JSON object a text: ``text``, and ``entities`` with the characters ``start`` and ``end`` (exclusive), or
-    ``labels``, or ``answers``, as the model gives them.
-    """
+    """Write a JSON object per text: ``text`` with :meth:`ner.types.Example.prediction_dict`."""
     with text_files.open_text(path) as file:
         for document in documents:
             for example in document.examples:
