@@ -59,7 +59,7 @@ def save(
         path = directory / name
         if not path.is_file() or path.read_bytes() != data:
             atomic.write_bytes(path, data)
-    staged = directory / f".{WEIGHTS}.new"
+    staged = directory / f".{WEIGHTS}.part"
     atomic.write_tensors(staged, weights)
     manifest.write_manifest(directory, [*contents, WEIGHTS], {WEIGHTS: staged})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,12 +14,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ner.errors import InputError
-from ner.runs.directory import LOCK
+from ner.runs.directory import LOCK, PREDICTIONS
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the lock of a run directory inside the block, and create the directory.
+    """Hold the lock of a run directory inside the block; create it, and remove what killed processes left there.
 
     The operating system releases the lock of a killed process.
 
@@ -37,10 +39,30 @@ def locked(directory: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:
         raise InputError(f"{directory}: cannot be written: {getattr(error, 'strerror', error)}") from None
     try:
+        _remove_unfinished(directory)
         path.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid()}), encoding="utf-8")
         yield
     finally:
         lock.release()  # the file stays: removing it would let two processes lock different files
+
+
+def _remove_unfinished(directory: Path) -> None:
+    """Remove temporary files of processes that were killed; those of predictions may belong to a running evaluation."""
+    for path in directory.rglob(".*.part"):
+        if path.parent.name == PREDICTIONS and any(map(_is_alive, re.findall("[.]([0-9]+)[.]", path.name))):
+            continue
+        with suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _is_alive(process: str) -> bool:
+    with suppress(OSError, OverflowError):
+        os.kill(int(process), 0)
+        return True
+    return False
 
 
 def _holder(path: Path) -> str:

@@ -121,6 +121,22 @@ def test_runs_that_start_in_the_same_second_have_different_directories(tmp_path:
     assert all(path.is_dir() for path in made)
 
 
+def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    dead = ended.stdout.strip()
+    gone = [f"encoder/.words.txt.{dead}.part", f"predictions/.test.conll.{dead}.part", ".model.safetensors.part"]
+    kept = [f"predictions/.test.conll.{os.getpid()}.part", "predictions/mine.part", ".keep"]
+    for name in (*gone, *kept):
+        (run / name).write_text("x")
+    (run / "checkpoints" / f".000002-step-9.{dead}.7.part").mkdir()
+    (run / "checkpoints" / f".000002-step-9.{dead}.7.part" / "state.json").write_text("x")
+    with locked(run):
+        assert not [name for name in gone if (run / name).exists()]
+        assert all((run / name).exists() for name in kept)
+        assert [path.name for path in (run / "checkpoints").iterdir()] == ["000001-step-5"]
+
+
 def test_a_locked_run_is_refused_until_its_process_ends(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from ner.runs.lock import locked\n"
