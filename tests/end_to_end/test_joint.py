@@ -117,7 +117,7 @@ def test_another_directory_is_scored_and_its_predictions_are_its_words(run: Path
 def test_what_is_scored_is_not_overwritten(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (VALID / "label").read_bytes()
     assert evaluate.main(["--run", str(run), "--data", str(VALID), "--predictions", str(VALID)]) == 2
-    assert "is the file that is evaluated" in capsys.readouterr().err
+    assert "is an input file" in capsys.readouterr().err
     assert (VALID / "label").read_bytes() == before
 
 
@@ -176,7 +176,7 @@ def test_a_directory_of_words_alone_gets_the_other_files(run: Path, tmp_path: Pa
         (["--input", str(VALID)], "not a pipe; give one, or choose --format text or jsonl"),
         ([], "not a pipe; give one, or choose --format text or jsonl"),
         (["--scores"], "slot_filling files cannot store probabilities; choose --format jsonl or text"),
-        (["--input", str(VALID), "--output", str(VALID)], "is the input file"),
+        (["--input", str(VALID), "--output", str(VALID)], "is an input file"),
     ],
 )
 def test_what_a_directory_cannot_do_is_said(
