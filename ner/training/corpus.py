@@ -117,13 +117,14 @@ class Corpus:
 
     def _store_folder(self, path: str) -> Path | None:
         """Return the folder of the memory-mapped copy of a training file, or None."""
-        wanted = self.config.data.memmap_dir
-        if wanted != "auto" or path == "-":
-            return Path(wanted) if wanted and path != "-" else None
-        source = Path(path)
-        large = source.exists() and sum(file.stat().st_size for file in manifest.files_in(source)) >= LARGE
-        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(root, "ner-crf") if large else None
+        wanted, source = self.config.data.memmap_dir, Path(path)
+        if path == "-" or not wanted:
+            return None
+        if wanted != "auto":
+            return Path(wanted)
+        if not source.exists() or sum(file.stat().st_size for file in manifest.files_in(source)) < LARGE:
+            return None
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ner-crf")
 
     @contextmanager
     def _main_process_first(self) -> Iterator[None]:
@@ -144,12 +145,7 @@ def count_vocabs(documents: Sequence[Document]) -> Vocabs:
 
 
 def check_targets(model: Model, documents: Sequence[Document], source: str) -> None:
-    """Check that a model can learn from all labels of training documents.
-
-    Args:
-        model: The model.
-        documents: Training documents.
-        source: Their path, for the message.
+    """Check that a model can learn from all labels of training documents; ``source`` is their path.
 
     Raises:
         InputError: If an example has several labels and the decoder would learn only the first, or if no example has a
