@@ -126,14 +126,17 @@ class WindowLimits(NamedTuple):
         skipped = skipped_words(sizes[:query_length], self.max_query)
         question = sum(sizes[skipped:query_length]) + (len(tokens.pair_separator) if query_length else 0)
         capacity = self.capacity - question
-        passage = [min(size, capacity) for size in sizes[query_length:]]
+        passage, shortened = list(sizes[query_length:]), 0
+        if max(passage, default=0) > capacity:
+            shortened = sum(size > capacity for size in passage)
+            passage = [min(size, capacity) for size in passage]
         total = sum(passage)
         cuts = [(0, len(passage))]
         if total > capacity:
             cuts = cut(passage, capacity, self.overlap(capacity))
             total = sum(sum(passage[start:stop]) for start, stop in cuts)
         cost = total + len(cuts) * (len(tokens.prefix) + question + len(tokens.suffix))
-        return RowLayout(skipped, passage, cuts, cost, sum(size > capacity for size in sizes[query_length:]))
+        return RowLayout(skipped, passage, cuts, cost, shortened)
 
 
 class RowBuilder:
@@ -164,31 +167,32 @@ class RowBuilder:
             Rows that the words are read from.
         """
         tokens, first, number = self.limits.tokenizer, len(self._sizes), len(self.pieces)
-        skipped, sizes, cuts, *_ = self.limits.layout([len(ids) for ids in words], query_length)
-        read, question = query_length - skipped, words[skipped:query_length]
-        begin = [*tokens.prefix, *chain.from_iterable(question), *(tokens.pair_separator if query_length else ())]
-        # skipped words are read from the first piece of the row, the others as the mean over all rows
-        self._rows += [number] * query_length
-        self._anchors += [*range(first, first + skipped), *[first + skipped] * read]
-        self._shifts += [0] * skipped + [len(tokens.prefix)] * read
-        self._times += [len(cuts)] * query_length
-        self._sizes += [1] * skipped + [len(ids) for ids in question]
+        skipped, sizes, cuts, _, shortened = self.limits.layout(list(map(len, words)), query_length)
+        begin = tokens.prefix
+        if query_length:  # skipped words are read from the first piece of the row, the others as the mean over all rows
+            read, question = query_length - skipped, words[skipped:query_length]
+            begin = [*tokens.prefix, *chain.from_iterable(question), *tokens.pair_separator]
+            self._rows += [number] * query_length
+            self._anchors += [*range(first, first + skipped), *[first + skipped] * read]
+            self._shifts += [0] * skipped + [len(tokens.prefix)] * read
+            self._times += [len(cuts)] * query_length
+            self._sizes += [1] * skipped + list(map(len, question))
         best = best_row_per_word(sizes, cuts)
         self._rows += [number + row for row in best]
         self._anchors += [first + query_length + cuts[row][0] for row in best]
         self._shifts += [len(begin)] * len(best)
         self._times += [1] * len(best)
         self._sizes += sizes
-        passage = [ids[:size] for ids, size in zip(words[query_length:], sizes, strict=True)]
+        passage = words[query_length:]
+        if shortened:
+            passage = [ids[:size] for ids, size in zip(passage, sizes, strict=True)]
         for start, stop in cuts:
             row = [*begin, *chain.from_iterable(passage[start:stop]), *tokens.suffix]
             self.pieces.append(row or [tokens.unknown])  # models reject empty rows
             self.passages.append(len(begin) if query_length else 0)
-        return (
-            list(range(number, len(self.pieces)))
-            if query_length
-            else sorted({number + row for row in best} or {number})
-        )
+        if query_length:
+            return list(range(number, len(self.pieces)))
+        return sorted({number + row for row in best}) or [number]
 
     def padded(self) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(B, T)`` piece ids, and ``(B, T)`` true on pieces."""

@@ -208,10 +208,7 @@ class TransformerEncoder(Encoder):
         for group in chain.from_iterable(parts):
             words: list[list[int]] = []
             for example in group:
-                pieces_of_words, _ = self._pieces(example)
-                if generators is not None and self.config.word_dropout:
-                    pieces_of_words = self._drop(pieces_of_words, next(randomness))
-                words += pieces_of_words
+                words += self._pieces(example, next(randomness, None))[0]
             query_length = group[0].query_length if len(group) == 1 else 0
             used = rows.add(words, query_length)
             if len(group) == 1:
@@ -248,9 +245,7 @@ class TransformerEncoder(Encoder):
 
         Special pieces count; ``generator`` is the randomness of augmentation, None outside training.
         """
-        words, sizes = self._pieces(example)
-        if generator is not None and self.config.word_dropout:
-            words = self._drop(words, generator)
+        words, sizes = self._pieces(example, generator)
         tokens, query = self.tokenizer, example.query_length
         row = [*tokens.prefix]
         free = limit - len(tokens.prefix) - len(tokens.suffix)
@@ -297,21 +292,21 @@ class TransformerEncoder(Encoder):
             return torch.zeros((0, 0, self.width), device=pieces.device)
         return states[0] if len(states) == 1 else torch.cat(states)
 
-    def _pieces(self, example: Example) -> tuple[list[list[int]], list[int]]:
-        """Return the piece ids of each word, from 1 to ``capacity`` of them, and their number."""
+    def _pieces(self, example: Example, generator: Generator | None = None) -> tuple[list[list[int]], list[int]]:
+        """Return 1 to ``capacity`` piece ids of each word, and their number; a generator may replace words."""
+        unknown = self.tokenizer.unknown
         if example.pieces is not None:
-            return [[piece] for piece in example.pieces], [1] * len(example.pieces)
-        pieces = self.tokenizer.pieces(example.words)
+            pieces = [[piece] for piece in example.pieces]
+        else:
+            pieces = self.tokenizer.pieces(example.words)
         sizes = list(map(len, pieces))
         if sizes and not 0 < min(sizes) <= max(sizes) <= self.capacity:
-            pieces = [ids[: self.capacity] or [self.tokenizer.unknown] for ids in pieces]
+            pieces = [ids[: self.capacity] or [unknown] for ids in pieces]
             sizes = list(map(len, pieces))
+        if generator is not None and self.config.word_dropout:
+            dropped = (generator.random(len(pieces)) < self.config.word_dropout).tolist()
+            pieces = [[unknown] * len(ids) if drop else ids for ids, drop in zip(pieces, dropped, strict=True)]
         return pieces, sizes
-
-    def _drop(self, words: list[list[int]], generator: Generator) -> list[list[int]]:
-        """Replace all pieces of randomly selected words by unknown pieces."""
-        dropped = (generator.random(len(words)) < self.config.word_dropout).tolist()
-        return [[self.tokenizer.unknown] * len(ids) if drop else ids for ids, drop in zip(words, dropped, strict=True)]
 
 
 def _positions(model: Any, tokenizer: WordTokenizer) -> int:

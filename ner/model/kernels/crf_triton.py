@@ -38,21 +38,9 @@ def forward(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, gradien
     short = emissions.new_empty((size, words + 3), dtype=torch.int32)
     log_partition, gold_score = (emissions.new_empty(size, dtype=torch.float64) for _ in range(2))
     if size:
-        _recursion[(size, directions + 1)](
-            emissions.contiguous(),
-            tags.contiguous(),
-            _bytes(mask),
-            *_tables(chain),
-            values,
-            before,
-            short,
-            log_partition,
-            gold_score,
-            words,
-            num_tags,
-            directions,
-            **_shape(chain, num_tags),
-        )
+        inputs = (emissions.contiguous(), tags.contiguous(), _bytes(mask), *_tables(chain))
+        outputs, sizes = (values, before, short, log_partition, gold_score), (words, num_tags, directions)
+        _recursion[(size, directions + 1)](*inputs, *outputs, *sizes, **_shape(chain, num_tags))
     return gold_score - log_partition, (values, before, short, log_partition)
 
 
@@ -60,29 +48,14 @@ def backward(
     saved: Saved, tags: Tensor, mask: Tensor, chain: Chain, weight: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See :mod:`ner.model.kernels.chain`; one launch."""
-    values, before, short, log_partition = saved
-    size, _, words, num_tags = values.shape
-    target = values.new_empty((size, words, num_tags), dtype=dtype)
+    size, _, words, num_tags = saved[0].shape
+    target = saved[0].new_empty((size, words, num_tags), dtype=dtype)
     blocks = triton.cdiv(words, WORDS_AT_ONCE)
-    sums = values.new_empty((size, blocks, 2 + num_tags, num_tags))  # of first word, last word, and transitions
+    sums = saved[0].new_empty((size, blocks, 2 + num_tags, num_tags))  # of first word, last word, and transitions
     if size:
-        _posterior[(size, blocks)](
-            tags.contiguous(),
-            _bytes(mask),
-            *_tables(chain)[2:4],
-            values,
-            before,
-            short,
-            log_partition,
-            weight.contiguous(),
-            target,
-            sums,
-            words,
-            num_tags,
-            blocks,
-            SPAN=WORDS_AT_ONCE,
-            **_shape(chain, num_tags),
-        )
+        inputs = (tags.contiguous(), _bytes(mask), *_tables(chain)[2:4], *saved, weight.contiguous())
+        sizes = (words, num_tags, blocks)
+        _posterior[(size, blocks)](*inputs, target, sums, *sizes, SPAN=WORDS_AT_ONCE, **_shape(chain, num_tags))
     total = sums.sum((0, 1))  # in a fixed order
     return target, total[0], total[2:], total[1]
 

@@ -47,23 +47,19 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, kind, _VECTOR)
 
 
-def _operation(build: Callable[..., ir.Value], arguments: int) -> Any:
-    """Return an intrinsic of one or two vectors; ``build`` emits its instructions."""
+def _operation(arguments: int, build: Callable[..., ir.Value]) -> Any:
+    """Return an intrinsic of one to three vectors; ``build`` emits its instructions."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
         return build(builder, *values)
 
-    if arguments == 1:
-
-        def one(typing_context: Any, a: Any) -> Any:
-            return vector(vector), generate
-
-        return intrinsic(one)
-
-    def two(typing_context: Any, a: Any, b: Any) -> Any:
-        return vector(vector, vector), generate
-
-    return intrinsic(two)
+    result = vector(*[vector] * arguments), generate
+    types_of: dict[int, Callable[..., Any]] = {  # Numba counts the parameters
+        1: lambda context, a: result,
+        2: lambda context, a, b: result,
+        3: lambda context, a, b, c: result,
+    }
+    return intrinsic(types_of[arguments])
 
 
 def _constant(value: float) -> ir.Constant:
@@ -97,25 +93,17 @@ def _reciprocal(builder: Any, value: ir.Value) -> ir.Value:
     return builder.select(positive, builder.fdiv(_constant(1.0), value), _constant(0.0))
 
 
-add = _operation(lambda builder, a, b: builder.fadd(a, b), 2)
-subtract = _operation(lambda builder, a, b: builder.fsub(a, b), 2)
-multiply = _operation(lambda builder, a, b: builder.fmul(a, b), 2)
-maximum = _operation(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b), 2)
-minimum = _operation(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b), 2)
-exponential = _operation(_exponential, 1)
+add = _operation(2, lambda builder, a, b: builder.fadd(a, b))
+subtract = _operation(2, lambda builder, a, b: builder.fsub(a, b))
+multiply = _operation(2, lambda builder, a, b: builder.fmul(a, b))
+maximum = _operation(2, lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
+minimum = _operation(2, lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
+multiply_add = _operation(3, lambda builder, a, b, c: _call(builder, "fma", a, b, c))
+"""``a * b + c``, rounded once."""
+exponential = _operation(1, _exponential)
 """Exponential of numbers up to 0; relative error below 1e-15."""
-reciprocal = _operation(_reciprocal, 1)
+reciprocal = _operation(1, _reciprocal)
 """Reciprocal of positive numbers, 0 for other numbers."""
-
-
-@intrinsic
-def multiply_add(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
-    """Return ``a * b + c``, rounded once."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
-        return _call(builder, "fma", *values)
-
-    return vector(vector, vector, vector), generate
 
 
 @intrinsic
