@@ -40,7 +40,8 @@ def locked(directory: Path) -> Iterator[None]:
         raise InputError(f"{directory}: cannot be written: {getattr(error, 'strerror', error)}") from None
     try:
         _remove_unfinished(directory)
-        path.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid()}), encoding="utf-8")
+        with suppress(OSError):  # the disk may be full; the lock holds without a name
+            path.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid()}), encoding="utf-8")
         yield
     finally:
         lock.release()  # the file stays: removing it would let two processes lock different files
