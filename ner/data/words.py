@@ -15,6 +15,13 @@ extensions A to F, and Compatibility Ideographs)."""
 
 
 @cache
+def marks() -> str:
+    """Return the combining marks and joiners that belong to letters; the words of Hindi and others contain them."""
+    found = (c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c).startswith("M"))
+    return "\u200c\u200d" + "".join(found)
+
+
+@cache
 def _pattern(rule: WordRule) -> re.Pattern[str]:
     """Return the pattern of a word; without nested repeats, it takes linear time on any text."""
     if rule == "space":
@@ -23,10 +30,7 @@ def _pattern(rule: WordRule) -> re.Pattern[str]:
         return re.compile(r"\S")
     if rule == "chinese":
         return re.compile(rf"[{CHINESE}]|(?:(?![{CHINESE}])[^\W_])+|[^\s]")
-    # \w lacks combining marks and joiners; without them, words of Hindi and many other languages would be split.
-    marks = (c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c).startswith("M"))
-    inner = "\u200c\u200d" + "".join(marks)
-    return re.compile(rf"[\w{inner}]+|[^\w\s]")
+    return re.compile(rf"[\w{marks()}]+|[^\w\s]")
 
 
 def split_words(text: str, rule: WordRule) -> tuple[list[str], list[tuple[int, int]]]:
