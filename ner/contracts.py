@@ -37,7 +37,7 @@ IGNORED = -100
 
 
 class Encoder(nn.Module):
-    """Module from examples to one vector per word; the defaults are those of an encoder without a limit.
+    """Module that maps examples to one vector per word; the defaults suit encoders without a maximum length.
 
     An encoder decides which examples of a document share its rows (``plan``), accepts any such groups as a batch
     (``inputs``) and hides pieces and windows from all later modules (``forward``).
@@ -45,7 +45,7 @@ class Encoder(nn.Module):
     Attributes:
         width: ``H`` of the result.
         windows: Limits of its rows, or None.
-        report: Figures of its construction, for the log.
+        report: Statistics to log after the construction.
     """
 
     width: int
@@ -58,7 +58,7 @@ class Encoder(nn.Module):
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
         """Return groups of consecutive examples as ``(start, stop, cost)``, with at most ``limit`` examples each.
 
-        The unit of the cost is up to the encoder. By default every example is a group, and the cost counts words.
+        The encoder defines the unit of the cost. By default every example is a group, and the cost counts words.
         """
         return [(position, position + 1, len(example.words)) for position, example in enumerate(document.examples)]
 
@@ -69,7 +69,7 @@ class Encoder(nn.Module):
 
         Args:
             groups: Groups of :meth:`plan`; their examples in order are the batch.
-            generators: Randomness of augmentation, one per example; None outside training.
+            generators: Random generators for data augmentation, one per example; None outside training.
         """
         raise NotImplementedError
 
@@ -90,7 +90,7 @@ class Encoder(nn.Module):
         return {}
 
     def input_warnings(self, document: Document) -> Counter[str]:
-        """Return how many words are not encoded as they are, by reason (see :mod:`ner.data.notices`)."""
+        """Return the number of words that are truncated or replaced, by reason (see :mod:`ner.data.notices`)."""
         return Counter()
 
 
@@ -135,7 +135,10 @@ class Decoder(nn.Module):
         raise NotImplementedError
 
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
-        """Return predictions as tensors on the device, without a synchronization; may be empty during training."""
+        """Return predictions as tensors on the device, without a synchronization.
+
+        Generative decoders return an empty dictionary during training.
+        """
         raise NotImplementedError
 
     def annotations(
@@ -175,7 +178,7 @@ class GenerativeDecoder(Decoder):
 
     def bind_encoder(self, encoder: Any) -> None:
         """Use this encoder from now on."""
-        self._encoder = (encoder,)  # a tuple hides the module from torch
+        self._encoder = (encoder,)  # a tuple prevents registration as a submodule
 
     @property
     def encoder(self) -> Any:

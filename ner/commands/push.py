@@ -15,36 +15,34 @@ from ner.runtime import cli
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
-BESIDE = ("README.md", "history.csv", "metrics.json")
-"""Files that are uploaded if they exist; the manifest does not list them."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ner push``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, metavar="DIR", help="run directory")
     parser.add_argument("--repo", required=True, metavar="NAME", help="user/model or organisation/model")
-    parser.add_argument("--private", action="store_true", help="make the repository private if it is created")
+    parser.add_argument("--private", action="store_true", help="create a private repository; others stay as they are")
     parser.add_argument("--endpoint", metavar="URL", help="another hub (default: HF_ENDPOINT or huggingface.co)")
     parser.add_argument(
         "--token-file", metavar="FILE", help="file that contains the token (default: HF_TOKEN or hf auth login)"
     )
-    arguments = parser.parse_intermixed_args(argv)
+    arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from huggingface_hub import CommitOperationAdd, HfApi
 
-        from ner.runs.directory import resolve_run
+        from ner.runs.directory import HISTORY, METRICS, resolve_run
         from ner.runs.model_card import CARD, write_card
         from ner.runtime import manifest
 
-        directory = resolve_run(arguments.run)
-        names = [manifest.MANIFEST, *manifest.verify(directory)]
         if arguments.endpoint and not arguments.endpoint.startswith(("http://", "https://")):
             raise InputError(f"--endpoint: expected a URL (https://...), found {arguments.endpoint!r}")
         api = HfApi(endpoint=arguments.endpoint, token=_token(arguments.token_file))
+        directory = resolve_run(arguments.run)
+        names = [manifest.MANIFEST, *manifest.verify(directory)]
         if not (directory / CARD).exists():
             write_card(directory)
-        names += [name for name in BESIDE if name not in names and (directory / name).is_file()]
+        optional = (CARD, HISTORY, METRICS)  # the manifest does not list them
+        names += [name for name in optional if name not in names and (directory / name).is_file()]
         with _readable_errors(api.endpoint, arguments.repo):
             repo = api.create_repo(arguments.repo, private=arguments.private or None, exist_ok=True)
             additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=directory / name) for name in names]
@@ -59,7 +57,9 @@ def _token(path: str | None) -> str:
     if path is None:
         token = get_token()
         if not token:
-            raise InputError("no token of the Hub: set HF_TOKEN, run 'hf auth login', or pass --token-file FILE")
+            raise InputError(
+                "no Hugging Face token found: set HF_TOKEN, run 'hf auth login', or pass --token-file FILE"
+            )
         return token
     try:
         token = Path(path).read_text(encoding="utf-8").strip()

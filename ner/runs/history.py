@@ -28,7 +28,7 @@ BEST_MARK = "★"
 
 
 def score_columns(metrics: Iterable[str]) -> dict[str, str]:
-    """Return the path of the score behind each column of :data:`SCORES`; the first metric that has one wins."""
+    """Return the path of the score for each column of :data:`SCORES`; the first matching metric is used."""
     metrics = list(metrics)
     candidates = {
         column: [path for metric in metrics for path in paths if path.startswith(f"{metric}.")]

@@ -113,7 +113,7 @@ class StepTimer:
         self._handles.append(model.decoder.register_forward_pre_hook(self._boundary(before_decoder, "decoder")))
 
     def _boundary(self, before: str, after: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        """Return a hook that ends the forward pass of one part and, on the way back, the backward pass of the next."""
+        """Return a hook that ends the forward pass of one part and, during backpropagation, the backward pass of the next."""
 
         def end_backward(gradient: Tensor) -> None:
             self.mark(after)
@@ -127,7 +127,7 @@ class StepTimer:
         return end_forward
 
     def start_step(self, step_batch: StepBatch) -> None:
-        """End the waiting time for data and count what the step contains."""
+        """Record the time spent waiting for data, and count the words of the step."""
         self.mark("data")
         self.amounts.update(step_batch.amounts)
 
