@@ -214,7 +214,7 @@ def test_a_run_that_was_changed_is_not_pushed(
 
 def test_without_a_token_nothing_is_sent(hub: Hub, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "--run", str(run), "--repo", "me/tiny", "--endpoint", hub.url)
-    assert said == "no token of the Hub: set HF_TOKEN, run 'hf auth login', or pass --token-file FILE"
+    assert said == "no Hugging Face token found: set HF_TOKEN, run 'hf auth login', or pass --token-file FILE"
     assert not hub.tokens
 
 
