@@ -111,15 +111,32 @@ def entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:
     return found
 
 
-def decode(tags: Sequence[str], strict: bool = False) -> list[Span]:
-    """Return the spans of a tag sequence, see :func:`entities`.
+def decode(tags: Sequence[str]) -> list[Span]:
+    """Return the spans of a sequence of valid tags, see :func:`entities`."""
+    return [Span(start, end, label) for start, end, label in entities(tags)]
+
+
+def well_formed(tags: Sequence[str], found: Iterable[tuple[int, int, str]], scheme: str) -> list[tuple[int, int, str]]:
+    """Return those of the entities of tags whose prefixes a scheme requires, such as ``B I`` but not ``I I`` in BIO.
 
     Args:
         tags: Valid tags.
-        strict: Drop spans whose first prefix is not ``B``.
+        found: Result of :func:`entities` for the same tags.
+        scheme: A key of :data:`SCHEMES`; its prefixes are the only ones of the tags.
     """
-    spans = [Span(start, end, label) for start, end, label in entities(tags)]
-    return [span for span in spans if tags[span.start].startswith("B")] if strict else spans
+    if scheme == "bio":
+        return [entity for entity in found if tags[entity[0]].startswith("B-")]
+    first, inner, last, single = SCHEMES[scheme][:4]
+    kept, before = [], (0, 0, "")
+    for entity in found:
+        start, end, label = entity
+        wanted = single if end - start == 1 else first + inner * (end - start - 2) + last
+        if scheme == "iob1" and before[1:] == (start, label):
+            wanted = "B" + wanted[1:]
+        if "".join([tag[0] for tag in tags[start:end]]) == wanted:
+            kept.append(entity)
+        before = entity
+    return kept
 
 
 def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]:
@@ -141,10 +158,13 @@ def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]
 
 
 def tags_in_scheme(example: Example, scheme: str) -> list[str]:
-    """Return the tags of an example in the scheme of its file; BIO and plain tags are unchanged."""
+    """Return the tags of an example in the scheme of its file; BIO and plain tags are unchanged.
+
+    IO cannot separate entities of one label that touch, so the second one begins with ``B-``, as in IOB1.
+    """
     if example.tags is not None and scheme in ("bio", PLAIN):
         return example.tags
-    return encode(example.spans, len(example.words), scheme)
+    return encode(example.spans, len(example.words), "iob1" if scheme == "io" else scheme)
 
 
 def flatten(spans: Iterable[Span]) -> list[Span]:
@@ -177,17 +197,21 @@ class SchemeDetector:
 
     def add(self, tags: Sequence[str]) -> None:
         """Add the tags of a sentence."""
-        before = OUTSIDE
+        before = ""
         for tag in tags:
+            if tag == OUTSIDE:
+                self.prefixes.add(tag)
+                before = ""
+                continue
             prefix, label = split(tag)
             if not is_valid(tag):
                 self.plain = True
             else:
                 self.prefixes.add(prefix)
-                if split(before)[1] != label:
+                if before != label:
                     self._opened_by_inner += prefix == "I"
                     self._opened_by_first += prefix == "B"
-            before = tag
+            before = label
 
     @property
     def scheme(self) -> str:

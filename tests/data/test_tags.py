@@ -1,14 +1,27 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
-from seqeval.scheme import IOB2, Entities
+from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
-from ner.data.tags import SCHEMES, SchemeDetector, TagSet, decode, encode, flatten, is_valid, split
+from ner.data.tags import (
+    SCHEMES,
+    SchemeDetector,
+    TagSet,
+    decode,
+    encode,
+    entities,
+    flatten,
+    is_valid,
+    split,
+    tags_in_scheme,
+    well_formed,
+)
 from ner.types import Example, Span
 
 LABELS = ["PER", "LOC", "B-2"]
@@ -108,10 +121,16 @@ def test_conversions_in_a_row_lose_nothing(sentence: tuple[list[Span], int], sch
     assert convert(tags, "bio") == first
 
 
-@given(sentences(), st.sampled_from(sorted(set(ALL) - {"io", "iob1"})))
-def test_every_span_of_well_formed_tags_begins_properly(sentence: tuple[list[Span], int], scheme: str) -> None:
-    bio = convert(encode(*sentence, scheme), "bio")
-    assert decode(bio, strict=True) == decode(bio)
+@given(sentences(), st.sampled_from(ALL))
+def test_every_entity_of_encoded_spans_is_well_formed(sentence: tuple[list[Span], int], scheme: str) -> None:
+    tags = encode(*sentence, scheme)
+    assert well_formed(tags, entities(tags), scheme) == entities(tags)
+
+
+@given(sentences(), st.sampled_from(ALL))
+def test_written_columns_are_read_back_with_the_same_spans(sentence: tuple[list[Span], int], scheme: str) -> None:
+    spans, length = sentence
+    assert decode(tags_in_scheme(Example([""] * length, spans), scheme)) == flatten(spans)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +151,7 @@ def test_broken_bio_is_read_as_the_conll_script_reads_it(
     tags: str, spans: list[tuple[int, int, str]], strict: list[tuple[int, int, str]]
 ) -> None:
     assert decode(tags.split()) == [Span(*span) for span in spans]
-    assert decode(tags.split(), strict=True) == [Span(*span) for span in strict]
+    assert well_formed(tags.split(), entities(tags.split()), "bio") == strict
 
 
 @pytest.mark.parametrize("prefixes", ["BI", "BIES"])
@@ -144,10 +163,14 @@ def test_decode_agrees_with_seqeval_on_any_tags(prefixes: str) -> None:
     check()
 
 
-@given(tag_sequences("BI"))
-def test_strict_decode_agrees_with_strict_seqeval_on_any_tags(tags: list[str]) -> None:
-    found = Entities([tags], IOB2).entities[0]
-    assert decode(tags, strict=True) == [Span(entity.start, entity.end, entity.tag) for entity in found]
+@pytest.mark.parametrize(("scheme", "theirs"), [("bio", IOB2), ("bioes", IOBES), ("bilou", BILOU)])
+def test_well_formed_entities_are_those_of_strict_seqeval_on_any_tags(scheme: str, theirs: Any) -> None:
+    @given(tag_sequences("".join(sorted(SCHEMES[scheme].prefixes))))
+    def check(tags: list[str]) -> None:
+        found = [(entity.start, entity.end, entity.tag) for entity in Entities([tags], theirs).entities[0]]
+        assert well_formed(tags, entities(tags), scheme) == found
+
+    check()
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("M", "I"), ("L", "E"), ("U", "S")])

@@ -2,7 +2,8 @@
 
 A predicted entity is correct if its boundaries and its type equal those of a gold entity. Tags are read as the CoNLL
 evaluation script reads them (Tjong Kim Sang and De Meulder, 2003), as in published results. ``strict`` counts only
-entities that begin with ``B-``.
+entities whose prefixes are those of the scheme, in BIO a ``B-`` followed by ``I-``. Readers convert files in other
+schemes to BIO, so there ``strict`` concerns the predicted tags only.
 """
 
 from __future__ import annotations
@@ -38,8 +39,14 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     return _count(len(gold), sides, strict)
 
 
-def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> Counter[str]:
+def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], scheme: str = "auto") -> Counter[str]:
     """Count the entities of lists of tags, one list per sentence, in any scheme. See :func:`count`.
+
+    Args:
+        gold: Gold tags.
+        predicted: Predicted tags.
+        scheme: Scheme of the strict counts, a key of :data:`ner.data.tags.SCHEMES`, or ``auto`` for that of the gold
+            tags.
 
     Raises:
         ValueError: If the numbers of sentences or tags differ, or a tag is invalid.
@@ -53,9 +60,13 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
         if not tags.is_valid(tag):
             raise ValueError(f"expected O or a prefix, a hyphen and a label, found the tag '{tag}'")
     sides = [tags.entities(row) for row in rows]
-    strict = [
-        [entity for entity in side if row[entity[0]].startswith("B-")] for side, row in zip(sides, rows, strict=True)
-    ]
+    if scheme == "auto":
+        scheme = "bio"
+        if not all(tag[0] in "BIO" for tag in {*rows[0]}) or any(rows[0][start][0] != "B" for start, _, _ in sides[0]):
+            detector = tags.SchemeDetector()
+            detector.add(rows[0])
+            scheme = detector.scheme
+    strict = [tags.well_formed(row, side, scheme) for row, side in zip(rows, sides, strict=True)]
     return _count(len(gold), sides, strict)
 
 
@@ -76,15 +87,16 @@ def _count(
 
 
 def _strict(example: Example) -> list[Span]:
-    """Return the spans without those that the tags begin with another prefix than ``B-``.
+    """Return the spans without those that the tags do not begin with ``B-``.
 
     Spans that tags cannot represent, such as the inner of nested ones, are kept.
     """
     names = example.tags
     if not names or all(names[s.start].startswith("B-") for s in example.spans) or not all(map(tags.is_valid, names)):
         return example.spans
-    broken = set(tags.decode(names)) - set(tags.decode(names, strict=True))
-    return [span for span in example.spans if span not in broken]
+    found = tags.entities(names)
+    broken = {*found} - {*tags.well_formed(names, found, "bio")}
+    return [span for span in example.spans if (span.start, span.end, span.label) not in broken]
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 from seqeval.metrics.v1 import precision_recall_fscore_support as strict_support
 from seqeval.scheme import IOB2
 
-from ner.data.tags import decode
+from ner.data.tags import SCHEMES, decode, encode
 from ner.evaluation.metrics import entity
 from ner.types import Example, Span
 
@@ -181,7 +181,7 @@ ANY_TAG = st.sampled_from(["O", "B-X", "I-X", "E-X", "S-X", "B-Y", "I-Y", "M-Y",
 def test_counts_from_tags_are_those_from_spans(rows: list[list[tuple[str, str]]]) -> None:
     gold, predicted = ([[pair[side] for pair in row] for row in rows] for side in (0, 1))
     sides = [[Example(["w"] * len(tags), spans=decode(tags), tags=tags) for tags in side] for side in (gold, predicted)]
-    assert entity.count_tags(gold, predicted) == entity.count(*sides)
+    assert entity.count_tags(gold, predicted, "bio") == entity.count(*sides)
 
 
 def test_tags_that_do_not_fit_are_refused() -> None:
@@ -191,3 +191,13 @@ def test_tags_that_do_not_fit_are_refused() -> None:
         entity.count_tags([["O"], ["O"]], [["O"]])
     with pytest.raises(ValueError, match="found the tag 'NN'"):
         entity.count_tags([["NN"]], [["O"]])
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_valid_gold_tags_are_right_in_every_scheme(scheme: str) -> None:
+    spans = [Span(0, 1, "X"), Span(1, 4, "X"), Span(4, 5, "Y-Z"), Span(6, 8, "X")]
+    gold = [encode(spans if scheme != "io" else spans[1:], 9, scheme)]
+    for counts in (entity.count_tags(gold, gold), entity.count_tags(gold, gold, scheme)):
+        found = entity.scores(counts)
+        assert found["micro"] == found["strict"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+        assert sum(counts[f"strict correct {label}"] for label in ("X", "Y-Z")) == (3 if scheme == "io" else 4)
