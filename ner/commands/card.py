@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--language", metavar="CODE", nargs="+", default=[], help="language codes of the texts, such as en"
     )
     parser.add_argument("--license", metavar="NAME", help="license of the model as named by the Hub, such as mit")
-    arguments = parser.parse_intermixed_args(argv)
+    arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.runs.directory import resolve_run
         from ner.runs.model_card import write_card

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--wait", type=float, default=10.0, metavar="SECONDS", help="time to wait for the training (default: 10)"
     )
     parser.add_argument("changes", nargs="+", metavar="key=value", help="changes to request")
-    arguments = parser.parse_intermixed_args(argv)
+    arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.runs import events
         from ner.runs.directory import read_config

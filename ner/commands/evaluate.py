@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="run",
         help="default: precision of the run; int8 requires a CPU",
     )
-    arguments = parser.parse_intermixed_args(argv)
+    arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         _evaluate(arguments)
     return status.code
@@ -85,6 +85,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     if path is None:
         raise InputError(f"config.data.{split}: the run has no such file; use --data FILE")
     tasks.check_format(config.decoder.name, config.data.format.name)
+    tasks.check_labels(tagger.model.vocabs, config.data.format)
     form = load_component("formats", config.data.format.name)
     name = _name(Path(path), config.data, form.extension) if arguments.data else split
     suffix = form.extension if arguments.precision == "run" else f"{arguments.precision}.{form.extension}"
@@ -101,7 +102,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     evaluator = Evaluator(config.metrics, tagger.model, by, trained_on, arguments.unseen, seqeval)
 
     def predicted() -> Iterator[Document]:
-        documents = form.read(path, config.data.format, config.data.word_split, for_rewriting=True)
+        documents = form.read(path, config.data.format, config.data.word_rule, for_rewriting=True)
         with progress(unit="word") as bar:
             for document in evaluator.score(tagger.annotate(documents, loss=True, process_group=process_group)):
                 bar.update(sum(len(example.words) for example in document.examples))

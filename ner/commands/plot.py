@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", metavar="DIR", help="run directory (default: the newest below runs/)")
     parser.add_argument("--output", metavar="FILE", help="picture to write (default: <run>/history.png)")
     parser.add_argument("--title", metavar="TEXT", help="title of the picture (default: the run directory)")
-    arguments = parser.parse_intermixed_args(argv)
+    arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.runs import events
         from ner.runs.directory import CONFIG, HISTORY, check_outputs, read_config, resolve_run

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="run",
         help="default: precision of the run; int8 requires a CPU",
     )
-    arguments = parser.parse_intermixed_args(argv)
+    arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         _predict(arguments)
     return status.code
@@ -62,6 +62,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         raise InputError(f"--scores: {name} files cannot store probabilities; choose --format {fitting}")
     check_outputs({"--output": arguments.output}, [arguments.input, *files_in_config(tagger.config)])
     config = _format(data.format if name == data.format.name else form.Config(), arguments.overrides)
+    tasks.check_labels(tagger.model.vocabs, config)
     # Gold columns of the input are not parsed; they are copied like all others.
     gold = {"conll": ("tag",), "slot_filling": ("tags", "labels")}.get(name)
     source = config
@@ -73,7 +74,7 @@ def _predict(arguments: argparse.Namespace) -> None:
 
     def predicted() -> Iterator[Document]:
         with progress(unit="word") as bar:
-            documents = form.read(arguments.input, source, data.word_split, for_rewriting=True)
+            documents = form.read(arguments.input, source, tagger.word_split, for_rewriting=True)
             for chunk in tagger.annotate(
                 tasks.checked_questions(decoder, name, documents), probabilities=arguments.scores
             ):

@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, metavar="DIR", help="run directory")
     parser.add_argument("--to", metavar="DIR", help="directory of the second run (default: <run>-replay)")
-    arguments = parser.parse_intermixed_args(argv)
+    arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from loguru import logger
 

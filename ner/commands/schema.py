@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ner schema``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true", help="print a Markdown page of all keys")
-    arguments = parser.parse_intermixed_args(argv)
+    arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.config.schema import RunConfig
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     help = "continue the run (--run, or the newest run of this configuration)"
     start.add_argument("--resume", action="store_true", help=help)
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="override a key of the configuration")
-    arguments = parser.parse_intermixed_args(argv)
+    arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.config.load import load_config
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 WordRule = Literal["space", "punctuation", "characters", "chinese"]
 """Rule by which raw text is split into words, see :func:`ner.data.words.split_words`."""
+WordSplit = WordRule | Callable[[str], tuple[list[str], list[tuple[int, int]]]]
+"""A rule, or a function from a text to its words and their offsets, see :mod:`ner.data.word_splitter`."""
+
+
+def _readable_by_line(encoding: str) -> str:
+    try:
+        if "a\n".encode(encoding).endswith(b"a\n"):
+            return encoding
+    except (LookupError, ValueError):
+        raise ValueError(f"no text encoding is called '{encoding}'; choose one such as utf-8 or latin-1") from None
+    raise ValueError(f"files in {encoding} cannot be read line by line; convert them to utf-8")
+
+
+Encoding = Annotated[str, AfterValidator(_readable_by_line)]
+"""Text encoding in which a line ends with the byte of ASCII, unlike in UTF-16."""
 
 
 class ConfigSection(BaseModel):

@@ -7,14 +7,59 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.scanner import Scanner
+
 from ner.config.parts import ConfigError, validate
 from ner.config.schema import RunConfig
 from ner.errors import InputError
 
-MAX_BYTES = 1 << 20
-"""Bytes of a configuration."""
-MAX_VALUES = 100_000
-"""Values of a configuration, with every alias counted as what it stands for."""
+MAX_CHARACTERS = 1 << 17
+"""Characters of a configuration."""
+MAX_VALUES = 2_000
+"""Values of a configuration, with every alias counted as the values that it stands for."""
+MAX_DEPTH = 50
+"""Levels of a configuration."""
+
+
+class _Scanner(Scanner):
+    """Scanner of YAML that stops at :data:`MAX_DEPTH`; its time grows with the square of the depth."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:
+        """Read the start of a list or mapping."""
+        if self.flow_level >= MAX_DEPTH:
+            raise MarkedYAMLError(problem=f"more than {MAX_DEPTH} levels", problem_mark=self.reader.get_mark())
+        super().fetch_flow_collection_start(TokenClass, to_push)
+
+
+class _Composer(Composer):
+    """Composer of YAML that stops at the limits; the time to read a configuration is that of its values."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False
+        self.values = self.depth = 0
+        self.sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Return the next node."""
+        is_alias = self.parser.check_event(AliasEvent)
+        before, self.depth = self.values, self.depth + 1
+        mark = self.parser.peek_event().start_mark
+        if self.depth > MAX_DEPTH:
+            raise MarkedYAMLError(problem=f"more than {MAX_DEPTH} levels", problem_mark=mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if is_alias and id(node) not in self.sizes:
+            raise MarkedYAMLError(problem="a value contains itself", problem_mark=mark)
+        self.values += self.sizes.get(id(node), 0) if is_alias else 1
+        self.sizes[id(node)] = self.values - before
+        if self.values > MAX_VALUES:
+            raise MarkedYAMLError(problem=f"more than {MAX_VALUES:,} values", problem_mark=mark)
+        return node
 
 
 def read_yaml(text: str, source: str) -> Any:
@@ -23,37 +68,21 @@ def read_yaml(text: str, source: str) -> Any:
     Raises:
         InputError: If the text is not YAML, contains a duplicate key, or is too large.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    if len(text) > MAX_BYTES:
-        raise InputError(f"{source}: more than {MAX_BYTES:,} characters; expected a configuration")
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(f"{source}: more than {MAX_CHARACTERS:,} characters; expected a configuration")
     try:
         yaml = YAML(typ="safe", pure=True)
-        if "&" in text and _size(yaml.compose(text), {}) > MAX_VALUES:  # an alias may stand for any number of values
-            raise InputError(f"{source}: more than {MAX_VALUES:,} values; expected a configuration")
-        return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, RecursionError, ValueError) as error:  # ValueError: the 13th month
+        yaml.Scanner, yaml.Composer = _Scanner, _Composer
+        return yaml.load(text)
+    except (YAMLError, RecursionError, ValueError, TypeError, OverflowError) as error:  # ValueError: the 13th month
         mark = getattr(error, "problem_mark", None)
         place = f"{source}:{mark.line + 1}" if mark else source
         reason = getattr(error, "problem", None) or str(error) or type(error).__name__
         raise InputError(f"{place}: not YAML: {reason.splitlines()[0]}") from None
 
 
-def _size(node: Any, sizes: dict[int, int]) -> int:
-    """Return the number of values below a node of YAML; a node that contains itself has more than allowed."""
-    if id(node) not in sizes:
-        sizes[id(node)] = MAX_VALUES + 1
-        below = node.value if isinstance(getattr(node, "value", None), list) else []
-        parts = (part for item in below for part in (item if isinstance(item, tuple) else (item,)))
-        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in parts)
-    return sizes[id(node)]
-
-
 def write_yaml(config: RunConfig) -> str:
     """Return the resolved configuration with all keys as YAML."""
-    from ruamel.yaml import YAML
-
     yaml = YAML()
     yaml.default_flow_style = False
     stream = io.StringIO()
@@ -65,13 +94,13 @@ def read_text(path: str | Path) -> str:
     """Read a configuration file.
 
     Raises:
-        InputError: If it cannot be read or is larger than :data:`MAX_BYTES`.
+        InputError: If it cannot be read or is larger than :data:`MAX_CHARACTERS`.
     """
     try:
         with open(path, "rb") as file:
-            content = file.read(4 * MAX_BYTES + 1)  # at most four bytes for a character
-        if len(content) > 4 * MAX_BYTES:
-            raise InputError(f"{path}: more than {MAX_BYTES:,} characters; expected a configuration")
+            content = file.read(4 * MAX_CHARACTERS + 1)  # at most four bytes for a character
+        if len(content) > 4 * MAX_CHARACTERS:
+            raise InputError(f"{path}: more than {MAX_CHARACTERS:,} characters; expected a configuration")
         return content.decode()
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None

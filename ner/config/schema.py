@@ -25,9 +25,15 @@ class DataConfig(ConfigSection):
     memmap_dir: str | None = "auto"
     """Directory for memory-mapped copies of the training file, which may then exceed main memory. auto uses the user's
     cache for files above 200 MB; null disables it."""
-    word_split: WordRule = "space"
+    word_split: WordRule | None = None
     """Splitting of raw text: at white space, also at punctuation, into characters, or into Chinese characters and runs
-    of other letters."""
+    of other letters. By default, raw training files are split at white space. If the training files contain words, the
+    splitting of other texts is learned from them."""
+
+    @property
+    def word_rule(self) -> WordRule:
+        """Splitting of raw training files."""
+        return self.word_split or "space"
 
 
 class UnitConfig(ConfigSection):
@@ -98,7 +104,7 @@ class RunConfig(ConfigSection):
     """Metrics: files of ner/evaluation/metrics."""
     score_by: tuple[str, ...] = ()
     """Metadata fields, such as domain; final scores are also reported for each of their values."""
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, lt=2**62)
     """Random seed."""
     device: str = "auto"
     """Device: cpu, cuda, cuda:1, ...; auto uses a GPU if there is one."""

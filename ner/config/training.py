@@ -154,8 +154,10 @@ class TrainingConfig(ConfigSection):
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:
         rates = self.learning_rate if isinstance(self.learning_rate, dict) else {"": self.learning_rate}
-        if any(rate < 0 for rate in rates.values()):
-            raise ValueError("a learning rate must be at least 0")
+        for module, rate in rates.items():
+            if rate < 0:
+                key = ".".join(filter(None, ("training.learning_rate", module)))
+                raise ValueError(f"{key} must be at least 0, found {rate}")
         if self.max_grad_norm is not None and self.max_grad_norm != -1 and self.max_grad_norm <= 0:
             raise ValueError(
                 f"training.max_grad_norm must be above 0, or null or -1 for no clipping, found {self.max_grad_norm}"

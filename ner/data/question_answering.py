@@ -17,7 +17,7 @@ from functools import cache, lru_cache
 from itertools import accumulate
 from typing import Any
 
-from ner.config.base import WordRule
+from ner.config.base import WordSplit
 from ner.data.notices import Notice
 from ner.data.words import CHINESE, split_words
 from ner.errors import InputError
@@ -64,7 +64,7 @@ def check_id(identifier: str, location: str, seen: dict[str, str]) -> None:
     seen[identifier] = location.rpartition(": ")[2]
 
 
-def question_example(turns: Sequence[str], passage: str, rule: WordRule) -> Example:
+def question_example(turns: Sequence[str], passage: str, rule: WordSplit) -> Example:
     """Return an example without an answer.
 
     Args:

@@ -44,6 +44,8 @@ class DocumentStatistics:
                 names = [*(example.labels or ()), *(span.label for span in example.spans)]
                 self.questions.update(label for label in names if label in (*ANSWER_TYPES, ANSWER, EVIDENCE))
             self.remarks.update(example.warnings)
+            if not example.words:
+                self.remarks[Notice.WORDLESS] += 1
             if example.labels is None:
                 self.remarks[Notice.UNLABELLED] += 1
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from ner.config.base import ComponentConfig
 from ner.config.parts import component_names, load_component
 from ner.data.question_answering import answer_type
+from ner.data.tags import PLAIN
+from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.types import Document, Example
 
@@ -68,7 +71,8 @@ def check_gold(decoder: str, documents: Sequence[Document], source: str) -> None
     """Check that the training documents contain gold for every output of a decoder.
 
     Raises:
-        InputError: If they do not; the message lists the decoders that can learn from the documents.
+        InputError: If they do not; the message lists the decoders that can learn from the documents. Also if no example
+            has a word, or if all words have the same tag.
     """
     outputs = decoder_outputs(decoder)
     missing = [kind for kind in sorted(outputs) if not _any_gold(documents, [kind])]
@@ -80,21 +84,73 @@ def check_gold(decoder: str, documents: Sequence[Document], source: str) -> None
         raise InputError(
             f"{source}: the decoder {decoder} learns {_phrases(outputs)}, but no example has {lacking}; {advice}"
         )
+    examples = [document.examples for document in documents]
+    if not any(example.words for some in examples for example in some):
+        raise InputError(f"{source}: expected texts with words, found none; see data.word_split and data.format")
+    if "tags" in outputs and documents[0].scheme == PLAIN:
+        tags = (tag for some in examples for example in some for tag in example.tags or ())
+        first = next(tags)
+        if all(tag == first for tag in tags):
+            raise InputError(f"{source}: every word has the tag {first}, so there is nothing to learn; see data.format")
+    elif "tags" in outputs and not any(example.spans for some in examples for example in some):
+        raise InputError(
+            f"{source}: every word has the tag O, so there is nothing to learn; set data.format.tag to the column of the "
+            "tag, or give another file"
+        )
 
 
 def check_scored(decoder: str, metrics: Sequence[str], documents: Sequence[Document], source: str) -> None:
-    """Check that documents contain gold for every metric; a tagged file without entities does.
+    """Check that documents contain gold for every metric; a tagged file without entities does, plain tags do not.
 
     Raises:
         InputError: If no example has the gold that a metric requires.
     """
     for name in metrics:
+        if name == "entity" and documents[0].scheme == PLAIN:
+            raise InputError(
+                f"config.metrics: entity has nothing to score in {source}, whose tags are plain tags such as parts of "
+                f"speech; set metrics to [tag] and training.monitor to tag.accuracy, or correct data.format.scheme"
+            )
         kinds = load_component("metrics", name).REQUIRES & decoder_outputs(decoder)
         if not _any_gold(documents, kinds):
             raise InputError(
                 f"config.metrics: {name} has nothing to score in {source}, where no example has "
                 f"{_phrases(kinds, 'or')}; choose other metrics, see data.format, or leave the file out"
             )
+
+
+def check_field(field: str, documents: Sequence[Document], source: str) -> None:
+    """Check that an example has a metadata field by whose values scores are reported (``score_by``).
+
+    Raises:
+        InputError: If none has it; the message lists the fields that exist.
+    """
+    known = {name for document in documents for example in document.examples for name in example.metadata}
+    if field not in known:
+        raise InputError(
+            f"config.score_by: no example of {source} has a field '{field}'; there are: {_join(sorted(known)) or 'none'}"
+        )
+
+
+def check_labels(vocabs: Vocabs, config: ComponentConfig) -> None:
+    """Check that a format can store the tags and labels of a model: none contains what ends a column or a line.
+
+    Args:
+        vocabs: Tags and labels of the model.
+        config: Configuration of the format.
+
+    Raises:
+        InputError: If one does.
+    """
+    form = load_component("formats", config.name)
+    breaks = form.breaks(config) if hasattr(form, "breaks") else {}
+    for kind, names in (("tags", vocabs.tags if vocabs.plain else vocabs.labels), ("labels", vocabs.classes)):
+        for name in names:
+            if not set(breaks.get(kind, "")).isdisjoint(name):
+                raise InputError(
+                    f"config.data.format: {config.name} files cannot store the label {name!r}, which contains a separator "
+                    "of columns or lines; rename the label, or choose the format jsonl"
+                )
 
 
 def checked_questions(decoder: str, format_name: str, documents: Iterable[Document]) -> Iterator[Document]:
@@ -129,5 +185,5 @@ def _phrases(kinds: Collection[str], conjunction: str = "and") -> str:
 
 
 def _join(phrases: Sequence[str], conjunction: str = "and") -> str:
-    *others, last = phrases
+    *others, last = phrases or [""]
     return f"{', '.join(others)} {conjunction} {last}" if others else last

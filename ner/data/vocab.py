@@ -46,8 +46,15 @@ class Vocab:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Vocab:
-        """Load a table from :meth:`to_bytes`."""
-        return cls(json.loads(data))
+        """Load a table from :meth:`to_bytes`.
+
+        Raises:
+            ValueError: If the data are something else.
+        """
+        strings = json.loads(data)
+        if not isinstance(strings, list) or not all(isinstance(string, str) for string in strings):
+            raise ValueError("expected a list of strings")
+        return cls(strings)
 
 
 @dataclass

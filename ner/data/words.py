@@ -7,7 +7,7 @@ import sys
 import unicodedata
 from functools import cache
 
-from ner.config.base import WordRule
+from ner.config.base import WordRule, WordSplit
 
 CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 """Blocks of Chinese characters for a character class of a regular expression (Unicode 16: CJK Unified Ideographs with
@@ -33,12 +33,14 @@ def _pattern(rule: WordRule) -> re.Pattern[str]:
     return re.compile(rf"[\w{marks()}]+|[^\w\s]")
 
 
-def split_words(text: str, rule: WordRule) -> tuple[list[str], list[tuple[int, int]]]:
+def split_words(text: str, rule: WordSplit) -> tuple[list[str], list[tuple[int, int]]]:
     """Return the words of a text and the ``(start, end)`` characters of each.
 
     The rule ``space`` splits at white space; with ``punctuation``, every punctuation mark is also a word. Words are
     single characters with ``characters``; with ``chinese``, they are single Chinese characters, single marks, and runs
     of other letters and digits.
     """
+    if callable(rule):
+        return rule(text)
     found = list(_pattern(rule).finditer(text))
     return [match.group() for match in found], [match.span() for match in found]

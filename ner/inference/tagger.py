@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 
 import torch
 
+from ner.config.base import WordSplit
 from ner.config.schema import RunConfig
 from ner.contracts import GenerativeDecoder
 from ner.data import tasks
@@ -115,14 +116,19 @@ class Tagger:
 
         Returns:
             A document, or a list of documents for a list of sentences or documents. Raw text is split into words
-            according to the configuration key ``data.word_split``; its words and entities have character offsets.
+            like the training data, see ``data.word_split``; its words and entities have character offsets.
 
         Raises:
             TypeError: If ``text`` is none of these, or no Document for a question answering model.
+            ValueError: If a word is empty.
         """
         several = isinstance(text, Sequence) and not isinstance(text, str)
         single = not several or (len(text) > 0 and all(isinstance(word, str) for word in text))
+        if not single and any(isinstance(item, str) for item in text):
+            raise TypeError("expected a list of words, or a list of sentences or documents, found both in one list")
         documents = [self._document(item) for item in ([text] if single else text)]
+        if any("" in example.words for document in documents for example in document.examples):
+            raise ValueError("expected words, found an empty one; leave it out")
         chunks = self.annotate(documents, probabilities=probabilities)
         predicted = [document for chunk in chunks for document in chunk.predicted]
         return predicted[0] if single else predicted
@@ -156,11 +162,16 @@ class Tagger:
         for name, text in (("question", question), ("passage", passage), *(("turn of history", t) for t in history)):
             if not isinstance(text, str):
                 raise TypeError(f"expected a text as {name}, found {type(text).__name__}")
-        example = question_example([*history, question], passage, self.config.data.word_split)
+        example = question_example([*history, question], passage, self.word_split)
         document = Document([example], scheme=self.model.vocabs.scheme)
         answered = self.tag(document, probabilities=True).examples[0]
         counts = sorted(self.model.input_warnings(document).items())
         return replace(answered, warnings=[f"{count} {reason}" for reason, count in counts])
+
+    @property
+    def word_split(self) -> WordSplit:
+        """Splitting of raw text: the rule of the configuration, or learned from the words of the training data."""
+        return self.config.data.word_split or self.model.word_splitter or self.config.data.word_rule
 
     def _document(self, item: Any) -> Document:
         if isinstance(item, Document):
@@ -169,7 +180,7 @@ class Tagger:
             raise TypeError("expected a question and a passage, found a text; use answer(question, passage)")
         scheme = self.model.vocabs.scheme
         if isinstance(item, str):
-            words, offsets = split_words(item, self.config.data.word_split)
+            words, offsets = split_words(item, self.word_split)
             return Document([Example(words, text=item, offsets=offsets)], scheme=scheme)
         if isinstance(item, Sequence) and all(isinstance(word, str) for word in item):
             return Document([Example(list(item))], scheme=scheme)

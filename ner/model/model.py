@@ -15,6 +15,7 @@ from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.contracts import Decoder, GenerativeDecoder
 from ner.data.vocab import Vocabs
+from ner.data.word_splitter import WordSplitter
 from ner.errors import InputError
 from ner.model import units
 from ner.model.kernels.crf import choose
@@ -30,6 +31,7 @@ class Model(nn.Module):
         vocabs: Vocabularies of the training data; only labels and scheme are used.
 
     Attributes:
+        word_splitter: Splits raw text into words like those of the training data, if this was learned.
         single_label_at: Configuration path of a decoder that predicts exactly one label per example, or None.
     """
 
@@ -37,6 +39,7 @@ class Model(nn.Module):
         super().__init__()
         self.units, self.vocabs = units, vocabs
         self.encoder, self.context, self.decoder = encoder, context or nn.Identity(), decoder
+        self.word_splitter: WordSplitter | None = None
         self.single_label_at = next((path for path, part in self._decoders() if part.single_label), None)
 
     def _decoders(self) -> list[tuple[str, Decoder]]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -12,16 +17,21 @@ from torch import Tensor
 from ner.config.load import write_yaml
 from ner.config.schema import RunConfig
 from ner.data.vocab import Vocabs
+from ner.data.word_splitter import WordSplitter
 from ner.errors import InputError
 from ner.model.allocation import AllocationLimit
 from ner.model.model import Model, build
-from ner.runs.directory import CONFIG, LABELS, WEIGHTS, read_config
+from ner.runs.directory import CONFIG, LABELS, WEIGHTS, WORDS, read_config
 from ner.runtime import atomic, manifest
 from ner.runtime.distributed import full_cpu_tensor
 from ner.runtime.json_files import read_bytes
+from ner.types import Example
 
 SLACK = 1 << 20
 """Elements that building a model may allocate beyond four times those of its weights, such as masks and positions."""
+
+MAX_ASSET_BYTES = 1 << 28
+"""Bytes of a vocabulary or another file of an encoder, at most."""
 
 
 def save(
@@ -53,6 +63,7 @@ def save(
         LABELS: model.vocabs.to_bytes(),
         **{f"encoder/{name}": data for name, data in model.encoder.asset_files().items()},
         **{f"unit/{name}": data for name, data in model.units.asset_files().items()},
+        **({WORDS: model.word_splitter.to_bytes()} if model.word_splitter else {}),
         **(extra or {}),
     }
     for name, data in contents.items():
@@ -100,24 +111,49 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
         vocabs = Vocabs.from_bytes(read_bytes(directory / LABELS))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{directory / LABELS}: not the labels of a model ({error})") from None
-    files = {name: read_bytes(directory / name) for name in names if name.startswith(("encoder/", "unit/"))}
+    files = {
+        name: read_bytes(directory / name, MAX_ASSET_BYTES) for name in names if name.startswith(("encoder/", "unit/"))
+    }
     elements = SLACK + 4 * sum(tensor.numel() for tensor in weights.values())
     try:
-        with AllocationLimit(elements, directory / WEIGHTS):
-            model = build(config, vocabs, files)
-    except (InputError, KeyboardInterrupt, SystemExit):
+        with AllocationLimit(elements, directory / WEIGHTS), _silent_panics():
+            model = build(config, vocabs, files).eval()
+        expected = model.state_dict()
+        for name in sorted(expected.keys() | weights.keys()):
+            wanted, found = (
+                f"{tuple(t[name].shape)} of {t[name].dtype}" if name in t else "no tensor" for t in (expected, weights)
+            )
+            if wanted != found:
+                raise InputError(
+                    f"{directory / WEIGHTS}: expected {wanted} for {name}, found {found}; not the weights of this model"
+                )
+        model.load_state_dict(weights)
+        with torch.inference_mode():  # shows options of an encoder with which it cannot run
+            model.encoder(model.encoder.inputs([[Example(["a"])]]))
+    except (InputError, KeyboardInterrupt, SystemExit) as error:
+        if isinstance(error, InputError) and str(directory) not in str(error):
+            raise InputError(f"{directory}: {error}") from error
         raise
     except BaseException as error:  # comes from the files; tokenizers raise PanicException, which is no Exception
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{directory}: the files of encoder and labels are not those of a model ({reason})") from error
-    expected = model.state_dict()
-    for name in sorted(expected.keys() | weights.keys()):
-        wanted, found = (
-            f"{tuple(t[name].shape)} of {t[name].dtype}" if name in t else "no tensor" for t in (expected, weights)
-        )
-        if wanted != found:
-            raise InputError(
-                f"{directory / WEIGHTS}: expected {wanted} for {name}, found {found}; not the weights of this model"
-            )
-    model.load_state_dict(weights)
-    return model.eval(), config
+    if WORDS in names:
+        model.word_splitter = WordSplitter.from_bytes(read_bytes(directory / WORDS), directory / WORDS)
+    return model, config
+
+
+@contextmanager
+def _silent_panics() -> Iterator[None]:
+    """Discard standard error in a program of one thread: Rust prints its panics there before they become exceptions."""
+    if threading.active_count() > 1 or sys.stderr is None:
+        yield
+        return
+    sys.stderr.flush()
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)

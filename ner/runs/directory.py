@@ -20,12 +20,13 @@ from typing import Any
 from ner.config.load import read_text, read_yaml
 from ner.config.parts import validate
 from ner.config.schema import RunConfig
-from ner.errors import InputError
+from ner.errors import InputError, reason
 from ner.runtime import manifest
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"
 LABELS = "labels.json"
+WORDS = "words.json"
 LOG = "train.log"
 LOCK = "train.lock"
 METRICS = "metrics.json"
@@ -36,7 +37,7 @@ TRAINED_ON = "trained_on.bin"
 
 FILES = frozenset(
     {
-        *(WEIGHTS, CONFIG, LABELS, LOG, LOCK, METRICS, HISTORY, CHECKPOINTS, TRAINED_ON, manifest.MANIFEST),
+        *(WEIGHTS, CONFIG, LABELS, WORDS, LOG, LOCK, METRICS, HISTORY, CHECKPOINTS, TRAINED_ON, manifest.MANIFEST),
         *("encoder", "unit", "last", "events.jsonl", "control", "history.md", "timing.csv", "tensorboard", "README.md"),
     }
 )
@@ -150,7 +151,7 @@ def check_unused(directory: Path) -> None:
     try:
         names = {path.name for path in directory.iterdir()} if directory.exists() else set()
     except (OSError, ValueError) as error:
-        raise InputError(f"{directory}: cannot be written: {getattr(error, 'strerror', error)}") from None
+        raise InputError(f"{directory}: cannot be written: {reason(error)}") from None
     for name, content in ((manifest.MANIFEST, "a trained model"), (CHECKPOINTS, "checkpoints")):
         if name in names:
             raise InputError(
@@ -186,7 +187,7 @@ def create_timed(folder: Path) -> Path:
         except FileExistsError:  # another training has started in the same second
             number += 1
         except (OSError, ValueError) as error:
-            raise InputError(f"{directory}: cannot be written: {getattr(error, 'strerror', error)}") from None
+            raise InputError(f"{directory}: cannot be written: {reason(error)}") from None
 
 
 def find_runs(root: Path) -> list[Path]:

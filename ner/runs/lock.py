@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ner.errors import InputError
+from ner.errors import InputError, reason
 from ner.runs.directory import LOCK, PREDICTIONS
 
 
@@ -37,7 +37,7 @@ def locked(directory: Path) -> Iterator[None]:
             f"ner control --run {directory} stop=step, or choose another --run"
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{directory}: cannot be written: {getattr(error, 'strerror', error)}") from None
+        raise InputError(f"{directory}: cannot be written: {reason(error)}") from None
     try:
         _remove_unfinished(directory)
         with suppress(OSError):  # the disk may be full; the lock holds without a name

@@ -41,6 +41,7 @@ METRICS = {
 }
 """Metric type of the Hub and name of each score that a card shows."""
 WORD_RULES = {
+    "learned": "Raw text is split into words like the training data; the rules were learned from their words.",
     "space": "Raw text is split into words at white space only; punctuation must be separated as in the training data.",
     "punctuation": "Raw text is split into words at white space and at every punctuation mark.",
     "characters": "Every character that is not white space is a word of its own.",
@@ -84,7 +85,7 @@ def model_card(directory: Path, language: Sequence[str] = (), license: str | Non
         missing_types=[_code(name) for name in ANSWER_TYPES if name not in (run.labels.get("classes") or {})],
         reads_pieces=any(options.get("model") for _, options in run.encoders),
         ignores_digits=any(options.get("normalize_digits") for _, options in run.encoders if options.get("dimension")),
-        word_rules=WORD_RULES,
+        word_rule=WORD_RULES.get(run.section("data").get("word_split") or ("learned" if run.learned_words else "space")),
         data_table=_data_table(run),
         label_tables=list(_label_tables(run)),
         score_table=_score_table(run),

@@ -14,6 +14,7 @@ import numpy as np
 from ner.errors import InputError
 from ner.runs.events import Event
 from ner.runs.history import LEARNING_RATE, SCORES
+from ner.runtime import atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,11 +87,8 @@ def plot_history(
             axes.legend(**({"loc": "upper left", "bbox_to_anchor": (1, 1.02)} if axes is labels else {}))
         figure.suptitle(title, fontsize=11)
         figure.supxlabel("\n".join(lines), x=0.04, ha="left", fontsize=8)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=120)
-        except (OSError, ValueError) as error:  # ValueError: matplotlib does not support the extension
-            raise InputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        with atomic.new_file(path) as temporary:  # converts the ValueError of an unsupported extension
+            figure.savefig(temporary, dpi=120, format=path.suffix[1:] or "png")
 
 
 def _positions(history: History, events: Sequence[Event]) -> list[float]:

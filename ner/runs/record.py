@@ -17,7 +17,7 @@ from ner.data import tasks
 from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE
 from ner.errors import InputError
 from ner.runs import events
-from ner.runs.directory import CONFIG, HISTORY, LABELS, METRICS, read_raw_config
+from ner.runs.directory import CONFIG, HISTORY, LABELS, METRICS, WORDS, read_raw_config
 from ner.runs.events import Event
 from ner.runs.history import read_history
 from ner.runtime.json_files import read_json
@@ -96,6 +96,7 @@ class Run:
         metrics: Contents of ``metrics.json``; empty if the run is not finished.
         history: Epochs, see :func:`~ner.runs.history.read_history`.
         events: Changes during the training.
+        learned_words: True if the splitting of raw text was learned from the words of the training data.
         lowercase: Descriptions of tokenizers and word tables that do not distinguish upper and lower case.
     """
 
@@ -105,6 +106,7 @@ class Run:
     metrics: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
     events: Sequence[Event]
+    learned_words: bool
     lowercase: Sequence[str]
 
     def section(self, name: str) -> Mapping[str, Any]:
@@ -146,7 +148,8 @@ def read_run(directory: Path) -> Run:
         InputError: If one of these is missing, or a file cannot be read.
     """
     config = read_raw_config(directory)
-    if not isinstance(config, Mapping) or not isinstance(config.get("encoder"), Mapping):
+    encoder = config.get("encoder") if isinstance(config, Mapping) else None
+    if not isinstance(encoder, Mapping) or "name" not in encoder:
         raise InputError(f"{directory / CONFIG}: expected the configuration of a run, with an encoder")
     resolved = directory.resolve()
     return Run(
@@ -156,7 +159,8 @@ def read_run(directory: Path) -> Run:
         metrics=read_json(directory / METRICS, METRICS_FILE) if (directory / METRICS).exists() else {},
         history=read_history(directory / HISTORY) if (directory / HISTORY).exists() else [],
         events=events.read(directory),
-        lowercase=list(_lowercase(directory, config["encoder"])),
+        learned_words=(directory / WORDS).exists(),
+        lowercase=list(_lowercase(directory, encoder)),
     )
 
 

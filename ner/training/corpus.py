@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,18 @@ from ner.data.statistics import DocumentStatistics
 from ner.data.store import Store
 from ner.data.tags import PLAIN, flatten
 from ner.data.vocab import Vocabs
+from ner.data.word_splitter import WordSplitter
 from ner.errors import InputError
 from ner.model.model import Model
-from ner.runtime import manifest
+from ner.runtime import manifest, text_files
 from ner.runtime.distributed import ProcessGroup
 from ner.training import loader
 from ner.types import SPLITS, Document
 
 LARGE = 200_000_000
 """Size in bytes from which a training file is memory-mapped."""
+MAX_LEARNED = 50_000
+"""Sentences from which the splitting of raw text is learned, at most."""
 
 
 class Corpus:
@@ -44,6 +48,7 @@ class Corpus:
 
     Attributes:
         documents: By split; empty without a file.
+        checksums: SHA-256 of the files by split.
 
     Raises:
         InputError: If a file cannot be read, or the files mix plain tags and entity tags.
@@ -53,28 +58,30 @@ class Corpus:
         self.config, self.process_group = config, process_group
         self.documents: dict[str, Sequence[Document]] = {}
         form = load_component("formats", config.data.format.name)
-        options = config.data.format, config.data.word_split
-        for split in SPLITS:
-            path = getattr(config.data, split)
-            folder = self._store_folder(path) if split == "train" else None
-            if folder is None:
-                self.documents[split] = list(form.read(path, *options, for_rewriting=split == "test")) if path else []
-                continue
-            key = {"path": path, "format": options[0].model_dump(mode="json"), "words": options[1]}
-            with self._main_process_first():
-                self.documents[split] = cache.cached(Path(path), key, partial(form.read, path, *options), folder)
-            log_info(f"{split}: memory-mapped in {folder}")
+        options = config.data.format, config.data.word_rule
+        paths = {split: path for split in SPLITS if (path := getattr(config.data, split))}
+        for split, path in paths.items():
+            if process_group.size > 1 and text_files.is_pipe(path):
+                raise InputError(f"config.data.{split}: {path} is a pipe, which one process can read; expected a file")
+        with text_files.spooled(paths.values()):
+            for split in SPLITS:
+                path = paths.get(split, "")
+                folder = self._store_folder(path) if split == "train" else None
+                if folder is None:
+                    rewrite = split == "test"
+                    self.documents[split] = list(form.read(path, *options, for_rewriting=rewrite)) if path else []
+                    continue
+                key = {"path": path, "format": options[0].model_dump(mode="json"), "words": options[1]}
+                with self._main_process_first():
+                    self.documents[split] = cache.cached(Path(path), key, partial(form.read, path, *options), folder)
+                log_info(f"{split}: memory-mapped in {folder}")
+            self.checksums = {split: _sha256(path) for split, path in paths.items()}
         _check_kinds(self.documents)
 
     @property
     def train(self) -> Sequence[Document]:
         """Training documents."""
         return self.documents["train"]
-
-    def checksums(self) -> dict[str, str]:
-        """Return the SHA-256 of the files by split; a pipe has none."""
-        paths = {split: getattr(self.config.data, split) for split in SPLITS}
-        return {split: manifest.sha256(Path(path)) for split, path in paths.items() if path and path != "-"}
 
     def statistics(self, split: str, model: Model) -> dict[str, Any]:
         """Return the numbers of sentences, words, labels, tags and classes of a split, and its warnings."""
@@ -118,7 +125,7 @@ class Corpus:
     def _store_folder(self, path: str) -> Path | None:
         """Return the folder of the memory-mapped copy of a training file, or None."""
         wanted, source = self.config.data.memmap_dir, Path(path)
-        if path == "-" or not wanted:
+        if not wanted or text_files.is_pipe(path):
             return None
         if wanted != "auto":
             return Path(wanted)
@@ -134,6 +141,25 @@ class Corpus:
         yield
         if self.process_group.is_main:
             self.process_group.broadcast(True)
+
+
+def _sha256(path: str) -> str:
+    if os.path.isdir(path):
+        return manifest.sha256(Path(path))
+    digest = hashlib.sha256()
+    with text_files.open_bytes(path) as file:
+        while block := file.read(text_files.BLOCK_SIZE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def learn_word_splitter(documents: Sequence[Document]) -> WordSplitter | None:
+    """Return a splitter that is learned from the words of training documents; None if they come from raw text."""
+    examples = (example for document in documents for example in document.examples)
+    first = next(examples, None)
+    if first is None or first.text is not None:
+        return None
+    return WordSplitter.learn(example.words for example in chain([first], islice(examples, MAX_LEARNED)))
 
 
 def count_vocabs(documents: Sequence[Document]) -> Vocabs:

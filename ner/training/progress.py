@@ -113,7 +113,7 @@ class StepTimer:
         self._handles.append(model.decoder.register_forward_pre_hook(self._boundary(before_decoder, "decoder")))
 
     def _boundary(self, before: str, after: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        """Return a hook that ends the forward pass of one part and, during backpropagation, the backward pass of the next."""
+        """Return a hook that marks the end of a forward pass, and that of the next backward pass."""
 
         def end_backward(gradient: Tensor) -> None:
             self.mark(after)

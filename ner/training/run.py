@@ -36,12 +36,12 @@ from ner.runtime.device import environment, make_deterministic
 from ner.runtime.distributed import ProcessGroup
 from ner.training import checkpoint, control, loop, validation, warm_start
 from ner.training.batch_size import fits_in_memory, largest_batch
-from ner.training.corpus import Corpus, check_targets, count_vocabs
+from ner.training.corpus import Corpus, check_targets, count_vocabs, learn_word_splitter
 from ner.training.history import history_row
 from ner.training.loader import TrainLoader
 from ner.training.progress import Progress
 from ner.training.state import State, initial_state
-from ner.types import Document
+from ner.types import SPLITS, Document
 
 
 @dataclass
@@ -105,7 +105,7 @@ class TrainingRun:
         tasks.check_metrics(config.decoder.name, config.metrics)
         self.corpus = Corpus(config, self.process_group, self.log_info)
         machine = {**environment(self.device), "processes": self.process_group.size}
-        self.provenance = {"data": self.corpus.checksums(), **machine}
+        self.provenance = {"data": self.corpus.checksums, **machine}
 
     def build(self, init: Path | None = None) -> Model:
         """Build a new model and everything that the first step needs.
@@ -120,11 +120,18 @@ class TrainingRun:
         config, process_group = self.config, self.process_group
         tasks.check_gold(config.decoder.name, self.corpus.train, config.data.train)
         new = model.build(config, count_vocabs(self.corpus.train)).to(self.device)
+        if config.data.word_split is None:
+            new.word_splitter = learn_word_splitter(self.corpus.train)
         check_targets(new, self.corpus.train, config.data.train)
-        for split in ("valid", "test"):
+        tasks.check_labels(new.vocabs, config.data.format)
+        for split in SPLITS:
             if self.documents[split]:
                 path = getattr(config.data, split)
                 tasks.check_scored(config.decoder.name, config.metrics, self.documents[split], path)
+        for field in config.score_by if self.documents["test"] else ():
+            tasks.check_field(field, self.documents["test"], config.data.test)
+        if self.documents["valid"]:
+            validation.check_monitored(self.documents["valid"], config.metrics, config.training)
         self.trained_on = seen.to_bytes(self.corpus.hashes())
         if init is not None:
             self._initialize(new, init)

@@ -112,7 +112,7 @@ class Oracle(Decoder):
 
 def test_a_question_is_answered_from_its_passage(tiny_run: Path) -> None:
     tagger = ner.load(str(tiny_run))
-    tagger.model.decoder = Oracle(tagger.model)
+    tagger.model.decoder, tagger.model.word_splitter = Oracle(tagger.model), None
     tagger.config = tagger.config.model_copy(update={"decoder": parse_component("decoders", "extractive_qa")})
     example = tagger.answer("Who lives  here?", " In Paris Colby", ["Where?", "in Paris"])
     assert example.words == ["Where?", "in", "Paris", "Who", "lives", "here?", "In", "Paris", "Colby"]
@@ -120,3 +120,15 @@ def test_a_question_is_answered_from_its_passage(tiny_run: Path) -> None:
     assert (example.answers, example.labels, example.scores) == (["Colby"], ["span"], {"Colby": 0.25})
     assert [example.text_of(span) for span in example.spans] == ["Colby"]
     assert tagger.answer("Who?", "Ada").words == ["Who?", "Ada"]
+
+
+def test_raw_text_is_split_like_the_training_data(tiny_run: Path) -> None:
+    tagger = Tagger.load(tiny_run)
+    text = "Colby's trip to Paris, France (by train)."
+    document = tagger.tag(text)
+    expected = ["Colby", "'s", "trip", "to", "Paris", ",", "France", "(", "by", "train", ")", "."]
+    assert document.examples[0].words == expected
+    offsets = document.examples[0].offsets
+    assert offsets is not None
+    assert [text[start:end] for start, end in offsets] == document.examples[0].words
+    assert tagger.config.data.word_split is None

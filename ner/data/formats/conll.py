@@ -5,20 +5,22 @@ Files are written back byte for byte, with the predicted tag as an additional la
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from itertools import chain, count
 from typing import BinaryIO, Literal, NamedTuple
 
-from ner.config.base import ComponentConfig, WordRule
+from ner.config.base import ComponentConfig, Encoding, WordSplit
 from ner.data import tags
 from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example
 
-DOCSTART = re.compile(r"-DOCSTART-(?![^ \t\r\n])")
+DOCSTART = re.compile(
+    r"-DOCSTART-(?:[ \t]+\([^\r\n]*\))?(?:[ \t]+(?:-X-|O|-DOCSTART-|[-_*]+))*[ \t]*[\r\n]*"
+)
+"""Document mark: alone, with an id in parentheses (AIDA), with columns of -X-, O, -DOCSTART- or fillers (CoNLL)."""
 COLUMN = re.compile(r"[^ \t]+")
 BLANK = " \t\r\n"
 """ASCII only, because other white space may be a word."""
@@ -50,8 +52,13 @@ class Config(ComponentConfig):
     """Meaning of a line -DOCSTART-: start of a document, or a sentence of one word."""
     strip_position_digit: bool = False
     """Remove the last digit of each word, a position marker in the Weibo files."""
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     """Character encoding of the file."""
+
+
+def breaks(config: Config) -> dict[str, str]:
+    """Return the characters that a tag cannot contain. A space is one in rows without tabs, which ``write`` checks."""
+    return {"tags": "\t\r\n" + " " * (config.separator == "space")}
 
 
 class Layout(NamedTuple):
@@ -79,7 +86,7 @@ class Sentence(NamedTuple):
     starts_document: bool
 
 
-def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield the documents of a file; without document marks, every sentence is a document.
 
     Raises:
@@ -91,8 +98,7 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
     def new_document() -> Document:
         return Document([], str(next(numbers)), path, layout.scheme, [] if for_rewriting else None)
 
-    with text_files.open_bytes(path) as source:
-        file = io.BytesIO(source.read()) if path == "-" else source  # a pipe cannot be read twice
+    with text_files.spooled([path]), text_files.open_bytes(path) as file:  # it is read twice
         layout = detect_layout(path, config, sentences(file, path, config))
         parse = lru_cache(CACHED_LINES)(partial(parse_row, config=config, layout=layout))
         document = new_document()
@@ -135,7 +141,7 @@ def sentences(file: BinaryIO, path: str, config: Config) -> Iterator[Sentence]:
         if number == 1 and line.startswith("\ufeff"):
             before.append("\ufeff")
             line = line[1:]
-        is_mark = line.startswith("-DOCSTART-") and config.docstart == "document" and bool(DOCSTART.match(line))
+        is_mark = line.startswith("-DOCSTART-") and config.docstart == "document" and bool(DOCSTART.fullmatch(line))
         if is_mark or not line.strip(BLANK):
             if rows:
                 yield Sentence(before, rows, first, starts_document)
@@ -153,7 +159,7 @@ def detect_layout(path: str, config: Config, found: Iterable[Sentence]) -> Layou
     """Detect the layout of a file from its sentences; rows are not checked.
 
     Raises:
-        InputError: If the file has no rows.
+        InputError: If the file has no rows, or word and tag are the same column.
     """
     detector, tabs, columns, marked = tags.SchemeDetector(), False, 0, False
     split = lru_cache(CACHED_LINES)(split_columns)
@@ -163,6 +169,14 @@ def detect_layout(path: str, config: Config, found: Iterable[Sentence]) -> Layou
         if sentence.rows and not columns:
             tabs = config.separator == "tab" or (config.separator == "auto" and "\t" in sentence.rows[0])
             columns = len(split(sentence.rows[0], tabs))
+            if "\r" in sentence.rows[0].rstrip("\r\n") and not sentence.rows[0].endswith("\n"):
+                raise InputError(f"{path}:{sentence.line}: expected line feeds, found carriage returns; convert the file")
+            used = [column % columns for column in (config.word, config.tag) if column in range(-columns, columns)]
+            if len(used) > len({*used}) and columns > 1:
+                raise InputError(
+                    f"{path}:{sentence.line}: expected word and tag in different columns, found both in column {used[0]} "
+                    f"of {columns}; set data.format.word and data.format.tag"
+                )
         if tag is not None:
             cells = [split(row, tabs) for row in sentence.rows]
             detector.add([row[tag] for row in cells if -len(row) <= tag < len(row)])
@@ -226,5 +240,10 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                 for index, tag in zip(example.line_indices, predicted, strict=True):
                     body = lines[index].rstrip("\r\n")
                     separator = "\t" if config.separator == "tab" or "\t" in body else " "
+                    if separator == " " and " " in tag:
+                        raise InputError(
+                            f"{example.location}: expected tabs between the columns, as the tag '{tag}' contains a space; "
+                            "convert the input, or choose --format text or jsonl"
+                        )
                     lines[index] = f"{body}{separator}{tag}{lines[index][len(body) :]}"
             file.writelines(lines)

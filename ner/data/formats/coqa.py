@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from ner.config.base import ComponentConfig, WordRule
+from ner.config.base import ComponentConfig, Encoding, WordSplit
 from ner.data.notices import Notice
 from ner.data.question_answering import (
     ANSWER,
@@ -59,11 +59,11 @@ class Config(ComponentConfig):
     """Number of earlier turns (question and answer) before a question."""
     out_domain: tuple[str, ...] = ("reddit", "science")
     """Sources whose examples get the value out_domain in the field group; others get in_domain."""
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     """Character encoding of the file."""
 
 
-def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield the stories in order; ``line`` is the number of the turn in the file.
 
     The metadata are ``id`` (of the story), ``turn_id``, and, if the story has a source, ``domain`` and ``group``.
@@ -144,7 +144,7 @@ def _gold_answers(story: dict[str, Any], location: str, questions: Container[int
     return found
 
 
-def _set_gold(example: Example, gold: Sequence[_Gold], story: str, rule: WordRule) -> None:
+def _set_gold(example: Example, gold: Sequence[_Gold], story: str, rule: WordSplit) -> None:
     """Set the answers of an example, and the type and spans of the first one."""
     example.answers = list(dict.fromkeys(answer for answer, _, _ in gold))
     answer, evidence, stated = gold[0]
@@ -171,7 +171,7 @@ def _set_gold(example: Example, gold: Sequence[_Gold], story: str, rule: WordRul
 
 
 def _find_in_evidence(
-    example: Example, answer: str, evidence: str, start: int, evidence_span: Span, rule: WordRule
+    example: Example, answer: str, evidence: str, start: int, evidence_span: Span, rule: WordSplit
 ) -> Span | None:
     """Return the span of an answer in its evidence, else the nearest span, else words that begin with the answer."""
 
@@ -183,7 +183,7 @@ def _find_in_evidence(
     return find(rf"{prefix}(?!\w)") or nearest_span(example, evidence_span, answer, rule) or find(prefix)
 
 
-def nearest_span(example: Example, evidence: Span, answer: str, rule: WordRule) -> Span | None:
+def nearest_span(example: Example, evidence: Span, answer: str, rule: WordSplit) -> Span | None:
     """Return the span with the highest token F1, or None if it is 0. Ties go to the shortest, then the first."""
     wanted = Counter(token for word in split_words(answer, rule)[0] for token in normalize_answer(word))
     tokens = [normalize_answer(word) for word in example.words[evidence.start : evidence.end]]

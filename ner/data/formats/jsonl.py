@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from ner.config.base import ComponentConfig, WordRule
+from ner.config.base import ComponentConfig, Encoding, WordSplit
 from ner.data.notices import Notice
 from ner.data.question_answering import (
     NO,
@@ -61,24 +61,29 @@ class Config(ComponentConfig):
     """Meaning of the end of a span: the position after it (exclusive) or its last position (inclusive)."""
     on_misaligned: Literal["error", "expand", "drop"] = "error"
     """Reaction to a span that starts or ends inside a word: raise an error, expand it to whole words, or drop it."""
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     """Character encoding of the file."""
 
 
-def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
-    """Yield a document of one example per line.
+def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+    """Yield a document of one example per line; with ``for_rewriting``, a blank line is a document without examples.
 
     Raises:
         InputError: With file and line, if a line is not such an object or a span does not fit the text.
     """
-    empty = True
+    empty, blank = True, 0
     for number, line in text_files.decoded_lines(path, config.encoding):
         if not line.strip():
+            blank += 1
+            if for_rewriting:
+                yield Document([], str(number - 1), path, source_lines=[line])
             continue
         empty = False
         location = f"{path}:{number}"
         try:
-            value = json.loads(line)
+            value = _parse(line)
+        except KeyError as error:
+            raise InputError(f"{location}: the key {error} occurs twice in an object; keep one") from None
         except (ValueError, RecursionError) as error:
             at = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
             raise InputError(f"{location}: not JSON: {at}") from None
@@ -89,6 +94,8 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
         else:
             example = _question(value, config, words, location)
         example.source, example.line = path, number
+        example.warnings += [Notice.LINE_BLANK] * blank
+        blank = 0
         if for_rewriting:
             example.metadata = value
         yield Document([example], str(value.get("id", number - 1)), path)
@@ -96,10 +103,24 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
         raise InputError(f"{path}: expected JSON objects, found an empty file")
 
 
-def _text(value: dict[str, Any], config: Config, rule: WordRule, location: str) -> Example:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; raise a KeyError for a key that occurs twice."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise KeyError(next(name for name in names if names.count(name) > 1))
+    return value
+
+
+_parse = json.JSONDecoder(object_pairs_hook=_object).decode
+
+
+def _text(value: dict[str, Any], config: Config, rule: WordSplit, location: str) -> Example:
     """Return the example of an object without a question."""
     words, text = value.get(config.words), value.get(config.text)
     if isinstance(words, list) and all(isinstance(word, str) for word in words):
+        if "" in words:
+            raise InputError(f"{location}: expected words in '{config.words}', found an empty one; remove it")
         example = Example(list(words))
     elif isinstance(text, str):
         split, offsets = split_words(text, rule)
@@ -123,7 +144,7 @@ def _text(value: dict[str, Any], config: Config, rule: WordRule, location: str) 
     return example
 
 
-def _question(value: dict[str, Any], config: Config, rule: WordRule, location: str) -> Example:
+def _question(value: dict[str, Any], config: Config, rule: WordSplit, location: str) -> Example:
     """Return the example of an object with a question: its first answer with a type or an occurrence is the target."""
     turns = _strings(value[config.question], config.question, location)
     if turns and not turns[-1].strip():
@@ -201,6 +222,8 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """
     with text_files.open_text(path) as file:
         for document in documents:
+            if not document.examples:
+                file.writelines(document.source_lines or ())
             for example in document.examples:
                 found = example.prediction_dict()
                 for entity in found.get("entities", []):

@@ -6,15 +6,17 @@ joined into one string, ``atis_flight#atis_airfare``.
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
-from ner.config.base import ComponentConfig, WordRule
+from pydantic import model_validator
+
+from ner.config.base import ComponentConfig, Encoding, WordSplit
 from ner.data import tags
 from ner.data.notices import Notice
 from ner.errors import InputError
@@ -45,11 +47,26 @@ class Config(ComponentConfig):
     scheme: Literal["auto", "bio", "iob1", "io", "bioes", "bmes", "bilou", "none"] = "auto"
     """Tagging scheme of the file; none for plain tags such as parts of speech, auto for detection over the whole
     file."""
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     """Character encoding of the files."""
 
+    @model_validator(mode="after")
+    def _names(self) -> Config:
+        names = [name for name in (self.words, self.tags, self.labels) if name]
+        if len(names) > len({*names}):
+            raise ValueError(f"words, tags and labels need a file each, found {', '.join(names)}")
+        for name in names:
+            if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+                raise ValueError(f"expected the name of a file in the directory, found {name!r}")
+        return self
 
-def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
+
+def breaks(config: Config) -> dict[str, str]:
+    """Return the characters that tags and labels cannot contain."""
+    return {"tags": " \t\r\n", "labels": "\r\n"}
+
+
+def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield a document of one example per line; an empty line is an example without words.
 
     Raises:
@@ -127,9 +144,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """
     _refuse_pipe(path)
     names = [name for name in (config.words, config.tags, config.labels) if name]
-    others = sorted({file.name for file in Path(path).glob("*")} - set(names))
-    if others or Path(path).is_file():
-        raise InputError(f"{path}: expected a new directory to write to, found {', '.join(others) or 'a file'}")
+    _check_replaceable(Path(path), names)
     filled = {config.words}
     with atomic.new_directory(Path(path)) as folder:
         with ExitStack() as stack:
@@ -147,4 +162,25 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                             filled.add(name)
         for name in set(names) - filled:
             (folder / name).unlink()
-        shutil.rmtree(path, ignore_errors=True)
+        _check_replaceable(Path(path), names)  # as before, unless someone has written there meanwhile
+        for name in names if Path(path).is_dir() else ():
+            (Path(path) / name).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            Path(path).rmdir()
+
+
+def _check_replaceable(path: Path, names: Sequence[str]) -> None:
+    """Check that a path is absent or a directory of regular files of these names, which alone may be deleted."""
+    try:
+        with os.scandir(path) as entries:
+            own = {entry.name: entry.name in names and entry.is_file(follow_symlinks=False) for entry in entries}
+    except FileNotFoundError:
+        return
+        if path.is_symlink():
+            raise InputError(f"{path}: expected a new directory to write to, found a link; choose another name")
+    except NotADirectoryError:
+        raise InputError(f"{path}: expected a new directory to write to, found a file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    if others := ", ".join(sorted(name for name, is_own in own.items() if not is_own)):
+        raise InputError(f"{path}: expected a new directory to write to, found {others} in it; choose another name")

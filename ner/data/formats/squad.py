@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from ner.config.base import ComponentConfig, WordRule
+from ner.config.base import ComponentConfig, Encoding, WordSplit
 from ner.data.notices import Notice
 from ner.data.question_answering import (
     UNKNOWN,
@@ -41,11 +41,11 @@ class Config(ComponentConfig):
 
     name: Literal["squad"] = "squad"
     """Name of the file in ner/data/formats."""
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     """Character encoding of the file."""
 
 
-def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield the passages in order; ``line`` is the number of the question in the file.
 
     An impossible question has the label ``unknown``. So has a question with an empty list of answers, unless
@@ -78,7 +78,7 @@ def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False
         raise InputError(f"{path}: expected questions in data[].paragraphs[].qas[], found none")
 
 
-def _example(question: Any, context: str, rule: WordRule, location: str) -> Example:
+def _example(question: Any, context: str, rule: WordSplit, location: str) -> Example:
     """Return a question with its gold answers."""
     example = question_example([json_field(question, "question", str, location)], context, rule)
     answers: list[tuple[str, int]] = []  # with the stated position, negative if there is none

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from ner.config.base import ComponentConfig, WordRule
+from ner.config.base import ComponentConfig, Encoding, WordSplit
 from ner.data.words import split_words
 from ner.runtime import text_files
 from ner.types import Document, Example
@@ -21,11 +21,11 @@ class Config(ComponentConfig):
 
     name: Literal["text"] = "text"
     """Name of the file in ner/data/formats."""
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     """Character encoding of the file."""
 
 
-def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield a document of one example per line; an empty line is an example without words.
 
     Raises:

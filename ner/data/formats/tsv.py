@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
-from ner.config.base import ComponentConfig, WordRule
+from ner.config.base import ComponentConfig, Encoding, WordSplit
 from ner.data.words import split_words
 from ner.errors import InputError
 from ner.runtime import text_files
@@ -42,7 +42,7 @@ class Config(ComponentConfig):
     label_separator: str | None = Field(None, min_length=1)
     """Separator of several labels in a cell; null for one label per text. With null, the labels of multi-label
     predictions are joined by |."""
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     """Character encoding of the file."""
 
     @field_validator("separator", "label_separator")
@@ -60,6 +60,11 @@ class Config(ComponentConfig):
         return self
 
 
+def breaks(config: Config) -> dict[str, str]:
+    """Return the characters that a label cannot contain."""
+    return {"labels": f"{config.separator}\r\n"}
+
+
 class _Table(NamedTuple):
     """Columns of a file: their names or numbers, and the positions of text and label, which may be missing."""
 
@@ -68,7 +73,7 @@ class _Table(NamedTuple):
     label: int | None
 
 
-def read(path: str, config: Config, words: WordRule, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield one document with one example per row; other columns become its metadata.
 
     Empty lines are skipped unless there is a single column. With ``for_rewriting``, labels may be missing. Lines that

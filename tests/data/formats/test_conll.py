@@ -226,7 +226,6 @@ PREFIXES = "found '{}'; set data.format.tag to the column of the tag, or data.fo
         ("a O\nb B-\n", {"scheme": "bio"}, "FILE:2: expected O or one of B-X, I-X, " + PREFIXES),
         ("a B-X\nb E-X\n", {"scheme": "bio"}, "FILE:2: expected O or one of B-X, I-X, " + PREFIXES),
         (b"a O\nb\xff O\n", {}, "FILE:2: expected utf-8, found byte 0xff at byte 2 of the line; convert the file"),
-        ("a O\n", {"encoding": "utf-9"}, "FILE: no text encoding is called 'utf-9'"),
     ],
 )
 def test_errors_say_what_was_expected_and_found(
