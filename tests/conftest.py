@@ -22,6 +22,13 @@ settings.load_profile("ner")
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "data" / "sample"
+SLOW = {
+    "training/test_checkpoint.py",
+    "model/decoders/test_unilm.py",
+    "model/kernels/test_crf_triton.py",  # in an interpreter
+    "model/kernels/test_simd.py",  # compiles for other processors
+}
+"""Files of unit tests that take minutes."""
 NEED_GPU = ("tests.end_to_end.test_gpu", "tests.model.kernels.test_crf_triton")
 
 
@@ -31,12 +38,12 @@ def seed() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tiers: tests that train through the commands, and tests that start several processes."""
+    """Mark the tiers: tests that take minutes, and tests that start several processes."""
     for item in items:
         path = item.path.relative_to(ROOT / "tests").as_posix()
         if path == "end_to_end/test_distributed.py":
             item.add_marker("processes")
-        elif path.startswith("end_to_end/") or path == "training/test_checkpoint.py":
+        elif path.startswith("end_to_end/") or path in SLOW:
             item.add_marker("training")
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from ner.config.load import read_text, read_yaml
 from ner.config.parts import validate
 from ner.config.schema import RunConfig
+from ner.data.seen import FILE as TRAINED_ON
 from ner.errors import InputError, reason
 from ner.runtime import manifest
 
@@ -33,7 +34,6 @@ METRICS = "metrics.json"
 HISTORY = "history.csv"
 PREDICTIONS = "predictions"
 CHECKPOINTS = "checkpoints"
-TRAINED_ON = "trained_on.bin"
 
 FILES = frozenset(
     {
