@@ -15,6 +15,7 @@ from ner.evaluation.metrics import entity
 from ner.inference.tagger import Tagger
 from ner.model.model import Model
 from ner.model.model import build as build_model
+from ner.model.word_cache import WordCache
 from ner.runtime import cli
 from ner.runtime.device import set_seed
 from ner.training import loader
@@ -137,7 +138,7 @@ def prepare_reading(train: str, config: str, times: int) -> Any:
     model = build(configuration, _read(configuration)[:50])
 
     def repeat() -> dict[str, Any]:
-        model.encoder.tokenizer._cache.clear()
+        model.encoder.tokenizer.cache = WordCache()
         with cli.paused_garbage_collection():  # like the command
             documents = _read(configuration)
             data = loader.TrainLoader(model, documents, configuration.batch, 1)

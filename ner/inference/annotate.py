@@ -17,7 +17,7 @@ from ner.data.prefetch import prefetch
 from ner.errors import NonFiniteLossError
 from ner.model.kernels.chain import BadExampleError
 from ner.model.model import Model
-from ner.runtime.device import HostCopy, autocast
+from ner.runtime.device import HostCopy, autocast, check_threads
 from ner.runtime.distributed import ProcessGroup
 from ner.types import AnnotatedChunk, Annotation, Batch, Document, Example, Span
 
@@ -48,8 +48,10 @@ def annotate(
         process_group: Processes that share the batches. Each of them yields all documents.
 
     Raises:
+        InputError: If the process is a fork that lacks the threads of torch.
         NonFiniteLossError: If scores or losses are not finite.
     """
+    check_threads()
     training = model.training
     model.eval()
     try:

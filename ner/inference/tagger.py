@@ -20,7 +20,7 @@ from ner.errors import InputError
 from ner.inference.annotate import annotate
 from ner.model.model import Model
 from ner.model.saving import load
-from ner.runtime.device import has_bf16, resolve_device, resolve_precision
+from ner.runtime.device import check_threads, has_bf16, resolve_device, resolve_precision
 from ner.runtime.distributed import ProcessGroup
 from ner.types import AnnotatedChunk, Document, Example
 
@@ -47,6 +47,9 @@ def quantized(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
 
 class Tagger:
     """A trained model with the configuration of its run.
+
+    Several threads may use one tagger. A process that is forked after torch has started threads in its parent lacks
+    them: call ``torch.set_num_threads(1)`` in one of both, or start processes by ``spawn``.
 
     Args:
         model: Model in evaluation mode; its weights are converted to ``precision`` in place.
@@ -84,8 +87,10 @@ class Tagger:
         """Load the tagger of a run directory, without network access.
 
         Raises:
-            InputError: If the directory does not contain a complete model.
+            InputError: If the directory does not contain a complete model, or the process is a fork that lacks the
+                threads of torch.
         """
+        check_threads()
         return cls(*load(directory), device=device, precision=precision)
 
     def annotate(

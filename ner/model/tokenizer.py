@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ner.data.words import CHINESE
 from ner.errors import InputError
 from ner.model import pretrained
+from ner.model.word_cache import WordCache
 
 _BETWEEN_CHINESE = re.compile(rf"(?<=[{CHINESE}])\s+(?=[{CHINESE}])")
 
@@ -25,20 +27,22 @@ class WordTokenizer:
         prefix, suffix: Special pieces before and after a text.
         pair_separator: Special pieces between two texts.
         padding, unknown: Ids of these pieces.
+        size: Number of embeddings of the encoder that reads the pieces, or None.
+        cache: Piece ids by word.
     """
-
-    cache_size = 1_000_000
-    """Maximum number of cached words."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
-        self._cache: dict[str, list[int]] = {}
+        self.size: int | None = None
+        self.cache = WordCache[list[int]]()
         with_special = self._encode(["a"], True)[0]
         word = self._encode(["a"], False)[0]
         start = next((i for i in range(len(with_special)) if with_special[i : i + len(word)] == word), 0)
         self.prefix = with_special[:start]
         self.suffix = with_special[start + len(word) :]
-        pair = list(tokenizer(["a"], ["a"], is_split_into_words=True, verbose=False)["input_ids"])
+        # With the options of _encode, because a change of them fails while another thread uses the tokenizer.
+        options = {"is_split_into_words": True, "split_special_tokens": True, "verbose": False}
+        pair = list(tokenizer(["a"], ["a"], **options)["input_ids"])
         begin, end = len(self.prefix) + len(word), len(pair) - len(word) - len(self.suffix)
         has_pairs = pair[:begin] == [*self.prefix, *word] and pair[end:] == [*word, *self.suffix]
         self.pair_separator = pair[begin:end] if has_pairs else self.suffix
@@ -73,15 +77,7 @@ class WordTokenizer:
 
     def pieces(self, words: Sequence[str]) -> list[list[int]]:
         """Return the piece ids of each word; the list is empty for a word such as a zero-width space."""
-        try:
-            return [self._cache[word] for word in words]
-        except KeyError:
-            missing = [word for word in dict.fromkeys(words) if word not in self._cache]
-        if len(self._cache) + len(missing) > self.cache_size:
-            self._cache.clear()
-            missing = list(dict.fromkeys(words))
-        self._cache.update(zip(missing, self._encode(missing, False), strict=True))
-        return [self._cache[word] for word in words]
+        return self.cache.get(words, partial(self._encode, special=False))
 
     def to_tokens(self, ids: Iterable[int]) -> list[str]:
         """Return the strings of pieces in the vocabulary."""

@@ -12,6 +12,29 @@ from typing import Any
 
 from ner.errors import InputError
 
+_started_in: int | None = None
+"""Process in which torch has started threads."""
+
+
+def check_threads() -> None:
+    """Check that the threads of torch exist, before something is computed: a fork inherits their number only.
+
+    Raises:
+        InputError: If the process was forked after torch had started threads. It would wait for them forever.
+    """
+    import torch
+
+    global _started_in
+    if torch.get_num_threads() == 1:
+        return
+    if _started_in is None:
+        _started_in = os.getpid()
+    elif _started_in != os.getpid():
+        raise InputError(
+            f"this process was forked after torch had started {torch.get_num_threads()} threads, which a fork lacks; "
+            "call torch.set_num_threads(1) first, or start processes by spawn"
+        )
+
 
 def resolve_device(name: str, number: int = 0) -> Any:
     """Return the torch device of a name; ``auto`` selects a GPU if there is one.

@@ -26,6 +26,7 @@ from ner.data import word_vectors
 from ner.data.vocab import Vocab, Vocabs
 from ner.model.lstm import BidirectionalLSTM
 from ner.types import AxisLabels, Encoding, Example
+from ner.model.word_cache import WordCache
 
 
 class CharacterConfig(ConfigSection):
@@ -210,7 +211,7 @@ class EmbeddingEncoder(Encoder):
             self.shapes = nn.Embedding(len(tables["shapes"]), config.shape_dimension, padding_idx=Vocab.padding)
             self.width += config.shape_dimension
         self.dropout = nn.Dropout(config.dropout)
-        self._cache: dict[str, tuple[int, int, list[int]]] = {}
+        self.cache = WordCache[tuple[int, int, list[int]]]()
 
     def use_vectors(self, words: Sequence[str], matrix: np.ndarray, running: Counter[str]) -> None:
         """Initialize words from pretrained vectors; ``report`` contains their coverage of the ``running`` text."""
@@ -244,7 +245,7 @@ class EmbeddingEncoder(Encoder):
         distinct: dict[str, int] = {}
         positions = [[distinct.setdefault(word, len(distinct)) for word in example.words] for example in examples]
         words, mask = _padded(positions)
-        entries = [self._word_ids(word) for word in distinct]
+        entries = self.cache.get([*distinct], lambda new: [self._word_ids(word) for word in new])
         by_length = np.argsort([len(characters) for _, _, characters in entries], kind="stable")
         keep_word = np.ones(words.shape, dtype=bool)
         if generators is not None and "words" in self.tables and (self.singletons or self.config.word_dropout):
@@ -289,16 +290,10 @@ class EmbeddingEncoder(Encoder):
 
     def _word_ids(self, word: str) -> tuple[int, int, list[int]]:
         """Return the word id, shape id and character ids of a word."""
-        entry = self._cache.get(word)
-        if entry is None:
-            tables, limit = self.tables, self.config.characters.max_length
-            read = word if len(word) <= limit else word[: limit - limit // 2] + word[-(limit // 2) :]
-            entry = (
-                tables["words"].id(normalize_word(word, self.config)) if "words" in tables else 0,
-                tables["shapes"].id(shape(word)) if "shapes" in tables else 0,
-                [tables["characters"].id(character) for character in read] if "characters" in tables else [],
-            )
-            if len(self._cache) > 1_000_000:
-                self._cache.clear()
-            self._cache[word] = entry
-        return entry
+        tables, limit = self.tables, self.config.characters.max_length
+        read = word if len(word) <= limit else word[: limit - limit // 2] + word[-(limit // 2) :]
+        return (
+            tables["words"].id(normalize_word(word, self.config)) if "words" in tables else 0,
+            tables["shapes"].id(shape(word)) if "shapes" in tables else 0,
+            [tables["characters"].id(character) for character in read] if "characters" in tables else [],
+        )
