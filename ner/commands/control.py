@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = read_config(run)
         for change in arguments.changes:
             config = control.check(config, change)
+        events.read(run)  # reports a broken file before anything is written
         requests = control.write_requests(run, arguments.changes)
         deadline = time.monotonic() + arguments.wait
         while time.monotonic() < deadline and any(path.exists() for path in requests):

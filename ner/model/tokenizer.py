@@ -65,8 +65,7 @@ class WordTokenizer:
     @classmethod
     def from_files(cls, files: dict[str, bytes]) -> WordTokenizer:
         """Load the tokenizer from the result of :meth:`files`."""
-        with tempfile.TemporaryDirectory() as folder:
-            pretrained.write_files(folder, files)
+        with pretrained.unpacked(files) as folder:
             return cls.load(folder)
 
     def asset_files(self) -> dict[str, bytes]:
@@ -98,4 +97,15 @@ class WordTokenizer:
             return_attention_mask=False,
             verbose=False,
         )
-        return [list(ids) for ids in encoded["input_ids"]]
+        pieces = [list(ids) for ids in encoded["input_ids"]]
+        for ids in pieces:
+            self.check_ids(ids)
+        return pieces
+
+    def check_ids(self, ids: Sequence[int]) -> None:
+        """Raise an InputError if an encoder has no embedding for a piece."""
+        if self.size is not None and ids and max(ids) >= self.size:
+            raise InputError(
+                f"the tokenizer has a piece with id {max(ids)}, but the encoder has {self.size} embeddings; "
+                "they belong to different models"
+            )

@@ -6,13 +6,18 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from ner.errors import InputError
 from ner.runtime import atomic, json_files
 
 FILE = "events.jsonl"
+Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+"""Number of steps, epochs or sentences."""
+MAX_EVENTS = 10_000
+"""Events of a run, at most."""
 
 
 class Change(NamedTuple):
@@ -40,8 +45,8 @@ class Event:
         id: Identifier of the request, so that none is applied twice.
     """
 
-    step: int
-    epoch: int
+    step: Count
+    epoch: Count
     kind: str
     change: str
     id: str = ""
@@ -70,4 +75,6 @@ def read(run: Path) -> list[Event]:
     if not path.exists():
         return []
     lines = json_files.read_bytes(path).splitlines()
+    if len(lines) > MAX_EVENTS:
+        raise InputError(f"{path}: more than {MAX_EVENTS:,} lines, which no training writes")
     return [json_files.parse_json(line, EVENT, f"{path}:{number}") for number, line in enumerate(lines, 1)]

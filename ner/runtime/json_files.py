@@ -5,6 +5,7 @@ This is the only door: size, depth and types are checked before a value is used,
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,8 +15,8 @@ from ner.errors import InputError
 
 T = TypeVar("T")
 
-MAX_BYTES = 1 << 28
-"""Bytes of a file, at most; the history of a long training with many labels takes some megabytes."""
+MAX_BYTES = 1 << 26
+"""Bytes of a JSON file, at most; the history of a long training with many labels takes some megabytes."""
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -26,10 +27,11 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            data = file.read(limit + 1)
+            size = os.fstat(file.fileno()).st_size
+            data = b"" if size > limit else file.read(limit + 1)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > limit:
+    if max(size, len(data)) > limit:
         raise InputError(f"{path}: larger than {limit:,} bytes, which no file of a run needs")
     return data
 

@@ -18,6 +18,8 @@ from ner.runtime.json_files import read_json
 MANIFEST = "manifest.json"
 MAX_BYTES = 1 << 22
 """Bytes of a manifest, at most."""
+MAX_NAME = 250
+"""Characters of a name in a manifest, at most."""
 
 
 class Entry(TypedDict):
@@ -76,9 +78,9 @@ def verify(directory: Path, checksums: bool = True) -> list[str]:
     entries = read_json(path, ENTRIES, MAX_BYTES)
     for name, entry in entries.items():
         pure = PurePosixPath(name)
-        plain = str(pure) == name and name.isprintable() and "\\" not in name
+        plain = str(pure) == name and name.isprintable() and "\\" not in name and len(name) <= MAX_NAME
         if not plain or not pure.parts or pure.is_absolute() or ".." in pure.parts:
-            raise InputError(f"{path}: expected relative names of files in the directory, found {name!r}")
+            raise InputError(f"{path}: expected relative names of files in the directory, found {name[:MAX_NAME]!r}")
         file = directory / name
         if any((directory / part).is_symlink() for part in (pure, *pure.parents)[:-1]):
             raise InputError(f"{file}: is a symbolic link; a run directory contains only files and folders of its own")

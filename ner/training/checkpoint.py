@@ -15,10 +15,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from torch import Tensor
 from typing_extensions import TypedDict  # pydantic requires it before Python 3.12
 
@@ -27,7 +27,7 @@ from ner.errors import InputError
 from ner.evaluation.scorer import Scorer
 from ner.model.saving import read_tensors
 from ner.runs.directory import WEIGHTS
-from ner.runs.events import Event
+from ner.runs.events import MAX_EVENTS, Count, Event
 from ner.runtime import atomic, manifest
 from ner.runtime.distributed import ProcessGroup, full_cpu_tensor, shard_like
 from ner.runtime.json_files import read_json
@@ -45,21 +45,21 @@ class ScorerCounts(TypedDict):
     totals: dict[str, dict[str, int | float]]
     losses: dict[str, float]
     counts: dict[str, int]
-    sentences: int
-    words: int
+    sentences: Count
+    words: Count
 
 
 class SavedState(TypedDict):
     """Contents of ``state.json``: the values of a :class:`~ner.training.state.State` that are not tensors."""
 
     provenance: dict[str, Any]
-    step: int
-    epoch: int
-    position: int
-    sentences: int
-    skipped: int
-    lr_scale: float
-    best_epoch: int
+    step: Count
+    epoch: Count
+    position: Count
+    sentences: Count
+    skipped: Count
+    lr_scale: Annotated[float, Field(gt=0, le=1)]
+    best_epoch: Count
     ended: str
     learning_rates: dict[str, float]
     best: BestScore
@@ -68,12 +68,12 @@ class SavedState(TypedDict):
     training_config: TrainingConfig
     batch_config: BatchConfig
     next_batch_config: BatchConfig
-    averaged_updates: int | None
+    averaged_updates: Count | None
     scaler: dict[str, float]
     frozen: list[str]
     train_scorer: ScorerCounts
     history: list[EpochRecord]
-    events: list[Event]
+    events: Annotated[list[Event], Field(max_length=MAX_EVENTS)]
 
 
 SAVED_STATE = TypeAdapter(SavedState)

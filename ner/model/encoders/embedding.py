@@ -24,9 +24,10 @@ from ner.config.schema import WindowsConfig
 from ner.contracts import Encoder
 from ner.data import word_vectors
 from ner.data.vocab import Vocab, Vocabs
+from ner.errors import InputError
 from ner.model.lstm import BidirectionalLSTM
-from ner.types import AxisLabels, Encoding, Example
 from ner.model.word_cache import WordCache
+from ner.types import AxisLabels, Encoding, Example
 
 
 class CharacterConfig(ConfigSection):
@@ -93,6 +94,10 @@ def build(
 ) -> EmbeddingEncoder:
     """Build the encoder from the training words, or from the files of a saved encoder; ``windows`` is ignored."""
     if files is not None:
+        used = {"words": config.dimension, "shapes": config.shape_dimension}
+        used["characters"] = config.characters.kind != "none"
+        if files.keys() != {f"{name}.json" for name, size in used.items() if size}:
+            raise InputError(f"config.encoder: not the encoder with the vocabularies {', '.join(files) or '(none)'}")
         tables = {name.removesuffix(".json"): Vocab.from_bytes(data) for name, data in files.items()}
         return EmbeddingEncoder(config, tables, frozenset())
     normalized = Counter[str]()

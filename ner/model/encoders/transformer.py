@@ -8,7 +8,6 @@ its words are averaged over the rows.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -76,9 +75,8 @@ def build(
         model = pretrained.load_encoder(config.model, config.attention_dropout)
         tokenizer = WordTokenizer.load(config.model)
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            pretrained.write_files(folder, dict(files))
-            model = pretrained.empty_model(pretrained.load("AutoConfig", folder))
+        with pretrained.unpacked(files) as folder:
+            model = pretrained.empty_model(pretrained.load_shape(folder))
             tokenizer = WordTokenizer.load(folder)
     return TransformerEncoder(config, model, tokenizer, windows)
 
@@ -124,6 +122,8 @@ class TransformerEncoder(Encoder):
         super().__init__()
         self.model, self.tokenizer, self.config = model, tokenizer, config
         self.width: int = model.config.hidden_size
+        tokenizer.size = model.get_input_embeddings().num_embeddings
+        tokenizer.check_ids([*tokenizer.prefix, *tokenizer.suffix, *tokenizer.pair_separator, tokenizer.unknown])
         self.windows = windows
         self.dropout = nn.Dropout(config.dropout)
         positions = _positions(model, tokenizer)
@@ -134,6 +134,8 @@ class TransformerEncoder(Encoder):
             )
         self.positions, self.row_length = positions, windows.max_length or usual
         self.capacity = self.row_length - len(tokenizer.prefix) - len(tokenizer.suffix)
+        if self.capacity < 1:
+            raise InputError(f"{config.model}: a row of {self.row_length} pieces has no place for a word")
         max_query = max(0, min(windows.max_query_length, (self.capacity - len(tokenizer.pair_separator)) // 2))
         self.limits = WindowLimits(tokenizer, self.capacity, max_query, windows.overlap_of)
         self.segments = (getattr(model.config, "type_vocab_size", None) or 0) > 1
@@ -296,6 +298,7 @@ class TransformerEncoder(Encoder):
         """Return 1 to ``capacity`` piece ids of each word, and their number; a generator may replace words."""
         unknown = self.tokenizer.unknown
         if example.pieces is not None:
+            self.tokenizer.check_ids(example.pieces)
             pieces = [[piece] for piece in example.pieces]
         else:
             pieces = self.tokenizer.pieces(example.words)

@@ -10,11 +10,13 @@ import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from ner.config.base import WordRule
 from ner.config.schema import WindowsConfig
 from ner.data.vocab import Vocabs
 from ner.data.words import split_words
+from ner.errors import InputError
 from ner.model.encoders import transformer
 from ner.model.tokenizer import WordTokenizer
 from ner.types import Example
@@ -45,7 +47,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pooler_type="first_token_transform",
     )
     model = transformers.BertForMaskedLM(shape)  # as on the hub: with a head, and without a pooler
-    torch.save(model.state_dict(), snapshot / "pytorch_model.bin")
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    save_file(weights, snapshot / "model.safetensors", {"format": "pt"})  # a copy that the hub has converted
+    (snapshot / "pytorch_model.bin").write_bytes(b"never read")
     config = {**shape.to_dict(), "architectures": ["BertForMaskedLM"]}
     (snapshot / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (snapshot / "vocab.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
@@ -69,9 +73,20 @@ def test_the_chinese_encoder_loads_by_its_name(cached: str, hub: Path) -> None:
     words, _ = split_words(text, "chinese")
     assert words == ["北", "京", "大", "学", "iPhones", "在", "123", "，"]
     assert part(part.inputs([[Example(words)]])).words.shape == (1, 8, 16)
-    weights = torch.load(next(hub.rglob("pytorch_model.bin")), weights_only=True)
+    weights = load_file(next(hub.rglob("model.safetensors")))
     kept = part.model.state_dict()["encoder.layer.1.output.dense.weight"]
     torch.testing.assert_close(kept, weights["bert.encoder.layer.1.output.dense.weight"])
+
+
+def test_pickled_weights_are_never_read(cached: str, hub: Path) -> None:
+    weights = next(hub.rglob("model.safetensors"))
+    aside = weights.rename(weights.with_suffix(".aside"))
+    try:
+        for name in (cached, str(weights.parent)):
+            with pytest.raises(InputError, match=r"has only pickled weights .* save them as model.safetensors"):
+                transformer.build(transformer.Config(model=name), Vocabs(), WindowsConfig())
+    finally:
+        aside.rename(weights)
 
 
 @pytest.fixture(scope="module")

@@ -347,7 +347,7 @@ def test_what_nobody_reads_is_not_trained(tiny_bert: str) -> None:
     [
         ("num_hidden_layers", 3, r"16 tensors of the model are missing .*encoder.layer.2"),
         ("hidden_size", 32, r"\d+ tensors of the model are missing in its weights or have another shape"),
-        ("model_type", "no-such-type", "transformers cannot read this model"),
+        ("model_type", "no-such-type", "expected a model_type of albert, bert, .*, found 'no-such-type'"),
     ],
 )
 def test_a_shape_that_is_not_that_of_the_weights_is_refused(
@@ -364,7 +364,7 @@ def test_a_shape_that_is_not_that_of_the_weights_is_refused(
 def test_a_broken_file_of_a_model_is_one_sentence(tmp_path: Path, name: str) -> None:
     folder = make_bert(tmp_path)
     (tmp_path / name).write_bytes(b"\xff broken" * 10)
-    with pytest.raises(InputError, match="transformers cannot read this model"):
+    with pytest.raises(InputError, match="transformers cannot read this model|config.json: Invalid JSON"):
         encoder(folder)
 
 
