@@ -8,12 +8,19 @@ import sys
 from pathlib import Path
 
 import ner
+from ner.runtime.cli import ExitStatus
 
 COMMANDS = Path(__file__).parent / "commands"
 
 
 def main() -> int:
     """Run the command of the first argument."""
+    with ExitStatus() as status:
+        status.code = _run()
+    return status.code
+
+
+def _run() -> int:
     names = sorted(path.stem for path in COMMANDS.glob("[!_]*.py"))
     arguments = sys.argv[1:]
     if arguments and arguments[0] in names:

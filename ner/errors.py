@@ -28,6 +28,11 @@ def printable(text: str) -> str:
     return text.translate({ord(character): ascii(character)[1:-1] for character in escaped})
 
 
+def reason(error: OSError | ValueError) -> str:
+    """Return why a path cannot be used, without the path; a ``ValueError`` means a NUL character in it."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class OutputError(Exception):
     """Standard output that cannot be written."""
 

@@ -144,7 +144,7 @@ def interrupt(trainings: Trainings, count: int, seed: int) -> None:
         found, broken = checkpoint.find(run)
         assert found is not None
         assert not broken
-        if checkpoint.progress_of(found)[1] == EPOCHS:  # nothing was left to train
+        if checkpoint.read_state(found)["epoch"] == EPOCHS:  # nothing was left to train
             assert code in (0, 128 + number, -number), (code, trainings.said)
             assert trainings.start(run)() == 0, trainings.said
             trainings.assert_same(run)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ner.errors import InputError
+from ner.errors import InputError, reason
 
 ABANDONED_AFTER = 3600
 """Seconds without a write after which a temporary directory belongs to a process that was killed."""
@@ -24,17 +24,22 @@ def new_file(path: Path) -> Iterator[Path]:
     Raises:
         InputError: If the file cannot be written, for instance because the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{_short(path)}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _fsync(temporary)
         os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be written: {reason(error)}") from error
     finally:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             temporary.unlink(missing_ok=True)
+
+
+def _short(path: Path) -> str:
+    """Return the start of a name; a temporary name must not be too long for the file system if the name is not."""
+    return path.name[:50]
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -72,7 +77,7 @@ def new_directory(path: Path) -> Iterator[Path]:
         InputError: If it cannot be written; ``path`` does not exist then.
     """
     # in a container the successor of a killed process often has the same process id
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.time_ns()}.part")
+    temporary = path.with_name(f".{_short(path)}.{os.getpid()}.{time.time_ns()}.part")
     try:
         _remove_abandoned(path)
         temporary.mkdir(parents=True)
@@ -80,16 +85,16 @@ def new_directory(path: Path) -> Iterator[Path]:
         _fsync(temporary)
         os.replace(temporary, path)
         _fsync(path.parent)
-    except OSError as error:
-        reason = f"{error.strerror or error}; make room, or choose another directory"
-        raise InputError(f"{path}: cannot be written: {reason}") from error
+    except (OSError, ValueError) as error:
+        hint = "make room, or choose another directory"
+        raise InputError(f"{path}: cannot be written: {reason(error)}; {hint}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _remove_abandoned(path: Path) -> None:
     """Remove the temporary directories of processes that were killed while they wrote ``path``."""
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+    for temporary in path.parent.glob(f".{glob.escape(_short(path))}.*.part"):
         with suppress(OSError):  # another process may be removing it
             latest = max(file.stat().st_mtime for file in (temporary, *temporary.iterdir()))
             if time.time() - latest > ABANDONED_AFTER:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import gc
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import Any
 
-from ner.errors import InputError, NonFiniteLossError, OutputError, ProcessLostError, printable
+from ner.errors import InputError, NonFiniteLossError, OutputError, ProcessLostError, printable, reason
 from ner.runtime.log import discard
 
 USAGE = 2
@@ -22,28 +25,40 @@ NON_FINITE = 3
 class ExitStatus:
     """Context manager that prints errors of the user as one line on standard error, with an exit code for each kind.
 
+    It is the last resort for files that cannot be read or written: no ``OSError`` becomes a traceback. SIGTERM and
+    SIGHUP end a command like SIGINT, so temporary files are removed; an ignored SIGHUP (nohup) stays ignored.
+
     Attributes:
         code: Exit code of the command: 0, or a value that the command sets, or 2 for invalid input, 3 for a loss that
-            is not finite, 75 for a lost process, 130 after an interrupt, 1 if a dependency is not installed.
+            is not finite, 75 for a lost process, 128 plus the number of a signal, 1 if a dependency is not installed.
     """
 
     code = 0
+
+    def __init__(self) -> None:
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> ExitStatus:
         # Python sets closed streams to None; a stream to read from in place of standard output refuses to be written
         for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
             if getattr(sys, name) is None:
                 setattr(sys, name, open(os.devnull, mode))
+        with suppress(ValueError):  # not in the main thread
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                    self._previous[number] = signal.signal(number, _interrupt)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
         try:
-            if error is None:
+            if error is None or isinstance(error, SystemExit):  # argparse ends with it
                 sys.stdout.flush()
         except BrokenPipeError as broken:
             error = broken
         except OSError as broken:
-            error = OutputError(f"standard output: cannot be written: {broken.strerror or broken}")
+            error = OutputError(f"standard output: cannot be written: {reason(broken)}")
         message = f"error: {error}"
         match error:
             case None:
@@ -55,7 +70,7 @@ class ExitStatus:
             case ProcessLostError():
                 self.code = error.code
             case KeyboardInterrupt():
-                self.code, message = 130, "interrupted"
+                self.code, message = 128 + next(iter(error.args), signal.SIGINT), "interrupted"
             case BrokenPipeError():  # the reader of the output has closed the pipe
                 discard(sys.stdout)
                 self.code = 1
@@ -66,11 +81,29 @@ class ExitStatus:
             case ModuleNotFoundError() if (error.name or "ner").partition(".")[0] != "ner":
                 self.code = 1
                 message = f"error: {error.name} is not installed; install ner and its dependencies: pip install -e ."
+            case OSError():
+                self.code = USAGE
+                message = f"error: {f'{error.filename}: ' if error.filename else ''}{reason(error)}"
+            case ValueError() if str(error).startswith("embedded null"):  # Python, instead of an OSError
+                self.code = USAGE
+                message = "error: expected names of files without NUL characters"
             case _:
                 return False
         with suppress(OSError):
             print(printable(message), file=sys.stderr)
         return True
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
+    raise KeyboardInterrupt(number)
+
+
+def parse_arguments(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the arguments of a command; a help text that cannot be written is an error like any other output."""
+    with ExitStatus() as status:
+        return parser.parse_intermixed_args(argv)
+    sys.exit(status.code)
 
 
 @contextmanager

@@ -10,17 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from ner.errors import InputError, printable
+from ner.errors import InputError, printable, reason
 
 
 def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled: bool = True) -> None:
     """Configure loguru: plain lines on a stream, above any progress bar, and time-stamped lines in a file.
 
-    A stream that is closed or full does not stop the program: the file records it once, and the log goes on there.
+    A stream or file that can no longer be written does not stop the program: the other one records it once.
 
     Args:
         stream: Standard output by default.
-        file: Log file, which is appended to. If the disk is full, loguru reports it on standard error.
+        file: Log file, which is appended to.
         enabled: False in all processes but the main one.
 
     Raises:
@@ -30,21 +30,27 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled:
     from tqdm import tqdm
 
     out = stream or sys.stdout
-    is_open = True
+    path = None if file is None else file.absolute()
+    can_show, can_append = True, path is not None
 
     def append(text: str) -> None:  # opens the file anew for each line, so a full disk leaves nothing to be closed
-        if file is not None:
-            with open(path, "a", encoding="utf-8", errors="backslashreplace", newline="") as log:
-                log.write(text)
+        nonlocal can_append
+        if path is not None and can_append:
+            try:
+                with open(path, "a", encoding="utf-8", errors="backslashreplace", newline="") as log:
+                    log.write(text)
+            except OSError as error:
+                can_append = False
+                show(f"WARNING: {path}: cannot be written: {reason(error)}; the log continues without this file\n")
 
     def show(text: str) -> None:
-        nonlocal is_open
-        if is_open:
+        nonlocal can_show
+        if can_show:
             try:
                 tqdm.write(text, file=out, end="")
                 out.flush()
             except OSError as error:
-                is_open = False
+                can_show = False
                 discard(out)
                 append(f"WARNING the output stream cannot be written ({error}); the log continues in this file\n")
 
@@ -54,13 +60,12 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled:
         return
     logger.configure(patcher=_make_printable)
     logger.add(show, format=_console_format, level="INFO", colorize=False)
-    if file is not None:
-        path = file.absolute()
+    if path is not None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            append("")
+            path.open("a").close()
         except (OSError, ValueError) as error:
-            raise InputError(f"{file.parent}: cannot be written: {getattr(error, 'strerror', error)}") from None
+            raise InputError(f"{path.parent}: cannot be written: {reason(error)}") from None
         logger.add(append, format="{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}", level="DEBUG", colorize=False)
     warnings.showwarning = lambda message, category, *_: logger.warning("{}: {}", category.__name__, message)
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import os
+import shutil
+import stat
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeVar
 
-from ner.errors import InputError, OutputError
+from ner.errors import InputError, OutputError, reason
+from ner.runtime import atomic
 
 T = TypeVar("T")
 
@@ -21,18 +26,68 @@ LINE_SAFE_ENCODINGS = ("utf-8", "ascii", "iso8859-1")
 """Encodings that decode a line independently of its neighbours, so many lines can be decoded in one call."""
 
 
+MAX_IN_MEMORY = 1 << 26
+"""Bytes of a pipe that are kept in memory; more are copied into a temporary file."""
+
+_spools: dict[str, bytes | BinaryIO] = {}
+
+
 def open_bytes(path: str) -> BinaryIO:
     """Open a file for reading; ``-`` is standard input.
 
     Raises:
         InputError: If it cannot be opened.
     """
+    spool = _spools.get(path)
+    if isinstance(spool, bytes):
+        return io.BytesIO(spool)
+    if spool is not None:
+        spool.seek(0)
+        return os.fdopen(os.dup(spool.fileno()), "rb")
     if path == "-":
         return sys.stdin.buffer
     try:
         return open(path, "rb")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from None
+
+
+def is_pipe(path: str) -> bool:
+    """Return whether a path can be read only once: standard input, a named pipe, a socket or a device."""
+    try:
+        mode = stat.S_IFIFO if path == "-" else os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False  # reported when it is opened
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+@contextmanager
+def spooled(paths: Iterable[str]) -> Iterator[None]:
+    """Read the pipes among paths once; inside the block, :func:`open_bytes` opens their content any number of times.
+
+    Raises:
+        InputError: If a pipe cannot be read or copied.
+    """
+    with ExitStack() as stack:
+        for path in paths:
+            if path in _spools or not is_pipe(path):
+                continue
+            source = open_bytes(path)
+            try:
+                start = source.read(MAX_IN_MEMORY)
+                _spools[path] = start
+                if len(start) == MAX_IN_MEMORY:
+                    file = stack.enter_context(tempfile.TemporaryFile())
+                    file.write(start)
+                    shutil.copyfileobj(source, file)
+                    file.flush()
+                    _spools[path] = file
+            except (OSError, ValueError) as error:
+                raise InputError(f"{path}: cannot be copied into a temporary file: {reason(error)}") from None
+            finally:
+                stack.callback(_spools.pop, path, None)
+                source.close()
+        yield
 
 
 def decoded_lines(path: str, encoding: str = "utf-8", keep_bom: bool = False) -> Iterator[tuple[int, str]]:
@@ -150,20 +205,13 @@ def open_text(path: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise OutputError(f"standard output: cannot be written: {error.strerror or error}") from error
+            raise OutputError(f"standard output: cannot be written: {reason(error)}") from error
         return
     target = Path(path)
-    in_place = os.path.exists(path) and not target.is_file()  # a device or a named pipe cannot be replaced
-    temporary = target if in_place else target.parent / f".{target.name}.{os.getpid()}.part"
     try:
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "w", encoding=encoding, errors="backslashreplace", newline="") as file:
-            yield file
-        if not in_place:
-            os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if not in_place:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with ExitStack() as stack:
+            if not os.path.exists(target) or target.is_file():  # a device or a named pipe cannot be replaced
+                target = stack.enter_context(atomic.new_file(target))
+            yield stack.enter_context(target.open("w", encoding=encoding, errors="backslashreplace", newline=""))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be written: {reason(error)}") from error

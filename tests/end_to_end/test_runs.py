@@ -588,7 +588,7 @@ def test_scores_of_a_model_that_is_left_behind_go_with_it(
     asking(monkeypatch, {55: ["stop=step"]}, run)
     assert start(run, "training.epochs=6", "--resume") == 0
     assert not (run / "metrics.json").exists()
-    assert not (run / "predictions").exists()
+    assert not (run / "predictions" / "test.conll").exists()
 
 
 def test_a_rate_of_a_part_can_be_typed_where_one_rate_is_configured(tmp_path: Path) -> None:
