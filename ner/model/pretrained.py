@@ -174,6 +174,7 @@ def load_shape(name: str) -> Any:
         else load("PreTrainedConfig", name, method="get_config_dict")[0]
     )
     kind = raw.get("model_type", "bert")  # missing in old models; transformers then derives it from their name
+    shape = None
     if isinstance(kind, str) and kind in MODEL_TYPES:
         defaults = transformers.AutoConfig.for_model(kind)
         known = {*defaults.to_dict(), *defaults.attribute_map, *DESCRIPTIONS}
@@ -184,10 +185,9 @@ def load_shape(name: str) -> Any:
                 raise InputError(f"{name}: config.json: {key}: expected at most {MAX_NUMBER:,}, found {value}")
         shape = load("AutoConfig", name)
         kind = shape.model_type
-    if kind not in MODEL_TYPES:
-        raise InputError(
-            f"{name}: config.json: expected a model_type of {', '.join(sorted(MODEL_TYPES))}, found {kind!r}"
-        )
+    if shape is None or kind not in MODEL_TYPES:
+        types = ", ".join(sorted(MODEL_TYPES))
+        raise InputError(f"{name}: config.json: expected a model_type of {types}, found {kind!r}")
     return shape
 
 
