@@ -97,7 +97,7 @@ def _predict(arguments: argparse.Namespace) -> None:
 def _format(config: ComponentConfig, overrides: Sequence[str]) -> ComponentConfig:
     """Return the options of the input format with overrides applied."""
     from ner.config.load import override
-    from ner.config.parts import parse_component
+    from ner.config.parts import ConfigError, parse_component
     from ner.errors import InputError
 
     raw: dict[str, Any] = {"data": {"format": config.model_dump()}}
@@ -105,7 +105,10 @@ def _format(config: ComponentConfig, overrides: Sequence[str]) -> ComponentConfi
         if not change.startswith("data.format.") or change.startswith("data.format.name="):
             raise InputError(f"{change}: expected data.format.key=value; the model itself is fixed, see --format")
         override(raw, change)
-    changed: ComponentConfig = parse_component("formats", raw["data"]["format"])
+    try:
+        changed: ComponentConfig = parse_component("formats", raw["data"]["format"])
+    except ConfigError as error:
+        raise error.with_prefix("data", "format") from None
     return changed
 
 

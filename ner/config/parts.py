@@ -129,6 +129,8 @@ def validate(section: type[ConfigSection], value: Any) -> Any:
         if news is not None and problem["type"] in ("extra_forbidden", "literal_error"):
             raise ConfigError(path, news)
     path, problem = problems[0]
+    if problem["type"] == "invalid_key":
+        raise ConfigError(path or [str(problem["input"])], "keys should be strings; quote the key, or correct it")
     if problem["type"] == "component":
         raise ConfigError([*path, *problem["ctx"]["path"]], problem["ctx"]["message"])
     if problem["type"] == "extra_forbidden":

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from ner.config.base import ComponentConfig
 from ner.config.parts import component_names, load_component
 from ner.data.question_answering import answer_type
-from ner.data.tags import PLAIN
+from ner.data.tags import OUTSIDE, PLAIN
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.types import Document, Example
@@ -84,19 +84,16 @@ def check_gold(decoder: str, documents: Sequence[Document], source: str) -> None
         raise InputError(
             f"{source}: the decoder {decoder} learns {_phrases(outputs)}, but no example has {lacking}; {advice}"
         )
-    examples = [document.examples for document in documents]
-    if not any(example.words for some in examples for example in some):
+    if not any(example.words for document in documents for example in document.examples):
         raise InputError(f"{source}: expected texts with words, found none; see data.word_split and data.format")
-    if "tags" in outputs and documents[0].scheme == PLAIN:
-        tags = (tag for some in examples for example in some for tag in example.tags or ())
-        first = next(tags)
-        if all(tag == first for tag in tags):
-            raise InputError(f"{source}: every word has the tag {first}, so there is nothing to learn; see data.format")
-    elif "tags" in outputs and not any(example.spans for some in examples for example in some):
-        raise InputError(
-            f"{source}: every word has the tag O, so there is nothing to learn; set data.format.tag to the column of the "
-            "tag, or give another file"
-        )
+    if "tags" in outputs and not any(example.spans for document in documents for example in document.examples):
+        tags = (tag for document in documents for example in document.examples for tag in example.tags or ())
+        first = next(tags, OUTSIDE)
+        if documents[0].scheme != PLAIN or all(tag == first for tag in tags):
+            raise InputError(
+                f"{source}: every word has the tag {first}, so there is nothing to learn; set data.format.tag to the "
+                "column of the tag, or give another file"
+            )
 
 
 def check_scored(decoder: str, metrics: Sequence[str], documents: Sequence[Document], source: str) -> None:
@@ -119,7 +116,7 @@ def check_scored(decoder: str, metrics: Sequence[str], documents: Sequence[Docum
             )
 
 
-def check_field(field: str, documents: Sequence[Document], source: str) -> None:
+def check_field(field: str, documents: Sequence[Document], source: str | None) -> None:
     """Check that an example has a metadata field by whose values scores are reported (``score_by``).
 
     Raises:
@@ -128,7 +125,8 @@ def check_field(field: str, documents: Sequence[Document], source: str) -> None:
     known = {name for document in documents for example in document.examples for name in example.metadata}
     if field not in known:
         raise InputError(
-            f"config.score_by: no example of {source} has a field '{field}'; there are: {_join(sorted(known)) or 'none'}"
+            f"config.score_by: no example of {source} has a field '{field}'; there are: "
+            f"{_join(sorted(known)) or 'none'}"
         )
 
 
@@ -148,8 +146,8 @@ def check_labels(vocabs: Vocabs, config: ComponentConfig) -> None:
         for name in names:
             if not set(breaks.get(kind, "")).isdisjoint(name):
                 raise InputError(
-                    f"config.data.format: {config.name} files cannot store the label {name!r}, which contains a separator "
-                    "of columns or lines; rename the label, or choose the format jsonl"
+                    f"config.data.format: {config.name} files cannot store the label {name!r}, which contains a "
+                    "separator of columns or lines; rename the label, or choose the format jsonl"
                 )
 
 

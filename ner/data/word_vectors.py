@@ -33,18 +33,24 @@ def _read_npz(path: str) -> tuple[list[str], np.ndarray]:
     names = Path(path.removesuffix(".npz") + ".vocab.txt")
     if not names.is_file():
         raise InputError(f"{names}: no such file; it contains the words of {path}, one per line")
-    words = names.read_text(encoding="utf-8").split("\n")  # not stripped, because a word may be a space
-    if words and not words[-1]:
-        words.pop()
+    words = [line.rstrip("\r\n") for _, line in text_files.decoded_lines(str(names))]  # a word may be a space
     try:
+        with zipfile.ZipFile(path):  # np.load also reads a single array
+            pass
         with np.load(path, allow_pickle=False) as arrays:
             if "embeddings" not in arrays:
                 raise InputError(f"{path}: expected an array 'embeddings', found {', '.join(arrays)}")
-            matrix = arrays["embeddings"].astype(np.float32)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            matrix = arrays["embeddings"]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not an .npz file of numbers ({error})") from None
-    if matrix.ndim != 2:
-        raise InputError(f"{path}: expected rows of numbers in 'embeddings', found an array of shape {matrix.shape}")
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+        raise InputError(
+            f"{path}: expected rows of numbers in 'embeddings', found {matrix.dtype} of shape {matrix.shape}"
+        )
+    matrix = matrix.astype(np.float32)
+    if not np.isfinite(matrix).all():
+        number = int(np.argmin(np.isfinite(matrix).all(axis=1)))
+        raise InputError(f"{path}: expected finite numbers in 'embeddings', found others in row {number}")
     if len(words) != len(matrix):
         raise InputError(f"{names}: expected {len(matrix)} words as in {path}, found {len(words)}")
     return words, matrix

@@ -124,12 +124,12 @@ class Corpus:
 
     def _store_folder(self, path: str) -> Path | None:
         """Return the folder of the memory-mapped copy of a training file, or None."""
-        wanted, source = self.config.data.memmap_dir, Path(path)
+        wanted = self.config.data.memmap_dir
         if not wanted or text_files.is_pipe(path):
             return None
         if wanted != "auto":
             return Path(wanted)
-        if not source.exists() or sum(file.stat().st_size for file in manifest.files_in(source)) < LARGE:
+        if not os.path.exists(path) or sum(s.stat().st_size for s in manifest.files_in(Path(path))) < LARGE:
             return None
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ner-crf")
 

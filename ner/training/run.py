@@ -128,8 +128,8 @@ class TrainingRun:
             if self.documents[split]:
                 path = getattr(config.data, split)
                 tasks.check_scored(config.decoder.name, config.metrics, self.documents[split], path)
-        for field in config.score_by if self.documents["test"] else ():
-            tasks.check_field(field, self.documents["test"], config.data.test)
+        for name in config.score_by if self.documents["test"] else ():
+            tasks.check_field(name, self.documents["test"], config.data.test)
         if self.documents["valid"]:
             validation.check_monitored(self.documents["valid"], config.metrics, config.training)
         self.trained_on = seen.to_bytes(self.corpus.hashes())
@@ -195,8 +195,7 @@ class TrainingRun:
             InputError: If the directory cannot be written.
         """
         if self.process_group.is_main:
-            atomic.write_bytes(self.directory / seen.FILE, self.trained_on)
-            atomic.write_bytes(self.directory / CONFIG, write_yaml(self.config).encode())
+            self._write_start()
         training = self.config.training
         fraction = loop.warmup_fraction(training, self.data)
         if fraction > 1 + 1e-9:
@@ -205,6 +204,10 @@ class TrainingRun:
                 f"training.warmup_steps={training.warmup_steps}: longer than the training ({steps:.0f} steps), so the "
                 "learning rates rise until its end"
             )
+
+    def _write_start(self) -> None:
+        atomic.write_bytes(self.directory / seen.FILE, self.trained_on)
+        atomic.write_bytes(self.directory / CONFIG, write_yaml(self.config).encode())
 
     def train(
         self, stop_at: tuple[int, int] | None = None, watch: loop.Watcher = lambda documents: documents
@@ -244,6 +247,8 @@ class TrainingRun:
                 save, every = self.stopped or "save=now" in applied, state.training_config.save_every
                 if save or progress.epoch_record or (every is not None and state.step % every == 0):
                     with self.process_group.keep_alive():
+                        if is_main and not (self.directory / CONFIG).is_file():  # the directory was removed
+                            self._write_start()
                         path = checkpoint.save(state, self.directory, self.provenance, self.process_group)
                     if save:
                         self.log_info(f"saved: {path}")

@@ -173,7 +173,7 @@ def test_the_same_part_keeps_its_fields(tmp_path: Path) -> None:
         ("batch.size=.inf", "config.batch.size: input should be a finite number, found inf"),
         ("training.learning_rate=fast", "config.training.learning_rate: input should be a valid number, "),
         ("training.learning_rate=.nan", "config.training.learning_rate: input should be a finite number, found nan"),
-        ("training.learning_rate=-1", "config.training: a learning rate must be at least 0"),
+        ("training.learning_rate=-1", "config.training: training.learning_rate must be at least 0, found -1"),
         (
             "training.schedule=cosinus",
             "config.training.schedule: input should be 'constant', 'linear', 'cosine' or 'inverse_sqrt', found 'cos",
@@ -205,7 +205,7 @@ def test_a_wrong_key_or_value_is_one_sentence_with_its_path(tmp_path: Path, over
         ("data: {train: a\n", "FILE:2: not YAML: "),
         ("data:\n\t- a\n", "FILE:2: not YAML: "),
         ("3: 4\n" + MINIMAL, "config.3: "),
-        ("[a]: 4\n" + MINIMAL, "config: keys should be strings"),
+        ("[a]: 4\n" + MINIMAL, "config.('a',): keys should be strings"),
         (MINIMAL + "training: {keep_epoch: last, epochs: 2020-13-01}\n", "FILE: not YAML: month must be in 1..12"),
     ],
 )

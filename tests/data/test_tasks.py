@@ -194,7 +194,7 @@ def test_a_file_without_any_entity_has_something_to_count(tmp_path: Path) -> Non
 @pytest.mark.parametrize(("decoder", "path"), [("classifier", "config.decoder"), ("joint", "config.decoder.classes")])
 def test_labels_that_would_be_lost_are_refused_with_their_place(decoder: str, path: str, tmp_path: Path) -> None:
     raw = {"data": {"train": "a", "valid": "a"}, "encoder": "embedding", "decoder": decoder}
-    two = Example(["a"], tags=["O"], labels=["x", "y"], source="a", line=7)
+    two = Example(["a"], [Span(0, 1, "c")], ["B-c"], labels=["x", "y"], source="a", line=7)
     with pytest.raises(InputError, match=rf"a:7: expected one label, found 2 \(x, y\), as {path}.multi_label is false"):
         build(validate(RunConfig, raw), [Document([two])])
     key = {"classifier": {"multi_label": True}, "joint": {"classes": {"multi_label": True}}}[decoder]

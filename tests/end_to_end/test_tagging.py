@@ -235,7 +235,7 @@ def test_plain_tags_are_learned(tmp_path: Path) -> None:
     data = tmp_path / "plain.txt"
     data.write_text("Colby NNP\nwins VBZ\n\nthe DT\nmatch NN\n", encoding="utf-8")
     options = [f"data.{split}={data}" for split in ("train", "valid", "test")]
-    options += ["--run", str(tmp_path / "run"), "training.monitor=tag.accuracy"]
+    options += ["--run", str(tmp_path / "run"), "metrics=[tag]", "training.monitor=tag.accuracy"]
     assert train.main(["--config", str(ROOT / "configs/tiny.yaml"), *options]) == 0
     assert scores(tmp_path / "run")["tag"]["accuracy"] == 1
 

@@ -17,9 +17,7 @@ from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example
 
-DOCSTART = re.compile(
-    r"-DOCSTART-(?:[ \t]+\([^\r\n]*\))?(?:[ \t]+(?:-X-|O|-DOCSTART-|[-_*]+))*[ \t]*[\r\n]*"
-)
+DOCSTART = re.compile(r"-DOCSTART-(?:[ \t]+\([^\r\n]*\))?(?:[ \t]+(?:-X-|O|-DOCSTART-|[-_*]+))*[ \t]*[\r\n]*")
 """Document mark: alone, with an id in parentheses (AIDA), with columns of -X-, O, -DOCSTART- or fillers (CoNLL)."""
 COLUMN = re.compile(r"[^ \t]+")
 BLANK = " \t\r\n"
@@ -169,13 +167,14 @@ def detect_layout(path: str, config: Config, found: Iterable[Sentence]) -> Layou
         if sentence.rows and not columns:
             tabs = config.separator == "tab" or (config.separator == "auto" and "\t" in sentence.rows[0])
             columns = len(split(sentence.rows[0], tabs))
+            place = f"{path}:{sentence.line}"
             if "\r" in sentence.rows[0].rstrip("\r\n") and not sentence.rows[0].endswith("\n"):
-                raise InputError(f"{path}:{sentence.line}: expected line feeds, found carriage returns; convert the file")
-            used = [column % columns for column in (config.word, config.tag) if column in range(-columns, columns)]
+                raise InputError(f"{place}: expected line feeds, found carriage returns alone; convert the file")
+            used = [c % columns for c in (config.word, config.tag) if c is not None and -columns <= c < columns]
             if len(used) > len({*used}) and columns > 1:
                 raise InputError(
-                    f"{path}:{sentence.line}: expected word and tag in different columns, found both in column {used[0]} "
-                    f"of {columns}; set data.format.word and data.format.tag"
+                    f"{place}: expected word and tag in different columns, found both in column {used[0]} of "
+                    f"{columns}; set data.format.word and data.format.tag"
                 )
         if tag is not None:
             cells = [split(row, tabs) for row in sentence.rows]
@@ -242,8 +241,8 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                     separator = "\t" if config.separator == "tab" or "\t" in body else " "
                     if separator == " " and " " in tag:
                         raise InputError(
-                            f"{example.location}: expected tabs between the columns, as the tag '{tag}' contains a space; "
-                            "convert the input, or choose --format text or jsonl"
+                            f"{example.location}: expected tabs between columns, because the tag '{tag}' contains a "
+                            "space; convert the input, or choose --format text or jsonl"
                         )
                     lines[index] = f"{body}{separator}{tag}{lines[index][len(body) :]}"
             file.writelines(lines)

@@ -176,11 +176,11 @@ def _check_replaceable(path: Path, names: Sequence[str]) -> None:
             own = {entry.name: entry.name in names and entry.is_file(follow_symlinks=False) for entry in entries}
     except FileNotFoundError:
         return
-        if path.is_symlink():
-            raise InputError(f"{path}: expected a new directory to write to, found a link; choose another name")
     except NotADirectoryError:
         raise InputError(f"{path}: expected a new directory to write to, found a file") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    if path.is_symlink():
+        raise InputError(f"{path}: expected a new directory to write to, found a link; choose another name")
     if others := ", ".join(sorted(name for name, is_own in own.items() if not is_own)):
         raise InputError(f"{path}: expected a new directory to write to, found {others} in it; choose another name")
