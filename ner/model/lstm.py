@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from ner.model.kernels.crf_torch import reverse
 
+SEGMENT = 8192
+"""Words of one call outside training, so that the gates of a longer text need no more memory."""
+
 
 class BidirectionalLSTM(nn.Module):
     """LSTM layers in both directions (Hochreiter and Schmidhuber, 1997; Graves and Schmidhuber, 2005).
@@ -54,7 +57,17 @@ class BidirectionalLSTM(nn.Module):
         for depth, (ahead, back) in enumerate(zip(self.ahead, self.back, strict=True)):
             if depth:
                 states = self.dropout(states)
-            forward, _ = ahead(states)
-            backward, _ = back(reverse(states, mask))
+            forward = _run(ahead, states)
+            backward = _run(back, reverse(states, mask))
             states = torch.cat([forward, reverse(backward, mask)], dim=-1)
         return states
+
+
+def _run(lstm: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the states of one direction."""
+    size = inputs.shape[1] if torch.is_grad_enabled() else SEGMENT
+    outputs, last = [], None
+    for segment in inputs.split(max(1, size), dim=1):
+        output, last = lstm(segment, last)
+        outputs.append(output)
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)

@@ -280,7 +280,7 @@ class TransformerEncoder(Encoder):
 
     def _encode(self, pieces: Tensor, mask: Tensor, segments: Tensor | None) -> Tensor:
         step = len(pieces) if self.training else ROWS_AT_ONCE * (8 if pieces.is_cuda else 1)
-        states = []
+        hidden: Tensor | None = None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             for start in range(0, len(pieces), max(1, step)):
                 rows = slice(start, start + step)
@@ -289,10 +289,13 @@ class TransformerEncoder(Encoder):
                     mask[rows, None, None] if self.takes_whole_masks and mask.is_cuda else mask[rows].long()
                 )
                 result = self.model(input_ids=pieces[rows], attention_mask=attention_mask, **segment_ids)
-                states.append(result.last_hidden_state)
-        if not states:
-            return torch.zeros((0, 0, self.width), device=pieces.device)
-        return states[0] if len(states) == 1 else torch.cat(states)
+                states = result.last_hidden_state
+                if len(states) == len(pieces):
+                    return states
+                if hidden is None:
+                    hidden = states.new_empty((len(pieces), *states.shape[1:]))
+                hidden[rows] = states
+        return torch.zeros((0, 0, self.width), device=pieces.device) if hidden is None else hidden
 
     def _pieces(self, example: Example, generator: Generator | None = None) -> tuple[list[list[int]], list[int]]:
         """Return 1 to ``capacity`` piece ids of each word, and their number; a generator may replace words."""

@@ -26,6 +26,9 @@ Backend = Literal["auto", "torch", "numba", "triton"]
 FEW_WORDS = 256
 """Largest batch that is decoded in torch while Numba is not loaded yet, because loading it takes half a second."""
 
+MAX_STEPS = 1 << 21
+"""Transitions between tags that are held at once for the probabilities of spans: 16 MiB."""
+
 
 @cache
 def _installed(package: str) -> bool:
@@ -240,18 +243,22 @@ def span_probabilities(
     if not spans:
         return torch.zeros(0, dtype=torch.float64)
     unary, step = crf_torch.as_markov_chain(words.move(emissions), words.mask, chain)
-    example, start, end, label = torch.tensor(list(spans), device=unary.device).T
-    begins, continues = begins.to(unary), continues.to(unary)
-    before = unary[example, (start - 1).clamp(min=0)]  # (M, K)
-    inner = (before.unsqueeze(1) @ (step(example, start) * begins[label, :-1])).squeeze(1)
-    mass = torch.where((start == 0).unsqueeze(1), unary[example, 0] * begins[label, -1], inner)  # (M, K)
-    for offset in range(1, int((end - start).max())):
-        word = start + offset
-        on = (mass.unsqueeze(1) @ (step(example, word) * continues[label])).squeeze(1)
-        mass = torch.where((word < end).unsqueeze(1), on, mass)
-    leaves = 1 - (step(example, end) * continues[label]).sum(-1)  # (M, K)
-    at_end = (end >= mask.sum(1)[example]).unsqueeze(1)
-    return (mass * torch.where(at_end, 1.0, leaves)).sum(1).cpu().double()
+    begins, continues, lengths = begins.to(unary), continues.to(unary), mask.sum(1)
+    size = max(1, MAX_STEPS // unary.shape[-1] ** 2)
+    found = []
+    for first in range(0, len(spans), size):
+        example, start, end, label = torch.tensor(list(spans[first : first + size]), device=unary.device).T
+        before = unary[example, (start - 1).clamp(min=0)]  # (M, K)
+        inner = (before.unsqueeze(1) @ (step(example, start) * begins[label, :-1])).squeeze(1)
+        mass = torch.where((start == 0).unsqueeze(1), unary[example, 0] * begins[label, -1], inner)  # (M, K)
+        for offset in range(1, int((end - start).max())):
+            word = start + offset
+            on = (mass.unsqueeze(1) @ (step(example, word) * continues[label])).squeeze(1)
+            mass = torch.where((word < end).unsqueeze(1), on, mass)
+        leaves = 1 - (step(example, end) * continues[label]).sum(-1)  # (M, K)
+        at_end = (end >= lengths[example]).unsqueeze(1)
+        found.append((mass * torch.where(at_end, 1.0, leaves)).sum(1))
+    return torch.cat(found).cpu().double()
 
 
 @torch.no_grad()
