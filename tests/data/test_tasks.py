@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 import ner
 from ner.commands import evaluate, predict, train
 from ner.config.load import read_yaml
-from ner.config.parts import component_names, load_component, validate
+from ner.config.parts import component_names, load_component, parse_component, validate
 from ner.config.schema import RunConfig
 from ner.data import tasks
 from ner.data.question_answering import ANSWER, EVIDENCE
@@ -269,3 +271,39 @@ def test_nothing_unseen_is_a_count_and_no_score(
     assert "train: 0 of 300 sentences are unseen" in out
     assert "train unseen" not in out
     assert json.loads(target.read_bytes())["unseen"] == {"sentences": 0, "words": 0}
+
+
+@pytest.mark.parametrize(
+    ("label", "form", "fits"),
+    [
+        ("a b", "slot_filling", False),
+        ("a\nb", "conll", False),
+        ("a\tb", "conll", False),
+        ("a b", "conll", True),  # in rows with tabs, which the writer checks
+        ("a\nb", "jsonl", True),
+        ("a-b#c", "slot_filling", True),
+    ],
+)
+def test_labels_with_separators_are_refused_by_formats_of_columns(label: str, form: str, fits: bool) -> None:
+    check = partial(tasks.check_labels, Vocabs(labels=Counter([label])), parse_component("formats", form))
+    if fits:
+        check()
+    else:
+        with pytest.raises(InputError, match=f"^config.data.format: {form} files cannot store the label"):
+            check()
+
+
+def test_documents_without_anything_to_learn_are_refused() -> None:
+    for example, message in (
+        (Example(["a"], tags=["O"]), "every word has the tag O"),
+        (Example([], tags=[], spans=[Span(0, 0, "x")]), "no example has"),
+    ):
+        with pytest.raises(InputError, match=message):
+            tasks.check_gold("crf", [Document([example])], "file")
+
+
+def test_a_field_that_no_example_has_is_refused() -> None:
+    documents = [Document([Example(["a"], metadata={"domain": 1})])]
+    tasks.check_field("domain", documents, "file")
+    with pytest.raises(InputError, match=r"config.score_by: no example of file has a field 'x'; there are: domain"):
+        tasks.check_field("x", documents, "file")

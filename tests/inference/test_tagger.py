@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -132,3 +133,12 @@ def test_raw_text_is_split_like_the_training_data(tiny_run: Path) -> None:
     assert offsets is not None
     assert [text[start:end] for start, end in offsets] == document.examples[0].words
     assert tagger.config.data.word_split is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [([["a"], "b"], TypeError), (["a", ["b"]], TypeError), (["a", ""], ValueError), ([["a"], [""]], ValueError)],
+)
+def test_mixed_lists_and_empty_words_are_refused(tiny_run: Path, text: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match="^expected "):
+        Tagger.load(tiny_run).tag(text)

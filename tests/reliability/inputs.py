@@ -72,7 +72,6 @@ def workspace() -> Path:
     """The folder of the experiment, which is removed at the end."""
     folder = tempfile.TemporaryDirectory(prefix="inputs-")
     workspace.folder = folder  # type: ignore[attr-defined]
-    os.chdir(folder.name)
     return Path(folder.name)
 
 
@@ -172,10 +171,10 @@ def trained_on(
 
 @cache
 def model(task: str) -> str:
-    """A run of a task; ``bert`` is ``conll`` with a transformer."""
-    good = put(f"learned-{task}", GOLD["conll" if task == "bert" else task])
-    raw = configured("conll" if task == "bert" else task, dict.fromkeys(("train", "valid", "test"), good))
-    if task == "bert":
+    """A run of a task; ``bert`` is ``conll`` with a transformer, ``bert-tsv`` is ``tsv`` with one."""
+    name = {"bert": "conll", "bert-tsv": "tsv"}.get(task, task)
+    raw = configured(name, dict.fromkeys(("train", "valid", "test"), put(f"learned-{task}", GOLD[name])))
+    if task != name:
         raw["encoder"] = {"name": "transformer", "model": bert()}
     config = put("model.yaml", json.dumps(raw).encode())
     directory = str(workspace() / f"model-{task}")
@@ -261,7 +260,13 @@ def training_cases() -> Iterator[Case]:
         ("conll", "a column that is not there", GOOD, ("data.format.tag=7",), (":1", "expected 8 columns")),
         ("conll", "no tag column", GOOD, ("data.format.tag=null",), ("no example has",)),
         ("conll", "no tag but O", b"a O\nb O\n\nc O\n", (), ("every word has the tag O", "data.format.tag")),
-        ("conll", "one part of speech", b"a NN\nb NN\n", ("metrics=[tag]",), ("config",)),
+        (
+            "conll",
+            "one part of speech",
+            b"a NN\nb NN\n",
+            ("metrics=[tag]", "training.monitor=tag.accuracy"),
+            ("every word has the tag NN", "data.format.tag"),
+        ),
         ("conll", "parts of speech where entities are scored", b"a NN\nb VB\n", (), ("plain tags",)),
         ("conll", "a tag without a label", GOOD + b"\nx B-\n", (), (":12", "'B-'")),
         ("conll", "a tag without a prefix", GOOD + b"\nx PER\n", (), (":12", "'PER'")),
@@ -847,4 +852,5 @@ def cases() -> Iterator[Case]:
 
 
 if __name__ == "__main__":
+    os.chdir(workspace())
     sys.exit(main("inputs", PROMISE, cases()))

@@ -449,3 +449,28 @@ def test_a_word_without_its_place_is_refused(tmp_path: Path, word: str) -> None:
     message = error(tmp_path, f"科0 O\n{word} O\n", strip_position_digit=True)
     assert message.startswith("FILE:2: ")
     assert f"found '{word}'; set data.format.strip_position_digit=false" in message
+
+
+@pytest.mark.parametrize(
+    ("line", "is_mark"),
+    [
+        ("-DOCSTART- (947testa CRICKET)", True),
+        ("-DOCSTART- (1) -X- -X- O", True),
+        ("-DOCSTART- -DOCSTART- O", True),
+        ("-DOCSTART-\t-X-\t_\tO", True),
+        ("-DOCSTART-x O", False),
+        ("-DOCSTART- B-PER", False),
+        ("-DOCSTART- NN O", False),
+    ],
+)
+def test_only_known_shapes_are_marks(line: str, is_mark: bool) -> None:
+    assert bool(conll.DOCSTART.fullmatch(line + "\r\n")) == is_mark
+
+
+@pytest.mark.parametrize("options", [{"word": 1}, {"tag": 0}, {"word": -1}, {"tag": -2}])
+def test_word_and_tag_are_different_columns(tmp_path: Path, options: dict[str, int]) -> None:
+    assert "FILE:1: expected word and tag in different columns" in error(tmp_path, "a O\n", **options)
+
+
+def test_lone_carriage_returns_are_no_columns(tmp_path: Path) -> None:
+    assert "FILE:1: expected line feeds" in error(tmp_path, "a O\rb O\r")

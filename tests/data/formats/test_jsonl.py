@@ -415,3 +415,32 @@ def test_cluener_has_its_published_counts(split: str, texts: int, entities: int,
     for example in examples:
         assert example.text is not None
         assert "".join(example.words) == "".join(example.text.split())
+
+
+def test_blank_lines_come_back_and_are_counted(tmp_path: Path) -> None:
+    data = b'\n{"text": "a"}\n  \n\n{"text": "b"}\n\n'
+    documents = read_bytes(tmp_path, data, for_rewriting=True)
+    path = tmp_path / "out.jsonl"
+    jsonl.write(str(path), documents, Config())
+    lines = path.read_text(encoding="utf-8").split("\n")
+    assert [line.strip()[:12] for line in lines] == ["", '{"text": "a"', "", "", '{"text": "b"', "", ""]
+    learned = read_bytes(tmp_path, data)
+    assert [document.examples[0].warnings.count(Notice.LINE_BLANK) for document in learned] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        (b'{"text": "a", "text": "b"}', "text"),
+        (b'{"words": ["a"], "spans": [{"start": 0, "end": 1, "label": "X", "label": "X"}]}', "label"),
+        (b'{"text": "a", "more": {"x": [{"y": 1, "y": 1}]}}', "y"),
+    ],
+)
+def test_a_key_given_twice_is_refused_with_its_line(tmp_path: Path, line: bytes, key: str) -> None:
+    with pytest.raises(InputError, match=rf"in\.jsonl:2: the key '{key}' occurs twice in an object; keep one"):
+        read_bytes(tmp_path, b'{"text": "a"}\n' + line + b"\n")
+
+
+def test_an_empty_word_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"in\.jsonl:1: expected words in 'words', found an empty one; remove it"):
+        read(tmp_path, {"words": ["a", ""]})

@@ -249,3 +249,29 @@ def test_atis_has_its_published_numbers() -> None:
         assert (len(found), sum(len(e.words) for e in found), sum(len(e.spans) for e in found)) == expected
         several[split] = sum(bool(e.warnings) for e in found)
     assert several == {"train": 23, "dev": 3, "test": 15}
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "link to the directory"])
+def test_only_regular_files_of_the_format_are_deleted(tmp_path: Path, kind: str) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "seq.in").write_bytes(b"years")
+    target = tmp_path / "out"
+    if kind == "link to the directory":
+        target.symlink_to(kept)
+    elif kind == "link":
+        target.mkdir()
+        (target / "seq.in").symlink_to(kept / "seq.in")
+    else:
+        (target / "seq.in").mkdir(parents=True)
+        (target / "seq.in" / "thesis").write_bytes(b"years")
+    with pytest.raises(InputError, match=r"/out: expected a new directory to write to, found"):
+        slot_filling.write(str(target), [Document([Example(["to"], tags=["O"])])], Config())
+    assert (kept / "seq.in").read_bytes() == b"years"
+    assert kind != "folder" or (target / "seq.in" / "thesis").read_bytes() == b"years"
+
+
+@pytest.mark.parametrize("options", [{"tags": "seq.in"}, {"words": "../seq.in"}, {"labels": "/label"}])
+def test_names_of_files_differ_and_stay_in_the_directory(options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="file"):
+        Config(**options)
