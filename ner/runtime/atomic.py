@@ -54,8 +54,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
     from safetensors.torch import save_file
 
     with new_file(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # that of all other files; safetensors sets another one
         try:
             save_file(dict(tensors), temporary)
+            temporary.chmod(mode)
         except SafetensorError as error:
             raise OSError(str(error)) from error
 
@@ -85,6 +88,8 @@ def new_directory(path: Path) -> Iterator[Path]:
         _fsync(temporary)
         os.replace(temporary, path)
         _fsync(path.parent)
+    except InputError as error:  # of a file inside
+        raise InputError(str(error).replace(str(temporary), str(path))) from error
     except (OSError, ValueError) as error:
         hint = "make room, or choose another directory"
         raise InputError(f"{path}: cannot be written: {reason(error)}; {hint}") from error

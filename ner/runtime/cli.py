@@ -84,6 +84,8 @@ class ExitStatus:
             case OSError():
                 self.code = USAGE
                 message = f"error: {f'{error.filename}: ' if error.filename else ''}{reason(error)}"
+                if "temporary directory" in message:  # of tempfile; libraries need one at their import
+                    message += "; set TMPDIR to a writable directory"
             case ValueError() if str(error).startswith("embedded null"):  # Python, instead of an OSError
                 self.code = USAGE
                 message = "error: expected names of files without NUL characters"

@@ -136,3 +136,20 @@ def test_a_field_of_another_kind_is_an_input_error(value: Any, message: str) -> 
     assert json_field({"key": None}, "key", int, "here", 4) == 4
     with pytest.raises(InputError, match=message):
         json_field(value, "key", int, "here")
+
+
+def test_a_pipe_is_read_once_and_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    assert text_files.is_pipe(str(path))
+    assert text_files.is_pipe("-")
+    assert not any(map(text_files.is_pipe, (str(tmp_path), str(tmp_path / "none"), "a\0b", __file__)))
+    for limit in (1 << 20, 4):  # in memory, in a temporary file
+        monkeypatch.setattr(text_files, "MAX_IN_MEMORY", limit)
+        writer = threading.Thread(target=path.write_bytes, args=(b"a\nb\nc\n",))
+        writer.start()
+        with text_files.spooled([str(path), str(path), str(tmp_path)]):
+            for _ in range(2):
+                assert [line for _, line in text_files.decoded_lines(str(path))] == ["a\n", "b\n", "c\n"]
+        writer.join()
+        assert not text_files._spools
