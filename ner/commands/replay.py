@@ -22,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         from ner.commands._display import Display
         from ner.commands._prepare import prepare, training_run
+        from ner.model.allocation import AllocationLimit
+        from ner.model.saving import SLACK
         from ner.runs import events
         from ner.runs.directory import WEIGHTS, read_config
         from ner.runtime import manifest
@@ -39,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with training_run(config, lambda: second) as run:
             run.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
             init = [event.change for event in recorded if event.kind == "init"]
-            prepare(run, parse_init_event(init[0]) if init else None)
+            with AllocationLimit(SLACK + 8 * checkpoint.num_weights(newest), newest):
+                prepare(run, parse_init_event(init[0]) if init else None)
             for message in checkpoint.compare(newest, run.provenance):
                 logger.warning(message)
             run.start()

@@ -15,6 +15,9 @@ FACTORIES = frozenset(
     {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.arange, torch.eye}
 )
 
+PER_TENSOR = 1000
+"""Elements that each tensor counts in addition to its own, so that their number is limited, too."""
+
 
 class AllocationLimit(TorchFunctionMode):
     """Context manager in which new tensors may have a limited number of elements, in all.
@@ -38,6 +41,7 @@ class AllocationLimit(TorchFunctionMode):
             sizes = (
                 args[0] if args and isinstance(args[0], (tuple, list)) else args[: 1 if func is torch.full else None]
             )
+            self.elements -= PER_TENSOR
             numbers = [size for size in (sizes or (kwargs or {}).get("size", ())) if isinstance(size, int)]
             self.elements -= max(numbers, default=0) if func is torch.arange else math.prod(numbers)
             if func is torch.eye and len(numbers) == 1:

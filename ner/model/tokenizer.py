@@ -89,14 +89,22 @@ class WordTokenizer:
 
     def _encode(self, words: Sequence[str], special: bool) -> list[list[int]]:
         clean = [[word if word.isascii() else word.encode("utf-8", "replace").decode()] for word in words]
-        encoded = self.tokenizer(
-            clean,
-            is_split_into_words=True,
-            add_special_tokens=special,
-            split_special_tokens=True,  # "[SEP]" in a text is five characters, not a special piece
-            return_attention_mask=False,
-            verbose=False,
-        )
+        try:
+            encoded = self.tokenizer(
+                clean,
+                is_split_into_words=True,
+                add_special_tokens=special,
+                split_special_tokens=True,  # "[SEP]" in a text is five characters, not a special piece
+                return_attention_mask=False,
+                verbose=False,
+            )
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # tokenizers raise Exception, and PanicException, which is no Exception
+            reason = pretrained.first_line(error)
+            raise InputError(
+                f"the tokenizer cannot split words into pieces ({reason}); copy its files again"
+            ) from error
         pieces = [list(ids) for ids in encoded["input_ids"]]
         for ids in pieces:
             self.check_ids(ids)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +20,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from typing_extensions import TypedDict  # pydantic requires it before Python 3.12
 
@@ -37,6 +40,8 @@ FOLDER = "checkpoints"
 STATE_FILE = "state.json"
 TENSOR_FILE = "state.safetensors"
 KEPT_MODEL_FILE = "kept.safetensors"
+NAME = re.compile("[0-9]{1,18}-step-[0-9]{1,18}")
+"""Names of checkpoints."""
 
 
 class ScorerCounts(TypedDict):
@@ -49,10 +54,21 @@ class ScorerCounts(TypedDict):
     words: Count
 
 
+class Provenance(TypedDict, total=False):
+    """Checksums of the data by split, and what else results depend on."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    data: dict[str, str]
+    versions: dict[str, str]
+    device: str
+    threads: int
+    processes: int
+
+
 class SavedState(TypedDict):
     """Contents of ``state.json``: the values of a :class:`~ner.training.state.State` that are not tensors."""
 
-    provenance: dict[str, Any]
+    provenance: Provenance
     step: Count
     epoch: Count
     position: Count
@@ -170,7 +186,7 @@ def _number(path: Path) -> int:
 
 def _directories(run: Path) -> list[Path]:
     """Return the checkpoints of a run, intact or not, newest first."""
-    found = [path for path in (run / FOLDER).glob("[0-9]*-step-*") if path.is_dir()]
+    found = [path for path in (run / FOLDER).glob("*-step-*") if NAME.fullmatch(path.name) and path.is_dir()]
     return sorted(found, key=_number, reverse=True)
 
 
@@ -227,7 +243,10 @@ def load(
     if generator is None:
         torch.manual_seed(process_group.rank)
     else:
-        torch.set_rng_state(generator)
+        try:
+            torch.set_rng_state(generator)
+        except (TypeError, RuntimeError):
+            raise InputError(f"{path}: not a random state of this version of torch; remove the checkpoint") from None
     saved = sum(name.startswith("random/") and name.endswith("/cpu") for name in tensors)
     if process_group.size > saved:
         warnings.append(
@@ -268,6 +287,19 @@ def read_state(path: Path) -> SavedState:
     return read_json(path / STATE_FILE, SAVED_STATE)
 
 
+def num_weights(path: Path) -> int:
+    """Return the number of elements of all tensors in a checkpoint, from the header of the file.
+
+    Raises:
+        InputError: If it is not a safetensors file.
+    """
+    try:
+        with safe_open(path / TENSOR_FILE, "pt") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path / TENSOR_FILE}: not a safetensors file ({error})") from None
+
+
 def weights_digest(path: Path) -> str:
     """Return the SHA-256 of the model weights in a checkpoint, in the order of their names."""
     digest = hashlib.sha256()
@@ -278,30 +310,44 @@ def weights_digest(path: Path) -> str:
 
 
 def _restore(path: Path, state: State, tensors: Mapping[str, Tensor], averaged_updates: int) -> None:
-    def below(folder: str) -> dict[str, Tensor]:
-        return {name.removeprefix(folder): tensor for name, tensor in tensors.items() if name.startswith(folder)}
+    """Copy the tensors of a checkpoint into a state.
 
-    own, saved = state.model.state_dict(), below("model/")
-    for name in sorted(own.keys() | saved.keys()):
-        if name not in own or name not in saved or own[name].shape != saved[name].shape:
-            raise InputError(f"{path}: checkpoint of another model ({name} differs); use the configuration of the run")
+    Raises:
+        InputError: If a tensor is missing, unknown, or has another shape or type than in a training of this model.
+    """
+
+    def below(folder: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        found = {name.removeprefix(folder): tensor for name, tensor in tensors.items() if name.startswith(folder)}
+        for name in sorted(expected.keys() | found.keys()):
+            own, saved = expected.get(name), found.get(name)
+            if own is None or saved is None or (own.shape, own.dtype) != (saved.shape, saved.dtype):
+                raise InputError(
+                    f"{path}: checkpoint of another model ({name} differs); use the configuration of the run"
+                )
+        return found
+
+    own = state.model.state_dict()
+    parameters = dict(state.model.named_parameters())
+    saved = below("model/", own)
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(shard_like(saved[name], tensor))
-    parameters = dict(state.model.named_parameters())
+    keys = ("momentum_buffer",) if isinstance(state.optimizer, torch.optim.SGD) else ("step", "exp_avg", "exp_avg_sq")
+    started = [name for name in parameters if f"optimizer/{keys[0]}/{name}" in tensors]
+    scalar = torch.zeros(())
+    expected = {f"{key}/{name}": scalar if key == "step" else parameters[name] for key in keys for name in started}
     state.optimizer.state.clear()
-    for name, tensor in below("optimizer/").items():
+    for name, tensor in below("optimizer/", expected).items():
         key, _, parameter = name.partition("/")
-        template = parameters.get(parameter)
-        if template is None or (tensor.ndim and tensor.shape != template.shape):
-            raise InputError(f"{path}: checkpoint of another model ({name} differs); use the configuration of the run")
+        template = parameters[parameter]
         state.optimizer.state[template][key] = (
             shard_like(tensor, template) if tensor.ndim else tensor.to(template.device)
         )
     if state.averaged_weights is not None:
+        averaged = {name: parameter for name, parameter in parameters.items() if f"average/{name}" in tensors}
         state.averaged_weights.count = averaged_updates
         state.averaged_weights.weights = {
-            name: shard_like(t, parameters[name]) for name, t in below("average/").items()
+            name: shard_like(t, parameters[name]) for name, t in below("average/", averaged).items()
         }
 
 

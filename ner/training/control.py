@@ -33,6 +33,8 @@ from ner.training.state import STOP_REQUESTED, State
 FOLDER = "control"
 REQUEST = TypeAdapter(dict[Literal["change"], str])
 MAX_REQUEST_BYTES = 1 << 16
+MAX_REQUESTS = 100
+"""Requests between two steps, at most."""
 
 LIVE_SETTINGS = (
     "training.learning_rate",
@@ -99,9 +101,9 @@ def write_requests(run: Path, changes: Sequence[str]) -> list[Path]:
 def read_requests(run: Path, state: State) -> list[Event]:
     """Return the requested changes, oldest first, as events at the current step; rename files that contain none."""
     requests = []
-    for path in sorted((run / FOLDER).glob("*.json")):
+    for number, path in enumerate(sorted((run / FOLDER).glob("*.json"))):
         try:
-            if path.is_symlink() or not path.is_file():
+            if number >= MAX_REQUESTS or path.is_symlink() or not path.is_file():
                 raise InputError(f"{path}: not a request")
             change = read_json(path, REQUEST, MAX_REQUEST_BYTES)["change"]
             if not change.isprintable():
