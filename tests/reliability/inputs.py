@@ -264,7 +264,7 @@ def training_cases() -> Iterator[Case]:
             "conll",
             "one part of speech",
             b"a NN\nb NN\n",
-            ("metrics=[tag]", "training.monitor=tag.accuracy"),
+            ("metrics=[tag]", "training.monitor=tag.accuracy", "data.valid=input.conll", "data.test=input.conll"),
             ("every word has the tag NN", "data.format.tag"),
         ),
         ("conll", "parts of speech where entities are scored", b"a NN\nb VB\n", (), ("plain tags",)),
