@@ -85,7 +85,9 @@ def model_card(directory: Path, language: Sequence[str] = (), license: str | Non
         missing_types=[_code(name) for name in ANSWER_TYPES if name not in (run.labels.get("classes") or {})],
         reads_pieces=any(options.get("model") for _, options in run.encoders),
         ignores_digits=any(options.get("normalize_digits") for _, options in run.encoders if options.get("dimension")),
-        word_rule=WORD_RULES.get(run.section("data").get("word_split") or ("learned" if run.learned_words else "space")),
+        word_rule=WORD_RULES.get(
+            run.section("data").get("word_split") or ("learned" if run.learned_words else "space")
+        ),
         data_table=_data_table(run),
         label_tables=list(_label_tables(run)),
         score_table=_score_table(run),

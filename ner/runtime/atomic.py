@@ -24,13 +24,15 @@ def new_file(path: Path) -> Iterator[Path]:
     Raises:
         InputError: If the file cannot be written, for instance because the disk is full.
     """
+    if "\0" in str(path):
+        raise InputError(f"{path}: cannot be written: expected a name without NUL characters")
     temporary = path.with_name(f".{_short(path)}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _fsync(temporary)
         os.replace(temporary, path)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise InputError(f"{path}: cannot be written: {reason(error)}") from error
     finally:
         with suppress(OSError, ValueError):

@@ -213,5 +213,5 @@ def open_text(path: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
             if not os.path.exists(target) or target.is_file():  # a device or a named pipe cannot be replaced
                 target = stack.enter_context(atomic.new_file(target))
             yield stack.enter_context(target.open("w", encoding=encoding, errors="backslashreplace", newline=""))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise InputError(f"{path}: cannot be written: {reason(error)}") from error
