@@ -87,8 +87,11 @@ def plot_history(
             axes.legend(**({"loc": "upper left", "bbox_to_anchor": (1, 1.02)} if axes is labels else {}))
         figure.suptitle(title, fontsize=11)
         figure.supxlabel("\n".join(lines), x=0.04, ha="left", fontsize=8)
-        with atomic.new_file(path) as temporary:  # converts the ValueError of an unsupported extension
-            figure.savefig(temporary, dpi=120, format=path.suffix[1:] or "png")
+        with atomic.new_file(path) as temporary:
+            try:
+                figure.savefig(temporary, dpi=120, format=path.suffix[1:] or "png")
+            except ValueError as error:  # an extension that matplotlib does not support
+                raise InputError(f"{path}: cannot be written: {error}") from None
 
 
 def _positions(history: History, events: Sequence[Event]) -> list[float]:

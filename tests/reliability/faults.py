@@ -108,6 +108,8 @@ class Process:
             os.dup2(os.open(os.devnull, os.O_RDONLY) if stdin is None else stdin, 0)
             for number, stream in enumerate(self.streams, 1):
                 os.dup2(stream.fileno(), number)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)  # a process in the background ignores some
             before()
             sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
             sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
