@@ -21,8 +21,10 @@ from ner.runtime.json_files import parse_json
 
 MIN_COUNT = 2
 """Occurrences of a shape, or of a word without a known shape, that are learned."""
+MAX_ATOMS = 16
+"""Atoms of a learned word, at most."""
 MAX_LENGTH = 64
-"""Characters of a word with several atoms, at most."""
+"""Characters of a string whose words are remembered, at most."""
 MAX_CACHED = 1 << 16
 """Strings whose words are remembered."""
 
@@ -58,10 +60,11 @@ def shape(string: str) -> str:
 
     ``U.S.`` is ``x.x.``, ``said.`` is ``a.``, and ``1996-08-22`` is ``0-0-0``.
     """
-    return "".join(
-        "0" if atom.isdigit() else atom if not atom[0].isalpha() else "x" if len(atom) == 1 else "a"
-        for atom in _atoms().findall(string)
-    )
+    return "".join(map(_shape_of_atom, _atoms().findall(string)))
+
+
+def _shape_of_atom(atom: str) -> str:
+    return "0" if atom.isdigit() else atom if not atom[0].isalpha() else "x" if len(atom) == 1 else "a"
 
 
 class WordSplitter:
@@ -93,7 +96,7 @@ class WordSplitter:
                     apart[left + right] += 1
         if sum(count for word, count in whole.items() if len(word) > 1) * 100 <= whole.total():
             return cls(Learned([], [], [], characters=True))
-        several = {word: count for word, count in whole.items() if 1 < len(_atoms().findall(word)) <= MAX_LENGTH}
+        several = {word: count for word, count in whole.items() if 1 < len(_atoms().findall(word)) <= MAX_ATOMS}
         shapes: Counter[str] = Counter()
         for word, count in several.items():
             shapes[shape(word)] += count
@@ -135,21 +138,19 @@ class WordSplitter:
             left = self._split(string[: ending.start()])
             right = self._split(string[ending.end() :])
             return [*left, ending.span(), *((ending.end() + start, ending.end() + end) for start, end in right)]
+        shapes = [_shape_of_atom(string[start:end]) for start, end in atoms]
         spans = []
         position = 0
         while position < len(atoms):
             start = atoms[position][0]
-            stop = position + 1
-            while stop < len(atoms) and atoms[stop][1] - start <= MAX_LENGTH:
-                stop += 1
-            while stop > position + 1 and not self._is_word(string[start : atoms[stop - 1][1]]):
+            stop = min(len(atoms), position + MAX_ATOMS)
+            while stop > position + 1:
+                if string[start : atoms[stop - 1][1]] in self._words or "".join(shapes[position:stop]) in self._shapes:
+                    break
                 stop -= 1
             spans.append((start, atoms[stop - 1][1]))
             position = stop
         return spans
-
-    def _is_word(self, string: str) -> bool:
-        return string in self._words or shape(string) in self._shapes
 
     def to_bytes(self) -> bytes:
         """Return what was learned as JSON."""
