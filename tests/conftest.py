@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tiers: tests that take minutes, and tests that start several processes."""
     for item in items:
         path = item.path.relative_to(ROOT / "tests").as_posix()
-        if path == "end_to_end/test_distributed.py":
+        if path == "end_to_end/test_distributed.py" or path.startswith("reliability/"):
             item.add_marker("processes")
         elif path.startswith("end_to_end/") or path in SLOW:
             item.add_marker("training")
