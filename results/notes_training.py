@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ner.commands import train  # noqa: E402  # after the path
-from ner.training import control  # noqa: E402
-from ner.training.progress import Progress  # noqa: E402
-from ner.training.run import TrainingRun  # noqa: E402
+from ner.training import control  # noqa: E402  # after the path
+from ner.training.progress import Progress  # noqa: E402  # after the path
+from ner.training.run import TrainingRun  # noqa: E402  # after the path
 
 RUNS = ROOT / "runs" / "notes"
 TARGET = ROOT / "results" / "training" / "notes.json"

@@ -467,7 +467,8 @@ def reliability_page(kept: dict[str, dict[str, Any]]) -> str:
         passed = f"{found['passed']} of {found['cases']}"
         lines.append(f"| {found['promise']} | {passed} | `{found['command']}` | {found['seconds']} |")
     for name, found in kept.items():
-        lines += ["", f"## {name}", "", "| kind | passed |", "|---|---|"]
+        note = [found["note"], ""] if "note" in found else []
+        lines += ["", f"## {name}", "", *note, "| kind | passed |", "|---|---|"]
         lines += [f"| {kind} | {part['passed']} of {part['cases']} |" for kind, part in found["kinds"].items()]
         lines += ["", *(f"- failed: {failed['case']}: {failed['reason']}" for failed in found["failed"])]
     return "\n".join(lines).rstrip() + "\n"

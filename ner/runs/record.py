@@ -26,7 +26,7 @@ from ner.runtime.json_files import read_json
 class Counts(TypedDict, total=False):
     """Part of ``labels.json`` that the model card needs."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # read by pydantic
     labels: dict[str, int]
     tags: dict[str, int]
     classes: dict[str, int]
@@ -35,28 +35,28 @@ class Counts(TypedDict, total=False):
 class EntityScores(TypedDict, total=False):
     """Scores of entities, overall and by type."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # read by pydantic
     by_type: dict[str, dict[str, int | float]]
 
 
 class LabelScores(TypedDict, total=False):
     """Scores of classes, overall and by class."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # read by pydantic
     by_label: dict[str, dict[str, int | float]]
 
 
 class TagScores(TypedDict, total=False):
     """Scores of tags, overall and by tag."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # read by pydantic
     f1: dict[str, float]
 
 
 class SplitScores(TypedDict, total=False):
     """Scores of a split, see :meth:`ner.evaluation.scorer.Evaluation.to_json`."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # read by pydantic
     sentences: int
     words: int
     loss: float
@@ -69,7 +69,7 @@ class SplitScores(TypedDict, total=False):
 class Metrics(TypedDict, total=False):
     """Contents of ``metrics.json``."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # read by pydantic
     train: SplitScores
     valid: SplitScores
     test: SplitScores

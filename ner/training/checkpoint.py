@@ -57,7 +57,7 @@ class ScorerCounts(TypedDict):
 class Provenance(TypedDict, total=False):
     """Checksums of the data by split, and what else results depend on."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # read by pydantic
     data: dict[str, str]
     versions: dict[str, str]
     device: str
@@ -224,7 +224,7 @@ def load(
     values = read_state(path)
     warnings = compare(path, provenance)
     for name in (*_PLAIN, *_SCORES, *_SETTINGS):
-        setattr(state, name, values[name])  # type: ignore[literal-required]
+        setattr(state, name, values[name])  # type: ignore[literal-required]  # names of both
     state.frozen = set(values["frozen"])
     missing = set(metrics) - set(values["train_scorer"]["totals"])
     if missing or len(values["history"]) != values["epoch"] or not 0 <= values["best_epoch"] <= values["epoch"]:
@@ -295,7 +295,7 @@ def num_weights(path: Path) -> int:
     """
     try:
         with safe_open(path / TENSOR_FILE, "pt") as file:
-            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  # not iterable
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path / TENSOR_FILE}: not a safetensors file ({error})") from None
 
