@@ -6,6 +6,7 @@ Roth (2009) for BILOU, of which BIOES and BMES are renamings.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -185,48 +186,36 @@ class SchemeDetector:
     Tags without a known prefix are plain tags (parts of speech). Mixed with ``O`` or prefixed tags they are errors.
 
     Attributes:
-        prefixes: Prefixes that occur, ``O`` included.
-        plain: True if plain tags occur.
+        transitions: Number of occurrences of each pair of a tag and its successor; ``O`` precedes a sentence.
     """
 
     def __init__(self) -> None:
-        self.prefixes: set[str] = set()
-        self.plain = False
-        self._opened_by_inner = 0
-        self._opened_by_first = 0
+        self.transitions: Counter[tuple[str, str]] = Counter()
 
     def add(self, tags: Sequence[str]) -> None:
         """Add the tags of a sentence."""
-        before = ""
-        for tag in tags:
-            if tag == OUTSIDE:
-                self.prefixes.add(tag)
-                before = ""
-                continue
-            prefix, label = split(tag)
-            if not is_valid(tag):
-                self.plain = True
-            else:
-                self.prefixes.add(prefix)
-                if before != label:
-                    self._opened_by_inner += prefix == "I"
-                    self._opened_by_first += prefix == "B"
-            before = label
+        self.transitions.update(pairwise([OUTSIDE, *tags]))
 
     @property
     def scheme(self) -> str:
         """The scheme; ``none`` for plain tags, ``mixed`` for plain and prefixed tags or ``O``."""
-        if self.plain:
-            return "mixed" if self.prefixes else PLAIN
-        if self.prefixes & {"L", "U"}:
+        names = {tag for _, tag in self.transitions}
+        prefixes = {split(tag)[0] for tag in names if is_valid(tag)}
+        if not all(map(is_valid, names)):
+            return "mixed" if prefixes else PLAIN
+        if prefixes & {"L", "U"}:
             return "bilou"
-        if "M" in self.prefixes:
+        if "M" in prefixes:
             return "bmes"
-        if self.prefixes & {"E", "S"}:
+        if prefixes & {"E", "S"}:
             return "bioes"
-        if self.prefixes - {OUTSIDE} == {"I"}:
+        if prefixes - {OUTSIDE} == {"I"}:
             return "io"
-        return "iob1" if self._opened_by_inner > self._opened_by_first else "bio"
+        opened = Counter[str]()  # first words of entities by prefix
+        for (before, tag), occurrences in self.transitions.items():
+            if tag != OUTSIDE and split(before)[1] != split(tag)[1]:
+                opened[split(tag)[0]] += occurrences
+        return "iob1" if opened["I"] > opened["B"] else "bio"
 
 
 class TagSet:

@@ -108,22 +108,17 @@ def decoded_blocks(file: BinaryIO, path: str, encoding: str = "utf-8") -> Iterat
     except LookupError:
         together = False  # reported by decode_lines
     number = 1
-    while lines := file.readlines(BLOCK_SIZE):
-        block = _decoded_together(lines, encoding) if together else None
+    while data := file.read(BLOCK_SIZE):
+        if not data.endswith(b"\n"):
+            data += file.readline()
+        try:
+            block = io.StringIO(data.decode(encoding), newline="\n").readlines() if together else None
+        except UnicodeDecodeError:
+            block = None
         if block is None:
-            block = [line for _, line in decode_lines(lines, path, encoding, number)]
+            block = [line for _, line in decode_lines(io.BytesIO(data), path, encoding, number)]
         yield block
         number += len(block)
-
-
-def _decoded_together(lines: list[bytes], encoding: str) -> list[str] | None:
-    """Decode lines in one call; return None if one of them cannot be decoded."""
-    try:
-        parts = b"".join(lines).decode(encoding).split("\n")
-    except UnicodeDecodeError:
-        return None
-    rest = parts.pop()
-    return [f"{part}\n" for part in parts] + ([rest] if rest else [])
 
 
 def decode_lines(lines: Iterable[bytes], path: str, encoding: str, start: int = 1) -> Iterator[tuple[int, str]]:

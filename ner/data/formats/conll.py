@@ -6,16 +6,18 @@ Files are written back byte for byte, with the predicted tag as an additional la
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
-from itertools import chain, count
-from typing import BinaryIO, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import count
+from typing import BinaryIO, Generic, Literal, NamedTuple, TypeVar, cast
 
 from ner.config.base import ComponentConfig, Encoding, WordSplit
 from ner.data import tags
 from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example
+
+T = TypeVar("T")
 
 DOCSTART = re.compile(r"-DOCSTART-(?:[ \t]+\([^\r\n]*\))?(?:[ \t]+(?:-X-|O|-DOCSTART-|[-_*]+))*[ \t]*[\r\n]*")
 """Document mark: alone, with an id in parentheses (AIDA), with columns of -X-, O, -DOCSTART- or fillers (CoNLL)."""
@@ -75,11 +77,20 @@ class Layout(NamedTuple):
     marked: bool
 
 
-class Sentence(NamedTuple):
-    """Lines of a sentence, the number of its first line, and the blank lines and document marks before it."""
+class Sentence(NamedTuple, Generic[T]):
+    """Lines of a sentence with their parsed content.
+
+    Attributes:
+        before: Blank lines and document marks before the first row.
+        rows: Lines with words; empty after the last sentence of a file.
+        cells: Parsed content of each row.
+        line: Number of the first row.
+        starts_document: True if a document mark is before the sentence.
+    """
 
     before: list[str]
     rows: list[str]
+    cells: list[T]
     line: int
     starts_document: bool
 
@@ -97,90 +108,116 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
         return Document([], str(next(numbers)), path, layout.scheme, [] if for_rewriting else None)
 
     with text_files.spooled([path]), text_files.open_bytes(path) as file:  # it is read twice
-        layout = detect_layout(path, config, sentences(file, path, config))
-        parse = lru_cache(CACHED_LINES)(partial(parse_row, config=config, layout=layout))
+        layout = detect_layout(file, path, config)
+        limit = MAX_SENTENCES if layout.marked else 1
         document = new_document()
-        for sentence in sentences(file, path, config):
-            full = sentence.rows and len(document.examples) >= (MAX_SENTENCES if layout.marked else 1)
-            if document.examples and (full or sentence.starts_document):
+        for sentence in sentences(file, path, config, RowParser(config, layout)):
+            if document.examples and (sentence.starts_document or (sentence.rows and len(document.examples) >= limit)):
                 yield document
                 document = new_document()
-            example = Example([], source=path, line=sentence.line)
+            line_indices = None
             if document.source_lines is not None:
                 document.source_lines += sentence.before + sentence.rows
                 end = len(document.source_lines)
-                example.line_indices = list(range(end - len(sentence.rows), end))
+                line_indices = list(range(end - len(sentence.rows), end))
             if not sentence.rows:
                 continue
-            parsed: list[tuple[str, str]] = []
-            try:
-                for row in sentence.rows:
-                    parsed.append(parse(row))
-            except InputError as error:
-                raise InputError(f"{path}:{sentence.line + len(parsed)}: {error}") from None
-            example.words = [word for word, _ in parsed]
+            example = Example([word for word, _ in sentence.cells], source=path, line=sentence.line)
+            example.line_indices = line_indices
             if config.tag is not None:
-                example.spans, example.tags = tags.normalize([tag for _, tag in parsed], layout.scheme)
+                example.spans, example.tags = tags.normalize([tag for _, tag in sentence.cells], layout.scheme)
             document.examples.append(example)
     if document.examples or document.source_lines:
         yield document
 
 
-def sentences(file: BinaryIO, path: str, config: Config) -> Iterator[Sentence]:
+def sentences(file: BinaryIO, path: str, config: Config, parse: Callable[[str], T]) -> Iterator[Sentence[T]]:
     """Group the lines of a file into sentences; blank lines and document marks separate them.
 
     Lines after the last sentence are a sentence without rows. A byte order mark counts as a line before the first.
+
+    ``parse`` is a function of a row; its results are cached, and its errors are raised with file and line.
     """
+
+    @lru_cache(CACHED_LINES)
+    def parse_line(line: str) -> T | None:
+        return None if is_separator(line, config) else parse(line)
+
     file.seek(0)
+    number, first, starts_document = 1, 1, False  # line numbers of the block and of the sentence
     before: list[str] = []
     rows: list[str] = []
-    first, starts_document = 0, False
-    for number, line in enumerate(chain.from_iterable(text_files.decoded_blocks(file, path, config.encoding)), 1):
-        if number == 1 and line.startswith("\ufeff"):
+    cells: list[T] = []
+    for block in text_files.decoded_blocks(file, path, config.encoding):
+        if number == 1 and block[0].startswith("\ufeff"):
             before.append("\ufeff")
-            line = line[1:]
-        is_mark = line.startswith("-DOCSTART-") and config.docstart == "document" and bool(DOCSTART.fullmatch(line))
-        if is_mark or not line.strip(BLANK):
-            if rows:
-                yield Sentence(before, rows, first, starts_document)
-                before, rows, starts_document = [], [], False
-            before.append(line)
-            starts_document = starts_document or is_mark
-        else:
-            first = first if rows else number
-            rows.append(line)
+            block[0] = block[0][1:]
+        try:
+            parsed = [*map(parse_line, block), None]  # a separator ends the block
+        except InputError:
+            for position, line in enumerate(block, number):
+                try:
+                    parse_line(line)
+                except InputError as error:
+                    raise InputError(f"{path}:{position}: {error}") from None
+            raise
+        start = 0
+        while start < len(block):
+            end = parsed.index(None, start)
+            if end > start:
+                first = first if rows else number + start
+                rows += block[start:end]
+                cells += cast("list[T]", parsed[start:end])
+            if end < len(block):
+                if rows:
+                    yield Sentence(before, rows, cells, first, starts_document)
+                    before, rows, cells, starts_document = [], [], [], False
+                before.append(block[end])
+                starts_document = starts_document or block[end].startswith("-")
+            start = end + 1
+        number += len(block)
     if rows or before:
-        yield Sentence(before, rows, first, starts_document)
+        yield Sentence(before, rows, cells, first, starts_document)
 
 
-def detect_layout(path: str, config: Config, found: Iterable[Sentence]) -> Layout:
-    """Detect the layout of a file from its sentences; rows are not checked.
+def is_separator(line: str, config: Config) -> bool:
+    """Return whether a line is blank or a document mark."""
+    if line.startswith("-DOCSTART-") and config.docstart == "document" and DOCSTART.fullmatch(line):
+        return True
+    return not line.strip(BLANK)
+
+
+def detect_layout(file: BinaryIO, path: str, config: Config) -> Layout:
+    """Detect the layout of a file; its rows are not checked.
 
     Raises:
         InputError: If the file has no rows, or word and tag are the same column.
     """
-    detector, tabs, columns, marked = tags.SchemeDetector(), False, 0, False
-    split = lru_cache(CACHED_LINES)(split_columns)
-    tag = config.tag if config.scheme == "auto" else None
-    for sentence in found:
-        marked = marked or sentence.starts_document
-        if sentence.rows and not columns:
-            tabs = config.separator == "tab" or (config.separator == "auto" and "\t" in sentence.rows[0])
-            columns = len(split(sentence.rows[0], tabs))
-            place = f"{path}:{sentence.line}"
-            if "\r" in sentence.rows[0].rstrip("\r\n") and not sentence.rows[0].endswith("\n"):
-                raise InputError(f"{place}: expected line feeds, found carriage returns alone; convert the file")
-            used = [c % columns for c in (config.word, config.tag) if c is not None and -columns <= c < columns]
-            if len(used) > len({*used}) and columns > 1:
-                raise InputError(
-                    f"{place}: expected word and tag in different columns, found both in column {used[0]} of "
-                    f"{columns}; set data.format.word and data.format.tag"
-                )
-        if tag is not None:
-            cells = [split(row, tabs) for row in sentence.rows]
-            detector.add([row[tag] for row in cells if -len(row) <= tag < len(row)])
-    if not columns:
+    first = next((sentence for sentence in sentences(file, path, config, str) if sentence.rows), None)
+    if first is None:
         raise InputError(f"{path}: expected sentences, found an empty file")
+    row, place = first.rows[0], f"{path}:{first.line}"
+    tabs = config.separator == "tab" or (config.separator == "auto" and "\t" in row)
+    columns = len(split_columns(row, tabs))
+    if "\r" in row.rstrip("\r\n") and not row.endswith("\n"):
+        raise InputError(f"{place}: expected line feeds, found carriage returns alone; convert the file")
+    used = [c % columns for c in (config.word, config.tag) if c is not None and -columns <= c < columns]
+    if len(used) > len({*used}) and columns > 1:
+        raise InputError(
+            f"{place}: expected word and tag in different columns, found both in column {used[0]} of "
+            f"{columns}; set data.format.word and data.format.tag"
+        )
+    tag = config.tag if config.scheme == "auto" else None
+
+    def tag_of(row: str) -> str:
+        cells = split_columns(row, tabs) if tag is not None else []
+        return cells[tag] if tag is not None and -len(cells) <= tag < len(cells) else ""
+
+    detector, marked = tags.SchemeDetector(), False
+    for sentence in sentences(file, path, config, tag_of):
+        marked = marked or sentence.starts_document
+        if tag is not None:
+            detector.add(sentence.cells)
     return Layout(tabs, columns, detector.scheme if config.scheme == "auto" else config.scheme, marked)
 
 
@@ -190,34 +227,45 @@ def split_columns(row: str, tabs: bool) -> list[str]:
     return body.split("\t") if tabs else COLUMN.findall(body)
 
 
-def parse_row(row: str, config: Config, layout: Layout) -> tuple[str, str]:
-    """Return the word and the tag of a row; the tag is empty without a tag column.
+class RowParser:
+    """Function of a row that returns its word and its tag; the tag is empty without a tag column."""
 
-    Raises:
-        InputError: If a column is missing or its content is invalid.
-    """
-    cells = split_columns(row, layout.tabs)
-    columns = [config.word] if config.tag is None else [config.word, config.tag]
-    expected = max(len(columns), *(column + 1 if column >= 0 else -column for column in columns))
-    if config.tag is not None:  # then all rows have the same columns
-        expected = max(expected, layout.columns)
-    if len(cells) < expected or (config.tag is not None and len(cells) > expected):
-        shown = row.rstrip("\r\n")[:40]
-        raise InputError(f'expected {expected} columns, found {len(cells)} ("{shown}")')
-    word = cells[config.word]
-    if not word:
-        raise InputError(f"expected a word in column {config.word}, found nothing")
-    if config.strip_position_digit:
-        if len(word) < 2 or word[-1] not in "0123456789":
-            raise InputError(
-                f"expected a word followed by a digit, found '{word[:40]}'; set data.format.strip_position_digit=false"
-            )
-        word = word[:-1]
-    if config.tag is None:
-        return word, ""
-    hint = "set data.format.tag to the column of the tag, or data.format.scheme=none for plain tags"
-    tags.check_tag(cells[config.tag], layout.scheme, hint)
-    return word, cells[config.tag]
+    def __init__(self, config: Config, layout: Layout) -> None:
+        self.config, self.layout = config, layout
+        columns = [config.word] if config.tag is None else [config.word, config.tag]
+        self.least = max(len(columns), *(column + 1 if column >= 0 else -column for column in columns))
+        if config.tag is not None:  # then all rows have the same columns
+            self.least = max(self.least, layout.columns)
+        self.valid_tags = {tags.OUTSIDE}
+
+    def __call__(self, row: str) -> tuple[str, str]:
+        """Return the word and the tag of a row.
+
+        Raises:
+            InputError: If a column is missing or its content is invalid.
+        """
+        config, cells = self.config, split_columns(row, self.layout.tabs)
+        if len(cells) < self.least or (config.tag is not None and len(cells) > self.least):
+            shown = row.rstrip("\r\n")[:40]
+            raise InputError(f'expected {self.least} columns, found {len(cells)} ("{shown}")')
+        word = cells[config.word]
+        if not word:
+            raise InputError(f"expected a word in column {config.word}, found nothing")
+        if config.strip_position_digit:
+            if len(word) < 2 or word[-1] not in "0123456789":
+                raise InputError(
+                    f"expected a word followed by a digit, found '{word[:40]}'; "
+                    "set data.format.strip_position_digit=false"
+                )
+            word = word[:-1]
+        if config.tag is None:
+            return word, ""
+        tag = cells[config.tag]
+        if tag not in self.valid_tags:
+            hint = "set data.format.tag to the column of the tag, or data.format.scheme=none for plain tags"
+            tags.check_tag(tag, self.layout.scheme, hint)
+            self.valid_tags.add(tag)
+        return word, tag
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
