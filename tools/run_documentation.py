@@ -1,0 +1,118 @@
+"""Run the code blocks of the README and of the documentation: ``python tools/run_documentation.py [PAGE ...]``.
+
+Blocks marked ``sh`` and ``python`` run in the order of their page, in a temporary directory with the shipped
+configurations, the sample data, a trained run ``runs/mine`` and column files ``my/train.txt``, ``my/dev.txt`` and
+``my/test.txt``. Python blocks of a page share their variables. A comment ``<!-- not run: REASON -->`` before a block
+excludes it. Trainings are shortened to one epoch of the recipe ``tiny`` where a block names a larger one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```(?P<language>sh|python)\n(?P<code>.*?)```", re.DOTALL)
+SHORTER = (
+    (re.compile(r"epochs=\d+"), "epochs=1"),
+    (re.compile(r"--config (?:configs/)?(?:bert_crf|bilstm_crf)(?:\.yaml)?\b"), "--config tiny"),
+    (re.compile(r"""ner\.train\(\s*["'](?:bert_crf|bilstm_crf)["']"""), 'ner.train("tiny"'),
+    (re.compile(r"\bpython (train|evaluate)\.py"), rf"{sys.executable} \1.py"),
+    (re.compile(r"(?m)(^|[|;&] ?)ner "), rf"\1{sys.executable} -m ner "),
+)
+"""Replacements that shorten a training, and that run the commands in this environment."""
+
+
+class Block(NamedTuple):
+    """A code block of a page."""
+
+    line: int
+    language: str
+    code: str
+    reason: str | None
+
+    def shortened(self) -> str:
+        """Return the code with shorter trainings."""
+        code = self.code
+        for pattern, replacement in SHORTER:
+            code = pattern.sub(replacement, code)
+        return code
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return the code blocks of a page."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(text.count("\n", 0, match.start()) + 1, match["language"], match["code"], match["reason"])
+        for match in BLOCK.finditer(text)
+    ]
+
+
+def prepare(folder: Path) -> None:
+    """Create the working directory of the blocks."""
+    for name in ("configs", "data", "train.py", "evaluate.py"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "my").mkdir()
+    for name, split in (("train", "train"), ("dev", "valid"), ("test", "test")):
+        shutil.copy(ROOT / "data" / "sample" / "en" / f"{split}.conll", folder / "my" / f"{name}.txt")
+    (folder / "report.txt").write_text(
+        "Colby flew from Paris to St. Louis.\nShe met Ada Brown there.\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "ner", "train", "--config", "configs/tiny.yaml", "--run", "runs/mine"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment())
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the blocks."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def run(page: Path, template: Path) -> list[str]:
+    """Run the blocks of a page in a copy of a working directory; return a message for each that fails."""
+    failures = []
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(template, folder, symlinks=True, dirs_exist_ok=True)
+        python = ""  # the python blocks so far, because each block runs in a process of its own
+        for block in blocks(page):
+            place = f"{page.relative_to(ROOT)}:{block.line}"
+            if block.reason:
+                print(f"{place}: not run: {block.reason}")
+                continue
+            code = block.shortened()
+            if block.language == "python":
+                python += code
+                command = [sys.executable, "-c", python]
+            else:
+                command = ["bash", "-euo", "pipefail", "-c", code]
+            start = time.perf_counter()
+            result = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+            print(f"{place}: {'failed' if result.returncode else 'passed'} in {time.perf_counter() - start:.1f} s")
+            if result.returncode:
+                failures.append(f"{place}\n{code}\n{result.stdout[-1500:]}{result.stderr[-3000:]}")
+    return failures
+
+
+def main() -> int:
+    """Run the blocks of the named pages, or of all pages; return 1 if one fails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pages", nargs="*", type=Path)
+    arguments = parser.parse_args()
+    pages = [page.resolve() for page in arguments.pages] or [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    pages = [page for page in pages if blocks(page)]
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder))
+        failures = [failure for page in pages for failure in run(page, Path(folder))]
+    print("\n\n".join(failures))
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
