@@ -63,6 +63,7 @@ class Example:
         line_indices: Index of each word's line in ``Document.source_lines``, if the lines were kept.
         scores: Probabilities of labels and answers by name, if the decoder computed them.
         warnings: Notices of the reader, such as ``answers that do not occur in their passage``.
+        repairs: One sentence per annotation that the reader changed: ``file:line``, the text around it, the change.
     """
 
     words: list[str]
@@ -80,6 +81,7 @@ class Example:
     line_indices: list[int] | None = None
     scores: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    repairs: list[str] = field(default_factory=list)
 
     @property
     def location(self) -> str:
@@ -111,6 +113,7 @@ class Example:
             line_indices=self.line_indices,
             scores=scores,
             warnings=self.warnings,
+            repairs=self.repairs,
         )
 
     def _range(self, span: Span) -> tuple[int, int]:

@@ -300,7 +300,8 @@ def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
     form.write(str(path), [Document([example])], config)
     written = list(path.iterdir()) if path.is_dir() else [path]
     assert written
-    assert all(file.read_text(encoding="utf-8").endswith("\n") for file in written)
+    if name != "arrow":  # binary
+        assert all(file.read_text(encoding="utf-8").endswith("\n") for file in written)
     assert isinstance(form.extension, str)
     assert isinstance(form.probabilities, bool)
     if name not in ("text", "squad", "coqa"):  # predictions have another form there: JSON Lines, answers by question
@@ -308,6 +309,9 @@ def test_a_format_reads_what_it_writes(name: str, tmp_path: Any) -> None:
         assert found.examples[0].words == example.words
         assert found.source == str(path)
         source = Path(found.examples[0].source)
+        if name == "arrow":  # rows of a folder
+            assert (source, found.examples[0].line) == (path, 1)
+            return
         assert source in written
         assert "Berlin" in source.read_text(encoding="utf-8").splitlines()[found.examples[0].line - 1]
 

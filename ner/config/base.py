@@ -12,6 +12,11 @@ WordRule = Literal["space", "punctuation", "characters", "chinese"]
 WordSplit = WordRule | Callable[[str], tuple[list[str], list[tuple[int, int]]]]
 """A rule, or a function from a text to its words and their offsets, see :mod:`ner.data.word_splitter`."""
 
+OffsetUnit = Literal["auto", "characters", "utf16", "bytes"]
+"""Unit of the positions in a file, see :mod:`ner.data.alignment`."""
+SpanFix = Literal["error", "expand", "shrink", "drop"]
+"""Reaction to a span of characters that starts or ends inside a word."""
+
 
 def _readable_by_line(encoding: str) -> str:
     try:
@@ -37,6 +42,21 @@ class ComponentConfig(ConfigSection):
 
     name: str
     """Name of the component's file."""
+
+
+class SpanFormatConfig(ComponentConfig):
+    """Configuration of a format that stores spans of characters."""
+
+    offsets: OffsetUnit = "auto"
+    """Unit of the positions: characters (Unicode code points), utf16 (code units, as in JavaScript and Java) or bytes
+    of UTF-8. auto finds the unit in which the positions fit the recorded words, and refuses ambiguous positions. Files
+    that are written with auto have the unit of the program that the format belongs to."""
+    on_misaligned: SpanFix = "error"
+    """Reaction to a span that starts or ends inside a word: raise an error, expand it to whole words, shrink it to
+    whole words, or drop it."""
+    on_overlap: Literal["error", "longest", "keep"] = "error"
+    """Reaction to spans that overlap: raise an error, keep the longest ones, or keep all. Taggers learn the longest
+    ones."""
 
 
 class EncoderConfig(ComponentConfig):

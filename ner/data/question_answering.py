@@ -92,6 +92,17 @@ def question_example(turns: Sequence[str], passage: str, rule: WordSplit) -> Exa
     )
 
 
+def passage_and_turns(example: Example) -> list[str]:
+    """Return the passage of a question, then its turns; the inverse of :func:`question_example`, if no turn has lines.
+
+    Joined with line ends, they are the text of the example in any case.
+    """
+    assert example.text is not None, "a question has a text"
+    assert example.offsets, "a question has words"
+    end = example.text.rindex("\n", 0, example.offsets[0][0])
+    return [example.text[:end], *example.text[end + 1 :].split("\n")]
+
+
 def char_span(example: Example, start: int, end: int, label: str = ANSWER) -> Span | None:
     """Return the span of the words that overlap a range of characters of the text, or None if there are none.
 

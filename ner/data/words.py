@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
+from dataclasses import replace
 from functools import cache
+from itertools import accumulate
 
 from ner.config.base import WordRule, WordSplit
+from ner.types import Example
 
 CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 """Blocks of Chinese characters for a character class of a regular expression (Unicode 16: CJK Unified Ideographs with
@@ -44,3 +47,12 @@ def split_words(text: str, rule: WordSplit) -> tuple[list[str], list[tuple[int, 
         return rule(text)
     found = list(_pattern(rule).finditer(text))
     return [match.group() for match in found], [match.span() for match in found]
+
+
+def with_text(example: Example, separator: str = " ") -> Example:
+    """Return an example with a text; without one, its words joined by a separator."""
+    if example.text is not None:
+        return example
+    starts = accumulate((len(word) + len(separator) for word in example.words), initial=0)
+    offsets = [(start, start + len(word)) for start, word in zip(starts, example.words, strict=False)]
+    return replace(example, text=separator.join(example.words), offsets=offsets)

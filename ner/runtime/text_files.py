@@ -156,6 +156,40 @@ def read_json(path: str, encoding: str = "utf-8") -> Any:
     raise InputError(f"{path}: expected JSON, found {found}")
 
 
+def json_lines(path: str, encoding: str = "utf-8") -> Iterator[tuple[int, str, dict[str, Any] | None]]:
+    """Yield number, text and value of each line of a file with a JSON object per line; None for a blank line.
+
+    Raises:
+        InputError: With file and line, if a line is no JSON object or has a key twice.
+    """
+    for number, line in decoded_lines(path, encoding):
+        if not line.strip():
+            yield number, line, None
+            continue
+        location = f"{path}:{number}"
+        try:
+            value = _parse(line)
+        except KeyError as error:
+            raise InputError(f"{location}: the key {error} occurs twice in an object; keep one") from None
+        except (ValueError, RecursionError) as error:
+            at = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+            raise InputError(f"{location}: not JSON: {at}") from None
+        if not isinstance(value, dict):
+            raise InputError(f"{location}: expected a JSON object, found {type(value).__name__}")
+        yield number, line, value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; raise a KeyError for a key that occurs twice."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise KeyError(next(name for name in names if names.count(name) > 1))
+    return value
+
+
+_parse = json.JSONDecoder(object_pairs_hook=_object).decode
+
 _KINDS: dict[type, str] = {
     str: "a string",
     int: "a whole number",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -33,6 +34,13 @@ COMPONENTS = {
 }
 
 ELSEWHERE = {
+    **{
+        f"formats/arrow.{key}": "data/formats/test_arrow.py::test_an_option_changes_what_is_read"
+        for key in ["label", "offsets", "on_misaligned", "on_overlap", "scheme", "spans", "tags", "text", "words"]
+    },
+    "formats/labelstudio.text_tag": (
+        "data/formats/test_labelstudio.py::test_predictions_are_pre_annotations_of_the_same_task"
+    ),
     "batch.prefetch": "training/test_loop.py::test_batches_made_ahead_change_nothing",
     "data.memmap_dir": "end_to_end/test_runs.py::test_a_training_file_in_memory_mapped_arrays_gives_the_same_bytes",
     "device": "commands/test_cli.py::test_a_wrong_configuration_is_one_sentence_and_leaves_nothing_behind",
@@ -117,19 +125,74 @@ QUESTIONS = (
 )
 TURNS = '{"data": [{"id": "é", "story": "Ann", "questions": [{"input_text": "Who?"}], "answers": []}]}'
 SLOTS = {"seq.in": "é b", "seq.out": "I-X O", "label": "x#y", "other": "O O"}
+STANDOFF = {"a.txt": "University of Oslo\né", "a.ann": "T1\tX 0 18\tUniversity of Oslo"}
+NESTED = {**STANDOFF, "a.ann": f"{STANDOFF['a.ann']}\nT2\tY 14 18\tOslo"}
+EMOJI = {"text": "\U0001f4a9 aa aa", "label": [[3, 5, "X"]]}
+REGION = {"type": "labels", "value": {"start": 0, "end": 2, "labels": ["X"]}}
+
+
+def lines(*values: Any) -> str:
+    return "\n".join(map(json.dumps, values))
+
+
+def tasks(*results: Any) -> str:
+    data = {"text": "Ada won", "x": "b", "é": "é"}
+    return json.dumps([{"data": data, "annotations": [{"result": [result]} for result in results]}], ensure_ascii=False)
+
+
+def minimal(key: str, value: Any) -> str:
+    return json.dumps([{"text": "Ada won", "label": [], key: value}])
+
+
 FORMATS: dict[str, tuple[str | dict[str, str], dict[str, Any], Any]] = {
+    "formats/brat.encoding": (STANDOFF, {}, "latin-1"),
+    "formats/brat.offsets": (
+        {"a.txt": "\U0001f4a9 aaa", "a.ann": "T1\tX 3 5\taa"},
+        {"on_misaligned": "expand"},
+        "utf16",
+    ),
+    "formats/brat.on_discontinuous": ({**STANDOFF, "a.ann": "T1\tX 0 10;14 18\tUniversity Oslo"}, {}, "join"),
+    "formats/brat.on_misaligned": ({**STANDOFF, "a.ann": "T1\tX 0 3\tUni"}, {}, "expand"),
+    "formats/brat.on_overlap": (NESTED, {}, "keep"),
+    "formats/brat.unit": (STANDOFF, {}, "file"),
     "formats/conll.encoding": ("é O\n", {}, "latin-1"),
     "formats/conll.scheme": ("a I-X\n", {}, "none"),
     "formats/conll.separator": ("New York\tO\n", {}, "space"),
     "formats/conll.tag": ("a B-X O\n", {}, 1),
     "formats/conll.word": ("a b O\n", {}, 1),
     "formats/coqa.encoding": (TURNS, {}, "latin-1"),
+    "formats/doccano.encoding": ('{"text": "é"}', {}, "latin-1"),
+    "formats/doccano.offsets": (lines(EMOJI), {}, "utf16"),
+    "formats/doccano.on_misaligned": (lines({"text": "Ada", "label": [[0, 2, "X"]]}), {}, "expand"),
+    "formats/doccano.on_overlap": (lines({"text": "a b", "label": [[0, 3, "X"], [0, 1, "Y"]]}), {}, "longest"),
+    "formats/doccano.text": (lines({"text": "a", "data": "b"}), {}, "data"),
     "formats/jsonl.answers": ('{"text": "Ann", "question": "Who?", "x": ["Ann"]}', {}, "x"),
     "formats/jsonl.encoding": ('{"text": "é"}', {}, "latin-1"),
     "formats/jsonl.labels": ('{"text": "a", "x": ["b"]}', {}, "x"),
     "formats/jsonl.question": ('{"text": "a", "x": "Who?"}', {}, "x"),
     "formats/jsonl.text": ('{"x": "a"}', {}, "x"),
     "formats/jsonl.words": ('{"x": ["a"]}', {}, "x"),
+    "formats/jsonl.offsets": (lines({**EMOJI, "spans": EMOJI["label"]}), {"on_misaligned": "expand"}, "utf16"),
+    "formats/labelstudio.annotation": (
+        tasks({"type": "x"}, {"type": "choices", "value": {"choices": ["a"]}}),
+        {},
+        "last",
+    ),
+    "formats/labelstudio.encoding": (tasks(), {}, "latin-1"),
+    "formats/labelstudio.labels": (minimal("topic", "b"), {}, "topic"),
+    "formats/labelstudio.offsets": (
+        json.dumps([{**EMOJI, "label": [{"start": 3, "end": 5, "labels": ["X"]}]}]),
+        {"on_misaligned": "drop"},
+        "utf16",
+    ),
+    "formats/labelstudio.on_misaligned": (tasks(REGION), {}, "expand"),
+    "formats/labelstudio.on_overlap": (
+        tasks({"type": "labels", "value": {"start": 0, "end": 3, "labels": ["X", "Y"]}}),
+        {},
+        "longest",
+    ),
+    "formats/labelstudio.spans": (minimal("ner", [{"start": 0, "end": 3, "labels": ["X"]}]), {}, "ner"),
+    "formats/labelstudio.text": (tasks(), {}, "x"),
     "formats/slot_filling.encoding": (SLOTS, {}, "latin-1"),
     "formats/slot_filling.intents": (SLOTS, {}, "split"),
     "formats/slot_filling.labels": (SLOTS, {}, None),

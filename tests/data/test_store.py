@@ -114,6 +114,7 @@ def test_every_field_of_an_example_and_a_document_is_saved(tmp_path: Path) -> No
         line_indices=[0],
         scores={"joy": 0.5},
         warnings=["odd"],
+        repairs=["t:1: changed"],
     )
     document = Document([example], id="7", source="a.conll", scheme="none", source_lines=["a\n"])
     for value, default in ((example, Example([])), (document, Document([]))):

@@ -18,14 +18,17 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from ner.config.base import ComponentConfig, Encoding, WordSplit
+from ner.config.base import ComponentConfig, Encoding, OffsetUnit, SpanFix, WordSplit
+from ner.data.alignment import CharSpan, align, in_characters, in_unit
 from ner.data.notices import Notice
 from ner.data.question_answering import (
     NO,
     UNKNOWN,
     YES,
+    answer_type,
     char_span,
     occurrences,
+    passage_and_turns,
     question_example,
     set_answer_span,
 )
@@ -59,8 +62,12 @@ class Config(ComponentConfig):
     """Key of the answers to the question."""
     end: Literal["exclusive", "inclusive"] = "exclusive"
     """Meaning of the end of a span: the position after it (exclusive) or its last position (inclusive)."""
-    on_misaligned: Literal["error", "expand", "drop"] = "error"
-    """Reaction to a span that starts or ends inside a word: raise an error, expand it to whole words, or drop it."""
+    offsets: OffsetUnit = "characters"
+    """Unit of the positions in a text: characters (Unicode code points), utf16 (code units) or bytes of UTF-8. auto
+    finds the unit in which the positions fit the strings of CLUENER's form, and refuses ambiguous positions."""
+    on_misaligned: SpanFix = "error"
+    """Reaction to a span that starts or ends inside a word: raise an error, expand it to whole words, shrink it to
+    whole words, or drop it."""
     encoding: Encoding = "utf-8"
     """Character encoding of the file."""
 
@@ -72,23 +79,14 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
         InputError: With file and line, if a line is not such an object or a span does not fit the text.
     """
     empty, blank = True, 0
-    for number, line in text_files.decoded_lines(path, config.encoding):
-        if not line.strip():
+    for number, line, value in text_files.json_lines(path, config.encoding):
+        if value is None:
             blank += 1
             if for_rewriting:
                 yield Document([], str(number - 1), path, source_lines=[line])
             continue
         empty = False
         location = f"{path}:{number}"
-        try:
-            value = _parse(line)
-        except KeyError as error:
-            raise InputError(f"{location}: the key {error} occurs twice in an object; keep one") from None
-        except (ValueError, RecursionError) as error:
-            at = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
-            raise InputError(f"{location}: not JSON: {at}") from None
-        if not isinstance(value, dict):
-            raise InputError(f"{location}: expected a JSON object, found {type(value).__name__}")
         if value.get(config.question) is None:
             example = _text(value, config, words, location)
         else:
@@ -101,18 +99,6 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
         yield Document([example], str(value.get("id", number - 1)), path)
     if empty:
         raise InputError(f"{path}: expected JSON objects, found an empty file")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; raise a KeyError for a key that occurs twice."""
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise KeyError(next(name for name in names if names.count(name) > 1))
-    return value
-
-
-_parse = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
 def _text(value: dict[str, Any], config: Config, rule: WordSplit, location: str) -> Example:
@@ -133,11 +119,22 @@ def _text(value: dict[str, Any], config: Config, rule: WordSplit, location: str)
                 f"{location}: expected '{config.text}' or '{config.words}' beside '{config.spans}', found both, so the "
                 "unit of the positions is ambiguous; set data.format.text or data.format.words to a key that is absent"
             )
-        for start, end, label in _spans(value[config.spans], config.spans, location):
-            span = _aligned(start, end + (config.end == "inclusive"), label, example, config.on_misaligned, location)
-            if span is not None:
-                example.spans.append(span)
-        example.spans.sort()
+        found = [
+            CharSpan(start, end + (config.end == "inclusive"), label, surface)
+            for start, end, label, surface in _spans(value[config.spans], config.spans, location)
+        ]
+        if example.text is not None:
+            spans = in_characters(example.text, found, config.offsets, location)
+            aligned = [align(example, *span[:3], config.on_misaligned, location) for span in spans]
+            example.spans = sorted(span for span in aligned if span is not None)
+        else:
+            size = len(example.words)
+            for span in found:
+                if not 0 <= span.start < span.end <= size:
+                    raise InputError(
+                        f"{location}: expected a span within 0 and {size}, found {span.start} to {span.end}"
+                    )
+            example.spans = sorted(Span(*span[:3]) for span in found)
         example.tags = encode(example.spans, len(example.words))
     if config.labels in value and config.labels != config.spans:
         example.labels = _strings(value[config.labels], config.labels, location)
@@ -180,39 +177,26 @@ def _strings(value: Any, key: str, location: str) -> list[str]:
 
 
 def _spans(value: Any, key: str, location: str) -> list[Any]:
-    """Return the start, the end as written, and the label of each span."""
+    """Return the start, the end as written, the label and, in CLUENER's form, the text of each span."""
     try:
         found: list[Any]
         if isinstance(value, dict):
-            found = [(*pair, label) for label, strings in value.items() for pairs in strings.values() for pair in pairs]
+            found = [
+                (*pair, label, surface)
+                for label, surfaces in value.items()
+                for surface, pairs in surfaces.items()
+                for pair in pairs
+            ]
         else:
             names = ("start", "end", "label")
             items: list[Any] = value if isinstance(value, list) else [None]
-            found = [[item[name] for name in names] if isinstance(item, dict) else [*item] for item in items]
-        if all([type(part) for part in item] == [int, int, str] and item[2] for item in found):
+            found = [([item[name] for name in names] if isinstance(item, dict) else [*item]) for item in items]
+            found = [(*item, None) for item in found]
+        if all([type(part) for part in item[:-1]] == [int, int, str] and item[2] for item in found):
             return found
     except (AttributeError, KeyError, TypeError):
         pass
     raise InputError(f"{location}: expected spans in '{key}' as start, end, label, found {json.dumps(value)[:60]}")
-
-
-def _aligned(start: int, end: int, label: str, example: Example, rule: str, location: str) -> Span | None:
-    """Return a span in words; with a text, ``start`` and ``end`` are characters. None if it is dropped."""
-    size = len(example.words) if example.text is None else len(example.text)
-    if not 0 <= start < end <= size:
-        raise InputError(f"{location}: expected a span within 0 and {size}, found {start} to {end}")
-    if example.text is None or example.offsets is None:
-        return Span(start, end, label)
-    span = char_span(example, start, end, label)
-    exact = span and (example.offsets[span.start][0], example.offsets[span.end - 1][1]) == (start, end)
-    if span is not None and (exact or rule == "expand"):
-        return span
-    if rule == "drop":
-        return None
-    raise InputError(
-        f"{location}: span {start} to {end} ('{example.text[start:end][:40]}') begins or ends inside a word; choose "
-        "another data.word_split, or data.format.on_misaligned=expand or drop"
-    )
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
@@ -226,10 +210,41 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                 file.writelines(document.source_lines or ())
             for example in document.examples:
                 found = example.prediction_dict()
-                for entity in found.get("entities", []):
-                    entity["end"] -= config.end == "inclusive"
+                if "entities" in found:
+                    found["entities"] = _in_file_units(example, found["entities"], config)
                 value = dict(example.metadata) or (
                     {config.text: example.text} if example.text is not None else {config.words: example.words}
                 )
                 value |= {"predicted" if key == "entities" else f"predicted_{key}": f for key, f in found.items()}
                 file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def export(path: str, documents: Iterable[Document], config: Config) -> None:
+    """Write documents as gold data, which :func:`read` returns unchanged. Questions keep no position of the answer."""
+    with text_files.open_text(path, config.encoding) as file:
+        for document in documents:
+            for example in document.examples:
+                value = dict(example.metadata)
+                if example.query_length:
+                    passage, *turns = passage_and_turns(example)
+                    value |= {config.question: turns if len(turns) > 1 else turns[0], config.text: passage}
+                    kind = answer_type(example)
+                    value[config.answers] = example.answers or ([kind] if kind in (YES, NO, UNKNOWN) else [])
+                else:
+                    value |= {config.text: example.text} if example.text is not None else {config.words: example.words}
+                    if example.tags is not None:
+                        entities = _in_file_units(example, example.entities(), config)
+                        value[config.spans] = [[e["start"], e["end"], e["label"]] for e in entities]
+                    if example.labels:
+                        value[config.labels] = example.labels
+                file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def _in_file_units(example: Example, entities: list[dict[str, Any]], config: Config) -> list[dict[str, Any]]:
+    """Return entities with positions in the unit and with the kind of end of the file."""
+    positions = [(entity["start"], entity["end"]) for entity in entities]
+    if example.text is not None:
+        positions = in_unit(example.text, positions, config.offsets)
+    inclusive = config.end == "inclusive"
+    ends = [{"start": start, "end": end - inclusive} for start, end in positions]
+    return [entity | changed for entity, changed in zip(entities, ends, strict=True)]
