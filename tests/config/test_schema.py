@@ -160,7 +160,7 @@ def test_the_same_part_keeps_its_fields(tmp_path: Path) -> None:
         ("encoder=3", "config.encoder: expected the name of a component (concat, embedding, transformer) or a mapping"),
         (
             "data.format.name=xml",
-            "config.data.format: no file named 'xml' in ner/data/formats; there are: conll, coqa, ",
+            "config.data.format: no file named 'xml' in ner/data/formats; there are: arrow, brat, ",
         ),
         ("data.format={name: conll, words: 1}", "config.data.format.words: unknown key; did you mean 'word'?"),
         ("data.format={name: conll, word: x}", "config.data.format.word: input should be a valid integer"),
@@ -364,7 +364,7 @@ def test_parts_are_files(tmp_path: Path) -> None:
     assert load_component("formats", "conll").__name__ == "ner.data.formats.conll"
     made = parse_component("decoders", "crf")
     assert parse_component("decoders", made) is made
-    with pytest.raises(ConfigError, match=r"^config: no file named '\.\./cli' in ner/data/formats; there are: conll"):
+    with pytest.raises(ConfigError, match=r"^config: no file named '\.\./cli' in ner/data/formats; there are: arrow, brat"):
         load_component("formats", "../cli")
 
 
