@@ -11,14 +11,15 @@
 ``metrics/``    ``count``, ``scores``, ``lines``, ``REQUIRES``: see :class:`Metric`
 ==============  =================================================================================================
 
-``tests/test_contracts.py`` checks every file of these folders, so a new component is tested without a test of its own.
+:mod:`ner.conformance` checks a component against its interface: ``tests/test_contracts.py`` every file of these
+folders, ``ner contract my_layer.py`` a component of another package, see :mod:`ner.config.plugins`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from torch import Tensor, nn
 
@@ -197,6 +198,9 @@ class Format(Protocol):
     STORES: frozenset[str]
     """Outputs that ``write`` can store: ``tags``, ``labels``, ``answers`` (then ``read`` returns questions).
     Decoders with other outputs are rejected, see :mod:`ner.data.tasks`."""
+    ROUND_TRIP: Literal["gold", "words", "none"] = "gold"
+    """Parts of a written prediction that ``read`` returns as gold. Predictions may have keys of their own (``words``),
+    or files another form (``none``)."""
 
     @staticmethod
     def read(path: str, config: Any, words: Any, for_rewriting: bool = False) -> Iterator[Document]:

@@ -21,6 +21,7 @@ ORDER = [
     {"model"},
     {"inference", "evaluation"},
     {"training"},
+    {"conformance"},
     {"commands"},
 ]
 """Packages and modules below ``ner``. Each may import from the rows above it and from itself."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ner.commands import _plugins
 from ner.runtime import cli
 
 EXAMPLES = """examples:
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--wait", type=float, default=10.0, metavar="SECONDS", help="time to wait for the training (default: 10)"
     )
     parser.add_argument("changes", nargs="+", metavar="key=value", help="changes to request")
+    _plugins.add_option(parser)
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.runs import events

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ner.commands import _plugins
 from ner.errors import InputError
 from ner.runtime import cli
 from ner.types import SPLITS
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="run",
         help="default: precision of the run; int8 requires a CPU",
     )
+    _plugins.add_option(parser)
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         _evaluate(arguments)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ner.commands import _plugins
 from ner.runtime import cli
 
 
@@ -16,6 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", metavar="DIR", help="run directory (default: the newest below runs/)")
     parser.add_argument("--output", metavar="FILE", help="picture to write (default: <run>/history.png)")
     parser.add_argument("--title", metavar="TEXT", help="title of the picture (default: the run directory)")
+    _plugins.add_option(parser)
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.runs import events

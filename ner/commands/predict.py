@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ner.commands import _plugins
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
     formats = sorted(path.stem for path in Path(__file__).parents[1].glob("data/formats/[a-z]*.py"))
-    parser.add_argument("--format", choices=formats, help="format of the input; default: format of the training data")
+    help = f"format of the input: {', '.join(formats)} or a plug-in; default: format of the training data"
+    parser.add_argument("--format", metavar="NAME", help=help)
     parser.add_argument("--input", metavar="FILE", default="-", help="default: standard input")
     parser.add_argument("--output", metavar="FILE", default="-", help="default: standard output")
     parser.add_argument("overrides", nargs="*", metavar="data.format.key=value", help="options of the input format")
@@ -32,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="run",
         help="default: precision of the run; int8 requires a CPU",
     )
+    _plugins.add_option(parser)
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         _predict(arguments)
@@ -50,6 +53,8 @@ def _predict(arguments: argparse.Namespace) -> None:
         from ner.runtime.log import progress, set_up_log
 
         set_up_log(sys.stderr)
+        if arguments.format:
+            _check_format(arguments.format)
         tagger = Tagger.load(resolve_run(arguments.run), precision=arguments.precision)
     data, decoder = tagger.config.data, tagger.config.decoder.name
     name = arguments.format or data.format.name
@@ -92,6 +97,16 @@ def _predict(arguments: argparse.Namespace) -> None:
         logger.warning(
             "every sentence has one word: conll files have one word per line; for raw text use --format text"
         )
+
+
+def _check_format(name: str) -> None:
+    from ner.config.parts import ConfigError, load_component
+    from ner.errors import InputError
+
+    try:
+        load_component("formats", name)
+    except ConfigError as error:
+        raise InputError(f"--format: {error.message}") from None
 
 
 def _format(config: ComponentConfig, overrides: Sequence[str]) -> ComponentConfig:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ner.commands import _plugins
 from ner.errors import InputError
 from ner.runtime import cli
 
@@ -16,6 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, metavar="DIR", help="run directory")
     parser.add_argument("--to", metavar="DIR", help="directory of the second run (default: <run>-replay)")
+    _plugins.add_option(parser)
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from loguru import logger

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from ner.commands import _plugins
 from ner.runtime import cli
 
 
@@ -15,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ner schema``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true", help="print a Markdown page of all keys")
+    _plugins.add_option(parser)
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.config.schema import RunConfig

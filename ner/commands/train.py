@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ner.commands import _plugins
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     help = "continue the run (--run, or the newest run of this configuration)"
     start.add_argument("--resume", action="store_true", help=help)
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="override a key of the configuration")
+    _plugins.add_option(parser)
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.config.load import load_config
@@ -60,11 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                     display.show(progress)
             status.code = run.exit_code
             if not run.stopped:
-                _finish(run, notable, started, _command(arguments))
+                _finish(run, notable, started, arguments)
     return status.code
 
 
-def _finish(run: TrainingRun, notable: dict[str, dict[str, Any]], started: float, command: str) -> None:
+def _finish(
+    run: TrainingRun, notable: dict[str, dict[str, Any]], started: float, arguments: argparse.Namespace
+) -> None:
     """Score the kept model, write ``metrics.json``, and log the next commands."""
     from loguru import logger
 
@@ -76,7 +80,7 @@ def _finish(run: TrainingRun, notable: dict[str, dict[str, Any]], started: float
     scores |= {split: {**scores[split], **counts} for split, counts in notable.items() if split in scores}
     report = {
         **scores,
-        **{"seconds": time.monotonic() - started, "command": command, "seed": run.config.seed},
+        **{"seconds": time.monotonic() - started, "command": _command(arguments), "seed": run.config.seed},
         **{key: run.provenance[key] for key in ("data", "versions", "device", "threads", "processes")},
         "crf_backend": run.backend,
     }
@@ -85,9 +89,10 @@ def _finish(run: TrainingRun, notable: dict[str, dict[str, Any]], started: float
     logger.info("done in {:.0f} s", report["seconds"])
     split = next(split for split in ("test", "valid", "train") if run.documents[split])
     quoted, (text, form) = shlex.quote(str(run.directory)), example_input(run.documents)
+    plugins = "".join(f" --plugin {shlex.quote(path)}" for path in arguments.plugin)
     logger.info("next:")
-    logger.info("  python evaluate.py --run {} --split {}", quoted, split)
-    logger.info("  echo '{}' | ner predict --run {} --format {}", text, quoted, form)
+    logger.info("  python evaluate.py --run {} --split {}{}", quoted, split, plugins)
+    logger.info("  echo '{}' | ner predict --run {} --format {}{}", text, quoted, form, plugins)
 
 
 def _directory(arguments: argparse.Namespace) -> Path:
@@ -113,7 +118,8 @@ def _directory(arguments: argparse.Namespace) -> Path:
 def _command(arguments: argparse.Namespace) -> str:
     """Return the command line without the run directory."""
     start = ["--resume"] if arguments.resume else ["--init", arguments.init] if arguments.init else []
-    return shlex.join(["python", "train.py", "--config", arguments.config, *start, *arguments.overrides])
+    plugins = [argument for path in arguments.plugin for argument in ("--plugin", path)]
+    return shlex.join(["python", "train.py", "--config", arguments.config, *start, *plugins, *arguments.overrides])
 
 
 if __name__ == "__main__":

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
+
+FOLDERS = {
+    "formats": "data/formats",
+    "encoders": "model/encoders",
+    "context": "model/context",
+    "decoders": "model/decoders",
+    "metrics": "evaluation/metrics",
+}
+"""Kind of component -> its folder below ``ner/``."""
 
 WordRule = Literal["space", "punctuation", "characters", "chinese"]
 """Rule by which raw text is split into words, see :func:`ner.data.words.split_words`."""
@@ -16,6 +26,11 @@ OffsetUnit = Literal["auto", "characters", "utf16", "bytes"]
 """Unit of the positions in a file, see :mod:`ner.data.alignment`."""
 SpanFix = Literal["error", "expand", "shrink", "drop"]
 """Reaction to a span of characters that starts or ends inside a word."""
+
+
+def shipped_names(folder: str) -> list[str]:
+    """Return the names of the components in a folder of this package, sorted."""
+    return sorted(path.stem for path in (Path(__file__).parents[1] / FOLDERS[folder]).glob("[!_]*.py"))
 
 
 def _readable_by_line(encoding: str) -> str:

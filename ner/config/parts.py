@@ -5,15 +5,14 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 from pydantic_core import PydanticCustomError
 
-from ner.config import renamed
-from ner.config.base import ComponentConfig, ConfigSection, DecoderConfig, EncoderConfig
+from ner.config import plugins, renamed
+from ner.config.base import FOLDERS, ComponentConfig, ConfigSection, DecoderConfig, EncoderConfig, shipped_names
 from ner.errors import InputError
 
 
@@ -29,19 +28,9 @@ class ConfigError(InputError):
         return ConfigError((*path, *self.path), self.message)
 
 
-FOLDERS = {
-    "formats": "data/formats",
-    "encoders": "model/encoders",
-    "context": "model/context",
-    "decoders": "model/decoders",
-    "metrics": "evaluation/metrics",
-}
-"""Kind of component -> its folder below ``ner/``."""
-
-
 def component_names(folder: str) -> list[str]:
-    """Return the names of the components of a folder, sorted."""
-    return sorted(path.stem for path in (Path(__file__).parents[1] / FOLDERS[folder]).glob("[!_]*.py"))
+    """Return the names of the components of a folder and of the loaded plug-ins of that kind, sorted."""
+    return sorted([*shipped_names(folder), *plugins.names(folder)])
 
 
 def load_component(folder: str, name: str) -> ModuleType:
@@ -49,18 +38,23 @@ def load_component(folder: str, name: str) -> ModuleType:
 
     Args:
         folder: A key of ``FOLDERS``.
-        name: Name of the file.
+        name: Name of the file, or of a plug-in.
 
     Raises:
-        ConfigError: If there is no such file; the message lists the existing ones.
+        ConfigError: If there is no such component; the message lists the existing ones.
+        InputError: If a plug-in cannot be imported.
     """
-    known = component_names(folder)
+    if name in shipped_names(folder):
+        return importlib.import_module(f"ner.{FOLDERS[folder].replace('/', '.')}.{name}")
+    plugin = plugins.find(folder, name)
+    if plugin is not None:
+        return plugin.module
+    known = sorted({*shipped_names(folder), *plugins.names(folder, installed=True)})
     new = renamed.COMPONENTS.get(f"{folder}/{name}")
-    if new in known and name not in known:
+    if new in known:
         raise ConfigError((), f"'{name}' was renamed to '{new}'")
-    if name not in known:
-        raise ConfigError((), f"no file named '{name}' in ner/{FOLDERS[folder]}; there are: {', '.join(known)}")
-    return importlib.import_module(f"ner.{FOLDERS[folder].replace('/', '.')}.{name}")
+    place = f"ner/{FOLDERS[folder]}"
+    raise ConfigError((), f"no file named '{name}' in {place}; there are: {', '.join(known)}; or a file with --plugin")
 
 
 def parse_component(folder: str, value: Any) -> Any:

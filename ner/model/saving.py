@@ -14,14 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ner.config.load import write_yaml
 from ner.config.schema import RunConfig
 from ner.data.vocab import Vocabs
 from ner.data.word_splitter import WordSplitter
 from ner.errors import InputError
 from ner.model.allocation import AllocationLimit
 from ner.model.model import Model, build
-from ner.runs.directory import CONFIG, LABELS, WEIGHTS, WORDS, read_config
+from ner.runs.directory import CONFIG, LABELS, WEIGHTS, WORDS, config_files, read_config
 from ner.runtime import atomic, manifest
 from ner.runtime.distributed import full_cpu_tensor
 from ner.runtime.json_files import read_bytes
@@ -59,7 +58,7 @@ def save(
     if not write:
         return
     contents = {
-        CONFIG: write_yaml(config).encode(),
+        **config_files(config),
         LABELS: model.vocabs.to_bytes(),
         **{f"encoder/{name}": data for name, data in model.encoder.asset_files().items()},
         **{f"unit/{name}": data for name, data in model.units.asset_files().items()},

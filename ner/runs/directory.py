@@ -9,20 +9,24 @@ A run directory may come from a stranger, and a wrong option may point into one.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ner.config.load import read_text, read_yaml
+from ner.config import plugins
+from ner.config.load import read_text, read_yaml, write_yaml
 from ner.config.parts import validate
 from ner.config.schema import RunConfig
 from ner.data.seen import FILE as TRAINED_ON
 from ner.errors import InputError, reason
 from ner.runtime import manifest
+from ner.runtime.json_files import read_json
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"
@@ -39,6 +43,7 @@ FILES = frozenset(
     {
         *(WEIGHTS, CONFIG, LABELS, WORDS, LOG, LOCK, METRICS, HISTORY, CHECKPOINTS, TRAINED_ON, manifest.MANIFEST),
         *("encoder", "unit", "last", "events.jsonl", "control", "history.md", "timing.csv", "tensorboard", "README.md"),
+        plugins.FILE,
     }
 )
 """Files and folders of a run; commands write others only below ``predictions`` or under new names."""
@@ -47,12 +52,17 @@ MAX_FILES = 100_000
 
 
 def read_config(directory: Path) -> RunConfig:
-    """Read the resolved configuration of a run.
+    """Read the resolved configuration of a run; warn about plug-ins whose code has changed since the training.
 
     Raises:
-        InputError: If it is missing or invalid, or the directory contains a link.
+        InputError: If it is missing or invalid, a plug-in is missing, or the directory contains a link.
     """
-    config: RunConfig = validate(RunConfig, read_raw_config(directory))
+    raw = read_raw_config(directory)
+    if (directory / plugins.FILE).is_file():
+        needed = read_json(directory / plugins.FILE, plugins.RECORDS)
+        for message in plugins.check(needed, directory):
+            warnings.warn(message, stacklevel=2)
+    config: RunConfig = validate(RunConfig, raw)
     return config
 
 
@@ -63,6 +73,13 @@ def read_raw_config(directory: Path) -> Any:
     if not path.is_file():
         raise InputError(f"{path}: cannot be read: no such file; is {directory} the directory of a run?")
     return read_yaml(read_text(path), str(path))
+
+
+def config_files(config: RunConfig) -> dict[str, bytes]:
+    """Return the files that describe a run: its configuration, and the plug-ins that it needs, if any."""
+    needed = plugins.used_by(config)
+    files = {CONFIG: write_yaml(config).encode()}
+    return {**files, plugins.FILE: json.dumps(needed, indent=2).encode()} if needed else files
 
 
 def check_links(directory: Path) -> None:

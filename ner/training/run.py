@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 
-from ner.config.load import write_yaml
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.data import seen, tasks
@@ -29,7 +28,7 @@ from ner.inference.tagger import Tagger
 from ner.model import model, saving
 from ner.model.model import Model
 from ner.runs import events, history
-from ner.runs.directory import CONFIG, HISTORY, METRICS, PREDICTIONS, WEIGHTS
+from ner.runs.directory import CONFIG, HISTORY, METRICS, PREDICTIONS, WEIGHTS, config_files
 from ner.runs.events import Change, Event
 from ner.runtime import atomic, manifest
 from ner.runtime.device import environment, make_deterministic
@@ -207,7 +206,8 @@ class TrainingRun:
 
     def _write_start(self) -> None:
         atomic.write_bytes(self.directory / seen.FILE, self.trained_on)
-        atomic.write_bytes(self.directory / CONFIG, write_yaml(self.config).encode())
+        for name, data in config_files(self.config).items():
+            atomic.write_bytes(self.directory / name, data)
 
     def train(
         self, stop_at: tuple[int, int] | None = None, watch: loop.Watcher = lambda documents: documents

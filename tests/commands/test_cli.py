@@ -109,7 +109,6 @@ def test_an_unknown_command_ends_with_2_and_the_list(name: str) -> None:
         (train.main, ["--config", CONFIG, "--no-such-option"]),
         (evaluate.main, ["--split", "dev"]),
         (evaluate.main, ["--split", "valid", "--data", "x"]),
-        (predict.main, ["--format", "xml"]),
     ],
 )
 def test_wrong_options_end_with_2(
@@ -207,6 +206,11 @@ def test_a_run_that_is_none_is_one_sentence(
     (folder / "empty").mkdir()
     (folder / "empty" / "manifest.json").write_text("{}", encoding="utf-8")
     assert message in refused(capsys, main, *arguments)
+
+
+def test_a_format_that_does_not_exist_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    error = refused(capsys, predict.main, "--format", "xml")
+    assert error.startswith("--format: no file named 'xml' in ner/data/formats; there are: conll, ")
 
 
 def test_a_wrong_key_is_one_line_and_no_traceback_from_the_shell(tmp_path: Path) -> None:

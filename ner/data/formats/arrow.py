@@ -23,6 +23,7 @@ from ner.types import Document, Example
 extension = "parquet"
 probabilities = False
 STORES = frozenset({"tags", "labels"})
+ROUND_TRIP = "words"  # predictions have columns of their own
 STATE, INFO, SPLITS, DATA = "state.json", "dataset_info.json", "dataset_dict.json", "data-00000-of-00001.arrow"
 """Files of a folder that the library datasets saves."""
 BATCH = 10_000

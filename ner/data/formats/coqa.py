@@ -48,6 +48,7 @@ from ner.types import Document, Example, Span
 extension = "json"
 probabilities = False
 STORES = frozenset({"answers"})
+ROUND_TRIP = "none"  # answers by question
 
 
 class Config(ComponentConfig):

@@ -41,6 +41,7 @@ from ner.types import Document, Example, Span
 extension = "jsonl"
 probabilities = True
 STORES = frozenset({"tags", "labels", "answers"})
+ROUND_TRIP = "words"  # predictions have keys of their own
 
 
 class Config(ComponentConfig):

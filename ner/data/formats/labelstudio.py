@@ -24,6 +24,7 @@ from ner.types import Document, Example
 extension = "json"
 probabilities = True
 STORES = frozenset({"tags", "labels"})
+ROUND_TRIP = "words"  # predictions have a key of their own
 ADDED = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
 """Keys that JSON-MIN adds to the data of a task."""
 

@@ -34,6 +34,7 @@ from ner.types import Document, Example
 extension = "json"
 probabilities = False
 STORES = frozenset({"answers"})
+ROUND_TRIP = "none"  # answers by question
 
 
 class Config(ComponentConfig):

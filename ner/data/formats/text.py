@@ -14,6 +14,7 @@ from ner.types import Document, Example
 extension = "jsonl"
 probabilities = True
 STORES = frozenset({"tags", "labels"})  # a line has no question, so answers are left out
+ROUND_TRIP = "none"  # JSON Lines
 
 
 class Config(ComponentConfig):

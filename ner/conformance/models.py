@@ -1,0 +1,97 @@
+"""Checks of whole models: annotations are independent of batches, and survive saving and loading."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ner.config.parts import load_component, validate
+from ner.config.schema import RunConfig
+from ner.conformance.component import document, expect, expect_close
+from ner.data.question_answering import UNKNOWN
+from ner.model import model, saving
+from ner.model.model import Model
+from ner.training.corpus import count_vocabs
+from ner.types import Annotation, Example
+
+PARTS = {"encoder": {"name": "embedding", "dimension": 8}, "context": None, "decoder": "crf"}
+"""Components of a model besides the one that is checked."""
+Groups = list[list[Example]]
+
+
+def configure(scope: str = "sentence", **parts: Any) -> RunConfig:
+    """Return the configuration of a model with the given components."""
+    raw = {"data": {"train": "a", "valid": "a"}, "windows": {"scope": scope, "max_length": 24}, **PARTS, **parts}
+    config: RunConfig = validate(RunConfig, raw)
+    return config
+
+
+def check(config: RunConfig, reload: bool = True) -> None:
+    """Check a model that is built from a configuration.
+
+    Args:
+        config: Configuration of a run.
+        reload: Also save and load the model.
+
+    Raises:
+        Violation: If annotations or scores of an example depend on the batch, or change by saving and loading.
+    """
+    source = document()
+    if "answers" in load_component("decoders", config.decoder.name).OUTPUTS:
+        source.examples[0].labels = [UNKNOWN]
+    built = model.build(config, count_vocabs([source])).eval()
+    groups = [source.examples[start:stop] for start, stop, _ in built.input_maker.plan(source, None)]
+    with torch.inference_mode():
+        together = _annotate(built, [groups])
+        for batches in ([[group] for group in groups], [groups[::-1]], [groups[::2], groups[1::2]]):
+            _compare(_annotate(built, batches), together, "another batch")
+        if reload:
+            with tempfile.TemporaryDirectory() as folder:
+                saving.save(built, config, Path(folder))
+                _compare(_annotate(saving.load(folder)[0], [groups]), together, "saving and loading")
+
+
+def _annotate(built: Model, batches: list[Groups]) -> dict[int, tuple[Annotation, dict[str, Tensor]]]:
+    """Return the annotation and the scores of each example, without the places of padding."""
+    per_word = _tensors_per_word(built, [group for batch in batches for group in batch])
+    found = {}
+    for batch in batches:
+        tensors = built.batch(batch)
+        scores = built(tensors)[1]
+        mask = tensors.inputs["mask"]
+        expect(scores, "expected scores, found none")
+        expect(all(len(tensor) == len(mask) for tensor in scores.values()), "expected a row of scores per example")
+        annotations = built.decoder.decode(scores, mask)
+        for row, (example, annotation) in enumerate(zip(tensors.examples, annotations, strict=True)):
+            beyond = mask.shape[1] - len(example.words)
+            own = {
+                name: tensor[row, : tensor.shape[1] - (beyond if name in per_word else 0)]
+                for name, tensor in scores.items()
+            }
+            found[id(example)] = annotation, own
+    return found
+
+
+def _tensors_per_word(built: Model, groups: Groups) -> set[str]:
+    """Return the names of the scores whose second dimension grows with the number of words."""
+    wide, narrow = (built(built.batch(batch, targets=False))[1] for batch in (groups, [[Example([])]]))
+    longest = max(len(example.words) for group in groups for example in group)
+    growth = {name: wide[name].shape[1] - narrow[name].shape[1] for name in wide}
+    expect({*growth.values()} <= {0, longest}, f"expected scores per word or per example, found {growth}")
+    return {name for name, words in growth.items() if words}
+
+
+def _compare(
+    found: dict[int, tuple[Annotation, dict[str, Tensor]]],
+    expected: dict[int, tuple[Annotation, dict[str, Tensor]]],
+    change: str,
+) -> None:
+    for key, (annotation, scores) in found.items():
+        expect(scores.keys() == expected[key][1].keys(), f"expected the same scores after {change}")
+        for name, tensor in scores.items():
+            expect_close(tensor, expected[key][1][name], f"scores '{name}' after {change}")
+        expect(annotation == expected[key][0], f"expected the same annotation after {change}")
