@@ -1,5 +1,5 @@
 # `make check` runs the checks of CI in the active environment.
-.PHONY: check format lint types test schema documents sample results figures
+.PHONY: check format lint types test schema site documents sample results figures
 .PHONY: figures-tasks crashes experiments gate reliability
 .PHONY: bench bench-short bench-environments bench-models bench-extra
 
@@ -25,6 +25,10 @@ schema: ## fail if a generated file is out of date
 	ner schema --markdown | diff -q docs/configuration.md - || (echo "run: make documents"; exit 1)
 	python results/render.py --check || (echo "run: make results"; exit 1)
 	python benchmarks/render.py --check || (echo "run: python benchmarks/render.py"; exit 1)
+
+site: ## build the documentation site and run its code blocks (extra docs)
+	mkdocs build --strict --quiet --site-dir build/site
+	python tools/run_documentation.py
 
 documents:
 	ner schema > configs/schema.json

@@ -37,7 +37,7 @@ def findings() -> list[str]:
     """Return a line per banned phrase in ``ner/``, ``docs/``, ``configs/`` and the pages of the root."""
     pattern = re.compile("|".join(rf"\b({phrase})\b" for phrase in BANNED), re.IGNORECASE)
     replacements = list(BANNED.values())
-    paths = [*sorted((ROOT / "ner").rglob("*.py")), *sorted((ROOT / "docs").glob("*.md"))]
+    paths = [*sorted((ROOT / "ner").rglob("*.py")), *sorted((ROOT / "docs").rglob("*.md"))]
     paths += sorted((ROOT / "configs").rglob("*.yaml"))
     paths += [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data/README.md")]
     lines = []
