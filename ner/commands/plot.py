@@ -21,9 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.runs import events
-        from ner.runs.directory import CONFIG, HISTORY, check_outputs, read_config, resolve_run
+        from ner.runs.directory import CONFIG, HISTORY, METRICS, check_outputs, read_config, resolve_run
         from ner.runs.history import read_history
         from ner.runs.plot import plot_history
+        from ner.runs.record import METRICS_FILE, score_at
+        from ner.runtime.json_files import read_json
 
         directory = resolve_run(arguments.run)
         output = Path(arguments.output or directory / "history.png")
@@ -31,7 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         history = read_history(directory / HISTORY)
         has_config = (directory / CONFIG).is_file()  # a directory with only history.csv can be drawn too
         score = read_config(directory).training.monitor if has_config else "entity.micro.f1"
-        plot_history(history, output, arguments.title or str(directory), score, events.read(directory))
+        title = arguments.title or str(directory)
+        if (directory / METRICS).is_file():
+            test = score_at(read_json(directory / METRICS, METRICS_FILE), f"test.{score}")
+            title += "" if test is None else f"\ntest {score}: {test:.4f}"
+        plot_history(history, output, title, score, events.read(directory))
         sys.stdout.write(f"{output}\n")
     return status.code
 

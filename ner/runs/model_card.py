@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ner.data.question_answering import ANSWER_TYPES
 from ner.runs.history import BEST_MARK, history_table, markdown_table
-from ner.runs.record import Run, read_run
+from ner.runs.record import Run, read_run, score_at
 from ner.runtime import atomic
 from ner.types import SPLITS
 
@@ -142,7 +141,7 @@ def _metadata(run: Run, language: Sequence[str], license: str | None) -> Any:
                 metric_value=round(value, 6),
             )
             for path, (kind, name) in METRICS.items()
-            if (value := _score(run.metrics[run.scored_split], path)) is not None
+            if (value := score_at(run.metrics[run.scored_split], path)) is not None
         ]
     entities = ["named-entity-recognition"] if run.learned("labels") else []
     data = ModelCardData(
@@ -185,7 +184,7 @@ def _score_table(run: Run) -> str:
     splits = [split for split in SPLITS if isinstance(run.metrics.get(split), Mapping)]
     rows = []
     for path, name in {"loss": "Loss", **{path: name for path, (_, name) in METRICS.items()}}.items():
-        values = [_score(run.metrics[split], path) for split in splits]
+        values = [score_at(run.metrics[split], path) for split in splits]
         if any(value is not None for value in values):
             rows.append([name, *map(_number, values)])
     return _table(["", *splits], rows)
@@ -206,9 +205,9 @@ def _detailed_scores(run: Run) -> Iterator[tuple[str, str]]:
             )
             yield kind, _table([kind, *columns], rows)
     for field, groups in scores.get("by", {}).items():
-        paths = [path for path in METRICS if any(_score(group, path) is not None for group in groups.values())]
+        paths = [path for path in METRICS if any(score_at(group, path) is not None for group in groups.values())]
         rows = (
-            [_code(value), _number(group.get("sentences")), *(_number(_score(group, path)) for path in paths)]
+            [_code(value), _number(group.get("sentences")), *(_number(score_at(group, path)) for path in paths)]
             for value, group in groups.items()
         )
         yield field, _table([field, "count", *(METRICS[path][1] for path in paths)], rows)
@@ -218,7 +217,7 @@ def _lowest(run: Run) -> tuple[str, float] | None:
     """Return the type or class with the lowest F1, if there are several."""
     scores = run.metrics[run.scored_split] if run.scored_split else {}
     by_label = scores.get("entity", {}).get("by_type") or scores.get("accuracy", {}).get("by_label") or {}
-    values = {name: value for name, figures in by_label.items() if (value := _score(figures, "f1")) is not None}
+    values = {name: value for name, figures in by_label.items() if (value := score_at(figures, "f1")) is not None}
     return min(values.items(), key=lambda item: item[1]) if len(values) > 1 else None
 
 
@@ -228,14 +227,6 @@ def _environment(run: Run) -> Iterator[str]:
             yield f"{key.replace('crf_', 'CRF ')} {run.metrics[key]}"
     if isinstance(run.metrics.get("seconds"), (int, float)):
         yield f"{run.metrics['seconds']:.0f} seconds in all"
-
-
-def _score(scores: Mapping[str, Any], path: str) -> float | None:
-    """Return the finite score at a path, if there is one."""
-    value: Any = scores
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,10 @@ MAX_LISTED = 12
 MAX_RATES = 8
 """Number of learning rates that the legend lists at most."""
 LINE_STYLES = ("-", "--", ":", "-.")
-GRAY = "0.55"
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D00")
+"""Colors that readers with a color vision deficiency can tell apart (Okabe and Ito, 2008; yellow is darkened)."""
+BLUE, VERMILION = COLORS[:2]
+GRAY = "0.45"
 LABEL_SCORES = {
     "tag": ("tag.f1.", ""),
     "type": ("entity.by_type.", ".f1"),
@@ -44,7 +47,9 @@ LABEL_SCORES = {
 def plot_history(
     history: History, path: Path, title: str, score: str = "entity.micro.f1", events: Sequence[Event] = ()
 ) -> None:
-    """Draw loss, score, learning rates and the F1 of single labels over the epochs, and mark the best epoch.
+    """Draw loss, score, learning rates and the F1 of single labels over the epochs, and name the best epoch.
+
+    Lines are labelled at their ends, and the picture is legible at a width of 800 pixels.
 
     Args:
         history: Epochs as returned by :func:`~ner.runs.history.read_history`.
@@ -75,7 +80,7 @@ def plot_history(
     if len(lines) > MAX_LISTED:
         lines[MAX_LISTED - 1 :] = [f"{len(lines) - MAX_LISTED + 1} more in events.jsonl"]
     with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(11, 6.4 + 0.15 * len(lines)), layout="constrained")
+        figure = Figure(figsize=(8, 5.6 + 0.15 * len(lines)), layout="constrained")
         losses, scores, rates, labels = panels = list(figure.subplots(2, 2).flat)
         _draw_splits(losses, history, "loss", "avg_train_loss", "avg_val_loss")
         score = _existing_score(history, score)
@@ -83,13 +88,13 @@ def plot_history(
         _draw_learning_rates(rates, history)
         _draw_labels(labels, history)
         for axes in panels:
-            _draw_epochs(axes, history, positions)
-            axes.legend(**({"loc": "upper left", "bbox_to_anchor": (1, 1.02)} if axes is labels else {}))
+            _draw_epochs(axes, history, positions, at_top=axes in (losses, rates))  # where these curves are low
+            _label_ends(axes)
         figure.suptitle(title, fontsize=11)
-        figure.supxlabel("\n".join(lines), x=0.04, ha="left", fontsize=8)
+        figure.supxlabel("\n".join(lines), x=0.04, ha="left", fontsize=7)
         with atomic.new_file(path) as temporary:
             try:
-                figure.savefig(temporary, dpi=120, format=path.suffix[1:] or "png")
+                figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
             except ValueError as error:  # an extension that matplotlib does not support
                 raise InputError(f"{path}: cannot be written: {error}") from None
 
@@ -121,12 +126,13 @@ def _draw(axes: Axes, history: History, column: str, label: str, **style: Any) -
     return [value for _, value in points]
 
 
-def _draw_epochs(axes: Axes, history: History, positions: Sequence[float]) -> None:
+def _draw_epochs(axes: Axes, history: History, positions: Sequence[float], at_top: bool) -> None:
     """Draw the parts that all panels share: the axis of the epochs, the events, and the best epoch."""
     from matplotlib.ticker import MaxNLocator
 
     if not axes.lines:
-        axes.plot([], [], " ", label="no data")
+        axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", color=GRAY)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     axes.set_xlabel("epoch")
     axes.grid(alpha=0.25)
@@ -134,14 +140,48 @@ def _draw_epochs(axes: Axes, history: History, positions: Sequence[float]) -> No
         axes.axvline(position, color="tab:purple", linewidth=0.7, alpha=0.5, zorder=1)
     best = max((row["epoch"] for row in history if row.get("best")), default=None)
     if best is not None:
-        axes.axvline(best, color="tab:red", linewidth=1, linestyle=":", zorder=1, label=f"best: epoch {best:.0f}")
+        axes.axvline(best, color=VERMILION, linewidth=1, linestyle=":", zorder=1)
+        left = best > (history[0]["epoch"] + history[-1]["epoch"]) / 2
+        axes.annotate(
+            f"best: epoch {best:.0f}",
+            xy=(best, float(at_top)),
+            xycoords=("data", "axes fraction"),
+            xytext=(-3 if left else 3, -9 if at_top else 4),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            color=VERMILION,
+            fontsize=7,
+        )
+
+
+def _label_ends(axes: Axes) -> None:
+    """Write the label of each line at its right end, at a distance from the other labels."""
+    lines = [line for line in axes.lines if not str(line.get_label()).startswith("_child") and line.get_label()]
+    if not lines:
+        return
+    to_axes = axes.transAxes.inverted()
+    ends = [to_axes.transform(axes.transData.transform([line.get_xydata()[-1]]))[0] for line in lines]
+    order = sorted(range(len(lines)), key=lambda number: ends[number][1])
+    distance = min(0.075, 1.06 / len(lines))
+    heights = [ends[number][1] for number in order]
+    for position in range(1, len(heights)):
+        heights[position] = max(heights[position], heights[position - 1] + distance)
+    if heights[-1] > 1.03:  # move the labels at the top down
+        heights[-1] = 1.03
+        for position in reversed(range(len(heights) - 1)):
+            heights[position] = min(heights[position], heights[position + 1] - distance)
+    for number, height in zip(order, heights, strict=True):
+        line, (x, y) = lines[number], ends[number]
+        style = {"color": line.get_color(), "transform": axes.transAxes, "clip_on": False}
+        axes.plot([x, 1.02], [y, height], linewidth=0.5, alpha=0.6, **style)
+        axes.text(1.03, height, str(line.get_label()), va="center", fontsize=7, **style)
 
 
 def _draw_splits(axes: Axes, history: History, title: str, train: str, valid: str) -> None:
     """Draw a column of the training data and the same one of the validation data."""
     axes.set_title(title)
     _draw(axes, history, train, "train", color=GRAY)
-    _draw(axes, history, valid, "valid", color="tab:blue")
+    _draw(axes, history, valid, "valid", color=BLUE)
 
 
 def _draw_learning_rates(axes: Axes, history: History) -> None:
@@ -155,7 +195,7 @@ def _draw_learning_rates(axes: Axes, history: History) -> None:
     for number, columns in enumerate(curves):
         names = textwrap.shorten(", ".join(name.removeprefix(LEARNING_RATE) for name in columns), 44, placeholder="…")
         label = "" if number % math.ceil(len(curves) / MAX_RATES) else names
-        peaks.append(max(_draw(axes, history, columns[0], label, color=f"C{number % 10}"), default=0.0))
+        peaks.append(max(_draw(axes, history, columns[0], label, color=COLORS[number % len(COLORS)]), default=0.0))
     if peaks and max(peaks) > 20 * min(peaks) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")  # the default writes powers of ten as math text
@@ -185,6 +225,5 @@ def _draw_labels(axes: Axes, history: History) -> None:
     prefixes, types = (sorted({tag[part] for tag in split_tags.values()} - {""}) for part in (0, 1))
     for label, (prefix, type_) in split_tags.items():
         style = LINE_STYLES[prefixes.index(prefix) % len(LINE_STYLES) if prefix else 0]
-        color = f"C{types.index(type_) % 10 if type_ else 0}"
-        listed = f" {label}" if label.startswith("_") else label  # legends leave out names that start with "_"
-        _draw(axes, history, by_label[label], listed, color=color, linestyle=style)
+        color = COLORS[types.index(type_) % len(COLORS) if type_ else 0]
+        _draw(axes, history, by_label[label], label, color=color, linestyle=style)

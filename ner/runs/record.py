@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -162,6 +163,14 @@ def read_run(directory: Path) -> Run:
         learned_words=(directory / WORDS).exists(),
         lowercase=list(_lowercase(directory, encoder)),
     )
+
+
+def score_at(scores: Mapping[str, Any], path: str) -> float | None:
+    """Return the finite score at a path such as ``entity.micro.f1``, if there is one."""
+    value: Any = scores
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def _lowercase(directory: Path, encoder: Mapping[str, Any]) -> Iterator[str]:

@@ -143,14 +143,28 @@ def test_the_lowest_labels_are_drawn_and_named(draw: Callable[..., Figure]) -> N
     history = [{f"valid.tag.f1.{tag}": 0.01 * i for i, tag in enumerate(tags)} | {"epoch": 1.0}]
     axes = draw(history).get_axes()[3]
     assert axes.get_title() == "valid F1 by tag, 12 lowest of 20"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [*reversed(tags[:12])]
+    assert labels_of(axes) == [*tags[:12]]
+
+
+def labels_of(axes: Any) -> list[str]:
+    """Labels at the ends of the lines, from the lowest to the highest."""
+    texts = [text for text in axes.texts if text.get_transform() == axes.transAxes]
+    return [text.get_text() for text in sorted(texts, key=lambda text: float(text.get_position()[1]))]
+
+
+def test_labels_of_equal_lines_have_a_distance_and_the_best_epoch_is_named(draw: Callable[..., Figure]) -> None:
+    tags = tuple(f"B-T{i}" for i in range(9))
+    history = [{f"valid.tag.f1.{tag}": 0.5 for tag in tags} | {"epoch": epoch, "best": epoch == 2} for epoch in (1, 2)]
+    axes = draw(history).get_axes()[3]
+    heights = sorted(text.get_position()[1] for text in axes.texts if text.get_text() in tags)
+    assert min(b - a for a, b in zip(heights, heights[1:], strict=False)) > 0.05
+    assert "best: epoch 2" in [text.get_text() for text in axes.texts]
 
 
 def test_equal_learning_rates_are_one_line_and_a_changed_batch_size_has_a_scale(draw: Callable[..., Figure]) -> None:
     history = [{**row, "learning_rate.third": row["learning_rate.decoder"]} for row in rows(3)]
     *_, rates, _, sizes = draw(history).get_axes()
-    named = [text.get_text() for text in rates.get_legend().get_texts()]
-    assert named == ["decoder, third", "encoder", "best: epoch 1"]
+    assert labels_of(rates) == ["encoder", "decoder, third"]
     assert sizes.get_ylabel() == "batch size (dashed)"
     assert list(sizes.lines[0].get_ydata()) == [32, 32, 64]
 
