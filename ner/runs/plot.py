@@ -160,7 +160,8 @@ def _label_ends(axes: Axes) -> None:
     if not lines:
         return
     to_axes = axes.transAxes.inverted()
-    ends = [to_axes.transform(axes.transData.transform([line.get_xydata()[-1]]))[0] for line in lines]
+    last = np.array([np.asarray(line.get_xydata())[-1] for line in lines])
+    ends = np.asarray(to_axes.transform(axes.transData.transform(last))).tolist()
     order = sorted(range(len(lines)), key=lambda number: ends[number][1])
     distance = min(0.075, 1.06 / len(lines))
     heights = [ends[number][1] for number in order]
@@ -172,7 +173,7 @@ def _label_ends(axes: Axes) -> None:
             heights[position] = min(heights[position], heights[position + 1] - distance)
     for number, height in zip(order, heights, strict=True):
         line, (x, y) = lines[number], ends[number]
-        style = {"color": line.get_color(), "transform": axes.transAxes, "clip_on": False}
+        style: dict[str, Any] = {"color": line.get_color(), "transform": axes.transAxes, "clip_on": False}
         axes.plot([x, 1.02], [y, height], linewidth=0.5, alpha=0.6, **style)
         axes.text(1.03, height, str(line.get_label()), va="center", fontsize=7, **style)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def test_labels_of_equal_lines_have_a_distance_and_the_best_epoch_is_named(draw:
     history = [{f"valid.tag.f1.{tag}": 0.5 for tag in tags} | {"epoch": epoch, "best": epoch == 2} for epoch in (1, 2)]
     axes = draw(history).get_axes()[3]
     heights = sorted(text.get_position()[1] for text in axes.texts if text.get_text() in tags)
-    assert min(b - a for a, b in zip(heights, heights[1:], strict=False)) > 0.05
+    assert min(high - low for low, high in pairwise(heights)) > 0.05
     assert "best: epoch 2" in [text.get_text() for text in axes.texts]
 
 
