@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from ner.commands import evaluate, predict, train
 from tests.conftest import ROOT
+from tools import run_documentation
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -42,11 +42,27 @@ def test_every_option_that_the_readme_names_exists(capsys: pytest.CaptureFixture
         assert option in helps, option
 
 
-def test_the_python_example_runs(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    exec(re.sub(r'ner\.load\(".*?"\)', f"ner.load({str(tiny_run)!r})", example), {})
-    for line in capsys.readouterr().out.splitlines():
-        assert re.fullmatch(r"\d+ \d+ \w+ .+", line)
+def test_the_translation_has_the_code_of_the_readme() -> None:
+    translation = (ROOT / "README.zh.md").read_text(encoding="utf-8")
+    assert re.findall(r"```python\n(.*?)```", README, re.DOTALL) == re.findall(
+        r"```python\n(.*?)```", translation, re.DOTALL
+    )
+
+
+def test_code_blocks_of_all_pages_can_be_parsed() -> None:
+    count = 0
+    for page in run_documentation.pages():
+        for block in run_documentation.blocks(page):
+            count += 1
+            place = f"{page}:{block.line}"
+            if block.language == "python":
+                compile(block.shortened(), place, "exec")
+            else:
+                parsed = subprocess.run(
+                    ["bash", "-n", "-c", block.shortened()], capture_output=True, text=True, check=False
+                )
+                assert parsed.returncode == 0, f"{place}: {parsed.stderr}"
+    assert count > 30
 
 
 def test_documents_are_those_of_the_figures() -> None:

@@ -9,6 +9,7 @@ excludes it. Trainings are shortened to one epoch of the recipe ``tiny`` where a
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -48,12 +49,25 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> list[Block]:
-    """Return the code blocks of a page."""
+    """Return the code blocks of a page, or the code cells of a notebook with their numbers."""
     text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        return [Block(number, "python", f"{cell['source']}\n", None) for number, cell in enumerate(cells, 1)]
     return [
         Block(text.count("\n", 0, match.start()) + 1, match["language"], match["code"], match["reason"])
         for match in BLOCK.finditer(text)
     ]
+
+
+def pages() -> list[Path]:
+    """Return the pages with code blocks."""
+    candidates = [
+        *sorted(ROOT.glob("README*.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *ROOT.glob("examples/*.ipynb"),
+    ]
+    return [page for page in candidates if blocks(page)]
 
 
 def prepare(folder: Path) -> None:
@@ -105,11 +119,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pages", nargs="*", type=Path)
     arguments = parser.parse_args()
-    pages = [page.resolve() for page in arguments.pages] or [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    pages = [page for page in pages if blocks(page)]
+    chosen = [page.resolve() for page in arguments.pages] or pages()
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
-        failures = [failure for page in pages for failure in run(page, Path(folder))]
+        failures = [failure for page in chosen for failure in run(page, Path(folder))]
     print("\n\n".join(failures))
     return int(bool(failures))
 
