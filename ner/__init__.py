@@ -1,35 +1,155 @@
-"""Sequence tagging with interchangeable encoders and decoders; see the README.
+"""Sequence tagging with interchangeable encoders and decoders.
 
-``ner.load(run)`` returns a :class:`ner.inference.tagger.Tagger`. Heavy libraries are imported on first use.
+::
+
+    import ner
+
+    train, valid, test = ner.read("train.txt"), ner.read("valid.txt"), ner.read("test.txt")
+    run = ner.train("bert_crf", train=train, valid=valid, epochs=5)
+    print(run.evaluate(test))
+    tagger = run.tagger()                                   # or ner.load("runs/..."), ner.load("user/model")
+    tagger("Obama's trip to Paris, France.").entities       # text, label, start, end, probability
+
+Heavy libraries are imported on first use.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ner.api import Run
+    from ner.config.base import WordRule
+    from ner.config.schema import RunConfig
+    from ner.data.dataset import Dataset
+    from ner.errors import InputError
+    from ner.evaluation.scores import Scores
     from ner.inference.tagger import Precision, Tagger
-    from ner.types import Document, Example, Span
+    from ner.types import Document, Entity, Example, Span
 
 __version__ = "0.1.0"
-__all__ = ["Document", "Example", "Span", "Tagger", "load"]
+__all__ = [
+    "Dataset",
+    "Document",
+    "Entity",
+    "Example",
+    "InputError",
+    "Run",
+    "RunConfig",
+    "Scores",
+    "Span",
+    "Tagger",
+    "load",
+    "read",
+    "train",
+]
+
+_MODULES = {
+    "Dataset": "ner.data.dataset",
+    "Document": "ner.types",
+    "Entity": "ner.types",
+    "Example": "ner.types",
+    "InputError": "ner.errors",
+    "Run": "ner.api",
+    "RunConfig": "ner.config.schema",
+    "Scores": "ner.evaluation.scores",
+    "Span": "ner.types",
+    "Tagger": "ner.inference.tagger",
+}
+"""Module of each class, imported on first use."""
 
 
-def load(run: str, device: str = "auto", precision: Precision = "run") -> Tagger:
-    """Load the tagger of a run directory, without downloads; see :class:`ner.inference.tagger.Tagger`.
+def read(data: Any, format: str = "auto", *, word_split: WordRule | None = None, **options: Any) -> Dataset:
+    """Read labelled data from a file or from Python objects.
+
+    Args:
+        data: A path; a list of ``(words, tags)``, of ``(text, label)``, of ``(text, {"entities": [(start, end,
+            label)]})`` or of dictionaries; a ``pandas.DataFrame`` with a sentence or with a word per row; a
+            ``datasets.Dataset`` with ``ClassLabel`` features; a list of documents or examples.
+        format: Format of the file: a name from ``ner/data/formats``, or ``auto`` for detection.
+        word_split: Rule by which raw text is split into words; by default, one that fits the spans.
+        **options: Options of the format such as ``tag=3``. For Python objects, names of keys or columns (``words``,
+            ``tags``, ``sentence``, ``text``, ``spans``, ``labels``, ``question``, ``answers``) and ``scheme``.
 
     Raises:
-        ner.errors.InputError: If the directory does not contain a complete model.
+        InputError: If a file cannot be read, or an item is invalid; the message contains its place.
+        TypeError: If the object is of no supported type, or an option is unknown.
+    """
+    from ner import api
+
+    return api.read(data, format, word_split=word_split, **options)
+
+
+def train(
+    config: str | Path | RunConfig,
+    train: Any = None,
+    valid: Any = None,
+    test: Any = None,
+    run: str | Path | None = None,
+    *,
+    init: str | Path | None = None,
+    resume: bool = False,
+    verbose: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    **overrides: Any,
+) -> Run:
+    """Train a model, as ``ner train`` does.
+
+    Progress bars appear in terminals and notebooks. The log is ``train.log`` in the run directory; warnings are Python
+    warnings.
+
+    Args:
+        config: Name of a recipe (``ner recipes``), a YAML file, or a configuration.
+        train: Training data: a path or anything that :func:`read` accepts. By default the files of the configuration;
+            otherwise its validation and test files are not used either.
+        valid: Validation data, used for model selection.
+        test: Test data, scored once after training.
+        run: Run directory; by default a new one below ``runs/``.
+        init: Run directory whose weights initialize the model.
+        resume: Continue the run of the directory ``run``.
+        verbose: Print the log as ``ner train`` does.
+        settings: Values by dotted keys, such as ``{"encoder.dropout": 0.1}``.
+        **overrides: Values by the last part of a key if no other key ends with it: ``epochs=5``, ``seed=2``.
+
+    Raises:
+        InputError: If data, configuration or directory cannot be used.
+        NonFiniteLossError: If the loss is not finite.
+        KeyboardInterrupt: If the training was interrupted; its state is saved.
+    """
+    from ner import api
+
+    return api.train(
+        config, train, valid, test, run, init=init, resume=resume, verbose=verbose, settings=settings, **overrides
+    )
+
+
+def load(name: str | Path, device: str = "auto", precision: Precision = "run") -> Tagger:
+    """Load the tagger of a run; see :class:`ner.inference.tagger.Tagger`.
+
+    Args:
+        name: A run directory, which is loaded without network access; or ``user/model`` on the Hugging Face Hub. Only
+            the files of a run are downloaded, and they pass the same checks as a local run.
+        device: ``auto``, ``cpu``, ``cuda`` ...
+        precision: ``run`` for the precision of training, ``fp32``, ``bf16``, ``fp16``, or ``int8``.
+
+    Raises:
+        ner.errors.InputError: If the directory does not contain a complete model, or cannot be downloaded.
     """
     from ner.inference.tagger import Tagger
+    from ner.runs import hub
 
-    return Tagger.load(run, device, precision)
+    return Tagger.load(hub.find(name), device, precision)
 
 
 def __getattr__(name: str) -> Any:
-    import importlib
-
-    modules = {"Tagger": "ner.inference.tagger", "Document": "ner.types", "Example": "ner.types", "Span": "ner.types"}
-    if name in modules:
-        return getattr(importlib.import_module(modules[name]), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'ner' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -41,6 +41,10 @@ class InputError(Exception):
     """User input (file, configuration, run directory) that cannot be used; the message contains the reason."""
 
 
+class MisalignedSpanError(InputError):
+    """A span that begins or ends inside a word of the chosen splitting of raw text."""
+
+
 class NonFiniteLossError(Exception):
     """A loss or gradient that is NaN or infinite. The step was skipped, so the weights are unchanged.
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +34,17 @@ AxisLabels = tuple["Sequence[str] | None", ...]
 """Names of the positions along each dimension of a tensor (tags, words); None for a dimension without names."""
 
 
+MAX_SHOWN = 60
+"""Characters of a text that a representation shows."""
+MAX_ENTITIES = 8
+"""Entities that a representation shows."""
+
+
+def shortened(text: str) -> str:
+    """Return the first :data:`MAX_SHOWN` characters of a text."""
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
     """A labelled span of words: ``start`` inclusive, ``end`` exclusive. Comparisons ignore the score."""
@@ -44,7 +55,24 @@ class Span:
     score: float | None = field(default=None, compare=False)
 
 
-@dataclass(slots=True)
+class Entity(NamedTuple):
+    """A labelled part of a text.
+
+    Attributes:
+        text: Its characters.
+        label: Its type.
+        start, end: Characters in the raw text, end exclusive; words if there is no raw text.
+        probability: Probability of exactly this entity; None if it was not requested, or for gold entities.
+    """
+
+    text: str
+    label: str
+    start: int
+    end: int
+    probability: float | None = None
+
+
+@dataclass(slots=True, repr=False)
 class Example:
     """Input of one decoding: a sentence, a text, or a question with its passage.
 
@@ -82,6 +110,20 @@ class Example:
     scores: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        parts = [f"{self.text_of(span)}/{span.label}" for span in self.spans[:MAX_ENTITIES]]
+        parts += ["..."] if len(self.spans) > MAX_ENTITIES else []
+        parts += [f"labels={self.labels}"] if self.labels else []
+        parts += [f"answers={self.answers}"] if self.answers else []
+        return f"<Example {self.beginning!r}{': ' if parts else ''}{', '.join(parts)}>"
+
+    @property
+    def beginning(self) -> str:
+        """First characters of the sentence, for representations."""
+        if self.text is None or not self.offsets:
+            return shortened(self.text or " ".join(self.words[:MAX_SHOWN]))
+        return shortened(self.text[self.offsets[0][0] : self.offsets[-1][1]])
 
     @property
     def location(self) -> str:
@@ -152,7 +194,7 @@ class Example:
         return prediction
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Document:
     """Consecutive examples that belong together. A prediction is a copy with other spans, tags and labels.
 
@@ -169,6 +211,24 @@ class Document:
     source: str = ""
     scheme: str = "bio"
     source_lines: list[str] | None = None
+
+    @property
+    def entities(self) -> list[Entity]:
+        """Spans of all examples with their texts, in characters if the document comes from raw text."""
+        return [
+            Entity(entity["text"], entity["label"], entity["start"], entity["end"], entity.get("score"))
+            for example in self.examples
+            for entity in example.entities()
+        ]
+
+    def __repr__(self) -> str:
+        if len(self.examples) == 1:
+            return repr(self.examples[0]).replace("<Example", "<Document", 1)
+        entities = self.entities
+        shown = [f"{entity.text}/{entity.label}" for entity in entities[:MAX_ENTITIES]]
+        shown += ["..."] if len(entities) > MAX_ENTITIES else []
+        first = self.examples[0].beginning if self.examples else ""
+        return f"<Document of {len(self.examples)} sentences {first!r}{': ' if shown else ''}{', '.join(shown)}>"
 
 
 @dataclass(slots=True)

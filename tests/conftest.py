@@ -23,6 +23,7 @@ settings.load_profile("ner")
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "data" / "sample"
 SLOW = {
+    "test_api.py",
     "training/test_checkpoint.py",
     "model/decoders/test_unilm.py",
     "model/kernels/test_crf_triton.py",  # in an interpreter

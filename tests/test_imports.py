@@ -23,6 +23,7 @@ ORDER = [
     {"training"},
     {"conformance"},
     {"commands"},
+    {"api"},
 ]
 """Packages and modules below ``ner``. Each may import from the rows above it and from itself."""
 

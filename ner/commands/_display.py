@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loguru import logger
-
 from ner.errors import InputError
 from ner.runtime.log import progress as progress_bar
 
@@ -57,7 +55,7 @@ class Display:
             self.sentence_bar.reset()
         elif log_every and progress.step % log_every == 0:
             rates = ", ".join(f"{name} {rate:.3g}" for name, rate in sorted(progress.learning_rates.items()))
-            logger.info("Step: {} Learning rate: {} Loss: {:.4f}", progress.step, rates, progress.loss)
+            self.run.log_info(f"Step: {progress.step} Learning rate: {rates} Loss: {progress.loss:.4f}")
         if self.tensorboard is not None:
             for name, value in _scalars(progress).items():
                 self.tensorboard.add_scalar(name, value, progress.step)
@@ -70,17 +68,17 @@ class Display:
     def _log_epoch(self, progress: Progress) -> None:
         assert progress.epoch_record is not None, "only after an epoch"
         state, epochs = self.run.state, self.run.state.training_config.epochs
-        logger.info("epoch [{}/{}]", progress.epoch, epochs)
+        self.run.log_info(f"epoch [{progress.epoch}/{epochs}]")
         for split, evaluation in progress.epoch_record.evaluations.items():
             for line in evaluation.lines(split):
-                logger.info(line)
+                self.run.log_info(line)
         for event in state.events:
             if event.step == progress.step and event.kind in ("plateau", "stopping"):
-                logger.info("{}: {}", event.kind, event.change)
+                self.run.log_info(f"{event.kind}: {event.change}")
         if progress.epoch < epochs and not state.ended:
             sentences = epochs * self.run.data.sentences - state.sentences
             eta = format_duration(self.pace.remaining(sentences, epochs - state.epoch))
-            logger.info("best epoch so far: {}; ETA {}", state.best_epoch, eta)
+            self.run.log_info(f"best epoch so far: {state.best_epoch}; ETA {eta}")
 
 
 class Pace:

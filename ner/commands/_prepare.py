@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loguru import logger
-
 from ner.data.question_answering import ANSWER
 from ner.data.tasks import decoder_outputs
 from ner.errors import InputError
 from ner.runs.directory import LOCK, LOG
 from ner.runs.lock import locked
-from ner.runtime import cli
 from ner.runtime.device import resolve_device, set_seed
 from ner.runtime.distributed import ProcessGroup
-from ner.runtime.log import set_up_log
+from ner.runtime.log import Log, console_log
 
 if TYPE_CHECKING:
     from ner.config.schema import RunConfig
@@ -33,13 +29,16 @@ MAX_CLASSES = 12
 
 
 @contextmanager
-def training_run(config: RunConfig, choose_directory: Callable[[], Path]) -> Iterator[TrainingRun]:
+def training_run(
+    config: RunConfig, choose_directory: Callable[[], Path], start_log: Callable[[Path, bool], Log] = console_log
+) -> Iterator[TrainingRun]:
     """Start the processes and the log of a training, and end them afterwards.
 
     Args:
         config: Configuration of the run.
         choose_directory: Returns the run directory; called in the main process only. A directory that contains only
             the log is removed after invalid input.
+        start_log: Returns the log for a file; the second argument is true in the main process.
 
     Raises:
         InputError: If another training uses the directory.
@@ -53,11 +52,11 @@ def training_run(config: RunConfig, choose_directory: Callable[[], Path]) -> Ite
         chosen = choose_directory() if process_group.is_main else None
         with locked(chosen) if chosen else nullcontext():
             directory = Path(process_group.broadcast(str(chosen)))
+            log = start_log(directory / LOG, process_group.is_main)
             try:
-                set_up_log(sys.stdout, directory / LOG, enabled=process_group.is_main)
-                yield TrainingRun(config, directory, device, process_group, logger.info, logger.warning)
+                yield TrainingRun(config, directory, device, process_group, log.info, log.warning)
             except InputError:
-                logger.remove()
+                log.close()
                 if process_group.is_main and {path.name for path in directory.glob("*")} <= {LOG, LOCK}:
                     shutil.rmtree(directory, ignore_errors=True)
                 raise
@@ -74,17 +73,17 @@ def prepare(run: TrainingRun, init: Path | None = None) -> dict[str, dict[str, A
     from ner.contracts import Encoder
 
     set_seed(run.config.seed)
-    with cli.paused_garbage_collection(), run.process_group.keep_alive():
+    with run.process_group.keep_alive():
         run.read()
         model = run.build(init)
     notable = {split: _describe_split(run, model, split) for split, documents in run.documents.items() if documents}
     encoders = (module for module in model.modules() if isinstance(module, Encoder))
     for encoder in encoders:
         for name, value in encoder.report.items():
-            logger.info("{}: {}", name, f"{value:.1%}" if isinstance(value, float) else value)
-    logger.info("trainable parameters: {:,}", model.num_parameters)
+            run.log_info(f"{name}: {f'{value:.1%}' if isinstance(value, float) else value}")
+    run.log_info(f"trainable parameters: {model.num_parameters:,}")
     if run.backend:
-        logger.info("CRF backend: {}", run.backend)
+        run.log_info(f"CRF backend: {run.backend}")
     return notable
 
 
@@ -98,29 +97,24 @@ def _describe_split(run: TrainingRun, model: Model, split: str) -> dict[str, Any
     labels, classes = counts["labels"], counts["classes"]
     listed = ", ".join(f"{label} {count}" for label, count in sorted(labels.items()))
     entities = f", {sum(labels.values())} entities ({listed})" if labels else ""
-    logger.info(
-        "{}: {} documents, {} {}, {} words{}",
-        split,
-        len(run.documents[split]),
-        counts["sentences"],
-        "questions" if question_answering else "sentences",
-        counts["words"],
-        f", {labels[ANSWER]} answers in the passage" if question_answering and labels else entities,
-    )
+    unit = "questions" if question_answering else "sentences"
+    marked = f", {labels[ANSWER]} answers in the passage" if question_answering and labels else entities
+    number = len(run.documents[split])
+    run.log_info(f"{split}: {number} documents, {counts['sentences']} {unit}, {counts['words']} words{marked}")
     if classes:
         frequent = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
         listed = ", ".join(f"{label} {count}" for label, count in frequent[:MAX_CLASSES])
         more = f", {len(frequent) - MAX_CLASSES} more" if len(frequent) > MAX_CLASSES else ""
-        logger.info("{}: {}: {}{}", split, "answer types" if question_answering else "text labels", listed, more)
+        run.log_info(f"{split}: {'answer types' if question_answering else 'text labels'}: {listed}{more}")
     if split == "train" and len(classes) == 1 and "labels" in outputs:
-        logger.warning("train: only one class; there is nothing to learn")
+        run.log_warning("train: only one class; there is nothing to learn")
     notable: dict[str, Any] = statistics.notable(counts, model.vocabs)
     if "unseen_labels" in notable:
-        logger.warning("{}: {}", split, statistics.format_unseen(notable["unseen_labels"]))
+        run.log_warning(f"{split}: {statistics.format_unseen(notable['unseen_labels'])}")
     if counts["overlapping"]:
-        logger.warning("{}: {} entities overlap a longer one and cannot be tagged", split, counts["overlapping"])
+        run.log_warning(f"{split}: {counts['overlapping']} entities overlap a longer one and cannot be tagged")
     for notice, count in [*notable.get("remarks", {}).items(), *sorted(counts["coverage"].items())]:
-        logger.info("{}: {} {}", split, count, notice)
+        run.log_info(f"{split}: {count} {notice}")
     return notable
 
 

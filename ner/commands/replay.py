@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with training_run(config, lambda: second) as run:
             run.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
             init = [event.change for event in recorded if event.kind == "init"]
-            with AllocationLimit(SLACK + 8 * checkpoint.num_weights(newest), newest):
+            limit = AllocationLimit(SLACK + 8 * checkpoint.num_weights(newest), newest)
+            with limit, cli.paused_garbage_collection():
                 prepare(run, parse_init_event(init[0]) if init else None)
             for message in checkpoint.compare(newest, run.provenance):
                 logger.warning(message)

@@ -1,9 +1,11 @@
-"""Configuration files in YAML 1.2 with overrides from the command line."""
+"""Configuration files in YAML 1.2 with overrides from the command line or from Python."""
 
 from __future__ import annotations
 
+import difflib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.scanner import Scanner
 
-from ner.config.parts import ConfigError, validate
+from ner.config import recipes
+from ner.config.base import ConfigSection
+from ner.config.parts import ConfigError, load_component, validate
 from ner.config.schema import RunConfig
 from ner.errors import InputError
 
@@ -106,8 +110,15 @@ def read_text(path: str | Path) -> str:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunConfig, list[str]]:
-    """Read a configuration file and apply ``key.sub=value`` overrides.
+def load_config(
+    source: str | Path | RunConfig, overrides: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+) -> tuple[RunConfig, list[str]]:
+    """Read a configuration and apply overrides.
+
+    Args:
+        source: A YAML file, the name of a recipe (see :mod:`ner.config.recipes`), or a configuration.
+        overrides: ``key.sub=value`` as on the command line.
+        settings: Values by dotted keys or by short names, see :func:`full_key`.
 
     Returns:
         The configuration, and a note for each override that discarded options.
@@ -115,11 +126,29 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunCon
     Raises:
         InputError: If the file is missing or not YAML, or a key or value is invalid.
     """
+    raw = read_raw(source)
+    notes = [note for text in overrides for note in override(raw, text)]
+    for name, value in (settings or {}).items():
+        key = full_key(raw, name)
+        notes += assign(raw, key, deepcopy(value), f"{key}={value!r}")
+    if not isinstance(source, RunConfig):
+        recipes.use_sample(raw, recipes.find(source))
+    return validate(RunConfig, raw), notes
+
+
+def read_raw(source: str | Path | RunConfig) -> dict[str, Any]:
+    """Read a configuration as plain values; ``source`` as for :func:`load_config`.
+
+    Raises:
+        InputError: If the file is missing or does not contain keys and values.
+    """
+    if isinstance(source, RunConfig):
+        return source.model_dump(mode="json")
+    path = recipes.find(source)
     raw = read_yaml(read_text(path), str(path))
     if not isinstance(raw, dict):
         raise InputError(f"{path}: expected keys and values, found {type(raw).__name__}")
-    notes = [note for text in overrides for note in override(raw, text)]
-    return validate(RunConfig, raw), notes
+    return raw
 
 
 def _value(text: str, key: str) -> Any:
@@ -149,7 +178,15 @@ def override(raw: dict[str, Any], change: str) -> list[str]:
     key, equals, text = change.partition("=")
     if not equals or not key:
         raise InputError(f"{change}: expected key.sub=value")
-    value = _value(text, key)
+    return assign(raw, key, _value(text, key), change)
+
+
+def assign(raw: dict[str, Any], key: str, value: Any, change: str) -> list[str]:
+    """Set one dotted key in plain values and return notes on discarded options; ``change`` is for messages.
+
+    Raises:
+        InputError: If the key is below a value.
+    """
     *parents, last = key.split(".")
     section: Any = raw
     for position, name in enumerate(parents):
@@ -174,3 +211,43 @@ def override(raw: dict[str, Any], change: str) -> list[str]:
         section.clear()
     section[last] = value
     return notes
+
+
+def full_key(raw: Mapping[str, Any], name: str) -> str:
+    """Return the dotted key of a short name, such as ``training.epochs`` for ``epochs``.
+
+    Keys with a dot and keys of the top level are returned unchanged. Any other name has to be the last part of exactly
+    one key among the sections and the components that the configuration selects.
+
+    Raises:
+        InputError: If no key or more than one ends with the name; the message lists the candidates.
+    """
+    if "." in name or name in RunConfig.model_fields:
+        return name
+    keys = list(_keys(raw))
+    found = [key for key in keys if key.rpartition(".")[2] == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(f"{name}: several keys have this name ({', '.join(found)}); pass one of them in a dictionary")
+    short = {key.rpartition(".")[2] for key in keys} | {*RunConfig.model_fields}
+    similar = difflib.get_close_matches(name, short, 1)
+    hint = f"; did you mean {similar[0]}?" if similar else "; see docs/configuration.md"
+    raise InputError(f"{name}: no key of the configuration has this name{hint}")
+
+
+def _keys(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the dotted keys of all sections and of the selected components, one level deep."""
+    for section, field in RunConfig.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, ConfigSection):
+            yield from (f"{section}.{key}" for key in field.annotation.model_fields)
+    selected = {
+        "encoder": ("encoders", raw.get("encoder"), None),
+        "context": ("context", raw.get("context"), None),
+        "decoder": ("decoders", raw.get("decoder"), "crf"),
+        "data.format": ("formats", (raw.get("data") or {}).get("format"), "conll"),
+    }
+    for path, (folder, value, default) in selected.items():
+        name = value.get("name", default) if isinstance(value, Mapping) else value or default
+        if isinstance(name, str):
+            yield from (f"{path}.{key}" for key in load_component(folder, name).Config.model_fields)

@@ -16,7 +16,7 @@ from ner.config.base import OffsetUnit, SpanFix, SpanFormatConfig
 from ner.data.notices import Notice
 from ner.data.question_answering import char_span
 from ner.data.tags import encode, flatten
-from ner.errors import InputError
+from ner.errors import InputError, MisalignedSpanError
 from ner.types import Example, Span
 
 CONTEXT = 20
@@ -153,7 +153,8 @@ def align(example: Example, start: int, end: int, label: str, fix: SpanFix, loca
     """Return a span of words from a span of characters, or None if it is dropped; a change is noted in the example.
 
     Raises:
-        InputError: If the span is outside the text, or if it begins or ends inside a word and ``fix`` is ``error``.
+        InputError: If the span is outside the text.
+        MisalignedSpanError: If it begins or ends inside a word and ``fix`` is ``error``.
     """
     assert example.text is not None, "spans of characters need a text"
     assert example.offsets is not None, "examples with a text have offsets"
@@ -172,7 +173,7 @@ def align(example: Example, start: int, end: int, label: str, fix: SpanFix, loca
         if first < last:
             fixed, notice, change = Span(first, last, label), Notice.SPAN_SHRUNK, "shrunk"
     elif fix != "drop":
-        raise InputError(
+        raise MisalignedSpanError(
             f"{location}: span {start} to {end} ('{text[start:end][:40]}') begins or ends inside a word; choose "
             "another data.word_split, or data.format.on_misaligned=expand, shrink or drop"
         )

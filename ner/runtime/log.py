@@ -4,13 +4,87 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from ner.errors import InputError, printable, reason
+
+
+class Log(NamedTuple):
+    """Functions that write a line to the log of a training, and one that ends the log."""
+
+    info: Callable[[str], None]
+    warning: Callable[[str], None]
+    close: Callable[[], None] = lambda: None
+
+
+def console_log(file: Path, enabled: bool = True) -> Log:
+    """Set up the log of a command: lines on standard output and in a file; see :func:`set_up_log`."""
+    from loguru import logger
+
+    set_up_log(sys.stdout, file, enabled)
+    return Log(logger.info, logger.warning, logger.remove)
+
+
+def library_log(file: Path, enabled: bool = True, verbose: bool = False) -> Log:
+    """Return the log of a training that Python code has started.
+
+    Lines are appended to a file, and warnings become Python warnings. The logging of the program stays as it is.
+
+    Args:
+        file: Log file.
+        enabled: False in all processes but the main one.
+        verbose: Also print the lines, as the commands do.
+
+    Raises:
+        InputError: If the file cannot be opened.
+    """
+    from tqdm import tqdm
+
+    _silence_transformers()
+    if not enabled:
+        return Log(lambda message: None, lambda message: None)
+    path = _prepared(file)
+
+    def write(level: str, message: str) -> None:
+        message = printable(message)
+        with suppress(OSError):  # a full disk does not stop the training
+            _append(path, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {message}\n")
+        if verbose:
+            tqdm.write(message if level == "INFO" else f"{level}: {message}", file=sys.stdout)
+            sys.stdout.flush()
+
+    def warn(message: str) -> None:
+        write("WARNING", message)
+        if not verbose:
+            warnings.warn(printable(message), stacklevel=2)
+
+    return Log(lambda message: write("INFO", message), warn)
+
+
+def _prepared(file: Path) -> Path:
+    """Create a log file with its folder and return its absolute path.
+
+    Raises:
+        InputError: If it cannot be opened.
+    """
+    path = file.absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path.parent}: cannot be written: {reason(error)}") from None
+    return path
+
+
+def _append(path: Path, text: str) -> None:
+    """Append to a log file, which is opened anew for each line, so a full disk leaves nothing to be closed."""
+    with open(path, "a", encoding="utf-8", errors="backslashreplace", newline="") as log:
+        log.write(text)
 
 
 def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled: bool = True) -> None:
@@ -33,12 +107,11 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled:
     path = None if file is None else file.absolute()
     can_show, can_append = True, path is not None
 
-    def append(text: str) -> None:  # opens the file anew for each line, so a full disk leaves nothing to be closed
+    def append(text: str) -> None:
         nonlocal can_append
         if path is not None and can_append:
             try:
-                with open(path, "a", encoding="utf-8", errors="backslashreplace", newline="") as log:
-                    log.write(text)
+                _append(path, text)
             except OSError as error:
                 can_append = False
                 show(f"WARNING: {path}: cannot be written: {reason(error)}; the log continues without this file\n")
@@ -61,11 +134,7 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled:
     logger.configure(patcher=_make_printable)
     logger.add(show, format=_console_format, level="INFO", colorize=False)
     if path is not None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("a").close()
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path.parent}: cannot be written: {reason(error)}") from None
+        _prepared(path)
         logger.add(append, format="{time:YYYY-MM-DD HH:mm:ss} {level: <7} {message}", level="DEBUG", colorize=False)
     warnings.showwarning = lambda message, category, *_: logger.warning("{}: {}", category.__name__, message)
 
@@ -96,7 +165,18 @@ def _silence_transformers() -> None:
 
 
 def progress(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
-    """Return a tqdm bar on standard error that disappears at its end; disabled if that is no terminal."""
+    """Return a tqdm bar that disappears at its end: on standard error if that is a terminal, or in a notebook."""
+    if _in_notebook():
+        from tqdm.auto import tqdm
+
+        return tqdm(iterable, leave=False, **options)
     from tqdm import tqdm
 
     return tqdm(iterable, leave=False, disable=not sys.stderr.isatty(), dynamic_ncols=True, file=sys.stderr, **options)
+
+
+def _in_notebook() -> bool:
+    """Return whether the program runs in a kernel of Jupyter."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"

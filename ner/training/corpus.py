@@ -20,6 +20,7 @@ from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.config.training import BatchConfig
 from ner.data import batching, cache, seen
+from ner.data.dataset import IN_MEMORY, digest
 from ner.data.statistics import DocumentStatistics
 from ner.data.store import Store
 from ner.data.tags import PLAIN, flatten
@@ -45,17 +46,25 @@ class Corpus:
         config: Configuration of the run.
         process_group: Processes of the training; the main process writes the caches.
         log_info: Writes a line to the log.
+        given: Documents by split that are already in memory; their path in the configuration is ``<memory>``.
 
     Attributes:
         documents: By split; empty without a file.
-        checksums: SHA-256 of the files by split.
+        checksums: SHA-256 of the files by split, or of the documents in memory.
 
     Raises:
         InputError: If a file cannot be read, or the files mix plain tags and entity tags.
     """
 
-    def __init__(self, config: RunConfig, process_group: ProcessGroup, log_info: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        process_group: ProcessGroup,
+        log_info: Callable[[str], None],
+        given: Mapping[str, Sequence[Document]] | None = None,
+    ) -> None:
         self.config, self.process_group = config, process_group
+        given = given or {}
         self.documents: dict[str, Sequence[Document]] = {}
         form = load_component("formats", config.data.format.name)
         options = config.data.format, config.data.word_rule
@@ -66,6 +75,14 @@ class Corpus:
         with text_files.spooled(paths.values()):
             for split in SPLITS:
                 path = paths.get(split, "")
+                if path == IN_MEMORY:
+                    if split not in given:
+                        raise InputError(
+                            f"config.data.{split}: the documents of this run were in memory; pass them again to "
+                            "ner.train, or choose a file"
+                        )
+                    self.documents[split] = given[split]
+                    continue
                 folder = self._store_folder(path) if split == "train" else None
                 if folder is None:
                     rewrite = split == "test"
@@ -75,7 +92,9 @@ class Corpus:
                 with self._main_process_first():
                     self.documents[split] = cache.cached(Path(path), key, partial(form.read, path, *options), folder)
                 log_info(f"{split}: memory-mapped in {folder}")
-            self.checksums = {split: _sha256(path) for split, path in paths.items()}
+            self.checksums = {
+                split: digest(given[split]) if path == IN_MEMORY else _sha256(path) for split, path in paths.items()
+            }
         _check_kinds(self.documents)
 
     @property

@@ -56,6 +56,7 @@ class TrainingRun:
         device: Device of the model.
         process_group: Processes of the training.
         log_info, log_warning: Write a line to the log.
+        given_documents: Documents by split that are not read from files, see :class:`~ner.training.corpus.Corpus`.
         pending_events: Recorded changes that are still to be replayed at their steps.
         trained_on: Hashes of the training sentences, see :mod:`ner.data.seen`.
         backend: Backend of the CRF; empty without one.
@@ -73,6 +74,7 @@ class TrainingRun:
     process_group: ProcessGroup
     log_info: Callable[[str], None]
     log_warning: Callable[[str], None]
+    given_documents: Mapping[str, Sequence[Document]] = field(default_factory=dict)
     pending_events: list[Event] = field(default_factory=list)
     trained_on: bytes = b""
     backend: str = ""
@@ -102,7 +104,7 @@ class TrainingRun:
             make_deterministic()
         tasks.check_format(config.decoder.name, config.data.format.name)
         tasks.check_metrics(config.decoder.name, config.metrics)
-        self.corpus = Corpus(config, self.process_group, self.log_info)
+        self.corpus = Corpus(config, self.process_group, self.log_info, self.given_documents)
         machine = {**environment(self.device), "processes": self.process_group.size}
         self.provenance = {"data": self.corpus.checksums, **machine}
 

@@ -88,10 +88,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
             continue
         empty = False
         location = f"{path}:{number}"
-        if value.get(config.question) is None:
-            example = _text(value, config, words, location)
-        else:
-            example = _question(value, config, words, location)
+        example = parse_object(value, config, words, location)
         example.source, example.line = path, number
         example.warnings += [Notice.LINE_BLANK] * blank
         blank = 0
@@ -100,6 +97,17 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
         yield Document([example], str(value.get("id", number - 1)), path)
     if empty:
         raise InputError(f"{path}: expected JSON objects, found an empty file")
+
+
+def parse_object(value: dict[str, Any], config: Config, rule: WordSplit, location: str) -> Example:
+    """Return the example of an object.
+
+    Raises:
+        InputError: If a key or a span is invalid; the message starts with ``location``.
+    """
+    if value.get(config.question) is None:
+        return _text(value, config, rule, location)
+    return _question(value, config, rule, location)
 
 
 def _text(value: dict[str, Any], config: Config, rule: WordSplit, location: str) -> Example:
@@ -213,9 +221,10 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                 found = example.prediction_dict()
                 if "entities" in found:
                     found["entities"] = _in_file_units(example, found["entities"], config)
-                value = dict(example.metadata) or (
-                    {config.text: example.text} if example.text is not None else {config.words: example.words}
-                )
+                value = dict(example.metadata)
+                if config.text not in value and config.words not in value:  # not from a file
+                    source = {config.words: example.words} if example.text is None else {config.text: example.text}
+                    value = source | value
                 value |= {"predicted" if key == "entities" else f"predicted_{key}": f for key, f in found.items()}
                 file.write(json.dumps(value, ensure_ascii=False) + "\n")
 

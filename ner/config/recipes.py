@@ -1,0 +1,68 @@
+"""Recipes: the configurations and the sample data that are shipped with the package."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from ner.errors import InputError
+
+FOLDER = "configs"
+"""Folder of the recipes."""
+SAMPLE = "data/sample"
+"""Folder of the data of some recipes."""
+SPLITS = ("train", "valid", "test")
+"""Keys of the section ``data`` that name files."""
+
+
+def root() -> Path:
+    """Return the directory that contains the recipes and the sample: the installed package, or the checkout."""
+    package = Path(__file__).parents[1]
+    return package if (package / FOLDER).is_dir() else package.parent
+
+
+def names() -> list[str]:
+    """Return the names of all recipes, such as ``bert_crf`` and ``conll2003/bilstm_crf``."""
+    folder = root() / FOLDER
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+def find(name: str | Path) -> Path:
+    """Return the configuration file of a path or of the name of a recipe; an existing file takes precedence.
+
+    Raises:
+        InputError: If there is no recipe of that name; the message lists similar ones. A path with a suffix or an
+            absolute path is returned unchanged, so that reading it reports the error.
+    """
+    path = Path(name)
+    if path.is_file() or path.is_absolute():
+        return path
+    below = path.relative_to(FOLDER) if path.parts[:1] == (FOLDER,) else path
+    recipe = below.with_suffix("").as_posix() if below.suffix in (".yaml", ".yml") else below.as_posix()
+    if recipe in (known := names()):
+        return root() / FOLDER / f"{recipe}.yaml"
+    if path.suffix or path.is_dir():
+        return path
+    similar = difflib.get_close_matches(recipe, known, 3) or [
+        other for other in known if "/" not in other and other != "tiny"
+    ]
+    raise InputError(
+        f"{name}: no such file and no recipe of that name; recipes: {', '.join(similar)} (see ner recipes)"
+    )
+
+
+def use_sample(raw: dict[str, Any], path: Path) -> None:
+    """Let the data files of a recipe refer to the shipped sample unless the working directory contains them.
+
+    Args:
+        raw: Plain values of the configuration, changed in place.
+        path: Its file; configurations that are not shipped stay as they are.
+    """
+    data = raw.get("data")
+    if not isinstance(data, dict) or not path.resolve().is_relative_to((root() / FOLDER).resolve()):
+        return
+    for split in SPLITS:
+        value = data.get(split)
+        if isinstance(value, str) and value.startswith(f"{SAMPLE}/") and not Path(value).exists():
+            data[split] = str(root() / value)
