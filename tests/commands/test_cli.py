@@ -210,7 +210,7 @@ def test_a_run_that_is_none_is_one_sentence(
 
 def test_a_format_that_does_not_exist_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = refused(capsys, predict.main, "--format", "xml")
-    assert error.startswith("--format: no file named 'xml' in ner/data/formats; there are: conll, ")
+    assert error.startswith("--format: no file named 'xml' in ner/data/formats; there are: arrow, brat, ")
 
 
 def test_a_wrong_key_is_one_line_and_no_traceback_from_the_shell(tmp_path: Path) -> None:
