@@ -28,7 +28,7 @@ _STARTERS = """
 a an the this that he she it we they i you in on at but and however er sie es wir das die der
 """
 ABBREVIATIONS = frozenset(_ABBREVIATIONS.split())
-"""Words after whose full stop a sentence goes on, in lower case and without the last full stop."""
+"""Words after whose full stop a sentence continues, in lower case and without the last full stop."""
 MONTHS = frozenset(_MONTHS.split())
 """Words in front of which a number with a full stop is an ordinal number, in lower case."""
 STARTERS = frozenset(_STARTERS.split())
@@ -63,7 +63,7 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
         elif position == end:
             is_end = match.group()[-1] in "!?…" and re.match(f"[{CHINESE}]", text[end : end + 1]) is not None
         else:
-            is_end = text.count("\n", end, position) > 1 or not _goes_on(text, start, match, end, position)
+            is_end = text.count("\n", end, position) > 1 or not _continues(text, start, match, end, position)
         if is_end:
             _append(spans, text, start, end)
             start = position
@@ -92,8 +92,8 @@ def _append(spans: list[tuple[int, int]], text: str, start: int, end: int) -> No
         spans.append((start + len(part) - len(part.lstrip()), start + len(part.rstrip())))
 
 
-def _goes_on(text: str, start: int, match: re.Match[str], end: int, position: int) -> bool:
-    """Return whether the sentence that began at ``start`` goes on after a mark and the white space up to ``position``.
+def _continues(text: str, start: int, match: re.Match[str], end: int, position: int) -> bool:
+    """Return whether the sentence that began at ``start`` continues after a mark and the white space up to ``position``.
 
     Args:
         text: The whole text.
