@@ -93,7 +93,7 @@ def _append(spans: list[tuple[int, int]], text: str, start: int, end: int) -> No
 
 
 def _continues(text: str, start: int, match: re.Match[str], end: int, position: int) -> bool:
-    """Return whether the sentence that began at ``start`` continues after a mark and the white space up to ``position``.
+    """Return whether the sentence from ``start`` continues after a mark and the white space up to ``position``.
 
     Args:
         text: The whole text.
