@@ -47,12 +47,71 @@ def shortened(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A labelled span of words: ``start`` inclusive, ``end`` exclusive. Comparisons ignore the score."""
+    """A labelled span of words: ``start`` inclusive, ``end`` exclusive. Comparisons ignore ``score`` and ``uncertain``.
+
+    ``score`` is its probability, and ``uncertain`` marks one below a threshold.
+    """
 
     start: int
     end: int
     label: str
     score: float | None = field(default=None, compare=False)
+    uncertain: bool = field(default=False, compare=False)
+
+
+class RawTags(NamedTuple):
+    """Tags of a sentence as they were read or predicted, and their scheme, see ``ner.data.tags.SCHEMES``."""
+
+    tags: list[str]
+    scheme: str
+
+
+class Alternative(NamedTuple):
+    """One of the most probable tag sequences of a sentence: BIO or plain tags, their spans, and its probability."""
+
+    tags: list[str]
+    spans: list[Span]
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class TagQuery:
+    """Probabilities to compute for tagged examples, besides that of the predicted sequence.
+
+    Attributes:
+        n_best: Number of the most probable tag sequences.
+        tokens: The probability of each predicted tag.
+        uncertainty: Entropy of the tag sequences, and margin between the two best ones.
+        gold: The probability of each gold span.
+    """
+
+    n_best: int = 0
+    tokens: bool = False
+    uncertainty: bool = False
+    gold: bool = False
+
+
+@dataclass(slots=True)
+class TagProbabilities:
+    """Probabilities of the tags of an example; those that were not requested are empty or 0.
+
+    Attributes:
+        log_probability: Natural logarithm of the probability of the predicted tag sequence.
+        tokens: Probability of the predicted tag of each word.
+        entropy: Entropy of the distribution over tag sequences, in nats.
+        margin: Difference between the probabilities of the two best tag sequences.
+        n_best: Most probable tag sequences, best first.
+        gold: Probability of each gold span, in the order of ``Example.spans``.
+        outside: Probability that all words of each predicted span are outside of entities; requested with ``gold``.
+    """
+
+    log_probability: float
+    tokens: list[float] = field(default_factory=list)
+    entropy: float = 0.0
+    margin: float = 0.0
+    n_best: list[Alternative] = field(default_factory=list)
+    gold: list[float] = field(default_factory=list)
+    outside: list[float] = field(default_factory=list)
 
 
 class Entity(NamedTuple):
@@ -92,6 +151,8 @@ class Example:
         scores: Probabilities of labels and answers by name, if the decoder computed them.
         warnings: Notices of the reader, such as ``answers that do not occur in their passage``.
         repairs: One sentence per annotation that the reader changed: ``file:line``, the text around it, the change.
+        raw_tags: Tags in another scheme than BIO if they are invalid there, otherwise None.
+        probabilities: Probabilities of the predicted tags, if they were requested.
     """
 
     words: list[str]
@@ -110,6 +171,8 @@ class Example:
     scores: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
+    raw_tags: RawTags | None = None
+    probabilities: TagProbabilities | None = None
 
     def __repr__(self) -> str:
         parts = [f"{self.text_of(span)}/{span.label}" for span in self.spans[:MAX_ENTITIES]]
@@ -156,6 +219,8 @@ class Example:
             scores=scores,
             warnings=self.warnings,
             repairs=self.repairs,
+            raw_tags=annotation.raw_tags,
+            probabilities=annotation.probabilities,
         )
 
     def _range(self, span: Span) -> tuple[int, int]:
@@ -169,28 +234,42 @@ class Example:
         start, end = self._range(span)
         return " ".join(self.words[start:end]) if self.text is None or self.offsets is None else self.text[start:end]
 
-    def entities(self) -> list[dict[str, Any]]:
-        """Return the spans as dictionaries, in characters if the example has a text, otherwise in words."""
+    def entities(self, spans: Sequence[Span] | None = None) -> list[dict[str, Any]]:
+        """Return the spans, or others, as dictionaries: in characters if the example has a text, otherwise in words."""
         entities = []
-        for span in self.spans:
+        for span in self.spans if spans is None else spans:
             start, end = self._range(span)
-            score = {} if span.score is None else {"score": span.score}
+            score: dict[str, Any] = {} if span.score is None else {"score": span.score}
+            if span.uncertain:
+                score["uncertain"] = True
             entities.append({"start": start, "end": end, "label": span.label, "text": self.text_of(span), **score})
         return entities
 
-    def prediction_dict(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the predictions as JSON values: ``entities``, ``labels``, ``answers``, or several of them."""
+    def prediction_dict(self) -> dict[str, Any]:
+        """Return the predictions as JSON values: ``entities``, ``labels``, ``answers``, or several of them.
+
+        Requested probabilities follow: ``log_probability`` of the tags, ``token_scores`` and ``n_best``.
+        """
 
         def scored(kind: str, names: list[str]) -> list[dict[str, Any]]:
             return [{kind: name, **({"score": self.scores[name]} if name in self.scores else {})} for name in names]
 
-        prediction: dict[str, list[dict[str, Any]]] = {}
+        prediction: dict[str, Any] = {}
         if self.tags is not None or (self.spans and not self.answers):
             prediction["entities"] = self.entities()
         if self.labels or not (prediction or self.answers):
             prediction["labels"] = scored("label", self.labels or [])
         if self.answers:
             prediction["answers"] = scored("text", self.answers)
+        if self.probabilities is not None:
+            prediction["log_probability"] = self.probabilities.log_probability
+            if self.probabilities.tokens:
+                prediction["token_scores"] = self.probabilities.tokens
+            if self.probabilities.n_best:
+                prediction["n_best"] = [
+                    {"score": probability, "entities": self.entities(spans)}
+                    for _, spans, probability in self.probabilities.n_best
+                ]
         return prediction
 
 
@@ -286,6 +365,7 @@ class Annotation:
         tags, spans, labels: As in :class:`Example`.
         answers: Texts, or spans whose text is the answer.
         scores: Probabilities of labels and answers by name; a span has its own score.
+        raw_tags, probabilities: As in :class:`Example`.
     """
 
     tags: list[str] | None = None
@@ -293,6 +373,8 @@ class Annotation:
     labels: list[str] = field(default_factory=list)
     answers: list[str | Span] = field(default_factory=list)
     scores: dict[str, float] = field(default_factory=dict)
+    raw_tags: RawTags | None = None
+    probabilities: TagProbabilities | None = None
 
 
 @dataclass

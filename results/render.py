@@ -474,6 +474,42 @@ def reliability_page(kept: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def calibration(kept: dict[str, Any]) -> str:
+    """Return the calibration errors, and what thresholds reach."""
+    rows = ["| | before | after |", "|---|---|---|"]
+    for split in ("valid", "test"):
+        before, after = (kept[split][when]["error"] for when in ("before", "after"))
+        rows.append(f"| calibration error, {split} | {before:.4f} | {after:.4f} |")
+    rows += ["", "| `--min-precision` | threshold | valid P | valid R | test P | test R |", "|---|---|---|---|---|---|"]
+    for row in kept["thresholds"]:
+        figures = [row[key] for key in ("calibrated_precision", "calibrated_recall", "precision", "recall")]
+        cells = " | ".join(f"{figure:.4f}" for figure in figures)
+        rows.append(f"| {row['min_precision']:g} | {row['probability']:.4f} | {cells} |")
+    head = (
+        f"A BiLSTM-CRF after {kept['epochs']} epochs on CoNLL-2003 ([figures](../results/scores/calibration.json)). "
+        f"The temperature is {kept['temperature']:.2f}; fitting it took {kept['seconds']:.0f} s.\n"
+    )
+    return "\n".join([head, *rows])
+
+
+def robustness(kept: dict[str, Any]) -> str:
+    """Return the F1 of each perturbation."""
+    rows = ["| text | test F1 |", "|---|---|"]
+    rows += [f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in kept.items()]
+    return "\n".join(rows)
+
+
+def suspects(kept: dict[str, Any]) -> str:
+    """Return how many changed labels the first parts of the ranking contain."""
+    shares = [name for name in kept["total"] if name.startswith("within_")]
+    rows = [f"| change | entities | {' | '.join(f'first {name[7:-1]} %' for name in shares)} |"]
+    rows.append("|---|---" + "|---" * len(shares) + "|")
+    for kind, counts in [*kept["kinds"].items(), ("all", kept["total"])]:
+        cells = " | ".join(f"{counts[name] / counts['changed']:.1%}" for name in shares)
+        rows.append(f"| {kind} | {counts['changed']} | {cells} |")
+    return "\n".join(rows)
+
+
 def between(text: str, name: str, content: str) -> str:
     """Return the text with the content between two marks replaced."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
@@ -486,11 +522,13 @@ def main() -> int:
     results = load()
     docs, training = ROOT / "docs", ROOT / "results" / "training"
     notes = docs / "notes.md"
+    scores = {"calibration": calibration, "robustness": robustness, "suspects": suspects}
     makers = {"regularisation": regularisation, "crashes": crashes, "large": large}
     pages = {
         docs / "results.md": results_page(results),
         notes: notes_page(notes, results),
         docs / "training.md": filled(docs / "training.md", makers, training),
+        docs / "scores.md": filled(docs / "scores.md", scores, ROOT / "results" / "scores"),
         docs / "reliability.md": reliability_page(
             {path.stem: json.loads(path.read_bytes()) for path in sorted(RELIABILITY_RESULTS.glob("*.json"))}
         ),

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ner.errors import NonFiniteLossError
-from ner.types import Annotation, Example, Span
+from ner.types import Annotation, Example, RawTags, Span, TagProbabilities
 
-PREDICTED = {"spans", "tags", "labels", "answers", "scores"}
+PREDICTED = {"spans", "tags", "labels", "answers", "scores", "raw_tags", "probabilities"}
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Example)])
@@ -16,6 +16,7 @@ def test_a_prediction_replaces_the_predicted_fields_and_no_others(name: str) -> 
     """Fill each field with an object of its own, so that a field that is added, dropped or shifted fails."""
     values: dict[str, Any] = {field.name: [f"value of {field.name}"] for field in fields(Example)}
     annotation = Annotation(tags=["O"], spans=[Span(0, 1, "X")], labels=["l"], answers=["a"], scores={"l": 0.5})
+    annotation.raw_tags, annotation.probabilities = RawTags(["E-X"], "bioes"), TagProbabilities(-0.5)
     predicted = Example(**values).with_prediction(annotation)
     if name in PREDICTED:
         assert getattr(predicted, name) == getattr(annotation, name)

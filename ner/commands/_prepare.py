@@ -30,7 +30,10 @@ MAX_CLASSES = 12
 
 @contextmanager
 def training_run(
-    config: RunConfig, choose_directory: Callable[[], Path], start_log: Callable[[Path, bool], Log] = console_log
+    config: RunConfig,
+    choose_directory: Callable[[], Path],
+    start_log: Callable[[Path, bool], Log] = console_log,
+    create: Callable[..., TrainingRun] | None = None,
 ) -> Iterator[TrainingRun]:
     """Start the processes and the log of a training, and end them afterwards.
 
@@ -39,6 +42,7 @@ def training_run(
         choose_directory: Returns the run directory; called in the main process only. A directory that contains only
             the log is removed after invalid input.
         start_log: Returns the log for a file; the second argument is true in the main process.
+        create: Constructor of the run; by default :class:`~ner.training.run.TrainingRun`.
 
     Raises:
         InputError: If another training uses the directory.
@@ -54,7 +58,8 @@ def training_run(
             directory = Path(process_group.broadcast(str(chosen)))
             log = start_log(directory / LOG, process_group.is_main)
             try:
-                yield TrainingRun(config, directory, device, process_group, log.info, log.warning)
+                create = create or TrainingRun
+                yield create(config, directory, device, process_group, log.info, log.warning)
             except InputError:
                 log.close()
                 if process_group.is_main and {path.name for path in directory.glob("*")} <= {LOG, LOCK}:

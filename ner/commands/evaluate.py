@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ner.commands import _plugins
 from ner.errors import InputError
@@ -33,6 +33,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--predictions", metavar="FILE", help="default <run>/predictions/<split>.<extension>")
     parser.add_argument("--json", metavar="FILE", help="file for the scores; - for standard output")
     parser.add_argument("--by", action="append", metavar="FIELD", help="also score by the values of a metadata field")
+    parser.add_argument(
+        "--slice",
+        action="append",
+        metavar="NAME",
+        help="also score entities by a property, see slices in the configuration; all for each",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=["conlleval", "strict", "discard"],
+        default="conlleval",
+        help="reading of invalid tags; default conlleval",
+    )
+    parser.add_argument("--details", action="store_true", help="also log the interval of each score")
+    parser.add_argument("--scores", action="store_true", help="compute and check the probability of each entity")
+    help = "choose a threshold for probabilities by this precision on the calibration data, and score what reaches it"
+    parser.add_argument("--min-precision", type=fraction, metavar="P", help=help)
+    help = "also score copies of the text in lower and upper case, with typos, OCR noise and other changes"
+    parser.add_argument("--robustness", action="store_true", help=help)
     parser.add_argument("--unseen", action="store_true", help="also score the sentences that are not training data")
     parser.add_argument("--fast", action="store_true", help="skip the comparison with seqeval")
     parser.add_argument(
@@ -76,7 +94,10 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
 
     from ner.config.parts import load_component
     from ner.data import seen, tasks
-    from ner.evaluation.evaluator import Evaluator
+    from ner.evaluation.evaluator import Evaluator, slices_of
+    from ner.evaluation.robustness import PERTURBATIONS, perturb
+    from ner.evaluation.scorer import Scorer
+    from ner.runs.calibration import choose_threshold
     from ner.runs.directory import PREDICTIONS, check_outputs, files_in_config
     from ner.runtime import text_files
     from ner.runtime.log import progress
@@ -93,6 +114,8 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     suffix = form.extension if arguments.precision == "run" else f"{arguments.precision}.{form.extension}"
     target = arguments.predictions or str(directory / PREDICTIONS / f"{name}.{suffix}")
     check_outputs({"--predictions": target, "--json": arguments.json}, [path, *files_in_config(config)])
+    if arguments.robustness and "tags" not in tasks.decoder_outputs(config.decoder.name):
+        raise InputError(f"--robustness: the decoder {config.decoder.name} predicts no entities; leave the option out")
     trained_on = seen.read(directory)
     if arguments.unseen and trained_on is None:
         raise InputError(f"--unseen: {directory} has no record of its training sentences")
@@ -101,12 +124,26 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     logger.info("run directory: {}", directory)
     started = time.monotonic()
     by, seqeval = tuple(arguments.by or config.score_by), not arguments.fast and "entity" in config.metrics
-    evaluator = Evaluator(config.metrics, tagger.model, by, trained_on, arguments.unseen, seqeval)
+    threshold = choose_threshold(tagger.model.calibration, arguments.min_precision)
+    scores = arguments.scores or threshold is not None
+    evaluator = Evaluator(
+        config.metrics,
+        tagger.model,
+        by,
+        trained_on,
+        arguments.unseen,
+        seqeval,
+        arguments.mode,
+        slices_of(config, arguments.slice),
+        intervals=not arguments.fast,
+        threshold=threshold,
+    )
 
     def predicted() -> Iterator[Document]:
         documents = form.read(path, config.data.format, config.data.word_rule, for_rewriting=True)
         with progress(unit="word") as bar:
-            for document in evaluator.score(tagger.annotate(documents, loss=True, process_group=process_group)):
+            chunks = tagger.annotate(documents, loss=True, probabilities=scores, process_group=process_group)
+            for document in evaluator.score(chunks):
                 bar.update(sum(len(example.words) for example in document.examples))
                 yield document
         evaluator.check(path, arguments.by or ())  # before the writer replaces older predictions
@@ -117,14 +154,33 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
         deque(predicted(), maxlen=0)
     for line in evaluator.warnings(name):
         logger.warning(line)
-    for line in evaluator.lines(name):
+    for line in evaluator.lines(name, arguments.details):
         logger.info(line)
+    robustness: dict[str, dict[str, Any]] = {}
+    if arguments.robustness:
+        for change in PERTURBATIONS:
+            scorer = Scorer(["entity"])
+            documents = form.read(path, config.data.format, config.data.word_rule)
+            for chunk in tagger.annotate(perturb(documents, change), process_group=process_group):
+                scorer.add_chunk(chunk)
+            changed = scorer.result()
+            robustness[change] = changed.scores.get("entity", {})
+            for line in changed.lines(f"{name} {change}")[1:]:  # without the loss
+                logger.info(line)
     if target != "-":
         logger.info("predictions: {}", target)
     if arguments.json and process_group.is_main:
-        report = {**evaluator.to_json(name), "seconds": time.monotonic() - started}
+        report = {**evaluator.to_json(name), **({"robustness": robustness} if robustness else {})}
+        report["seconds"] = time.monotonic() - started
         with text_files.open_text(arguments.json) as file:
             file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+
+
+def fraction(text: str) -> float:
+    """Parse a number between 0 and 1."""
+    if not 0 < float(text) <= 1:
+        raise ValueError(text)
+    return float(text)
 
 
 def _name(path: Path, data: DataConfig, extension: str) -> str:

@@ -28,6 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", metavar="FILE", default="-", help="default: standard output")
     parser.add_argument("overrides", nargs="*", metavar="data.format.key=value", help="options of the input format")
     parser.add_argument("--scores", action="store_true", help="add the probability of each entity and label")
+    parser.add_argument("--token-scores", action="store_true", help="add the probability of the tag of each word")
+    parser.add_argument("--n-best", type=positive, metavar="N", help="add the N most probable sets of entities")
+    help = "choose a threshold for the probabilities of entities by this precision on the calibration data"
+    parser.add_argument("--min-precision", type=float, metavar="P", help=help)
+    below = "entities below the threshold: drop them (default) or mark them as uncertain"
+    parser.add_argument("--below", choices=["drop", "mark"], default="drop", help=below)
     parser.add_argument(
         "--precision",
         choices=["run", "fp32", "bf16", "int8"],
@@ -48,9 +54,12 @@ def _predict(arguments: argparse.Namespace) -> None:
         from ner.config.parts import load_component
         from ner.data import tasks
         from ner.errors import InputError
+        from ner.inference.confidence import apply_threshold
         from ner.inference.tagger import Tagger
+        from ner.runs.calibration import choose_threshold
         from ner.runs.directory import check_outputs, files_in_config, resolve_run
         from ner.runtime.log import progress, set_up_log
+        from ner.types import TagQuery
 
         set_up_log(sys.stderr)
         if arguments.format:
@@ -60,14 +69,27 @@ def _predict(arguments: argparse.Namespace) -> None:
     name = arguments.format or data.format.name
     tasks.check_format(decoder, name, "--format")
     form = load_component("formats", name)
-    if arguments.scores and not form.probabilities:
+    scored = arguments.scores or arguments.token_scores or bool(arguments.n_best)
+    option = "--scores" if arguments.scores else "--token-scores" if arguments.token_scores else "--n-best"
+    if scored and not form.probabilities:
         fitting = " or ".join(
             other for other in tasks.compatible_formats(decoder) if load_component("formats", other).probabilities
         )
-        raise InputError(f"--scores: {name} files cannot store probabilities; choose --format {fitting}")
+        raise InputError(f"{option}: {name} files cannot store probabilities; choose --format {fitting}")
+    if arguments.n_best and name in ("conll", "slot_filling"):
+        raise InputError(f"--n-best: {name} files cannot store alternatives; choose --format text or jsonl")
+    if (arguments.n_best or arguments.token_scores) and tagger.model.tag_decoder is None:
+        raise InputError(f"{option}: the decoder {decoder} predicts no tags of words; leave the option out")
+    threshold = choose_threshold(tagger.model.calibration, arguments.min_precision)
     check_outputs({"--output": arguments.output}, [arguments.input, *files_in_config(tagger.config)])
     config = _format(data.format if name == data.format.name else form.Config(), arguments.overrides)
     tasks.check_labels(tagger.model.vocabs, config)
+    if name == "conll" and scored:
+        column = "token" if arguments.token_scores else "entity"
+        config = config.model_copy(update={"probabilities": column})
+    query = None
+    if scored and tagger.model.tag_decoder is not None:
+        query = TagQuery(n_best=arguments.n_best or 0, tokens=arguments.token_scores)
     # Gold columns of the input are not parsed; they are copied like all others.
     gold = {"conll": ("tag",), "slot_filling": ("tags", "labels")}.get(name)
     source = config
@@ -81,7 +103,9 @@ def _predict(arguments: argparse.Namespace) -> None:
         with progress(unit="word") as bar:
             documents = form.read(arguments.input, source, tagger.word_split, for_rewriting=True)
             for chunk in tagger.annotate(
-                tasks.checked_questions(decoder, name, documents), probabilities=arguments.scores
+                tasks.checked_questions(decoder, name, documents),
+                probabilities=scored or threshold is not None,
+                query=query,
             ):
                 for document in chunk.gold:
                     warnings.update(tagger.model.input_warnings(document))
@@ -90,7 +114,16 @@ def _predict(arguments: argparse.Namespace) -> None:
                     bar.update(sum(len(example.words) for example in document.examples))
                     yield document
 
-    form.write(arguments.output, predicted(), config)
+    found = predicted()
+    if threshold is not None:
+        found = apply_threshold(found, threshold.probability, arguments.below, keep_scores=scored)
+        logger.info(
+            "threshold {:.4f}: precision {:.4f} and recall {:.4f} on the calibration data",
+            threshold.probability,
+            threshold.calibrated_precision,
+            threshold.calibrated_recall,
+        )
+    form.write(arguments.output, found, config)
     for reason, count in sorted(warnings.items()):
         logger.warning("{} {}", count, reason)
     if name == "conll" and not arguments.format and lengths == {1}:
@@ -107,6 +140,13 @@ def _check_format(name: str) -> None:
         load_component("formats", name)
     except ConfigError as error:
         raise InputError(f"--format: {error.message}") from None
+
+
+def positive(text: str) -> int:
+    """Parse a number above 0."""
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
 
 
 def _format(config: ComponentConfig, overrides: Sequence[str]) -> ComponentConfig:

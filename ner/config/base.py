@@ -19,6 +19,8 @@ FOLDERS = {
 
 WordRule = Literal["space", "punctuation", "characters", "chinese"]
 """Rule by which raw text is split into words, see :func:`ner.data.words.split_words`."""
+SliceName = Literal["entity_length", "sentence_length", "seen_mention", "ambiguous_mention", "casing"]
+"""Property by whose values entities are also scored, see :mod:`ner.evaluation.slices`."""
 WordSplit = WordRule | Callable[[str], tuple[list[str], list[tuple[int, int]]]]
 """A rule, or a function from a text to its words and their offsets, see :mod:`ner.data.word_splitter`."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ner.config.base import ConfigSection, WordRule
+from ner.config.base import ConfigSection, SliceName, WordRule
 from ner.config.parts import AnyContext, AnyDecoder, AnyEncoder, AnyFormat, ConfigError, load_component
 from ner.config.training import BatchConfig, ProcessesConfig, TrainingConfig
 
@@ -104,6 +104,9 @@ class RunConfig(ConfigSection):
     """Metrics: files of ner/evaluation/metrics."""
     score_by: tuple[str, ...] = ()
     """Metadata fields, such as domain; final scores are also reported for each of their values."""
+    slices: tuple[SliceName, ...] = ()
+    """Properties of mentions by which entities are also scored at the end: entity_length, sentence_length, seen_mention
+    (in the training data), ambiguous_mention (with several types there), casing."""
     seed: int = Field(1, ge=0, lt=2**62)
     """Random seed."""
     device: str = "auto"

@@ -148,6 +148,8 @@ class TrainingConfig(ConfigSection):
     """Compile the encoder with torch.compile. Steps are faster on GPUs; the first one takes about a minute longer."""
     deterministic: bool = False
     """Use deterministic algorithms on GPUs, so that a resumed run ends in identical weights. CPUs always do."""
+    calibrate: bool = True
+    """Calibrate the probabilities of entities on the validation data after training. Predictions do not change."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Precision of encoder and context; auto uses bf16 if the GPU supports it. The CRF always uses fp32."""
 

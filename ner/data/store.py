@@ -25,7 +25,7 @@ from ner.data.tags import PLAIN
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.runtime import atomic, manifest
-from ner.types import Document, Example, Span
+from ner.types import Document, Example, RawTags, Span
 
 T = TypeVar("T")
 
@@ -34,7 +34,11 @@ DERIVED_FILES = re.compile(r"[a-z]+-[0-9a-f]{32}\.npy|\..*\.part")
 """Names of the files that :func:`ner.data.cache.derived` adds to a store, and of unfinished files."""
 AGAIN = "remove the directory to have it rebuilt"
 
-FIELDS = {kind: [field.name for field in fields(kind)] for kind in (Document, Example, Span)}
+UNSAVED = ("probabilities",)
+"""Fields of predictions, which are not stored."""
+FIELDS = {
+    kind: [field.name for field in fields(kind) if field.name not in UNSAVED] for kind in (Document, Example, Span)
+}
 DEFAULTS = {
     Document: {name: getattr(Document([]), name) for name in FIELDS[Document] if name != "examples"},
     Example: {name: getattr(Example([]), name) for name in FIELDS[Example]},
@@ -139,6 +143,8 @@ class _Examples(_LazySequence[Example]):
         record.setdefault("source", self._source)
         if "spans" in record:
             record["spans"] = [Span(*values) for values in record["spans"]]
+        if "raw_tags" in record:
+            record["raw_tags"] = RawTags(*record["raw_tags"])
         if "offsets" in record:
             record["offsets"] = [(start, end) for start, end in record["offsets"]]
         return Example(**record)

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise, starmap
 from typing import NamedTuple
 
 import numpy as np
 
 from ner.errors import InputError
-from ner.types import Example, Span
+from ner.types import Example, RawTags, Span
 
 OUTSIDE = "O"
 PLAIN = "none"
+MODES = ("conlleval", "strict", "discard")
+"""Rules by which entities are read from tags that are invalid in their scheme, see :func:`read_as`."""
 
 
 class Scheme(NamedTuple):
@@ -73,12 +75,18 @@ def check_tag(tag: str, scheme: str, hint: str) -> None:
         raise InputError(f"expected O or one of {known}, found '{tag}'; {hint}")
 
 
-def normalize(tags: list[str], scheme: str) -> tuple[list[Span], list[str]]:
-    """Return the spans of tags in a scheme, and the tags in BIO; plain tags have no spans and are unchanged."""
+def normalize(tags: list[str], scheme: str) -> tuple[list[Span], list[str], RawTags | None]:
+    """Return the spans of tags in a scheme, the tags in BIO, and the tags as they are if BIO hides that they are wrong.
+
+    Plain tags have no spans and are unchanged.
+    """
     if scheme == PLAIN:
-        return [], tags
+        return [], tags, None
     spans = decode(tags)
-    return spans, tags if scheme == "bio" else encode(spans, len(tags))
+    if scheme == "bio":
+        return spans, tags, None
+    raw = RawTags(tags, scheme) if spans and invalid_transitions(tags, scheme) else None
+    return spans, encode(spans, len(tags)), raw
 
 
 def entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:
@@ -115,6 +123,68 @@ def entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:
 def decode(tags: Sequence[str]) -> list[Span]:
     """Return the spans of a sequence of valid tags, see :func:`entities`."""
     return [Span(start, end, label) for start, end, label in entities(tags)]
+
+
+@lru_cache(1 << 16)
+def may_follow(previous: str, following: str, scheme: str) -> bool:
+    """Return whether a tag may follow another in a scheme; ``O`` stands for the start and the end of a sentence."""
+    if scheme == PLAIN:
+        return True
+    table = SCHEMES[scheme]
+    opening = {table.first, table.inner}
+    continuing = {table.inner, table.last} - {table.single}
+    before, label = split(previous)
+    prefix, this = split(following)
+    if following != OUTSIDE and prefix not in table.prefixes:  # B separates entities that touch, in IOB1
+        return scheme in ("iob1", "io") and prefix == "B" and label == this
+    if prefix in continuing:
+        return before in opening and label == this
+    return not (table.closed and before in opening)
+
+
+def invalid_transitions(tags: Sequence[str], scheme: str) -> int:
+    """Return the number of pairs of neighbouring tags that a scheme forbids, with ``O`` before and after the tags."""
+    return sum(not may_follow(a, b, scheme) for a, b in pairwise(chain((OUTSIDE,), tags, (OUTSIDE,))))
+
+
+def discard(tags: Sequence[str], scheme: str) -> list[str]:
+    """Return the tags with ``O`` in place of each tag that may not follow the one before (Palen-Michel et al., 2021).
+
+    In schemes that mark the last word, all tags of an entity without its end are replaced.
+    """
+    kept: list[str] = []
+    for tag in (*tags, OUTSIDE):
+        if not may_follow(kept[-1] if kept else OUTSIDE, tag, scheme):
+            last = len(kept) - 1
+            while SCHEMES[scheme].closed and last >= 0 and not may_follow(kept[last], OUTSIDE, scheme):
+                kept[last] = OUTSIDE
+                last -= 1
+            if not may_follow(kept[-1] if kept else OUTSIDE, tag, scheme):
+                tag = OUTSIDE
+        kept.append(tag)
+    return kept[:-1]
+
+
+def read_as(example: Example, mode: str) -> list[Span]:
+    """Return the spans of an example in a reading mode; they differ from its spans only if its tags are invalid.
+
+    Spans that tags cannot represent, such as the inner of nested ones, are kept.
+
+    Args:
+        example: A gold or predicted example.
+        mode: ``conlleval``: the rules of the shared task, see :func:`entities`. ``strict``: entities with all the
+            prefixes of the scheme, see :func:`well_formed`. ``discard``: entities after :func:`discard`.
+    """
+    names, scheme = example.raw_tags or RawTags(example.tags or [], "bio")
+    if mode == "conlleval" or not example.spans or not all(map(is_valid, names)):
+        return example.spans
+    if not invalid_transitions(names, scheme):
+        return example.spans
+    found = entities(names)
+    kept = well_formed(names, found, scheme) if mode == "strict" else entities(discard(names, scheme))
+    others = [span for span in example.spans if (span.start, span.end, span.label) not in found]
+    scores = {span: span for span in example.spans}  # with their probabilities
+    return sorted([*others, *(scores.get(span, span) for span in starmap(Span, kept))])
 
 
 def well_formed(tags: Sequence[str], found: Iterable[tuple[int, int, str]], scheme: str) -> list[tuple[int, int, str]]:
@@ -249,25 +319,28 @@ class TagSet:
         tags = example.tags if plain else encode(example.spans, len(example.words), self.scheme)
         return [self.ids.get(tag, unknown) for tag in tags]
 
-    def decode_ids(self, ids: Sequence[int]) -> tuple[list[str], list[Span]]:
-        """Return the BIO or plain tags and the spans of tag ids; ill-formed BIO tags are not repaired."""
+    def decode_ids(self, ids: Sequence[int]) -> tuple[list[str], list[Span], RawTags | None]:
+        """Return the BIO or plain tags, the spans, and the tags themselves if they are invalid outside BIO.
+
+        Ill-formed BIO tags are not repaired.
+        """
         tags = [self.names[position] for position in ids]
         if self.scheme == PLAIN or not any(ids):  # the id of O is 0
-            return tags, []
-        spans = decode(tags)
-        return (tags if self.scheme == "bio" else encode(spans, len(tags))), spans
+            return tags, [], None
+        spans, tags, raw_tags = normalize(tags, self.scheme)
+        return tags, spans, raw_tags
 
     def allowed(self) -> tuple[list[bool], list[list[bool]], list[bool]]:
         """Return the tags that may come first, ``[previous][next]`` that may follow, and that may come last."""
-        first = [self._may_follow(OUTSIDE, name) for name in self.names]
-        follow = [[self._may_follow(previous, name) for name in self.names] for previous in self.names]
-        last = [self._may_follow(name, OUTSIDE) for name in self.names]
+        first = [may_follow(OUTSIDE, name, self.scheme) for name in self.names]
+        follow = [[may_follow(previous, name, self.scheme) for name in self.names] for previous in self.names]
+        last = [may_follow(name, OUTSIDE, self.scheme) for name in self.names]
         return first, follow, last
 
     def is_possible(self, ids: Sequence[int]) -> bool:
         """Return whether :meth:`allowed` permits a sequence of tags."""
         names = [self.names[position] for position in ids]
-        return all(self._may_follow(a, b) for a, b in pairwise([OUTSIDE, *names, OUTSIDE])) if names else True
+        return self.scheme == PLAIN or not invalid_transitions(names, self.scheme)
 
     def span_masks(self) -> tuple[np.ndarray, np.ndarray]:
         """Return masks of the tag pairs with which :func:`decode` begins a span, and with which it continues one.
@@ -281,15 +354,3 @@ class TagSet:
         within = inside[:, :, None] & inside[:, None, :-1]  # both tags are of the label
         on = within & ~np.isin(prefixes, [*_STOPS])[:, None] & ~np.isin(prefixes[:-1], [*_STARTS])
         return inside[:, None, :-1] & ~on, on[:, :-1]
-
-    def _may_follow(self, previous: str, following: str) -> bool:
-        if self.scheme == PLAIN:
-            return True
-        table = SCHEMES[self.scheme]
-        opening = {table.first, table.inner}
-        continuing = {table.inner, table.last} - {table.single}
-        before, label = split(previous)
-        prefix, this = split(following)
-        if prefix in continuing:
-            return before in opening and label == this
-        return not (table.closed and before in opening)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, get_args
 
 import numpy as np
 
-from ner.data import seen, statistics
+from ner.config.base import SliceName
+from ner.config.parts import load_component
+from ner.config.schema import RunConfig
+from ner.data import seen, statistics, tags
 from ner.errors import InputError
-from ner.evaluation.scorer import Evaluation, Scorer
+from ner.evaluation.metrics import modes, partial
+from ner.evaluation.metrics._prf import prf
+from ner.evaluation.reliability import reliability
+from ner.evaluation.scorer import Confidence, Evaluation, Reading, Scorer, Selected
 from ner.evaluation.seqeval_check import SeqevalCheck
+from ner.evaluation.slices import NEED_TRAINING_DATA, Slices
 from ner.model.model import Model
+from ner.runs.calibration import ChosenThreshold
 from ner.types import AnnotatedChunk, Document
 
 
@@ -25,7 +34,11 @@ class Evaluator:
         by: Metadata fields; each of their values is scored separately.
         trained_on: Hashes of the training sentences, see :mod:`ner.data.seen`; None if unknown.
         unseen: Score also the sentences that are not in ``trained_on``.
-        seqeval: Compare the entity scores with seqeval.
+        seqeval: Compare the entity scores with seqeval, which reads tags as ``conlleval`` does.
+        mode: Rules by which entities are read from invalid tags, see :func:`ner.data.tags.read_as`.
+        slices: Further entity scores, if any.
+        intervals: Compute bootstrap intervals.
+        threshold: Score also the entities whose probability reaches it.
     """
 
     def __init__(
@@ -36,10 +49,25 @@ class Evaluator:
         trained_on: np.ndarray | None = None,
         unseen: bool = False,
         seqeval: bool = False,
+        mode: str = "conlleval",
+        slices: Slices | None = None,
+        intervals: bool = False,
+        threshold: ChosenThreshold | None = None,
     ) -> None:
-        self.scorer, self.model, self.trained_on = Scorer(metrics, by), model, trained_on
+        self.scorer, self.model, self.trained_on = Scorer(metrics, by, keep_units=intervals), model, trained_on
+        self.with_intervals, self.mode = intervals, mode
+        entity = "entity" in metrics
+        details: dict[str, Any] = {"partial": partial} if entity else {}
+        if slices is not None and entity:
+            details["slices"] = slices
+        self.details = Scorer(details, keep_units=intervals)
+        self.modes = Scorer({"modes": modes} if entity else {}, keep_units=intervals)
+        self.schemes: set[str] = set()
+        self.threshold = threshold
+        self.confidences: list[tuple[float, bool]] = []
+        self.num_gold = 0
         self.unseen = Scorer(metrics) if unseen else None
-        self.seqeval = SeqevalCheck() if seqeval else None
+        self.seqeval = SeqevalCheck() if seqeval and mode == "conlleval" else None
         self.statistics = statistics.DocumentStatistics()
         self.input_warnings: Counter[str] = Counter()
         self.num_seen = 0
@@ -48,13 +76,21 @@ class Evaluator:
     def score(self, chunks: Iterable[AnnotatedChunk]) -> Iterator[Document]:
         """Yield the predicted documents after scoring them."""
         for chunk in chunks:
-            self.scorer.add_chunk(chunk)
+            self.modes.add_chunk(replace(chunk, losses={}))
+            read = chunk if self.mode == "conlleval" else _read_as(chunk, self.mode)
+            self.scorer.add_chunk(read)
+            self.details.add_chunk(replace(read, losses={}))
             for gold, predicted in zip(chunk.gold, chunk.predicted, strict=True):
                 self._add(gold, predicted)
                 yield predicted
 
     def _add(self, gold: Document, predicted: Document) -> None:
         self.statistics.add(gold)
+        self.schemes.add(gold.scheme)
+        for left, right in zip(gold.examples, predicted.examples, strict=True):
+            spans = {*left.spans}
+            self.num_gold += len(spans)
+            self.confidences += [(span.score, span in spans) for span in right.spans if span.score is not None]
         self.input_warnings += self.model.input_warnings(gold)
         self.has_gold = self.has_gold or any(e.tags or e.labels or e.answers for e in gold.examples)
         if self.seqeval is not None:
@@ -87,7 +123,29 @@ class Evaluator:
 
     def result(self) -> Evaluation:
         """Return the scores so far."""
-        return self.scorer.result()
+        parts = [self.scorer, self.details, self.modes]
+        results = [part.result_with_intervals() if self.with_intervals else part.result() for part in parts]
+        result = results[0]
+        for other in results[1:]:
+            result.scores |= other.scores
+            if result.intervals is not None and other.intervals is not None:
+                result.intervals.scores.update(other.intervals.scores)
+        if "modes" in result.scores:
+            decoder = self.model.tag_decoder
+            scheme = decoder.tags.scheme if decoder is not None else "bio"
+            if self.confidences:
+                result.confidence = Confidence(reliability(self.confidences), self._selected())
+            result.reading = Reading(self.mode, tuple(sorted(self.schemes)), scheme)
+        return result
+
+    def _selected(self) -> Selected | None:
+        if self.threshold is None:
+            return None
+        kept = [correct for probability, correct in self.confidences if probability >= self.threshold.probability]
+        figures = prf(self.num_gold, len(kept), sum(kept))
+        return Selected(
+            **asdict(self.threshold), kept=len(kept), precision=figures["precision"], recall=figures["recall"]
+        )
 
     def warnings(self, name: str) -> list[str]:
         """Return log lines about sentences and labels that distort the scores."""
@@ -98,14 +156,14 @@ class Evaluator:
             lines.append(f"{name}: {statistics.format_unseen(labels)}")
         return lines
 
-    def lines(self, name: str) -> list[str]:
-        """Return the log lines, one per score or notice.
+    def lines(self, name: str, details: bool = False) -> list[str]:
+        """Return the log lines, one per score or notice; with ``details``, also one per interval.
 
         Raises:
             InputError: If the scores differ from seqeval's.
         """
         result = self.result()
-        lines = result.lines(name)
+        lines = [*result.lines(name), *result.interval_lines(name, details)]
         if self.unseen is not None:
             unseen = self.unseen.result()
             lines.append(f"{name}: {unseen.sentences} of {result.sentences} sentences are unseen")
@@ -129,3 +187,34 @@ class Evaluator:
     def _notable(self) -> dict[str, dict[str, int]]:
         coverage = {"coverage": dict(sorted(self.input_warnings.items()))} if self.input_warnings else {}
         return {**statistics.notable(vars(self.statistics), self.model.vocabs), **coverage}
+
+
+def slices_of(config: RunConfig, names: Sequence[str] | None = None) -> Slices | None:
+    """Return the slices of a configuration, or the named ones; None if there are none.
+
+    Raises:
+        InputError: If a name is unknown, or the training data that a slice needs cannot be read.
+    """
+    known: tuple[SliceName, ...] = get_args(SliceName)
+    for name in names or ():
+        if name not in (*known, "all"):
+            raise InputError(f"--slice {name}: expected one of {', '.join(known)}, or all")
+    chosen = [name for name in known if name in (names or config.slices) or "all" in (names or ())]
+    if not chosen:
+        return None
+    if not NEED_TRAINING_DATA & {*chosen}:
+        return Slices(chosen)
+    form = load_component("formats", config.data.format.name)
+    return Slices(chosen, form.read(config.data.train, config.data.format, config.data.word_rule))
+
+
+def _read_as(chunk: AnnotatedChunk, mode: str) -> AnnotatedChunk:
+    """Return a chunk with the spans of a reading mode."""
+
+    def read(documents: list[Document]) -> list[Document]:
+        return [
+            replace(document, examples=[replace(e, spans=tags.read_as(e, mode)) for e in document.examples])
+            for document in documents
+        ]
+
+    return replace(chunk, gold=read(chunk.gold), predicted=read(chunk.predicted))

@@ -17,9 +17,21 @@ from ner.data.prefetch import prefetch
 from ner.errors import NonFiniteLossError
 from ner.model.kernels.chain import BadExampleError
 from ner.model.model import Model
+from ner.model.tag_probabilities import tag_probabilities
 from ner.runtime.device import HostCopy, autocast, check_threads
 from ner.runtime.distributed import ProcessGroup
-from ner.types import AnnotatedChunk, Annotation, Batch, Document, Example, Span
+from ner.types import (
+    Alternative,
+    AnnotatedChunk,
+    Annotation,
+    Batch,
+    Document,
+    Example,
+    RawTags,
+    Span,
+    TagProbabilities,
+    TagQuery,
+)
 
 CHUNK = 2000
 """Number of examples that are read and sorted by length together."""
@@ -34,6 +46,7 @@ def annotate(
     loss: bool = True,
     probabilities: bool = False,
     process_group: ProcessGroup | None = None,
+    query: TagQuery | None = None,
 ) -> Iterator[AnnotatedChunk]:
     """Yield annotated copies of documents, in order.
 
@@ -46,6 +59,7 @@ def annotate(
         loss: Compute the loss of the gold annotations.
         probabilities: Compute the probabilities of spans, labels and answers.
         process_group: Processes that share the batches. Each of them yields all documents.
+        query: Further probabilities of a decoder of tags.
 
     Raises:
         InputError: If the process is a fork that lacks the threads of torch.
@@ -57,7 +71,7 @@ def annotate(
     try:
         for chunk in _chunks(documents):
             yield _annotate(
-                model, chunk, batch, device, precision, loss, probabilities, process_group or ProcessGroup()
+                model, chunk, batch, device, precision, loss, probabilities, process_group or ProcessGroup(), query
             )
     finally:
         model.train(training)
@@ -99,6 +113,7 @@ def _annotate(
     loss: bool,
     probabilities: bool,
     process_group: ProcessGroup,
+    query: TagQuery | None,
 ) -> AnnotatedChunk:
     in_units = [model.to_units(document) for document in documents]
     examples = [example for document in in_units for example in document.examples]  # numbered within the chunk
@@ -116,7 +131,7 @@ def _annotate(
     split_batches = process_group.size > 1 and process_group.splits_batches
     own = process_group.shard(range(len(batches))) if split_batches else range(len(batches))
     outputs: dict[int, _BatchOutput] = {}
-    running = _outputs(model, prefetch(map(collate, own), batch.prefetch), device, precision, probabilities)
+    running = _outputs(model, prefetch(map(collate, own), batch.prefetch), device, precision, probabilities, query)
     for number, output in zip(own, running, strict=True):
         outputs[number] = output
         process_group.heartbeat()
@@ -160,6 +175,8 @@ class _BatchOutput:
                     **annotation,
                     "spans": [Span(**span) for span in annotation["spans"]],
                     "answers": [Span(**item) if isinstance(item, dict) else item for item in annotation["answers"]],
+                    "probabilities": _probabilities(annotation["probabilities"]),
+                    "raw_tags": RawTags(*annotation["raw_tags"]) if annotation["raw_tags"] else None,
                 }
             )
             for annotation in value[0]
@@ -167,8 +184,15 @@ class _BatchOutput:
         return cls(annotations, value[1], value[2])
 
 
+def _probabilities(value: dict[str, Any] | None) -> TagProbabilities | None:
+    if value is None:
+        return None
+    best = [Alternative(tags, [Span(**span) for span in spans], p) for tags, spans, p in value["n_best"]]
+    return TagProbabilities(**{**value, "n_best": best})
+
+
 def _outputs(
-    model: Model, batches: Iterable[Batch], device: Any, precision: Any, probabilities: bool
+    model: Model, batches: Iterable[Batch], device: Any, precision: Any, probabilities: bool, query: TagQuery | None
 ) -> Iterator[_BatchOutput]:
     """Yield the output of each batch. It is decoded on the CPU while the device computes the next batch."""
     pending: tuple[Batch, list[Annotation] | None, HostCopy] | None = None
@@ -177,8 +201,13 @@ def _outputs(
         annotations, predicted = None, {}
         with name_bad_example(batch.examples), autocast(device, precision):
             losses, scores = model(tensors)
-            if probabilities:
-                annotations = model.decoder.decode(scores, tensors.inputs["mask"], probabilities)
+            if probabilities or query is not None:
+                mask, tagger = tensors.inputs["mask"], model.tag_decoder
+                annotations = model.decoder.decode(scores, mask, probabilities)
+                if query is not None and tagger is not None:
+                    details = tag_probabilities(tagger, scores, mask, query, batch.examples)
+                    for annotation, values in zip(annotations, details, strict=True):
+                        annotation.probabilities = values
             else:
                 predicted = model.decoder.predict(scores, tensors.inputs["mask"])
         copy = HostCopy({**predicted, **{f"loss.{part}": total for part, total in losses.items()}})

@@ -12,6 +12,7 @@ import torch
 
 from ner.config.base import WordSplit
 from ner.config.schema import RunConfig
+from ner.config.training import BatchConfig
 from ner.contracts import GenerativeDecoder
 from ner.data import tasks
 from ner.data.question_answering import question_example
@@ -23,7 +24,7 @@ from ner.model.model import Model
 from ner.model.saving import load
 from ner.runtime.device import check_threads, has_bf16, resolve_device, resolve_precision
 from ner.runtime.distributed import ProcessGroup
-from ner.types import AnnotatedChunk, Document, Example
+from ner.types import AnnotatedChunk, Document, Example, TagQuery
 
 Precision = Literal["run", "auto", "fp32", "bf16", "fp16", "int8"]
 
@@ -100,11 +101,17 @@ class Tagger:
         loss: bool = False,
         probabilities: bool = False,
         process_group: ProcessGroup | None = None,
+        query: TagQuery | None = None,
     ) -> Iterator[AnnotatedChunk]:
         """Yield annotated documents in chunks, see :func:`ner.inference.annotate.annotate`."""
+        settings = self.batch_config, self.device, self.precision, loss, probabilities, process_group, query
+        return annotate(self.model, documents, *settings)
+
+    @property
+    def batch_config(self) -> BatchConfig:
+        """Batch size of the run, or 32 if it was chosen automatically."""
         config = self.config.batch
-        batch = config if config.size != "auto" else config.model_copy(update={"size": 32})
-        return annotate(self.model, documents, batch, self.device, self.precision, loss, probabilities, process_group)
+        return config if config.size != "auto" else config.model_copy(update={"size": 32})
 
     @overload
     def tag(self, text: str | list[str] | Document, probabilities: bool = False) -> Document: ...

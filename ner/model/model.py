@@ -19,6 +19,8 @@ from ner.data.word_splitter import WordSplitter
 from ner.errors import InputError
 from ner.model import units
 from ner.model.kernels.crf import choose
+from ner.model.tag_decoder import TagDecoder
+from ner.runs.calibration import Calibration
 from ner.types import Batch, Document, Example, Loss, Scores
 
 
@@ -32,6 +34,7 @@ class Model(nn.Module):
 
     Attributes:
         word_splitter: Splits raw text into words like those of the training data, if this was learned.
+        calibration: Calibration of the probabilities, whose temperature the decoder has, if there is one.
         single_label_at: Configuration path of a decoder that predicts exactly one label per example, or None.
     """
 
@@ -40,6 +43,7 @@ class Model(nn.Module):
         self.units, self.vocabs = units, vocabs
         self.encoder, self.context, self.decoder = encoder, context or nn.Identity(), decoder
         self.word_splitter: WordSplitter | None = None
+        self.calibration: Calibration | None = None
         self.single_label_at = next((path for path, part in self._decoders() if part.single_label), None)
 
     def _decoders(self) -> list[tuple[str, Decoder]]:
@@ -93,6 +97,11 @@ class Model(nn.Module):
                 except ValueError as error:
                     raise InputError(f"{path}.backend: {error}") from None
         return ""
+
+    @property
+    def tag_decoder(self) -> TagDecoder | None:
+        """The decoder that predicts tags of words, alone or as a part of another; None without one."""
+        return next((part for _, part in self._decoders() if isinstance(part, TagDecoder)), None)
 
     def mark_unlabelled(self, examples: list[Example]) -> list[Example]:
         """Return the examples with None as missing labels if the decoder predicts exactly one label.

@@ -20,6 +20,7 @@ from ner.data.word_splitter import WordSplitter
 from ner.errors import InputError
 from ner.model.allocation import AllocationLimit
 from ner.model.model import Model, build
+from ner.runs import calibration
 from ner.runs.directory import CONFIG, LABELS, WEIGHTS, WORDS, config_files, read_config
 from ner.runtime import atomic, manifest
 from ner.runtime.distributed import full_cpu_tensor
@@ -138,6 +139,9 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
         raise InputError(f"{directory}: the files of encoder and labels are not those of a model ({reason})") from error
     if WORDS in names:
         model.word_splitter = WordSplitter.from_bytes(read_bytes(directory / WORDS), directory / WORDS)
+    if calibration.FILE in names and model.tag_decoder is not None:
+        model.calibration = calibration.read(directory / calibration.FILE)
+        model.tag_decoder.temperature = model.calibration.temperature
     return model, config
 
 

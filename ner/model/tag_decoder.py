@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from ner.config.base import DecoderConfig
 from ner.contracts import IGNORED, Decoder
-from ner.data.tags import PLAIN, TagSet
+from ner.data.tags import OUTSIDE, PLAIN, TagSet
 from ner.data.vocab import Vocabs
 from ner.model.kernels import crf, crf_torch
 from ner.model.kernels.chain import Chain
-from ner.types import Annotation, AxisLabels, Encoding, Example, Scores
+from ner.types import Annotation, AxisLabels, Encoding, Example, Scores, Span
 
 
 class TagDecoderConfig(DecoderConfig):
@@ -38,8 +38,13 @@ class TagDecoder(Decoder):
         config: A ``TagDecoderConfig`` with ``constraints``.
         width: ``H`` of the input.
         vocabs: Labels, or plain tags, of the training data.
+
+    Attributes:
+        temperature: Divisor of all scores in probabilities, see :mod:`ner.training.calibration`. The predicted tags
+            do not depend on it.
     """
 
+    temperature: float = 1.0
     allowed_first: Tensor
     allowed_transitions: Tensor
     allowed_last: Tensor
@@ -104,8 +109,8 @@ class TagDecoder(Decoder):
         flat = predicted["path"][mask].tolist()
         found, start = [], 0
         for length in mask.sum(1).tolist():
-            tags, spans = self.tags.decode_ids(flat[start : start + length])
-            found.append(Annotation(tags=tags, spans=spans))
+            tags, spans, raw_tags = self.tags.decode_ids(flat[start : start + length])
+            found.append(Annotation(tags=tags, spans=spans, raw_tags=raw_tags))
             start += length
         return found
 
@@ -114,12 +119,56 @@ class TagDecoder(Decoder):
         found = super().decode(scores, mask)
         if not probabilities or self.tags.scheme == PLAIN:
             return found
-        spans = [(row, span) for row, annotation in enumerate(found) for span in annotation.spans]
-        positions = [(row, span.start, span.end, self.tags.labels.index(span.label)) for row, span in spans]
-        begins, continues = (torch.tensor(table, device=mask.device) for table in self.tags.span_masks())
-        with torch.autocast(mask.device.type, enabled=False):
-            arguments = scores["emissions"], mask, self.chain(self.constrained), positions, begins, continues
-            values = iter(crf.span_probabilities(*arguments).tolist())
+        values = iter(self.span_probabilities(scores["emissions"], mask, [annotation.spans for annotation in found]))
         for annotation in found:
             annotation.spans = [replace(span, score=next(values)) for span in annotation.spans]
         return found
+
+    def probability_chain(self) -> Chain:
+        """Return the chain whose distribution over tag sequences defines probabilities."""
+        return self.chain(self.constrained)
+
+    def tempered(self, emissions: Tensor) -> tuple[Tensor, Chain]:
+        """Return emissions and chain for probabilities: all scores are divided by the temperature."""
+        chain = self.probability_chain()
+        if self.temperature == 1:
+            return emissions, chain
+        first, transitions, last = (score / self.temperature for score in chain[:3])
+        return emissions.float() / self.temperature, chain._replace(first=first, transitions=transitions, last=last)
+
+    @torch.no_grad()
+    def span_probabilities(self, emissions: Tensor, mask: Tensor, spans: Sequence[Sequence[Span]]) -> list[float]:
+        """Return the probability of each span, 0 for labels that the decoder does not have.
+
+        Args:
+            emissions: ``(S, W, K)``.
+            mask: ``(S, W)`` true on words.
+            spans: Spans of each example, predicted or not.
+        """
+        ids = {label: number for number, label in enumerate(self.tags.labels)}
+        positions = [
+            (row, span.start, span.end, ids[span.label])
+            for row, found in enumerate(spans)
+            for span in found
+            if span.label in ids
+        ]
+        with torch.autocast(mask.device.type, enabled=False):
+            values = iter(self._span_probabilities(*self.tempered(emissions), mask, positions))
+        return [next(values) if span.label in ids else 0.0 for found in spans for span in found]
+
+    @torch.no_grad()
+    def outside_probabilities(self, emissions: Tensor, mask: Tensor, spans: Sequence[Sequence[Span]]) -> list[float]:
+        """Return the probability that all words of each span are outside of entities; arguments as above."""
+        ranges = [(row, span.start, span.end) for row, found in enumerate(spans) for span in found]
+        with torch.autocast(mask.device.type, enabled=False):
+            emissions, chain = self.tempered(emissions)
+            values: list[float] = crf.run_probabilities(emissions, mask, chain, ranges, self.tags.ids[OUTSIDE]).tolist()
+        return values
+
+    def _span_probabilities(
+        self, emissions: Tensor, chain: Chain, mask: Tensor, positions: Sequence[tuple[int, int, int, int]]
+    ) -> list[float]:
+        """Return the probabilities of spans given as example, first word, end and label."""
+        begins, continues = (torch.tensor(table, device=mask.device) for table in self.tags.span_masks())
+        values: list[float] = crf.span_probabilities(emissions, mask, chain, positions, begins, continues).tolist()
+        return values

@@ -15,7 +15,7 @@ from itertools import accumulate, chain
 from ner.data.tags import PLAIN, decode
 from ner.data.vocab import Vocabs
 from ner.model.tokenizer import WordTokenizer
-from ner.types import Annotation, Example
+from ner.types import Alternative, Annotation, Example, TagProbabilities
 
 
 class WordUnits:
@@ -109,8 +109,24 @@ class PieceUnits(WordUnits):
                 scores = {(span.start, span.end, span.label): span.score for span in unit.spans}
                 spans = [replace(s, score=scores.get((starts[s.start], starts[s.end], s.label))) for s in spans]
             annotation = Annotation(tags, spans, unit.labels or [], list(unit.answers), unit.scores)
+            if unit.probabilities is not None:
+                values = self._merge_probabilities(unit.probabilities, starts[:-1])
+                keys = [(span.start, span.end, span.label) for span in unit.spans]
+                outside = dict(zip(keys, values.outside, strict=False))
+                values.outside = [outside.get((starts[s.start], starts[s.end], s.label), 0.0) for s in spans]
+                annotation.probabilities = values
             converted.append(example.with_prediction(annotation))
         return converted
+
+    def _merge_probabilities(self, units: TagProbabilities, starts: Sequence[int]) -> TagProbabilities:
+        """Return the probabilities of the first pieces; those of sequences and gold spans stay."""
+        best = []
+        for alternative in units.n_best:
+            tags = [alternative.tags[start] for start in starts]
+            spans = [] if self.scheme == PLAIN else decode(tags)
+            best.append(Alternative(tags, spans, alternative.probability))
+        tokens = [units.tokens[start] for start in starts] if units.tokens else []
+        return replace(units, tokens=tokens, n_best=best)
 
     def vocabs(self, words: Vocabs) -> Vocabs:
         """Return the vocabularies with the counts of pieces in place of words; those of labels stay."""

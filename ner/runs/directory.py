@@ -25,6 +25,7 @@ from ner.config.parts import validate
 from ner.config.schema import RunConfig
 from ner.data.seen import FILE as TRAINED_ON
 from ner.errors import InputError, reason
+from ner.runs.calibration import FILE as CALIBRATION
 from ner.runtime import manifest
 from ner.runtime.json_files import read_json
 
@@ -43,7 +44,7 @@ FILES = frozenset(
     {
         *(WEIGHTS, CONFIG, LABELS, WORDS, LOG, LOCK, METRICS, HISTORY, CHECKPOINTS, TRAINED_ON, manifest.MANIFEST),
         *("encoder", "unit", "last", "events.jsonl", "control", "history.md", "timing.csv", "tensorboard", "README.md"),
-        plugins.FILE,
+        *(plugins.FILE, CALIBRATION),
     }
 )
 """Files and folders of a run; commands write others only below ``predictions`` or under new names."""

@@ -93,7 +93,7 @@ class Corpus:
                     self.documents[split] = cache.cached(Path(path), key, partial(form.read, path, *options), folder)
                 log_info(f"{split}: memory-mapped in {folder}")
             self.checksums = {
-                split: digest(given[split]) if path == IN_MEMORY else _sha256(path) for split, path in paths.items()
+                split: digest(given[split]) if path == IN_MEMORY else file_sha256(path) for split, path in paths.items()
             }
         _check_kinds(self.documents)
 
@@ -162,7 +162,8 @@ class Corpus:
             self.process_group.broadcast(True)
 
 
-def _sha256(path: str) -> str:
+def file_sha256(path: str) -> str:
+    """Return the SHA-256 of a file, which may be compressed or a pipe, or of a directory."""
     if os.path.isdir(path):
         return manifest.sha256(Path(path))
     digest = hashlib.sha256()

@@ -24,10 +24,11 @@ from ner.config.schema import RunConfig
 from ner.data import seen, tasks
 from ner.errors import InputError
 from ner.evaluation.evaluator import Evaluator
+from ner.evaluation.slices import Slices
 from ner.inference.tagger import Tagger
 from ner.model import model, saving
 from ner.model.model import Model
-from ner.runs import events, history
+from ner.runs import calibration, events, history
 from ner.runs.directory import CONFIG, HISTORY, METRICS, PREDICTIONS, WEIGHTS, config_files
 from ner.runs.events import Change, Event
 from ner.runtime import atomic, manifest
@@ -35,6 +36,7 @@ from ner.runtime.device import environment, make_deterministic
 from ner.runtime.distributed import ProcessGroup
 from ner.training import checkpoint, control, loop, validation, warm_start
 from ner.training.batch_size import fits_in_memory, largest_batch
+from ner.training.calibration import calibrate
 from ner.training.corpus import Corpus, check_targets, count_vocabs, learn_word_splitter
 from ner.training.history import history_row
 from ner.training.loader import TrainLoader
@@ -337,6 +339,21 @@ class TrainingRun:
         if record.best and is_main:
             shutil.rmtree(last, ignore_errors=True)  # the best epoch is the last one
 
+    def _can_calibrate(self) -> bool:
+        """Return whether the probabilities of entities are to be calibrated and there is data to do so."""
+        decoder, valid = self.state.model.tag_decoder, self.documents["valid"]
+        has_entities = any(example.spans for document in valid for example in document.examples)
+        return self.config.training.calibrate and decoder is not None and has_entities
+
+    def _calibrate(self) -> None:
+        """Fit the temperature of the kept model to the validation data, and save it with the model."""
+        found = calibrate(Tagger.load(self.directory, str(self.device)), self.documents["valid"], "valid")
+        calibration.write(self.directory, found)
+        before, after = found.before.error, found.after.error
+        self.log_info(
+            f"valid calibration error: {before:.4f} before, {after:.4f} after, temperature {found.temperature:g}"
+        )
+
     @property
     def _predictions(self) -> Path:
         """File of the predictions for the test data."""
@@ -349,10 +366,16 @@ class TrainingRun:
         evaluations = dict(kept.evaluations)
         self.log_info(f"best checkpoint: epoch {kept.epoch}")
         test = self.documents["test"]
+        if self._can_calibrate():
+            with self.process_group.keep_alive():
+                if self.process_group.is_main:
+                    self._calibrate()
+                self.process_group.broadcast(None)
         if test:
             tagger = Tagger.load(self.directory, str(self.device))
             trained_on = seen.from_bytes(self.trained_on)
-            evaluator = Evaluator(self.config.metrics, tagger.model, self.config.score_by, trained_on)
+            slices = Slices(self.config.slices, self.documents["train"]) if self.config.slices else None
+            evaluator = Evaluator(self.config.metrics, tagger.model, self.config.score_by, trained_on, slices=slices)
             predicted = list(evaluator.score(tagger.annotate(test, loss=True, process_group=self.process_group)))
             for line in evaluator.warnings("test"):
                 self.log_warning(line)

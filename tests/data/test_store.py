@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from ner.data import store
 from ner.data.cache import derived
 from ner.data.formats import conll
-from ner.data.store import Store, open_store, write
+from ner.data.store import UNSAVED, Store, open_store, write
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.runtime import manifest
 from ner.runtime.manifest import MANIFEST
-from ner.types import Document, Example, Span
+from ner.types import Document, Example, RawTags, Span
 from tests.builders import sentences
 from tests.conftest import ROOT, SAMPLE
 
@@ -115,15 +115,19 @@ def test_every_field_of_an_example_and_a_document_is_saved(tmp_path: Path) -> No
         scores={"joy": 0.5},
         warnings=["odd"],
         repairs=["t:1: changed"],
+        raw_tags=RawTags(["S-X"], "bioes"),
     )
     document = Document([example], id="7", source="a.conll", scheme="none", source_lines=["a\n"])
     for value, default in ((example, Example([])), (document, Document([]))):
         for field in fields(value):
+            if field.name in UNSAVED:
+                continue
             assert getattr(value, field.name) != getattr(default, field.name), f"{field.name} is not tested"
     write([document], tmp_path / "store")
     (found,) = read_all(open_store(tmp_path / "store"))
     assert found == document
     assert type(found.examples[0].offsets[0]) is tuple
+    assert found.examples[0].raw_tags.scheme == "bioes"
     assert found.examples[0].spans[0].score == 0.5
 
 
@@ -263,7 +267,7 @@ GROWTH = """
 import itertools, json, re, sys
 from pathlib import Path
 from ner.data.store import open_store, write
-from ner.types import Document, Example, Span
+from ner.types import Document, Example, RawTags, Span
 
 def peak():  # of this program; getrusage may count the one that started it
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ import torch
 
 from ner.commands import evaluate, plot, predict, train
 from ner.runtime.device import has_bf16
+from ner.runtime.manifest import verify, write_manifest
 from tests.conftest import ROOT, SAMPLE
 
 GOLD = SAMPLE / "en" / "valid.conll"
@@ -93,7 +96,9 @@ def test_predictions_are_the_file_and_one_more_column(run: tuple[Path, str]) -> 
 def test_evaluation_gives_the_numbers_of_training_and_the_promised_keys(run: tuple[Path, str]) -> None:
     trained = json.loads((run[0] / "metrics.json").read_bytes())["test"]
     found = scores(run[0])
-    assert found.keys() == {"split", "sentences", "words", "loss", "entity", "tag", "seconds"}
+    added = {"reading", "modes", "partial", "intervals"}
+    assert found.keys() == {"split", "sentences", "words", "loss", "entity", "tag", "seconds"} | added
+    assert found["intervals"]["scores"].keys() == {"entity", "tag", "modes", "partial"}
     assert found["split"] == "test"
     assert (found["entity"], found["tag"]) == (trained["entity"], trained["tag"])
     assert {"micro", "macro", "by_type"} <= found["entity"].keys()
@@ -146,9 +151,7 @@ def piped(run: Path, folder: Path, text: str) -> tuple[Path, list[str]]:
     return target, ["--run", str(run), "--input", str(source), "--output", str(target)]
 
 
-def test_entities_have_probabilities_when_asked_for(
-    run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_entities_have_probabilities_when_asked_for(run: tuple[Path, str], tmp_path: Path) -> None:
     target, options = piped(run[0], tmp_path, "Colby lives in Paris .\n")
     assert predict.main([*options, "--format", "text", "--scores"]) == 0
     scored = json.loads(target.read_bytes())["entities"]
@@ -156,8 +159,54 @@ def test_entities_have_probabilities_when_asked_for(
     assert all(0.3 < entity.pop("score") <= 1 for entity in scored)
     assert predict.main([*options, "--format", "text"]) == 0
     assert json.loads(target.read_bytes())["entities"] == scored
-    assert predict.main([*options, "--format", "conll", "--scores"]) == 2
-    assert "conll files cannot store probabilities" in capsys.readouterr().err
+
+
+def test_columns_have_probabilities_of_entities_or_words(run: tuple[Path, str], tmp_path: Path) -> None:
+    target, options = piped(run[0], tmp_path, "Colby\nlives\nin\nParis\n")
+    assert predict.main([*options, "--scores"]) == 0
+    rows = [line.split(" ") for line in target.read_text().splitlines()]
+    assert [len(row) for row in rows] == [3] * 4
+    assert all((value == "_") if tag == "O" else 0 < float(value) <= 1 for _, tag, value in rows)
+    assert predict.main([*options, "--token-scores"]) == 0
+    rows = [line.split(" ") for line in target.read_text().splitlines()]
+    assert all(0 < float(value) <= 1 for *_, value in rows)
+
+
+def test_alternatives_and_scores_of_words_are_added_on_request(run: tuple[Path, str], tmp_path: Path) -> None:
+    target, options = piped(run[0], tmp_path, "Colby lives in Paris .\n")
+    assert predict.main([*options, "--format", "text", "--n-best", "3", "--token-scores"]) == 0
+    found = json.loads(target.read_bytes())
+    scores = [alternative["score"] for alternative in found["n_best"]]
+    assert len(scores) == 3
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) <= 1 + 1e-9
+    assert [{**e, "score": 0} for e in found["entities"]] == [{**e, "score": 0} for e in found["n_best"][0]["entities"]]
+    assert math.exp(found["log_probability"]) == pytest.approx(scores[0])
+    assert len(found["token_scores"]) == 5
+
+
+def test_a_required_precision_drops_or_marks_entities(
+    run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibration = json.loads((run[0] / "calibration.json").read_bytes())
+    assert calibration["after"]["error"] <= 1
+    assert scores(run[0], "--min-precision", "0.5")["confidence"]["selected"]["precision"] >= 0.5
+    directory = tmp_path / "run"
+    shutil.copytree(run[0], directory)
+    for threshold in (0.0, 1.1):
+        calibration["thresholds"] = [{"probability": threshold, "predicted": 2, "correct": 2}]
+        (directory / "calibration.json").write_text(json.dumps(calibration))
+        write_manifest(directory, verify(run[0]))
+        target, options = piped(directory, tmp_path, "Colby lives in Paris .\n")
+        options += ["--format", "text", "--min-precision", "0.9"]
+        assert predict.main(options) == 0
+        assert bool(json.loads(target.read_bytes())["entities"]) == (threshold == 0)
+        assert predict.main([*options, "--below", "mark"]) == 0
+        assert {e.get("uncertain", False) for e in json.loads(target.read_bytes())["entities"]} == {threshold > 0}
+    (directory / "calibration.json").unlink()
+    write_manifest(directory, set(verify(run[0])) - {"calibration.json"})
+    assert predict.main(options) == 2
+    assert "run ner calibrate" in capsys.readouterr().err
 
 
 def test_a_text_that_is_taken_for_columns_is_said(

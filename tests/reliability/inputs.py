@@ -717,7 +717,7 @@ def prediction_cases() -> Iterator[Case]:
         ("an empty question", "squad", "jsonl", b'{"text": "a", "question": ""}\n', (), (":1", "question")),
         ("a format without answers", "squad", "text", b"a\n", (), ("--format",)),
         ("a format without tags", "conll", "tsv", TABLE, (), ("--format",)),
-        ("probabilities in columns", "conll", "conll", GOOD, ("--scores",), ("--scores",)),
+        ("alternatives in columns", "conll", "conll", GOOD, ("--n-best", "2"), ("--n-best",)),
         ("an option of the model", "conll", "conll", GOOD, ("seed=5",), ("seed=5", "data.format")),
         ("an unknown option", "conll", "conll", GOOD, ("data.format.colour=5",), ("data.format", "colour")),
         ("empty columns", "conll", "conll", b"\n", (), ("empty file",)),

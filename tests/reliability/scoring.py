@@ -180,8 +180,8 @@ def examples(rows: Sequence[Row], scheme: str) -> list[Example]:
     """Return sentences as a reader makes them."""
     found = []
     for row in rows:
-        spans, names = tags.normalize(row, scheme)
-        found.append(Example([f"w{i}" for i in range(len(row))], spans=spans, tags=names))
+        spans, names, raw = tags.normalize(row, scheme)
+        found.append(Example([f"w{i}" for i in range(len(row))], spans=spans, tags=names, raw_tags=raw))
     return found
 
 

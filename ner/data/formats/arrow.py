@@ -18,7 +18,7 @@ from ner.data.alignment import CharSpan, in_characters, in_unit, set_spans
 from ner.data.words import split_words
 from ner.errors import InputError, reason
 from ner.runtime import atomic
-from ner.types import Document, Example
+from ner.types import Document, Example, RawTags, Span
 
 extension = "parquet"
 probabilities = False
@@ -73,7 +73,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
             if isinstance(text, str):
                 row[config.text] = text
             if own_tags is not None:
-                example.spans, example.tags = _checked_tags(
+                example.spans, example.tags, example.raw_tags = _checked_tags(
                     _named(own_tags, names.get(config.tags), location), split, scheme, location
                 )
         elif isinstance(text, str):
@@ -211,8 +211,10 @@ def _named(values: Sequence[Any], names: Sequence[str] | None, location: str) ->
     return found
 
 
-def _checked_tags(own: list[str], words: list[str], scheme: str, location: str) -> tuple[list[Any], list[str]]:
-    """Return the spans and the normalized tags of a row."""
+def _checked_tags(
+    own: list[str], words: list[str], scheme: str, location: str
+) -> tuple[list[Span], list[str], RawTags | None]:
+    """Return the spans and the normalized tags of a row, see :func:`ner.data.tags.normalize`."""
     if len(own) != len(words):
         raise InputError(f"{location}: expected a tag for each of {len(words)} words, found {len(own)} tags")
     try:

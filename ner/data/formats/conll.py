@@ -30,7 +30,7 @@ CACHED_LINES = 200_000
 """Distinct lines whose columns are cached; most lines of a file occur many times."""
 
 extension = "conll"
-probabilities = False
+probabilities = True
 STORES = frozenset({"tags"})
 
 
@@ -54,6 +54,9 @@ class Config(ComponentConfig):
     """Remove the last digit of each word, a position marker in the Weibo files."""
     encoding: Encoding = "utf-8"
     """Character encoding of the file."""
+    probabilities: Literal["none", "entity", "token"] = "none"
+    """Last column of predictions: none, or the probability of the entity (_ outside of entities) or of the tag of each
+    word, followed by ? in an uncertain entity."""
 
 
 def breaks(config: Config) -> dict[str, str]:
@@ -125,7 +128,8 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
             example = Example([word for word, _ in sentence.cells], source=path, line=sentence.line)
             example.line_indices = line_indices
             if config.tag is not None:
-                example.spans, example.tags = tags.normalize([tag for _, tag in sentence.cells], layout.scheme)
+                names = [tag for _, tag in sentence.cells]
+                example.spans, example.tags, example.raw_tags = tags.normalize(names, layout.scheme)
             document.examples.append(example)
     if document.examples or document.source_lines:
         yield document
@@ -272,25 +276,43 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """Write documents with their predicted tags as the last column, in the encoding of the input.
 
     Documents that were read ``for_rewriting`` keep their lines and the scheme of their file. Others are written as two
-    columns, word and tag.
+    columns, word and tag. ``config.probabilities`` adds a column.
     """
     with text_files.open_text(path, config.encoding) as file:
         for document in documents:
             lines = list(document.source_lines or ())
             for example in document.examples:
-                predicted = tags.tags_in_scheme(example, document.scheme)
+                predicted = predicted_columns(example, document.scheme, config)
                 if document.source_lines is None:
-                    rows = [f"{word} {tag}\n" for word, tag in zip(example.words, predicted, strict=True)]
+                    rows = [
+                        " ".join([word, *cells]) + "\n" for word, cells in zip(example.words, predicted, strict=True)
+                    ]
                     lines += [*rows, "\n"]
                     continue
                 assert example.line_indices is not None, "examples have line indices if their document has lines"
-                for index, tag in zip(example.line_indices, predicted, strict=True):
+                for index, cells in zip(example.line_indices, predicted, strict=True):
                     body = lines[index].rstrip("\r\n")
                     separator = "\t" if config.separator == "tab" or "\t" in body else " "
-                    if separator == " " and " " in tag:
+                    if separator == " " and " " in cells[0]:
                         raise InputError(
-                            f"{example.location}: expected tabs between columns, because the tag '{tag}' contains a "
-                            "space; convert the input, or choose --format text or jsonl"
+                            f"{example.location}: expected tabs between columns, because the tag '{cells[0]}' contains "
+                            "a space; convert the input, or choose --format text or jsonl"
                         )
-                    lines[index] = f"{body}{separator}{tag}{lines[index][len(body) :]}"
+                    lines[index] = separator.join([body, *cells]) + lines[index][len(body) :]
             file.writelines(lines)
+
+
+def predicted_columns(example: Example, scheme: str, config: Config) -> list[list[str]]:
+    """Return the predicted tag of each word, and its probability if ``config.probabilities`` requests a column."""
+    columns = [tags.tags_in_scheme(example, scheme)]
+    if config.probabilities != "none":
+        column = ["_"] * len(example.words)
+        if config.probabilities == "token" and example.probabilities is not None:
+            column = [f"{value:.6f}" for value in example.probabilities.tokens]
+        for span in example.spans:
+            for word in range(span.start, span.end):
+                if config.probabilities == "entity" and span.score is not None:
+                    column[word] = f"{span.score:.6f}"
+                column[word] += "?" * span.uncertain
+        columns.append(column)
+    return [list(cells) for cells in zip(*columns, strict=True)]

@@ -221,6 +221,8 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                 found = example.prediction_dict()
                 if "entities" in found:
                     found["entities"] = _in_file_units(example, found["entities"], config)
+                for alternative in found.get("n_best", ()):
+                    alternative["entities"] = _in_file_units(example, alternative["entities"], config)
                 value = dict(example.metadata)
                 if config.text not in value and config.words not in value:  # not from a file
                     source = {config.words: example.words} if example.text is None else {config.text: example.text}

@@ -131,7 +131,7 @@ def _set_tags(example: Example, line_tags: list[str], scheme: str, location: str
             tags.check_tag(tag, scheme, "set data.format.scheme=none for plain tags")
     except InputError as error:
         raise InputError(f"{location}: {error}") from None
-    example.spans, example.tags = tags.normalize(line_tags, scheme)
+    example.spans, example.tags, example.raw_tags = tags.normalize(line_tags, scheme)
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:

@@ -2,8 +2,8 @@
 
 A predicted entity is correct if its boundaries and its type equal those of a gold entity. Tags are read as the CoNLL
 evaluation script reads them (Tjong Kim Sang and De Meulder, 2003), as in published results. ``strict`` counts only
-entities whose prefixes are those of the scheme, in BIO a ``B-`` followed by ``I-``. Readers convert files in other
-schemes to BIO, so there ``strict`` concerns the predicted tags only.
+entities whose prefixes are those of the scheme, in BIO a ``B-`` followed by ``I-``. The scheme of gold tags is that of
+their file, the scheme of predicted tags that of the decoder.
 """
 
 from __future__ import annotations
@@ -87,16 +87,12 @@ def _count(
 
 
 def _strict(example: Example) -> list[Span]:
-    """Return the spans without those that the tags do not begin with ``B-``.
-
-    Spans that tags cannot represent, such as the inner of nested ones, are kept.
-    """
-    names = example.tags
-    if not names or all(names[s.start].startswith("B-") for s in example.spans) or not all(map(tags.is_valid, names)):
-        return example.spans
-    found = tags.entities(names)
-    broken = {*found} - {*tags.well_formed(names, found, "bio")}
-    return [span for span in example.spans if (span.start, span.end, span.label) not in broken]
+    """Return the spans in the reading mode ``strict``."""
+    if example.raw_tags is None:
+        names = example.tags
+        if not names or all(names[span.start].startswith("B-") for span in example.spans):
+            return example.spans
+    return tags.read_as(example, "strict")
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:

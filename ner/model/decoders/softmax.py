@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -11,10 +12,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ner.contracts import IGNORED
+from ner.data.tags import encode
 from ner.data.vocab import Vocabs
 from ner.model.kernels.chain import Chain
 from ner.model.tag_decoder import TagDecoder, TagDecoderConfig
-from ner.types import Loss, Scores
+from ner.types import Loss, Scores, Span
 
 OUTPUTS = frozenset({"tags"})
 
@@ -48,6 +50,23 @@ class SoftmaxDecoder(TagDecoder):
         """Return a chain whose scores are 0, with the constraints if ``constrained`` is true."""
         zeros = (torch.zeros_like(allowed, dtype=torch.float) for allowed in self.allowed)
         return Chain(*zeros, *(self.allowed if constrained else ()))
+
+    def probability_chain(self) -> Chain:
+        """Return a chain without constraints: the probability of a sequence is the product of those of its tags."""
+        return self.chain(False)
+
+    def _span_probabilities(
+        self, emissions: Tensor, chain: Chain, mask: Tensor, positions: Sequence[tuple[int, int, int, int]]
+    ) -> list[float]:
+        """Return the product of the probabilities of the tags of each span."""
+        log_probabilities = F.log_softmax(emissions.float(), -1).cpu().double()
+        words = [row.nonzero().squeeze(1).tolist() for row in mask.cpu()]
+        found = []
+        for row, start, end, label in positions:
+            names = encode([Span(0, end - start, self.tags.labels[label])], end - start, self.tags.scheme)
+            places = zip(words[row][start:end], (self.tags.ids[name] for name in names), strict=True)
+            found.append(math.exp(sum(float(log_probabilities[row, word, tag]) for word, tag in places)))
+        return found
 
     def best(self, emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the best valid sequence, or without constraints the best tag of each word."""

@@ -262,6 +262,37 @@ def span_probabilities(
 
 
 @torch.no_grad()
+def run_probabilities(
+    emissions: Tensor, mask: Tensor, chain: Chain, ranges: Sequence[tuple[int, int, int]], tag: int
+) -> Tensor:
+    """Return the probability that all words of a range have one tag.
+
+    Args:
+        emissions: ``(S, W, K)``.
+        mask: ``(S, W)`` true on words.
+        chain: Scores and constraints.
+        ranges: Example, first word and end (exclusive, in words of the mask) of each range.
+        tag: The tag.
+
+    Returns:
+        ``(len(ranges),)`` float64 on the CPU.
+
+    Raises:
+        BadExampleError: As :func:`log_likelihood`.
+    """
+    words = _Alignment(mask, emissions)
+    if not ranges:
+        return torch.zeros(0, dtype=torch.float64)
+    unary, step = crf_torch.as_markov_chain(words.move(emissions), words.mask, chain)
+    example, start, end = torch.tensor(list(ranges), device=unary.device).T
+    mass = unary[example, start, tag]
+    for offset in range(1, int((end - start).max())):
+        word = start + offset
+        mass = torch.where(word < end, mass * step(example, word)[:, tag, tag], mass)
+    return mass.cpu().double()
+
+
+@torch.no_grad()
 def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tensor, Tensor]:
     """Return the ``k`` most probable tag sequences, best first.
 

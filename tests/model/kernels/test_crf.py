@@ -443,6 +443,14 @@ def test_the_probability_of_a_span_is_that_of_enumeration(seed: int, constrained
             inside += weight * holds
         assert probability == pytest.approx(inside / total, abs=1e-9)
     assert crf.span_probabilities(emissions, mask, chain, [], begins, continues).tolist() == []
+    ranges = [(row, start, end) for row, start, end, _ in spans]
+    for (row, start, end), probability in zip(
+        ranges, crf.run_probabilities(emissions, mask, chain, ranges, 0).tolist(), strict=True
+    ):
+        weights = [(path, math.exp(score)) for path, score in paths(emissions[row, mask[row]], chain)]
+        inside = sum(weight for path, weight in weights if not any(path[start:end]))
+        assert probability == pytest.approx(inside / sum(weight for _, weight in weights), abs=1e-9)
+    assert crf.run_probabilities(emissions, mask, chain, [], 0).tolist() == []
 
 
 @pytest.mark.parametrize("backend", ["torch", "numba"])
