@@ -165,7 +165,7 @@ def _train(config: RunConfig, directory: Path, fold: int, folds: int) -> int:
             return 0
         raise InputError(f"{directory}: was trained with other data or settings; choose another --output")
     check_unused(directory)
-    with training_run(config, lambda: directory, partial(FoldRun, fold=fold, folds=folds)) as run:
+    with training_run(config, lambda: directory, create=partial(FoldRun, fold=fold, folds=folds)) as run:
         prepare(run)
         run.start()
         with Display(run) as display:

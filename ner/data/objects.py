@@ -117,7 +117,7 @@ def documents(data: Any, columns: Columns, scheme: str = "auto", rule: WordSplit
                 tags.check_tag(tag, scheme, "pass scheme='none' for plain tags such as parts of speech")
             except InputError as error:
                 raise InputError(f"{example.location}: {error}") from None
-        example.spans, example.tags = tags.normalize(example.tags or [], scheme)
+        example.spans, example.tags, example.raw_tags = tags.normalize(example.tags or [], scheme)
     return [Document([example], str(number), source, scheme) for number, example in enumerate(examples)]
 
 
