@@ -61,6 +61,7 @@ ELSEWHERE = {
     ),
     "training.tensorboard": "commands/test_display.py::test_tensorboard_reads_the_scalars",
     "windows.overlap": "config/test_schema.py::test_windows_share_overlap_or_the_rest_after_doc_stride",
+    "formats/conll.probabilities": ("end_to_end/test_tagging.py::test_columns_have_probabilities_of_entities_or_words"),
     "encoders/embedding.freeze": (
         "model/encoders/test_embedding.py::test_vectors_that_may_move_do_and_frozen_ones_do_not"
     ),
