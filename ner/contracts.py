@@ -9,6 +9,7 @@
 ``formats/``    ``Config``, ``read``, ``write``, ``extension``, ``probabilities``, ``STORES``: see :class:`Format`. A
                 format of several files may read and write a directory.
 ``metrics/``    ``count``, ``scores``, ``lines``, ``REQUIRES``: see :class:`Metric`
+``callbacks/``  ``build() -> Callback``
 ==============  =================================================================================================
 
 :mod:`ner.conformance` checks a component against its interface: ``tests/test_contracts.py`` every file of these
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from ner.config.schema import WindowsConfig
+    from ner.training.progress import Progress
+    from ner.training.run import TrainingRun
 
 
 IGNORED = -100
@@ -242,4 +245,27 @@ class Metric(Protocol):
     @staticmethod
     def lines(scores: Mapping[str, Any]) -> list[str]:
         """Return log lines with one score each; the last one is the most important."""
+        ...
+
+
+class Callback(Protocol):
+    """Receiver of the progress of a training, in the main process only.
+
+    An exception of ``on_start`` ends the training. After a later one, the callback is left out with a warning.
+    """
+
+    def on_start(self, run: TrainingRun) -> None:
+        """Receive the run before its first step, or before the first one after a resume."""
+        ...
+
+    def on_step(self, progress: Progress) -> None:
+        """Receive the report of a step."""
+        ...
+
+    def on_epoch(self, progress: Progress) -> None:
+        """Receive the report of an epoch, which is saved already."""
+        ...
+
+    def on_end(self, scores: Mapping[str, Any] | None) -> None:
+        """Receive the final scores, see ``metrics.json``; None if the training was stopped before its end."""
         ...

@@ -19,7 +19,8 @@ from tests.builders import build, settings_of
 
 GENERATIVE = [name for name in component_names("decoders") if load_component("decoders", name).Config.runs_encoder]
 DECODERS = [name for name in component_names("decoders") if name not in GENERATIVE]
-CHECKS = {folder: importlib.import_module(f"ner.conformance.{folder}").CHECKS for folder in FOLDERS}
+KINDS = [folder for folder in FOLDERS if folder != "callbacks"]
+CHECKS = {folder: importlib.import_module(f"ner.conformance.{folder}").CHECKS for folder in KINDS}
 
 
 def component(folder: str, name: str, bert: str) -> Component:

@@ -21,7 +21,7 @@ ORDER = [
     {"model"},
     {"inference", "evaluation"},
     {"training"},
-    {"conformance"},
+    {"conformance", "integrations"},
     {"commands"},
     {"api"},
 ]

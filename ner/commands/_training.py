@@ -13,6 +13,7 @@ from typing import Any
 from ner.commands._display import Display
 from ner.commands._prepare import prepare, training_run
 from ner.config.schema import RunConfig
+from ner.contracts import Callback
 from ner.runs.directory import CONFIG, METRICS
 from ner.runtime import atomic
 from ner.runtime.log import Log, console_log
@@ -35,6 +36,7 @@ class TrainingOptions:
         documents: Documents by split that are not read from files.
         start_log: See :func:`~ner.commands._prepare.training_run`.
         start_up: Context of reading and building.
+        callbacks: Receivers of progress reports besides those of the configuration.
     """
 
     choose_directory: Callable[[], Path]
@@ -46,6 +48,7 @@ class TrainingOptions:
     documents: Mapping[str, Sequence[Document]] = field(default_factory=dict)
     start_log: Callable[[Path, bool], Log] = console_log
     start_up: Callable[[], AbstractContextManager[None]] = nullcontext
+    callbacks: Sequence[Callback] = ()
 
 
 def train(config: RunConfig, options: TrainingOptions) -> TrainingRun:
@@ -71,6 +74,7 @@ def train(config: RunConfig, options: TrainingOptions) -> TrainingRun:
             resume.resume(run, changes)
         else:
             run.start()
+        run.callbacks += options.callbacks
         with Display(run) as display:
             for progress in run.train(watch=display.watch):
                 display.show(progress)

@@ -55,6 +55,8 @@ def _component(name: str, options: Sequence[str]) -> Component:
         folder, _, name = name.partition("/")
         if folder not in FOLDERS or not name:
             raise InputError(f"{folder}: expected a file such as my_layer.py, or kind/name of {', '.join(FOLDERS)}")
+    if folder == "callbacks":
+        raise InputError(f"{folder}/{name}: callbacks have no checks; see Callback in ner.contracts")
     raw: dict[str, Any] = {}
     for change in options:
         override(raw, change)

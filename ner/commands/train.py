@@ -7,17 +7,23 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ner.commands import _plugins
 from ner.runtime import cli
 
+if TYPE_CHECKING:
+    from ner.contracts import Callback
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``ner train`` or ``python train.py``."""
+
+def main(argv: Sequence[str] | None = None, callbacks: Sequence[Callback] = ()) -> int:
+    """Run ``ner train`` or ``python train.py``; callbacks come besides those of the configuration."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, or name of a recipe (ner recipes)")
     help = "run directory (default: runs/<config>/<time>); use --run-dir under torchrun, which has a --run of its own"
     parser.add_argument("--run", "--run-dir", metavar="DIR", help=help)
+    help = "train a run per seed in one folder, which is --run, and compare them; a later start trains the rest"
+    parser.add_argument("--seeds", metavar="N,N,...", help=help)
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init", metavar="RUN", help="start a new run from the weights of another run")
     help = "continue the run (--run, or the newest run of this configuration)"
@@ -29,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ner.config.load import load_config
 
         config, notes = load_config(arguments.config, arguments.overrides)
+        if arguments.seeds:
+            status.code = _train_seeds(arguments)
+            return status.code
 
         from loguru import logger
 
@@ -43,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             notes=notes,
             command=_command(arguments),
             start_up=cli.paused_garbage_collection,
+            callbacks=callbacks,
         )
         run = _training.train(config, options)
         status.code = run.exit_code
@@ -54,6 +64,34 @@ def main(argv: Sequence[str] | None = None) -> int:
             logger.info("  python evaluate.py --run {} --split {}{}", quoted, split, plugins)
             logger.info("  echo '{}' | ner predict --run {} --format {}{}", text, quoted, form, plugins)
     return status.code
+
+
+def _train_seeds(arguments: argparse.Namespace) -> int:
+    """Train a run per seed and write a table of all; return the first exit code that is not 0."""
+    from ner.commands import _series
+    from ner.config import recipes
+    from ner.errors import InputError
+    from ner.runs import directory as runs
+
+    _series.check_single_process()
+    seeds = arguments.seeds.split(",")
+    if not all(seed.isdecimal() for seed in seeds) or len({*map(int, seeds)}) < len(seeds):
+        raise InputError(f"--seeds: expected different numbers such as 1,2,3, found {arguments.seeds}")
+    if arguments.init or arguments.resume or any(change.startswith("seed=") for change in arguments.overrides):
+        raise InputError("--seeds: excludes --init, --resume and seed=...; the same command continues the series")
+    folder = (
+        Path(arguments.run)
+        if arguments.run
+        else runs.create_timed(runs.folder_for(str(recipes.find(arguments.config))))
+    )
+    directories = [folder / f"seed-{int(seed)}" for seed in seeds]
+    for seed, directory in zip(seeds, directories, strict=True):
+        overrides = [*arguments.overrides, f"seed={int(seed)}"]
+        code = _series.train_one(main, arguments.config, directory, overrides, arguments.plugin)
+        if code or not (directory / runs.METRICS).exists():
+            return code
+    _series.write_tables(directories)
+    return 0
 
 
 def _directory(arguments: argparse.Namespace) -> Path:

@@ -14,6 +14,7 @@ FOLDERS = {
     "context": "model/context",
     "decoders": "model/decoders",
     "metrics": "evaluation/metrics",
+    "callbacks": "training/callbacks",
 }
 """Kind of component -> its folder below ``ner/``."""
 

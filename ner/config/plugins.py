@@ -35,6 +35,7 @@ REQUIRED = {
     "decoders": ("Config", "OUTPUTS"),
     "formats": ("Config", "read", "write", "extension", "probabilities", "STORES"),
     "metrics": ("count", "scores", "lines", "REQUIRES"),
+    "callbacks": ("build",),
 }
 """Kind of component -> attributes that its module must have, see :mod:`ner.contracts`."""
 CONFIGS = {"encoders": EncoderConfig, "decoders": DecoderConfig}
@@ -158,8 +159,9 @@ def used_by(config: ConfigSection) -> dict[str, Record]:
                     walk(below)
 
     walk(config)
-    for name in getattr(config, "metrics", ()):
-        found += [plugin for (folder, other), plugin in LOADED.items() if (folder, other) == ("metrics", name)]
+    selected = {("metrics", name) for name in getattr(config, "metrics", ())}
+    selected |= {("callbacks", name) for name in getattr(getattr(config, "training", None), "callbacks", ())}
+    found += [plugin for key, plugin in LOADED.items() if key in selected]
     return {
         f"{plugin.folder}/{plugin.name}": Record(origin=plugin.origin, sha256=plugin.sha256)
         for plugin in sorted(found, key=lambda plugin: (plugin.folder, plugin.name))
@@ -204,10 +206,10 @@ def _register(plugin: Plugin, place: str) -> Plugin:
         InputError: If it lacks a part of its interface, or the name of its kind is taken.
     """
     folder, name, module = plugin.folder, plugin.name, plugin.module
-    missing = [attribute for attribute in REQUIRED.get(folder, ("Config",)) if not hasattr(module, attribute)]
+    missing = [attribute for attribute in REQUIRED[folder] if not hasattr(module, attribute)]
     if missing:
         raise InputError(f"{place}: expected {missing[0]} in the module of {folder}/{name}; see ner.contracts")
-    if folder != "metrics":
+    if "Config" in REQUIRED[folder]:
         base = CONFIGS.get(folder, ComponentConfig)
         if not (isinstance(module.Config, type) and issubclass(module.Config, base)):
             raise InputError(f"{place}: expected Config as a subclass of ner.config.base.{base.__name__}")
@@ -233,11 +235,11 @@ def _kind(module: ModuleType, path: Path) -> str:
     for folder, attributes in (("formats", ("read", "write")), ("metrics", ("count", "scores"))):
         if all(hasattr(module, attribute) for attribute in attributes):
             return folder
-    if config is not None and hasattr(module, "build"):
-        return "context"
+    if hasattr(module, "build"):
+        return "callbacks" if config is None else "context"
     raise InputError(
         f"{path}: expected a component: Config and build (encoder, context layer, decoder), read and write (format), "
-        "or count and scores (metric); see ner.contracts"
+        "count and scores (metric), or only build (callback); see ner.contracts"
     )
 
 

@@ -113,12 +113,16 @@ class RunConfig(ConfigSection):
     """Device: cpu, cuda, cuda:1, ...; auto uses a GPU if there is one."""
 
     @model_validator(mode="after")
-    def _metrics_exist(self) -> RunConfig:
-        for name in self.metrics:
-            try:
-                load_component("metrics", name)
-            except ConfigError as error:
-                raise error.with_prefix("metrics") from None
+    def _metrics_and_callbacks_exist(self) -> RunConfig:
+        for folder, path, names in (
+            ("metrics", ("metrics",), self.metrics),
+            ("callbacks", ("training", "callbacks"), self.training.callbacks),
+        ):
+            for name in names:
+                try:
+                    load_component(folder, name)
+                except ConfigError as error:
+                    raise error.with_prefix(*path) from None
         return self
 
     @model_validator(mode="after")

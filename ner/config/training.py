@@ -134,6 +134,8 @@ class TrainingConfig(ConfigSection):
     """Number of steps between checkpoints; null for one checkpoint per epoch."""
     tensorboard: bool = False
     """Write TensorBoard events to <run>/tensorboard (extra tensorboard)."""
+    callbacks: tuple[str, ...] = ()
+    """Receivers of progress reports, such as mlflow and wandb: files of ner/training/callbacks."""
     log_every: int = Field(0, ge=0)
     """Number of steps between lines of the step log; 0 disables it."""
     on_nonfinite: Literal["stop", "skip"] = "stop"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ner.evaluation.scorer import monitored
@@ -21,13 +22,15 @@ def history_row(record: EpochRecord) -> dict[str, Any]:
     row |= {f"{history.LEARNING_RATE}{name}": rate for name, rate in record.learning_rates.items()}
     for split, evaluation in record.evaluations.items():
         row[f"{split}.loss"] = evaluation.loss
-        row |= _flatten(evaluation.scores, split)
+        row |= leaves(evaluation.scores, split)
     return row
 
 
-def _flatten(scores: dict[str, Any], path: str) -> dict[str, float]:
-    """Return nested scores by their paths."""
-    flat: dict[str, float] = {}
-    for key, value in scores.items():
-        flat |= _flatten(value, f"{path}.{key}") if isinstance(value, dict) else {f"{path}.{key}": value}
-    return flat
+def leaves(value: Any, path: str = "") -> dict[str, Any]:
+    """Return the values of a nested mapping by their paths, such as ``entity.micro.f1``."""
+    if not isinstance(value, Mapping):
+        return {path: value}
+    found: dict[str, Any] = {}
+    for key, below in value.items():
+        found |= leaves(below, f"{path}.{key}" if path else str(key))
+    return found

@@ -23,7 +23,10 @@ from ner.training import checkpoint, control
 if TYPE_CHECKING:
     from ner.training.run import TrainingRun
 
-MAY_CHANGE_ON_RESUME = ("data.train", "data.valid", "data.test", "data.memmap_dir", "device", "score_by", "processes.")
+MAY_CHANGE_ON_RESUME = (
+    *("data.train", "data.valid", "data.test", "data.memmap_dir"),
+    *("device", "score_by", "processes.", "training.callbacks"),
+)
 """Settings without influence on the result; the contents of data files are compared by checksum."""
 
 

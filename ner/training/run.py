@@ -21,6 +21,7 @@ import torch
 
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
+from ner.contracts import Callback
 from ner.data import seen, tasks
 from ner.errors import InputError
 from ner.evaluation.evaluator import Evaluator
@@ -65,6 +66,8 @@ class TrainingRun:
         stopped: True if training was stopped before its end.
         exit_code: 128 plus the number of the signal that stopped the training, otherwise 0.
         timings: Rows of ``timing.csv``.
+        callbacks: Receivers of progress reports besides those of the configuration, which are appended.
+        stop_requested: Set to stop the training after the current report.
         corpus: Documents by split.
         provenance: Checksums of the data, versions, device; saved in checkpoints.
         state, data: State and batches of the training.
@@ -83,6 +86,8 @@ class TrainingRun:
     stopped: bool = False
     exit_code: int = 0
     timings: list[Mapping[str, Any]] = field(default_factory=list)
+    callbacks: list[Callback] = field(default_factory=list)
+    stop_requested: bool = False
     _written_events: list[Event] | None = None
 
     corpus: Corpus = field(init=False)
@@ -228,6 +233,10 @@ class TrainingRun:
         state, is_main = self.state, self.process_group.is_main
         valid = self.documents["valid"] or None
         outdated = True
+        if is_main:
+            self.callbacks += [load_component("callbacks", name).build() for name in self.config.training.callbacks]
+            for callback in self.callbacks:
+                callback.on_start(self)
         with control.Signals() as signals:
             self.apply_changes()
             settings = self.config.metrics, self.device, self.process_group, watch
@@ -242,12 +251,13 @@ class TrainingRun:
                 outdated = False
                 if progress.epoch_record is not None:
                     self._save_epoch(progress)
+                self._notify("on_step" if progress.epoch_record is None else "on_epoch", progress)
                 requests = control.read_requests(self.directory, state) if is_main else []
                 gathered = self.process_group.all_gather_object([signals.received, [asdict(r) for r in requests]])
                 received = max(number for number, _ in gathered)
                 applied = self.apply_changes([Event(**request) for request in gathered[0][1]])
                 reached = (state.step, state.epoch) == stop_at
-                self.stopped = bool(received) or reached or "stop=step" in applied
+                self.stopped = bool(received) or reached or "stop=step" in applied or self.stop_requested
                 save, every = self.stopped or "save=now" in applied, state.training_config.save_every
                 if save or progress.epoch_record or (every is not None and state.step % every == 0):
                     with self.process_group.keep_alive():
@@ -262,11 +272,22 @@ class TrainingRun:
                     self.exit_code = 128 + received if received else 0
                     if not reached:
                         self.log_info("stopped between two steps; continue with --resume")
+                    self._notify("on_end", None)
                     return
         for event in self.pending_events:
             self.log_warning(f"{event.change}: not replayed, the run has ended before step {event.step}")
         self.pending_events = []
         self._write_events()
+
+    def _notify(self, method: str, *arguments: Any) -> None:
+        """Call a method of all callbacks; one that fails is left out from now on, and the training continues."""
+        for callback in list(self.callbacks):
+            try:
+                getattr(callback, method)(*arguments)
+            except Exception as error:
+                self.callbacks.remove(callback)
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                self.log_warning(f"callback {type(callback).__name__} failed and is left out from now on: {reason}")
 
     def apply_changes(self, requests: Sequence[Event] = ()) -> list[str]:
         """Apply the recorded changes that are due, then requested ones, and record both.
@@ -386,4 +407,6 @@ class TrainingRun:
                 form = load_component("formats", self.config.data.format.name)
                 form.write(str(self._predictions), predicted, self.config.data.format)
             self.log_info(f"predictions: {self._predictions}")
-        return {"epoch": kept.epoch, **{split: result.to_json(split) for split, result in evaluations.items()}}
+        scores = {"epoch": kept.epoch, **{split: result.to_json(split) for split, result in evaluations.items()}}
+        self._notify("on_end", scores)
+        return scores

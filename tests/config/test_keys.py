@@ -29,7 +29,7 @@ from tests.conftest import ROOT
 COMPONENTS = {
     f"{folder}/{name}": load_component(folder, name).Config
     for folder in FOLDERS
-    if folder != "metrics"
+    if folder not in ("metrics", "callbacks")
     for name in component_names(folder)
 }
 
@@ -48,6 +48,7 @@ ELSEWHERE = {
     "processes.heartbeat_timeout": "end_to_end/test_distributed.py::test_a_process_that_hangs_or_dies_is_named",
     "slices": "evaluation/test_slices.py::test_the_configuration_or_the_command_names_the_slices",
     "training.calibrate": "training/test_calibration.py::test_a_run_is_calibrated_unless_the_configuration_forbids_it",
+    "training.callbacks": "training/test_callbacks.py::test_a_training_is_reported",
     "training.compile": "config/test_keys.py::test_the_encoder_is_compiled_on_request",
     "training.deterministic": "end_to_end/test_gpu.py::test_resuming_ends_in_the_same_bytes",
     "training.keep_checkpoints": (

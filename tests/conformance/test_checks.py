@@ -147,7 +147,7 @@ def test_an_exception_is_a_problem_with_its_place(monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_kind_of_component_has_checks_with_different_names() -> None:
-    for folder in FOLDERS:
+    for folder in FOLDERS.keys() - {"callbacks"}:
         module: ModuleType = importlib.import_module(f"ner.conformance.{folder}")
         names = [check.__name__ for check in module.CHECKS]
         assert len(names) == len({*names}) >= 4
