@@ -517,6 +517,49 @@ def between(text: str, name: str, content: str) -> str:
     return f"{head}{begin}{content}\n{end}{rest.partition(end)[2]}"
 
 
+SHOWN = {
+    "answer": ("answer F1", "answer.f1"),
+    "sentence": ("intent and slots", "sentence.accuracy"),
+    "accuracy": ("accuracy", "accuracy.accuracy"),
+    "entity": ("entity F1", "entity.micro.f1"),
+}
+"""Metric -> name and path of the score that represents a recipe."""
+
+
+def measured(results: dict[str, dict[str, Any]]) -> str:
+    """Return the mean test score and minutes of each recipe that was measured with its own settings, as JSON."""
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for result in results.values():
+        config, *changed = title_of(result).split()
+        if all(change.startswith("training.precision=") for change in changed):
+            runs.setdefault(config.removeprefix("configs/").removesuffix(".yaml"), []).append(result)
+    gates = json.loads((ROOT / "results" / "gate" / "sample.json").read_bytes())["gates"]
+    found: dict[str, dict[str, Any]] = {}
+    for config, gate in gates.items():
+        name = config.removeprefix("configs/").removesuffix(".yaml")
+        found[name] = {"score": _shown("test entity F1", gate["test_f1"])}
+    for name, own in runs.items():
+        split = next((split for split in ("test", "valid") if split in own[0]), None)
+        if split is None:
+            continue
+        kind = next(kind for kind in KNOWN_BY if kind in own[0][split])
+        label, path = SHOWN[kind]
+        scores = []
+        for result in own:
+            value = result[split]
+            for key in path.split("."):
+                value = value[key]
+            scores.append(value)
+        minutes = sum(result["seconds"] for result in own) / len(own) / 60
+        found[name] = {"score": _shown(f"{split} {label}", scores), "minutes": round(minutes, 1)}
+    return json.dumps(dict(sorted(found.items())), indent=1) + "\n"
+
+
+def _shown(label: str, scores: list[float]) -> str:
+    seeds = f", {len(scores)} seeds" if len(scores) > 1 else ""
+    return f"{label} {100 * sum(scores) / len(scores):.1f}{seeds}"
+
+
 def main() -> int:
     """Write the pages, or compare them with ``--check``."""
     results = load()
@@ -526,6 +569,7 @@ def main() -> int:
     makers = {"regularisation": regularisation, "crashes": crashes, "large": large}
     pages = {
         docs / "results.md": results_page(results),
+        ROOT / "configs" / "measured.json": measured(results),
         notes: notes_page(notes, results),
         docs / "training.md": filled(docs / "training.md", makers, training),
         docs / "scores.md": filled(docs / "scores.md", scores, ROOT / "results" / "scores"),

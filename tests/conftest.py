@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "data" / "sample"
 SLOW = {
     "test_api.py",
+    "commands/test_init.py",
     "training/test_checkpoint.py",
     "model/decoders/test_unilm.py",
     "model/kernels/test_crf_triton.py",  # in an interpreter

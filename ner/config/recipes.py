@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ def names() -> list[str]:
     """Return the names of all recipes, such as ``bert_crf`` and ``conll2003/bilstm_crf``."""
     folder = root() / FOLDER
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+def measured() -> dict[str, dict[str, Any]]:
+    """Return the measured ``score`` (a text) and ``minutes`` by recipe; ``results/render.py`` writes the file."""
+    found: dict[str, dict[str, Any]] = json.loads((root() / FOLDER / "measured.json").read_bytes())
+    return found
 
 
 def find(name: str | Path) -> Path:

@@ -53,6 +53,11 @@ MAX_CONFIG_BYTES = 1 << 18
 """Bytes of the ``config.json`` of an encoder, at most."""
 
 
+def is_installed(name: str) -> bool:
+    """Return whether an installed package contains a pretrained model."""
+    return name in BUNDLED and importlib.util.find_spec(BUNDLED[name][0]) is not None
+
+
 def resolve(name: str) -> str:
     """Return the argument of ``from_pretrained``: a local directory, the folder of an installed package, or a hub name.
 

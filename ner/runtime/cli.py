@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -80,7 +81,10 @@ class ExitStatus:
                 self.code = 1
             case ModuleNotFoundError() if (error.name or "ner").partition(".")[0] != "ner":
                 self.code = 1
-                message = f"error: {error.name} is not installed; install ner and its dependencies: pip install -e ."
+                target = "-e ." if (Path(__file__).parents[2] / "pyproject.toml").is_file() else "ner-crf"
+                message = (
+                    f"error: {error.name} is not installed; install ner and its dependencies: pip install {target}"
+                )
             case OSError():
                 self.code = USAGE
                 message = f"error: {f'{error.filename}: ' if error.filename else ''}{reason(error)}"

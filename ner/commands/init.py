@@ -1,0 +1,138 @@
+"""Write a configuration for your own files, with the recipe that suits them."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner.errors import InputError
+from ner.runtime import cli
+
+if TYPE_CHECKING:
+    from ner.data.inspection import Facts
+
+MANY = 5_000
+"""Sentences from which the recipes for larger corpora are chosen."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``ner init``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", required=True, metavar="FILE", help="training file")
+    parser.add_argument("--valid", metavar="FILE", help="validation file; without one, the last epoch is kept")
+    parser.add_argument("--test", metavar="FILE", help="test file")
+    parser.add_argument("--output", metavar="FILE", help="configuration to write (default: standard output)")
+    arguments = cli.parse_arguments(parser, argv)
+    with cli.ExitStatus() as status:
+        from ner.runtime import text_files
+
+        if arguments.output and Path(arguments.output).exists():
+            raise InputError(f"--output {arguments.output}: already exists; choose another name, or remove it")
+        files = {split: getattr(arguments, split) for split in ("train", "valid", "test")}
+        text = _configuration({split: path for split, path in files.items() if path})
+        with text_files.open_text(arguments.output or "-") as file:
+            file.write(text)
+        if arguments.output:
+            sys.stdout.write(f"next: ner train --config {arguments.output}\n")
+    return status.code
+
+
+def _configuration(files: dict[str, str]) -> str:
+    """Return a configuration with comments.
+
+    Raises:
+        InputError: If a file cannot be read, or the files differ in their format.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+
+    from ner.config.load import read_raw
+    from ner.config.parts import validate
+    from ner.config.schema import RunConfig
+    from ner.data.inspection import inspect
+    from ner.runtime.device import resolve_device
+
+    facts = inspect(files["train"])
+    for split, path in files.items():
+        other = inspect(path) if split != "train" else facts
+        if other.detected.format.name != facts.detected.format.name:
+            raise InputError(
+                f"{path}: expected the format {facts.detected.format.name} as in {files['train']}, "
+                f"found {other.detected.format.name}"
+            )
+    recipe, why = _choose(facts)
+    raw = read_raw(recipe)
+    raw["data"] = {**files, "format": _options(facts)}
+    if facts.detected.word_split is not None:
+        raw["data"]["word_split"] = facts.detected.word_split
+    elif facts.single_characters:
+        raw["data"]["word_split"] = "characters"
+    raw.pop("score_by", None)
+    if facts.scheme == "none" and "tags" in facts.outputs:
+        raw["metrics"] = ["tag"]
+        raw["training"]["monitor"] = "tag.accuracy"
+        raw["decoder"].pop("scheme", None)
+    if facts.several_labels and raw["decoder"]["name"] == "classifier":
+        raw["decoder"]["multi_label"] = True
+    if "valid" not in files:
+        raw["training"]["keep_epoch"] = "last"
+        raw["training"].pop("monitor", None)
+    validate(RunConfig, raw)
+    yaml = YAML()
+    yaml.width = 120
+    document = CommentedMap(raw)
+    for key in raw:
+        description = RunConfig.model_fields[key].description or ""
+        document.yaml_set_comment_before_after_key(key, before=description.replace("\n", " "))
+    stream = io.StringIO()
+    yaml.dump(document, stream)
+    listed = ", ".join(f"{label} {count}" for label, count in facts.labels.most_common(12))
+    more = f", {len(facts.labels) - 12} more" if len(facts.labels) > 12 else ""
+    kinds = {"tags": f"tags ({facts.scheme})", "labels": "labels of texts", "answers": "answers"}
+    head = [
+        f"{files['train']}: format {facts.detected.format.name}, {facts.sentences} sentences, {facts.words} words, "
+        f"longest {facts.longest} words, script {facts.script.capitalize()}",
+        f"{' and '.join(kinds[kind] for kind in sorted(facts.outputs))}: {listed}{more}",
+        f"Recipe {recipe} on {resolve_device('auto')}: {why}",
+        "All keys: docs/configuration.md",
+    ]
+    return "".join(f"# {line}\n" for line in head) + stream.getvalue()
+
+
+def _options(facts: Facts) -> dict[str, Any]:
+    """Return the format with the options that differ from their defaults."""
+    options: dict[str, Any] = facts.detected.format.model_dump(exclude_defaults=True)
+    return {"name": facts.detected.format.name, **options}
+
+
+def _choose(facts: Facts) -> tuple[str, str]:
+    """Return the name of a recipe and a sentence about the reason.
+
+    Raises:
+        InputError: If the file contains no gold annotations.
+    """
+    from ner.model.pretrained import is_installed
+
+    pretrained = is_installed("all-MiniLM-L6-v2") and facts.english
+    why = (
+        "the bundled encoder was trained on English text"
+        if pretrained
+        else "no installed pretrained encoder fits the language, so embeddings are learned from your file"
+    )
+    if facts.outputs == {"answers"}:
+        return "convqa/minilm", "questions need a pretrained encoder; choose one of your language as encoder.model"
+    if facts.outputs == {"tags", "labels"}:
+        return ("atis/minilm_joint" if pretrained else "atis/bilstm_joint"), f"tags and labels; {why}"
+    if facts.outputs == {"labels"}:
+        return "classifier", "labels of whole texts"
+    if facts.outputs != {"tags"}:
+        raise InputError("--train: expected tags, labels or answers to learn from, found none; see data.format")
+    if facts.single_characters:
+        return "chinese", "words are single characters; a BERT of your language as encoder.model is better"
+    if facts.sentences >= MANY:
+        return ("conll2003/minilm_crf" if pretrained else "conll2003/bilstm_crf"), why
+    return ("bert_crf" if pretrained else "bilstm_crf"), why

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import ner
+from ner.commands import init, train
+from ner.config.load import load_config
+from ner.data.tags import encode
+from ner.model import pretrained
+from ner.runs.directory import read_config
+from tests.conftest import SAMPLE
+
+
+def sample(language: str, form: str, folder: Path) -> str:
+    """A part of the sample in another format."""
+    source = SAMPLE / language / "valid.conll"
+    if form == "bio":
+        return str(source)
+    path = folder / f"{language}.{form}"
+    text = ""
+    for example in ner.read(source).examples:
+        spans = [[span.start, span.end, span.label] for span in example.spans]
+        if form == "jsonl":
+            text += json.dumps({"words": example.words, "spans": spans}) + "\n"
+            continue
+        tags = encode(example.spans, len(example.words), "bioes" if form == "bioes" else "bio")
+        middle = "\tx\t" if form == "tabs" else " "
+        text += "".join(f"{word}{middle}{tag}\n" for word, tag in zip(example.words, tags, strict=True)) + "\n"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("form", ["bio", "bioes", "tabs", "jsonl"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_configuration_trains_as_it_is(
+    language: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "is_installed", lambda name: False)  # BERT takes minutes
+    data, output = sample(language, form, tmp_path), tmp_path / "mine.yaml"
+    assert init.main(["--train", data, "--valid", data, "--output", str(output)]) == 0
+    config, _ = load_config(output)
+    assert (config.data.train, config.data.valid, config.data.test) == (data, data, None)
+    assert config.data.format.name == ("jsonl" if form == "jsonl" else "conll")
+    assert config.data.word_split == ("characters" if language == "zh" else None)
+    text = output.read_text(encoding="utf-8")
+    assert all(name in text.split("data:")[0] for name in ("Recipe", "LOC", "sentences"))
+    run = tmp_path / "run"
+    assert train.main(["--config", str(output), "--run", str(run), "training.epochs=1", "device=cpu"]) == 0
+    assert read_config(run).data.train == data
+
+
+def test_without_validation_data_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    output = tmp_path / "mine.yaml"
+    table = str(SAMPLE / "reviews" / "valid.tsv")
+    assert init.main(["--train", table, "--output", str(output)]) == 0
+    config, _ = load_config(output)
+    assert (config.training.keep_epoch, config.decoder.name, config.data.word_split) == (
+        "last",
+        "classifier",
+        "chinese",
+    )
+
+
+def test_a_file_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "mine.yaml"
+    output.write_text("mine")
+    assert init.main(["--train", str(SAMPLE / "en" / "valid.conll"), "--output", str(output)]) == 2
+    assert "already exists" in capsys.readouterr().err
+    assert output.read_text() == "mine"

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ner.commands import recipes as command
+from ner.config import recipes
+from ner.config.load import load_config
+from ner.errors import InputError
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("name", ["bert_crf", "bert_crf.yaml", "configs/bert_crf.yaml", "configs/bert_crf"])
+def test_recipes_are_found_anywhere(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert recipes.find(name) == ROOT / "configs" / "bert_crf.yaml"
+    config, _ = load_config(name)
+    assert Path(config.data.train) == ROOT / "data" / "sample" / "en" / "train.conll"
+
+
+def test_an_existing_file_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny").write_text("data: {train: data/sample/en/train.conll}\nencoder: embedding\n")
+    config, _ = load_config("tiny", ["training.keep_epoch=last"])
+    assert config.data.train == "data/sample/en/train.conll", "only shipped recipes refer to the shipped sample"
+
+
+def test_an_unknown_recipe_lists_similar_ones() -> None:
+    with pytest.raises(InputError, match="bert_crf"):
+        recipes.find("bert-crf")
+
+
+def test_recipes_are_listed_with_measured_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if line.startswith("conll2003/bilstm_crf "))
+    assert "test entity F1 85.5" in row
+    assert sum(line.split(" ")[0] in recipes.names() for line in lines) == len(recipes.names())
+    assert {*recipes.measured()} <= {*recipes.names()}
