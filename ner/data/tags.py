@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ner.data.notices import Notice
 from ner.errors import InputError
 from ner.types import Example, RawTags, Span
 
@@ -87,6 +88,49 @@ def normalize(tags: list[str], scheme: str) -> tuple[list[Span], list[str], RawT
         return spans, tags, None
     raw = RawTags(tags, scheme) if spans and invalid_transitions(tags, scheme) else None
     return spans, encode(spans, len(tags)), raw
+
+
+def annotate(example: Example, tags: list[str], scheme: str, word_lines: bool = False) -> None:
+    """Set the spans and tags of an example from tags in a scheme, and note those that do not follow the scheme.
+
+    BIO tags are kept as read, so they are not noted.
+
+    Args:
+        example: Example with its words and its place.
+        tags: Valid tags of the words.
+        scheme: Tagging scheme of the file.
+        word_lines: True if every word has a line of its own.
+    """
+    example.spans, example.tags, example.raw_tags = normalize(tags, scheme)
+    if scheme in ("bio", PLAIN) or not example.spans:
+        return
+    found = [(span.start, span.end, span.label) for span in example.spans]
+    kept = well_formed(tags, found, scheme)
+    if len(kept) == len(found):
+        return
+    for start, end, label in found:
+        if (start, end, label) not in kept:
+            line = example.line + start * word_lines
+            before = tags[start - 1] if start else "the start of the sentence"
+            own = " ".join(tags[start:end])[:60]
+            example.warnings.append(Notice.PREFIX_REPAIRED)
+            example.repairs.append(f"{example.source}:{line}: '{example.words[start]}' {own} after {before}")
+
+
+def check_and_annotate(example: Example, tags: list[str], scheme: str, location: str) -> None:
+    """Check the tags of an example, then set its spans and tags, see :func:`annotate`.
+
+    Raises:
+        InputError: If their number differs from that of the words, or if a tag is outside the scheme.
+    """
+    if len(tags) != len(example.words):
+        raise InputError(f"{location}: expected a tag for each of {len(example.words)} words, found {len(tags)} tags")
+    try:
+        for tag in tags:
+            check_tag(tag, scheme, "set data.format.scheme=none for plain tags")
+    except InputError as error:
+        raise InputError(f"{location}: {error}") from None
+    annotate(example, tags, scheme)
 
 
 def entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:

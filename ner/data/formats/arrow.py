@@ -18,7 +18,7 @@ from ner.data.alignment import CharSpan, in_characters, in_unit, set_spans
 from ner.data.words import split_words
 from ner.errors import InputError, reason
 from ner.runtime import atomic
-from ner.types import Document, Example, RawTags, Span
+from ner.types import Document, Example
 
 extension = "parquet"
 probabilities = False
@@ -69,16 +69,15 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
         text, split = row.pop(config.text, None), row.pop(config.words, None)
         own_tags, spans, label = (row.pop(key, None) for key in (config.tags, config.spans, config.label))
         if _is_strings(split) and "" not in split:
-            example = Example(split)
+            example = Example(split, source=path, line=number)
             if isinstance(text, str):
                 row[config.text] = text
             if own_tags is not None:
-                example.spans, example.tags, example.raw_tags = _checked_tags(
-                    _named(own_tags, names.get(config.tags), location), split, scheme, location
-                )
+                own = _named(own_tags, names.get(config.tags), location)
+                tags.check_and_annotate(example, own, scheme, location)
         elif isinstance(text, str):
             found, offsets = split_words(text, words)
-            example = Example(found, text=text, offsets=offsets)
+            example = Example(found, text=text, offsets=offsets, source=path, line=number)
             if spans is not None:
                 set_spans(
                     example, in_characters(text, _spans(spans, location), config.offsets, location), config, location
@@ -90,7 +89,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
             )
         labels = label if isinstance(label, list) else [] if label is None else [label]
         example.labels = _named(labels, names.get(config.label), location)
-        example.source, example.line, example.metadata = path, number, row
+        example.metadata = row
         yield Document([example], str(row.get("id", number - 1)), path, scheme)
     if not number:
         raise InputError(f"{path}: expected rows, found none")
@@ -209,20 +208,6 @@ def _named(values: Sequence[Any], names: Sequence[str] | None, location: str) ->
                 "has no name; convert the column to strings (datasets: ClassLabel.int2str)"
             )
     return found
-
-
-def _checked_tags(
-    own: list[str], words: list[str], scheme: str, location: str
-) -> tuple[list[Span], list[str], RawTags | None]:
-    """Return the spans and the normalized tags of a row, see :func:`ner.data.tags.normalize`."""
-    if len(own) != len(words):
-        raise InputError(f"{location}: expected a tag for each of {len(words)} words, found {len(own)} tags")
-    try:
-        for tag in own:
-            tags.check_tag(tag, scheme, "set data.format.scheme=none for plain tags")
-    except InputError as error:
-        raise InputError(f"{location}: {error}") from None
-    return tags.normalize(own, scheme)
 
 
 def _spans(values: Any, location: str) -> list[CharSpan]:

@@ -128,8 +128,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
             example = Example([word for word, _ in sentence.cells], source=path, line=sentence.line)
             example.line_indices = line_indices
             if config.tag is not None:
-                names = [tag for _, tag in sentence.cells]
-                example.spans, example.tags, example.raw_tags = tags.normalize(names, layout.scheme)
+                tags.annotate(example, [tag for _, tag in sentence.cells], layout.scheme, word_lines=True)
             document.examples.append(example)
     if document.examples or document.source_lines:
         yield document
@@ -316,3 +315,40 @@ def predicted_columns(example: Example, scheme: str, config: Config) -> list[lis
                 column[word] += "?" * span.uncertain
         columns.append(column)
     return [list(cells) for cells in zip(*columns, strict=True)]
+
+
+def export(path: str, documents: Iterable[Document], config: Config) -> None:
+    """Write documents as gold data in two columns, word and tag, which :func:`read` returns unchanged.
+
+    The scheme is that of ``config``, or that of the documents with ``auto``. Tabs separate the columns if a word
+    contains a space. Document marks are written if a document has several sentences. Examples without words are left
+    out.
+
+    Raises:
+        InputError: If a word contains a tab or the end of a line, or the file cannot be written.
+    """
+    documents = list(documents)
+    examples = [example for document in documents for example in document.examples if example.words]
+    marked = any(len(document.examples) > 1 for document in documents)
+    for example in examples:
+        broken = next((word for word in example.words if re.search("[\t\r\n]", word)), None)
+        if broken is not None or example.words[0].startswith("-DOCSTART-"):
+            raise InputError(
+                f"{example.location}: conll files cannot store the word {broken or example.words[0]!r}; choose jsonl"
+            )
+    spaced = any(" " in text for example in examples for text in (*example.words, *(example.tags or ())))
+    separator = "\t" if spaced or config.separator == "tab" else " "
+    with text_files.open_text(path, config.encoding) as file:
+        for document in documents:
+            if marked:
+                file.write(f"-DOCSTART-{separator}O\n\n")
+            for example in document.examples:
+                if not example.words:
+                    continue
+                scheme = document.scheme if config.scheme == "auto" else config.scheme
+                cells = [[word] for word in example.words]
+                if config.tag is not None:
+                    written = tags.tags_in_scheme(example, scheme) if example.tags else ["O"] * len(cells)
+                    cells = [[word, tag] for word, tag in zip(example.words, written, strict=True)]
+                file.writelines(f"{separator.join(row)}\n" for row in cells)
+                file.write("\n")

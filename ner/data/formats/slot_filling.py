@@ -98,7 +98,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
                 )
         example = Example(_split(cells[config.words]), source=f"{path}/{config.words}", line=number)
         if config.tags:
-            _set_tags(example, _split(cells[config.tags]), scheme, f"{path}/{config.tags}:{number}")
+            tags.check_and_annotate(example, _split(cells[config.tags]), scheme, f"{path}/{config.tags}:{number}")
         if config.labels:
             intents = cells[config.labels].strip()
             parts = [part for part in intents.split(SEPARATOR) if part]
@@ -118,20 +118,6 @@ def _refuse_pipe(path: str) -> None:
 def _split(line: str) -> list[str]:
     """Split a line at ASCII spaces and tabs only, because other white space may be a word."""
     return re.findall("[^ \t]+", line.rstrip("\r\n"))
-
-
-def _set_tags(example: Example, line_tags: list[str], scheme: str, location: str) -> None:
-    """Check the tags of a line and store them in the example."""
-    if len(line_tags) != len(example.words):
-        raise InputError(
-            f"{location}: expected a tag for each of {len(example.words)} words, found {len(line_tags)} tags"
-        )
-    try:
-        for tag in line_tags:
-            tags.check_tag(tag, scheme, "set data.format.scheme=none for plain tags")
-    except InputError as error:
-        raise InputError(f"{location}: {error}") from None
-    example.spans, example.tags, example.raw_tags = tags.normalize(line_tags, scheme)
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
@@ -167,6 +153,10 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
             (Path(path) / name).unlink(missing_ok=True)
         with suppress(FileNotFoundError):
             Path(path).rmdir()
+
+
+export = write
+"""Gold data have the same form."""
 
 
 def _check_replaceable(path: Path, names: Sequence[str]) -> None:

@@ -18,11 +18,13 @@ from ner.config.base import ComponentConfig, Encoding, WordSplit
 from ner.data.notices import Notice
 from ner.data.question_answering import (
     UNKNOWN,
+    answer_type,
     char_span,
     check_id,
     find_answer,
     first_answer,
     json_items,
+    passage_and_turns,
     question_example,
     set_answer_span,
     strip_answer,
@@ -114,3 +116,40 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
         answers = {str(example.metadata.get("id", number)): first_answer(example) for number, example in examples}
         json.dump(answers, file, ensure_ascii=False, indent=0)
         file.write("\n")
+
+
+def export(path: str, documents: Iterable[Document], config: Config) -> None:
+    """Write passages with questions and gold answers. Answers other than the learned one are placed by search.
+
+    Raises:
+        InputError: If an example is no question, or the file cannot be written.
+    """
+    articles: list[dict[str, Any]] = []
+    for document in documents:
+        questions = []
+        context = ""
+        for number, example in enumerate(document.examples):
+            if not example.query_length:
+                raise InputError(f"{example.location}: squad files store questions only, found a text without one")
+            context, *turns = passage_and_turns(example)
+            question: dict[str, Any] = {"id": str(example.metadata.get("id", f"{document.id}-{number}"))}
+            question |= {"question": "\n".join(turns), "answers": _answers(example, context)}
+            if answer_type(example) == UNKNOWN:
+                question |= {"answers": [], "is_impossible": True}
+            questions.append(question)
+        title = next((example.metadata["title"] for example in document.examples if "title" in example.metadata), "")
+        paragraph = {"id": document.id, "context": context, "qas": questions}
+        articles.append({"title": title, "paragraphs": [paragraph]})
+    with open_text(path, config.encoding) as file:
+        json.dump({"version": "ner", "data": articles}, file, ensure_ascii=False)
+        file.write("\n")
+
+
+def _answers(example: Example, context: str) -> list[dict[str, Any]]:
+    """Return the answers with their positions; -1 stands for an answer that does not occur in the passage."""
+    learned = example.offsets[example.spans[0].start][0] if example.spans and example.offsets else -1
+    found = []
+    for text in example.answers:
+        start = find_answer(context, text, learned)
+        found.append({"text": text, "answer_start": -1 if start is None else start})
+    return found

@@ -188,6 +188,10 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                 file.write(_filled(row, positions, [*added, ""], config))
 
 
+export = write
+"""Gold data have the same form: label and text."""
+
+
 def _filled(line: str, positions: Sequence[int | None], values: Sequence[str], config: Config) -> str:
     """Return a row with replaced cells, and new cells before the line end."""
     body = line.rstrip("\r\n")

@@ -1,0 +1,122 @@
+"""Check data and settings of a configuration before training."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner.runtime import cli
+
+if TYPE_CHECKING:
+    from ner.config.schema import RunConfig
+    from ner.data.checks import DataReport, Finding
+    from ner.types import Document
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``ner check``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, see configs/")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if there is a warning")
+    parser.add_argument("--json", metavar="FILE", help="write counts and findings to a file (- for standard output)")
+    parser.add_argument("--probe", action="store_true", help="also train for 50 steps, and look for a collapse")
+    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="override a key of the configuration")
+    arguments = cli.parse_arguments(parser, argv)
+    with cli.ExitStatus() as status:
+        status.code = _check(arguments)
+    return status.code
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    with cli.paused_garbage_collection():
+        from ner.config.load import load_config
+        from ner.data import checks
+        from ner.runs.directory import check_outputs, files_in_config
+        from ner.runtime.log import set_up_log
+
+        set_up_log(sys.stderr if arguments.json == "-" else sys.stdout)
+        config, _ = load_config(arguments.config, arguments.overrides)
+        check_outputs({"--json": arguments.json}, [arguments.config, *files_in_config(config)])
+        documents = _read(config)
+        report = checks.check_documents(documents, word_lines=config.data.format.name == "conll")
+        report.findings += checks.check_settings(config, report.splits["train"].sentences)
+        encoders = (config.encoder, *config.encoder.members.values())
+        if any(encoder.pretrained_model for encoder in encoders):
+            from ner.model.tokenizer_checks import check_tokenizers
+
+            vocabulary = sum((summary.vocabulary for summary in report.splits.values()), Counter[str]())
+            report.findings += check_tokenizers(config, vocabulary, documents)
+    if arguments.probe:
+        report.findings += _probe(config)
+    report.findings = checks.sort_findings(report.findings)
+    _show(report)
+    if arguments.json:
+        from ner.runtime.text_files import open_text
+
+        with open_text(arguments.json) as file:
+            file.write(json.dumps(_values(report), ensure_ascii=False, indent=2) + "\n")
+    levels = {finding.level for finding in report.findings}
+    return int("error" in levels or (arguments.strict and "warning" in levels))
+
+
+def _read(config: RunConfig) -> dict[str, list[Document]]:
+    from ner.config.parts import load_component
+    from ner.types import SPLITS
+
+    form = load_component("formats", config.data.format.name)
+    paths = {split: path for split in SPLITS if (path := getattr(config.data, split))}
+    return {split: list(form.read(path, config.data.format, config.data.word_rule)) for split, path in paths.items()}
+
+
+def _probe(config: RunConfig) -> list[Finding]:
+    """Train for some steps in a directory that is removed afterwards."""
+    from ner.commands._prepare import prepare, training_run
+    from ner.training.probe import probe
+
+    with tempfile.TemporaryDirectory() as folder, training_run(config, lambda: Path(folder)) as run:
+        prepare(run)
+        return probe(run)
+
+
+def _show(report: DataReport) -> None:
+    """Log the counts, and the findings with their places, evidence and advice."""
+    from loguru import logger
+
+    for split, summary in report.splits.items():
+        labels = summary.labels or summary.classes or summary.tags
+        listed = ", ".join(f"{label} {count}" for label, count in sorted(labels.items())[:12])
+        more = f", and {len(labels) - 12} more" if len(labels) > 12 else ""
+        what = f"{summary.answers} different answers" if summary.answers else f"{summary.entities} entities"
+        logger.info(
+            "{}: {} documents, {} sentences, {} words, {}{}",
+            *(split, summary.documents, summary.sentences, summary.words, what),
+            f" ({listed}{more})" if labels else "",
+        )
+    for finding in report.findings:
+        logger.info("{:7} {}: {}", finding.level, finding.name, finding.message)
+        for number in range(max(len(finding.places), len(finding.evidence))):
+            parts = [*finding.places[number : number + 1], *finding.evidence[number : number + 1]]
+            logger.info("          {}", " ".join(parts))
+        if finding.advice:
+            logger.info("          {}", finding.advice)
+    counts = Counter(finding.level for finding in report.findings)
+    logger.info("{} errors, {} warnings", counts["error"], counts["warning"])
+
+
+def _values(report: DataReport) -> dict[str, Any]:
+    """Return the report as JSON values, without the vocabulary."""
+    splits = {split: asdict(summary) for split, summary in report.splits.items()}
+    for values in splits.values():
+        del values["vocabulary"]
+    return {"splits": splits, "findings": [asdict(finding) for finding in report.findings]}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,505 @@
+"""Checks of annotated data and of settings before a training: findings with places, evidence and advice.
+
+Everything is counted in one pass over the documents; places of rare findings are searched in a second one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Literal
+
+from ner.config.schema import RunConfig
+from ner.data.notices import Notice
+from ner.data.tags import PLAIN
+from ner.types import Document, Example
+
+Level = Literal["error", "warning", "info"]
+SHOWN = 3
+"""Places and pieces of evidence that a finding lists, at most."""
+RARE = 10
+"""Mentions below which a label of the training data is reported as rare."""
+
+_ODD = re.compile(r"[^\x20-\x7e\xa1-\xac\xae-\u0377\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fa5\uac00-\ud7a3]")
+"""Characters that may be suspicious: a quick test that excludes most letters."""
+_JOINERS = "\u200c\u200d\ufe0e\ufe0f"
+_KINDS = {
+    "Cc": "control characters",
+    "Cf": "invisible format characters, such as zero-width spaces",
+    "Cn": "unassigned characters",
+    "Co": "private-use characters",
+    "Cs": "lone surrogates",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A property of data or settings that affects a training.
+
+    Attributes:
+        name: Name of the check, such as ``leaked-sentences``.
+        level: ``error`` if a training cannot work, ``warning`` if it probably suffers, ``info`` for a property.
+        message: One sentence with counts.
+        advice: One sentence with the way out; empty for a property.
+        count: Number of cases.
+        places: ``file:line`` of the first cases.
+        evidence: Text of the first cases.
+    """
+
+    name: str
+    level: Level
+    message: str
+    advice: str = ""
+    count: int = 0
+    places: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass
+class SplitSummary:
+    """Counts of a split.
+
+    Attributes:
+        documents, sentences, words, entities, answers: Totals; every question is a sentence, and its spans are no
+            entities. Equal answers to a question count once.
+        scheme: Tagging scheme of the file.
+        labels, tags, classes: Counts of entity labels, plain tags, and labels of texts.
+        vocabulary: Counts of the words.
+        lengths: Number of sentences by length in words.
+        notices: Counts of the reader's notices.
+    """
+
+    documents: int = 0
+    sentences: int = 0
+    words: int = 0
+    entities: int = 0
+    answers: int = 0
+    scheme: str = "bio"
+    labels: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = field(default_factory=Counter)
+    vocabulary: Counter[str] = field(default_factory=Counter)
+    lengths: Counter[int] = field(default_factory=Counter)
+    notices: Counter[str] = field(default_factory=Counter)
+
+    def percentile(self, fraction: float) -> int:
+        """Return the length that a fraction of the sentences does not exceed."""
+        wanted, seen = fraction * self.sentences, 0
+        for length in sorted(self.lengths):
+            seen += self.lengths[length]
+            if seen >= wanted:
+                return length
+        return 0
+
+
+@dataclass
+class DataReport:
+    """Result of :func:`check_documents`: counts by split and findings, the most severe first."""
+
+    splits: dict[str, SplitSummary]
+    findings: list[Finding]
+
+
+@dataclass
+class _Pass:
+    """State of the pass over all splits."""
+
+    word_lines: bool
+    sentences: dict[int, tuple[str, Example]] = field(default_factory=dict)  # hash -> first split and example
+    duplicates: dict[str, list[tuple[Example, Example]]] = field(default_factory=lambda: defaultdict(list))
+    leaked: dict[tuple[str, str], list[tuple[Example, Example]]] = field(default_factory=lambda: defaultdict(list))
+    contradicting: dict[int, tuple[Example, Example]] = field(default_factory=dict)
+    mentions: dict[str, dict[str, list[int]]] = field(default_factory=dict)  # text -> label -> count, number of example
+    examples: list[Example] = field(default_factory=list)  # first example of each mention and label
+    broken: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    repairs: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, split: str, document: Document, summary: SplitSummary) -> None:
+        """Count a document."""
+        summary.documents += 1
+        plain, is_bio = document.scheme == PLAIN, document.scheme == "bio"
+        for example in document.examples:
+            words = example.words
+            size = len(words)
+            summary.sentences += 1
+            summary.words += size
+            summary.lengths[size] += 1
+            summary.vocabulary.update(words)
+            if example.warnings:
+                summary.notices.update(example.warnings)
+            if example.repairs:
+                self.repairs[split] += example.repairs
+            if plain:
+                summary.tags.update(example.tags or ())
+            if example.labels:
+                summary.classes.update(example.labels)
+            if example.query_length:
+                summary.answers += len(example.answers)
+            elif example.spans:
+                self._add_mentions(example, summary, is_bio and example.tags is not None)
+            if size:
+                self._add_sentence(split, example)
+            else:
+                summary.notices[Notice.WORDLESS] += 1
+
+    def _add_mentions(self, example: Example, summary: SplitSummary, is_bio: bool) -> None:
+        words, tags = example.words, example.tags
+        summary.entities += len(example.spans)
+        for span in example.spans:
+            start, label = span.start, span.label
+            summary.labels[label] += 1
+            text = words[start] if span.end - start == 1 else " ".join(words[start : span.end])
+            labels = self.mentions.get(text)
+            if labels is None:
+                labels = self.mentions[text] = {}
+            entry = labels.get(label)
+            if entry is None:
+                labels[label] = [1, len(self.examples)]
+                self.examples.append(example)
+            else:
+                entry[0] += 1
+            if is_bio and tags is not None and tags[start][0] != "B":
+                before = tags[start - 1] if start else "the start of the sentence"
+                self.broken[self.place(example, start)].append(f"'{words[start]}' {tags[start]} after {before}")
+
+    def _add_sentence(self, split: str, example: Example) -> None:
+        key = hash(tuple(example.words))
+        known = self.sentences.get(key)
+        if known is None:
+            self.sentences[key] = split, example
+            return
+        other_split, other = known
+        if other_split == split:
+            self.duplicates[split].append((example, other))
+        else:
+            self.leaked[split, other_split].append((example, other))
+        if key not in self.contradicting and not example.query_length:
+            same = example.spans == other.spans and sorted(example.labels or ()) == sorted(other.labels or ())
+            if not same and _annotated(example) and _annotated(other):
+                self.contradicting[key] = (other, example)
+
+    def place(self, example: Example, word: int) -> str:
+        """Return the place of a word."""
+        return f"{example.source}:{example.line + word * self.word_lines}"
+
+
+def _annotated(example: Example) -> bool:
+    return example.tags is not None or bool(example.labels)
+
+
+def check_documents(documents: Mapping[str, Iterable[Document]], word_lines: bool = False) -> DataReport:
+    """Check the documents of all splits.
+
+    Args:
+        documents: Gold documents by split; read once or twice.
+        word_lines: True if every word has a line of its own, so that places are those of words.
+    """
+    state = _Pass(word_lines)
+    summaries: dict[str, SplitSummary] = {}
+    for split, items in documents.items():
+        summary = summaries[split] = SplitSummary()
+        for document in items:
+            summary.scheme = document.scheme
+            state.add(split, document, summary)
+    findings = [
+        *_formats(summaries, state),
+        *_label_gaps(summaries),
+        *_repeated(summaries, state),
+        *_mentions(state),
+        *_lengths(summaries),
+        *_unknown_words(summaries),
+        *_characters(summaries, documents, state.place),
+    ]
+    return DataReport(summaries, sort_findings(findings))
+
+
+def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings, the most severe first."""
+    return sorted(findings, key=lambda finding: ["error", "warning", "info"].index(finding.level))
+
+
+def _text(example: Example) -> str:
+    text = example.text if example.text is not None else " ".join(example.words)
+    return f'"{text[:80]}"'
+
+
+def _listed(counts: Mapping[str, int], limit: int = 12) -> str:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    more = f" and {len(ordered) - limit} more" if len(ordered) > limit else ""
+    return ", ".join(f"{name} {count}" for name, count in ordered[:limit]) + more
+
+
+def _formats(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[Finding]:
+    """Yield the schemes with their conversions, tags that break them, and the notices of the readers."""
+    schemes = {split: summary.scheme for split, summary in summaries.items() if summary.labels or summary.tags}
+    for scheme in dict.fromkeys(schemes.values()):
+        splits = ", ".join(split for split, own in schemes.items() if own == scheme)
+        change = "" if scheme in ("bio", PLAIN) else ", converted to bio"
+        yield Finding("scheme", "info", f"{splits}: scheme {scheme}{change}")
+    if len({*schemes.values()}) > 1:
+        listed = ", ".join(f"{split} {scheme}" for split, scheme in schemes.items())
+        yield Finding(
+            "scheme-differs",
+            "warning",
+            f"the files have different tagging schemes: {listed}",
+            "Set data.format.scheme if a scheme was detected wrongly, or convert the files.",
+            len({*schemes.values()}),
+        )
+    if state.broken:
+        yield Finding(
+            "impossible-transitions",
+            "warning",
+            f"{sum(map(len, state.broken.values()))} entities begin with an inner tag and are read as conlleval does",
+            "Correct the tags, so that every entity begins with B-.",
+            sum(map(len, state.broken.values())),
+            tuple(state.broken)[:SHOWN],
+            tuple(chain.from_iterable(state.broken.values()))[:SHOWN],
+        )
+    for split, summary in summaries.items():
+        for notice, count in sorted(summary.notices.items()):
+            level: Level = "info"
+            advice = ""
+            repairs: list[str] = []
+            if notice in (Notice.ANSWER_ABSENT, Notice.QUESTION_UNANSWERED):
+                level, advice = "warning", "Correct these answers, because they cannot be learned as they are."
+            if notice in (Notice.SPAN_DROPPED, Notice.SPAN_EXPANDED, Notice.SPAN_SHRUNK, Notice.SPAN_OVERLAPS):
+                level, advice = "warning", "Correct the spans, or choose a data.word_split that separates them."
+                repairs = state.repairs[split]
+            elif notice == Notice.PREFIX_REPAIRED:
+                level, advice = "warning", "Correct the tags, or set data.format.scheme if it was detected wrongly."
+                repairs = state.repairs[split]
+            yield Finding("notice", level, f"{split}: {count} {notice}", advice, count, (), tuple(repairs[:SHOWN]))
+
+
+def _label_gaps(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
+    """Yield labels that occur in some splits only, and rare ones."""
+    train = summaries.get("train")
+    if train is None:
+        return
+    for kind, what in (("labels", "entity labels"), ("tags", "tags"), ("classes", "labels of texts")):
+        own: Counter[str] = getattr(train, kind)
+        if not any(getattr(summary, kind) for summary in summaries.values()):
+            continue
+        for split, summary in summaries.items():
+            unseen = {name: count for name, count in getattr(summary, kind).items() if name not in own}
+            if split != "train" and unseen:
+                yield Finding(
+                    "unseen-labels",
+                    "warning",
+                    f"{split}: {len(unseen)} {what} do not occur in train: {_listed(unseen)}",
+                    "A model cannot predict them: add training examples, correct the labels, or expect these errors.",
+                    sum(unseen.values()),
+                )
+            absent = {name: count for name, count in own.items() if name not in getattr(summary, kind)}
+            if split != "train" and absent and getattr(summary, kind):
+                yield Finding(
+                    "unscored-labels", "info", f"{split}: {len(absent)} {what} of train do not occur: {_listed(absent)}"
+                )
+        rare = {name: count for name, count in own.items() if count < RARE}
+        if rare:
+            yield Finding(
+                "rare-labels",
+                "info",
+                f"train: {len(rare)} {what} occur less than {RARE} times: {_listed(rare)}",
+                "Annotate more examples of them, or merge them with other labels.",
+                sum(rare.values()),
+            )
+
+
+def _repeated(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[Finding]:
+    """Yield sentences that occur several times, in one split or in several, and contradicting annotations."""
+    for split, pairs in state.duplicates.items():
+        share = len(pairs) / summaries[split].sentences
+        yield Finding(
+            "duplicate-sentences",
+            "warning" if share > 0.2 else "info",
+            f"{split}: {len(pairs)} sentences ({share:.1%}) repeat an earlier one of the split",
+            "Remove repetitions unless their frequency is meant.",
+            len(pairs),
+            tuple(example.location for example, _ in pairs[:SHOWN]),
+            tuple(f"{_text(example)} as in {other.location}" for example, other in pairs[:SHOWN]),
+        )
+    for (split, other_split), pairs in state.leaked.items():
+        share = len(pairs) / summaries[split].sentences
+        yield Finding(
+            "leaked-sentences",
+            "warning",
+            f"{split}: {len(pairs)} sentences ({share:.1%}) also occur in {other_split}",
+            "Scores on them do not measure new text: remove them, or compare scores on the same split only "
+            "(evaluate.py --unseen).",
+            len(pairs),
+            tuple(example.location for example, _ in pairs[:SHOWN]),
+            tuple(f"{_text(example)} as in {other.location}" for example, other in pairs[:SHOWN]),
+        )
+    if state.contradicting:
+        found = list(state.contradicting.values())
+        yield Finding(
+            "contradicting-sentences",
+            "warning",
+            f"{len(found)} sentences occur several times with different annotations",
+            "Correct one of the annotations.",
+            len(found),
+            tuple(f"{first.location} and {second.location}" for first, second in found[:SHOWN]),
+            tuple(_text(first) for first, _ in found[:SHOWN]),
+        )
+
+
+def _mentions(state: _Pass) -> Iterator[Finding]:
+    """Yield mentions with a label that almost all other mentions of the same words contradict."""
+    found: list[tuple[float, str, str, dict[str, list[int]]]] = []
+    for text, labels in state.mentions.items():
+        if len(labels) < 2:
+            continue
+        total = sum(count for count, _ in labels.values())
+        for label, (count, _) in labels.items():
+            if total >= RARE and count / total <= 0.1:
+                found.append((count / total, text, label, labels))
+    if found:
+        found.sort(key=lambda item: (item[0], item[1]))
+        evidence = [
+            f"'{text[:40]}' {', '.join(f'{name} {entry[0]}' for name, entry in sorted(labels.items()))}"
+            for _, text, _, labels in found[:SHOWN]
+        ]
+        yield Finding(
+            "contradicting-mentions",
+            "info",
+            f"{len(found)} times, a label of a mention differs from at least 90 % of its mentions",
+            "Look at these annotations; ambiguous names are normal, single exceptions are often errors.",
+            len(found),
+            tuple(state.examples[labels[label][1]].location for _, _, label, labels in found[:SHOWN]),
+            tuple(evidence),
+        )
+
+
+def _lengths(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
+    for split, summary in summaries.items():
+        if summary.sentences:
+            mean = summary.words / summary.sentences
+            middle, most = summary.percentile(0.5), summary.percentile(0.95)
+            longest = max(summary.lengths)
+            yield Finding(
+                "lengths",
+                "info",
+                f"{split}: {mean:.1f} words a sentence, median {middle}, 95 % up to {most}, longest {longest}",
+            )
+
+
+def _unknown_words(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
+    train = summaries.get("train")
+    for split, summary in summaries.items():
+        if train is None or split == "train" or not summary.words:
+            continue
+        unknown = Counter({word: n for word, n in summary.vocabulary.items() if word not in train.vocabulary})
+        share = unknown.total() / summary.words
+        yield Finding(
+            "unknown-words",
+            "warning" if share > 0.3 else "info",
+            f"{split}: {share:.1%} of the words ({len(unknown)} different ones) do not occur in train",
+            "Use a pretrained encoder, character features or word vectors for unknown words." if share > 0.1 else "",
+            unknown.total(),
+            (),
+            tuple(word for word, _ in unknown.most_common(SHOWN)),
+        )
+
+
+def suspicious_words(words: Iterable[str]) -> dict[str, list[str]]:
+    """Return the words with suspicious characters, by kind: invisible, control, replacement or decomposed ones."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for word in words:
+        if word.isascii() and word.isprintable():
+            continue
+        for character in set(_ODD.findall(word)):
+            if character == "\ufffd":
+                found["replacement characters (U+FFFD), left by a wrong encoding"].append(word)
+            elif character not in _JOINERS and (kind := _KINDS.get(unicodedata.category(character))):
+                found[kind].append(word)
+        if not unicodedata.is_normalized("NFC", word):
+            found["characters in decomposed form (not NFC)"].append(word)
+    return found
+
+
+def _characters(
+    summaries: Mapping[str, SplitSummary],
+    documents: Mapping[str, Iterable[Document]],
+    place: Callable[[Example, int], str],
+) -> Iterator[Finding]:
+    vocabulary: Counter[str] = Counter()
+    for summary in summaries.values():
+        vocabulary.update(summary.vocabulary)
+    for kind, words in suspicious_words(vocabulary).items():
+        wanted = {*words}
+        places = []
+        for example in (example for items in documents.values() for document in items for example in document.examples):
+            if not wanted.isdisjoint(example.words):
+                position = next(n for n, word in enumerate(example.words) if word in wanted)
+                places.append(place(example, position))
+                if len(places) == SHOWN:
+                    break
+        count = sum(vocabulary[word] for word in wanted)
+        yield Finding(
+            "suspicious-characters",
+            "warning",
+            f"{count} words contain {kind}",
+            "Clean the source, and new text in the same way (unicodedata.normalize, str.translate).",
+            count,
+            tuple(places),
+            tuple(ascii(word) for word in sorted(wanted, key=lambda w: -vocabulary[w])[:SHOWN]),
+        )
+
+
+def check_settings(config: RunConfig, sentences: int) -> list[Finding]:
+    """Check learning rates and batch sizes against what usually works.
+
+    Args:
+        config: Configuration of the run.
+        sentences: Number of training sentences.
+    """
+    training, batch = config.training, config.batch
+    rates = training.learning_rate if isinstance(training.learning_rate, dict) else {"": training.learning_rate}
+    found = []
+    if rates and not any(rates.values()):
+        found.append(
+            Finding("learning-rate", "error", "every learning rate is 0", "Set training.learning_rate above 0.")
+        )
+    for path, rate in rates.items():
+        encoder = path in ("", "encoder") or path.startswith("encoder.")
+        pretrained = encoder and config.encoder.pretrained_model and getattr(config.encoder, "freeze", 0) != "all"
+        covered = path == "" and "encoder" in rates
+        high = 5.0 if training.optimizer == "sgd" else 2e-4 if pretrained and not covered else 0.05
+        low = 1e-4 if training.optimizer == "sgd" else 1e-7
+        where = f"training.learning_rate{f'.{path}' if path else ''}={rate:g}"
+        if rate > high:
+            what = "a pretrained encoder usually diverges or collapses" if high == 2e-4 else "training usually diverges"
+            advice = "Use 1e-5 to 5e-5 for the encoder and a higher rate for the rest." if high == 2e-4 else "Lower it."
+            found.append(Finding("learning-rate", "warning", f"{where}: above {high:g}, {what}", advice))
+        elif 0 < rate < low:
+            found.append(
+                Finding("learning-rate", "warning", f"{where}: below {low:g}, nothing is learned", "Raise it.")
+            )
+    if isinstance(batch.size, int) and batch.measure == "sentences" and sentences:
+        steps = -(-sentences // batch.size)
+        if steps * training.epochs < 100:
+            found.append(
+                Finding(
+                    "steps",
+                    "warning",
+                    f"{steps} steps an epoch, {steps * training.epochs} in all, from {sentences} sentences with "
+                    f"batch.size={batch.size} and training.epochs={training.epochs}",
+                    "Reduce batch.size or raise training.epochs; below some hundred steps, models rarely learn.",
+                    steps * training.epochs,
+                )
+            )
+        if training.warmup_steps is not None and training.warmup_steps > steps * training.epochs:
+            found.append(
+                Finding(
+                    "warm-up",
+                    "warning",
+                    f"training.warmup_steps={training.warmup_steps} exceeds all {steps * training.epochs} steps",
+                    "Lower it, or use training.warmup_ratio.",
+                )
+            )
+    return found
