@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -378,6 +378,37 @@ class Annotation:
 
 
 @dataclass
+class Coverage:
+    """Amount of input that a model has read; sums over several parts are exact.
+
+    Attributes:
+        sentences: Examples.
+        words, characters: Words of the input, and their characters.
+        windows: Rows that the encoder has read; encoders without a maximum length read a row per example.
+        missing: Words of the input that the model has not read. Anything but 0 is an error of the program.
+        without_piece: Words that the tokenizer splits into no piece; they are read as the unknown piece.
+    """
+
+    sentences: int = 0
+    words: int = 0
+    characters: int = 0
+    windows: int = 0
+    missing: int = 0
+    without_piece: int = 0
+
+    def __add__(self, other: Coverage) -> Coverage:
+        """Return the sums."""
+        return Coverage(
+            **{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
+        )
+
+    def __str__(self) -> str:
+        """Return a sentence with all counts."""
+        read = f"{self.sentences} sentences, {self.words} words, {self.characters} characters, {self.windows} windows"
+        return f"{read}, {self.without_piece} words without a word piece, {self.missing} words not read"
+
+
+@dataclass
 class AnnotatedChunk:
     """Documents with their predictions.
 
@@ -385,9 +416,11 @@ class AnnotatedChunk:
         gold: Documents as read.
         predicted: Copies with the predictions.
         losses, counts: Sums over the chunk by part of the loss.
+        coverage: Amount of input that was read.
     """
 
     gold: list[Document]
     predicted: list[Document]
     losses: dict[str, float] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    coverage: Coverage = field(default_factory=Coverage)

@@ -87,9 +87,29 @@ def prepare(run: TrainingRun, init: Path | None = None) -> dict[str, dict[str, A
         for name, value in encoder.report.items():
             run.log_info(f"{name}: {f'{value:.1%}' if isinstance(value, float) else value}")
     run.log_info(f"trainable parameters: {model.num_parameters:,}")
+    if run.process_group.is_main:
+        _log_checks(run, model)
     if run.backend:
         run.log_info(f"CRF backend: {run.backend}")
     return notable
+
+
+def _log_checks(run: TrainingRun, model: Model) -> None:
+    """Warn about leaks, characters and settings, from what was counted already; ``ner check`` shows the places."""
+    from ner.data import checks, seen
+
+    sentences = sum(len(document.examples) for document in run.corpus.train)
+    findings = checks.check_settings(run.config, sentences)
+    trained_on = seen.from_bytes(run.trained_on)
+    for split in ("valid", "test"):
+        known, total = seen.count(run.documents[split], trained_on)
+        if known:
+            run.log_info(f"{split}: {known} of {total} sentences ({known / total:.1%}) also occur in train")
+    for kind, words in checks.suspicious_words(model.vocabs.words).items():
+        run.log_info(f"train: {len(words)} different words contain {kind}")
+    for finding in findings:
+        log = run.log_info if finding.name == "steps" else run.log_warning  # small samples are often meant
+        log(f"{finding.message}. {finding.advice}")
 
 
 def _describe_split(run: TrainingRun, model: Model, split: str) -> dict[str, Any]:

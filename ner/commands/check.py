@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ner.commands import _plugins
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", metavar="FILE", help="write counts and findings to a file (- for standard output)")
     parser.add_argument("--probe", action="store_true", help="also train for 50 steps, and look for a collapse")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="override a key of the configuration")
+    _plugins.add_option(parser)
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         status.code = _check(arguments)
@@ -112,9 +114,12 @@ def _show(report: DataReport) -> None:
 
 def _values(report: DataReport) -> dict[str, Any]:
     """Return the report as JSON values, without the vocabulary."""
-    splits = {split: asdict(summary) for split, summary in report.splits.items()}
-    for values in splits.values():
-        del values["vocabulary"]
+    splits = {
+        split: {
+            name: dict(v) if isinstance(v, Counter) else v for name, v in vars(summary).items() if name != "vocabulary"
+        }
+        for split, summary in report.splits.items()
+    }
     return {"splits": splits, "findings": [asdict(finding) for finding in report.findings]}
 
 

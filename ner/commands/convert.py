@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from ner.commands import _plugins
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     formats = sorted(path.stem for path in Path(__file__).parents[1].glob("data/formats/[a-z]*.py"))
     parser.add_argument("input", metavar="IN", help="file or directory to read")
     parser.add_argument("output", metavar="OUT", help="file or directory to write")
-    parser.add_argument("--from", dest="source", choices=formats, required=True, help="format of IN")
-    parser.add_argument("--to", dest="target", choices=formats, required=True, help="format of OUT")
+    help = f"format of IN: {', '.join(formats)} or a plug-in"
+    parser.add_argument("--from", dest="source", metavar="FORMAT", required=True, help=help)
+    parser.add_argument("--to", dest="target", metavar="FORMAT", required=True, help="format of OUT")
     parser.add_argument("--word-split", default="space", metavar="RULE", help="splitting of raw text (default: space)")
     parser.add_argument("--join", default=" ", metavar="TEXT", help="separator of words in a new text (default: space)")
     help = "leave out tags, labels or answers, which OUT cannot store"
     parser.add_argument("--drop", action="append", default=[], choices=["tags", "labels", "answers"], help=help)
     parser.add_argument("overrides", nargs="*", metavar="from.key=value", help="options of a format: from.KEY, to.KEY")
+    _plugins.add_option(parser)
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         status.code = _convert(arguments)
@@ -59,7 +62,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         raise InputError(f"OUT {arguments.output}: is inside IN {arguments.input}; choose another place")
     with text_files.spooled([arguments.input]):
         documents = load_component("formats", arguments.source).read(arguments.input, source, rule)
-        fitting = list(conversion.fitting(documents, arguments.target, arguments.drop))
+        fitting = list(conversion.fitting(documents, arguments.source, arguments.target, arguments.drop))
     if arguments.target in ("brat", "doccano", "labelstudio", "tsv"):
         fitting = list(conversion.joined(fitting, arguments.join))
     load_component("formats", arguments.target).export(arguments.output, fitting, target)

@@ -59,7 +59,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         from ner.runs.calibration import choose_threshold
         from ner.runs.directory import check_outputs, files_in_config, resolve_run
         from ner.runtime.log import progress, set_up_log
-        from ner.types import TagQuery
+        from ner.types import Coverage, TagQuery
 
         set_up_log(sys.stderr)
         if arguments.format:
@@ -98,8 +98,10 @@ def _predict(arguments: argparse.Namespace) -> None:
 
     warnings: Counter[str] = Counter()
     lengths: set[int] = set()
+    coverage = Coverage()
 
     def predicted() -> Iterator[Document]:
+        nonlocal coverage
         with progress(unit="word") as bar:
             documents = form.read(arguments.input, source, tagger.word_split, for_rewriting=True)
             for chunk in tagger.annotate(
@@ -107,6 +109,7 @@ def _predict(arguments: argparse.Namespace) -> None:
                 probabilities=scored or threshold is not None,
                 query=query,
             ):
+                coverage += chunk.coverage
                 for document in chunk.gold:
                     warnings.update(tagger.model.input_warnings(document))
                 for document in chunk.predicted:
@@ -124,6 +127,7 @@ def _predict(arguments: argparse.Namespace) -> None:
             threshold.calibrated_recall,
         )
     form.write(arguments.output, found, config)
+    logger.info("read: {}", coverage)
     for reason, count in sorted(warnings.items()):
         logger.warning("{} {}", count, reason)
     if name == "conll" and not arguments.format and lengths == {1}:

@@ -33,11 +33,12 @@ def check_target(name: str) -> None:
         raise InputError(f"--to: {name} files cannot be written from other data; choose {', '.join(targets())}")
 
 
-def fitting(documents: Iterable[Document], name: str, drop: Sequence[str] = ()) -> Iterator[Document]:
+def fitting(documents: Iterable[Document], source: str, name: str, drop: Sequence[str] = ()) -> Iterator[Document]:
     """Yield documents whose annotations a format can store.
 
     Args:
         documents: Gold documents.
+        source: Name of the source format.
         name: Name of the target format.
         drop: Kinds of annotations that are removed: keys of :data:`ner.data.tasks.OUTPUTS`.
 
@@ -45,16 +46,17 @@ def fitting(documents: Iterable[Document], name: str, drop: Sequence[str] = ()) 
         InputError: With file and line, if an example has annotations that the format cannot store.
     """
     stored = load_component("formats", name).STORES
+    only_questions = {"answers"} == load_component("formats", source).STORES
     for document in documents:
         examples = [_without(example, drop) for example in document.examples]
         for example in examples:
-            lost = [kind for kind in OUTPUTS if kind not in stored and has_gold(example, kind)]
-            if example.query_length and "answers" in stored:
-                lost = [kind for kind in lost if kind == "answers"]  # spans and labels of a question are its answer
-            if example.query_length and "answers" not in stored:
+            is_question = bool(example.query_length) or only_questions  # a question may have no word
+            if is_question and "answers" not in stored:
                 raise InputError(f"{example.location}: {name} files cannot store questions; choose squad or jsonl")
-            if "answers" in stored and len(stored) == 1 and not example.query_length:
+            if not is_question and stored == {"answers"}:
                 raise InputError(f"{example.location}: {name} files store questions only, found a text without one")
+            kinds = ["answers"] if is_question else list(OUTPUTS)  # spans and labels of a question are its answer
+            lost = [kind for kind in kinds if kind not in stored and has_gold(example, kind)]
             if lost:
                 raise InputError(
                     f"{example.location}: {name} files cannot store {' or '.join(OUTPUTS[kind] for kind in lost)}; "
@@ -103,7 +105,7 @@ def difference(documents: Iterable[Document], path: str, config: ComponentConfig
             pairs: dict[str, tuple[Any, Any]] = {
                 "words": (example.words, other.words),
                 "entities": (_spans(example), _spans(other)),
-                "labels": (example.labels or [], other.labels or []),
+                "labels": (sorted(example.labels or ()), sorted(other.labels or ())),
                 "answers": (example.answers, other.answers),
             }
             if document.scheme == PLAIN:

@@ -98,8 +98,10 @@ def passage_and_turns(example: Example) -> list[str]:
     Joined with line ends, they are the text of the example in any case.
     """
     assert example.text is not None, "a question has a text"
-    assert example.offsets, "a question has words"
-    end = example.text.rindex("\n", 0, example.offsets[0][0])
+    first = (
+        example.offsets[0][0] if example.offsets and example.query_length else len(example.text)
+    )  # an empty question
+    end = example.text.rindex("\n", 0, first)
     return [example.text[:end], *example.text[end + 1 :].split("\n")]
 
 

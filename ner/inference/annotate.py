@@ -13,6 +13,7 @@ import torch
 
 from ner.config.training import BatchConfig
 from ner.data import batching
+from ner.data.notices import Notice
 from ner.data.prefetch import prefetch
 from ner.errors import NonFiniteLossError
 from ner.model.kernels.chain import BadExampleError
@@ -25,6 +26,7 @@ from ner.types import (
     AnnotatedChunk,
     Annotation,
     Batch,
+    Coverage,
     Document,
     Example,
     RawTags,
@@ -149,6 +151,14 @@ def _annotate(
         for part, total in outputs[number].losses.items():
             chunk.losses[part] = chunk.losses.get(part, 0.0) + total
         chunk.counts.update(outputs[number].counts)
+    chunk.coverage = Coverage(
+        sentences=len(examples),
+        words=sum(len(example.words) for document in documents for example in document.examples),
+        characters=sum(len(word) for document in documents for example in document.examples for word in example.words),
+        windows=sum(output.windows for output in outputs.values()),
+        missing=sum(len(example.words) for example in examples) - sum(output.words for output in outputs.values()),
+        without_piece=sum(model.input_warnings(document)[Notice.NO_PIECES] for document in documents),
+    )
     numbers = count()
     for document, units in zip(documents, in_units, strict=True):
         predicted = [example.with_prediction(annotations[next(numbers)]) for example in units.examples]
@@ -163,9 +173,12 @@ class _BatchOutput:
     annotations: list[Annotation]
     losses: dict[str, float]
     counts: dict[str, int]
+    words: int = 0
+    windows: int = 0
 
     def to_json(self) -> list[Any]:
-        return [[asdict(annotation) for annotation in self.annotations], self.losses, self.counts]
+        annotations = [asdict(annotation) for annotation in self.annotations]
+        return [annotations, self.losses, self.counts, self.words, self.windows]
 
     @classmethod
     def from_json(cls, value: list[Any]) -> _BatchOutput:
@@ -181,7 +194,7 @@ class _BatchOutput:
             )
             for annotation in value[0]
         ]
-        return cls(annotations, value[1], value[2])
+        return cls(annotations, *value[1:])
 
 
 def _probabilities(value: dict[str, Any] | None) -> TagProbabilities | None:
@@ -228,4 +241,5 @@ def _read(model: Model, batch: Batch, annotations: list[Annotation] | None, copy
     if annotations is None:
         with name_bad_example(batch.examples):
             annotations = model.decoder.annotations(host, batch.inputs["mask"])
-    return _BatchOutput(annotations, losses, batch.counts)
+    rows = batch.inputs.get("pieces", batch.inputs["mask"])
+    return _BatchOutput(annotations, losses, batch.counts, int(batch.inputs["mask"].sum()), len(rows))

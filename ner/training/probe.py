@@ -44,18 +44,18 @@ def probe(run: TrainingRun, steps: int = STEPS) -> list[Finding]:
                 len(losses),
             )
         ]
-    return [*_loss(losses), *_only_outside(run, len(losses))]
+    return [*describe_losses(losses), *_only_outside(run, len(losses))]
 
 
-def _loss(losses: list[float]) -> list[Finding]:
-    """Compare the first and the last losses."""
+def describe_losses(losses: list[float]) -> list[Finding]:
+    """Compare the first and the last losses, one per step."""
     size = min(WINDOW, len(losses) // 2)
     if not size:
         return []
     first, last = sum(losses[:size]) / size, sum(losses[-size:]) / size
     course = f"loss {first:.3g} in the first and {last:.3g} in the last {size} of {len(losses)} steps"
     advice = "Lower training.learning_rate or add training.warmup_ratio."
-    if not math.isfinite(last) or last > 2 * first:
+    if not math.isfinite(last) or last > 2 * max(losses[0], 1e-6):
         return [Finding("exploding-gradients", "error", f"the loss explodes: {course}", advice, len(losses))]
     if last > 0.98 * first:
         advice = "Change training.learning_rate by a factor of 10 in both directions, and check the labels."

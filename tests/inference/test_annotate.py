@@ -14,7 +14,7 @@ from ner.evaluation.scorer import Scorer
 from ner.inference import annotate as annotating
 from ner.inference.annotate import _BatchOutput, annotate
 from ner.inference.tagger import Tagger
-from ner.types import Annotation, Document, Span
+from ner.types import Annotation, Coverage, Document, Span
 from tests.builders import build
 from tests.conftest import SAMPLE
 
@@ -117,3 +117,13 @@ def test_batch_outputs_survive_json() -> None:
     assert [s.score for s in found.annotations[0].spans] == [0.25]
     assert [a.score for a in found.annotations[0].answers if isinstance(a, Span)] == [0.125]
     assert (found.losses, found.counts) == ({"tags": 0.1}, {"tags": 2})
+
+
+def test_all_words_of_the_input_are_read_and_counted(tagger: Tagger, documents: list[Document]) -> None:
+    chunks = list(tagger.annotate(documents))
+    coverage = sum((chunk.coverage for chunk in chunks), Coverage())
+    words = [word for document in documents for example in document.examples for word in example.words]
+    sentences = sum(len(document.examples) for document in documents)
+    assert (coverage.sentences, coverage.words, coverage.missing) == (sentences, len(words), 0)
+    assert coverage.characters == sum(map(len, words))
+    assert coverage.windows >= 1

@@ -122,15 +122,13 @@ def export(path: str, documents: Iterable[Document], config: Config) -> None:
     """Write passages with questions and gold answers. Answers other than the learned one are placed by search.
 
     Raises:
-        InputError: If an example is no question, or the file cannot be written.
+        InputError: If the file cannot be written.
     """
     articles: list[dict[str, Any]] = []
     for document in documents:
         questions = []
         context = ""
         for number, example in enumerate(document.examples):
-            if not example.query_length:
-                raise InputError(f"{example.location}: squad files store questions only, found a text without one")
             context, *turns = passage_and_turns(example)
             question: dict[str, Any] = {"id": str(example.metadata.get("id", f"{document.id}-{number}"))}
             question |= {"question": "\n".join(turns), "answers": _answers(example, context)}
