@@ -137,6 +137,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
         slices_of(config, arguments.slice),
         intervals=not arguments.fast,
         threshold=threshold,
+        confidence=scores,
     )
 
     def predicted() -> Iterator[Document]:

@@ -39,6 +39,7 @@ class Evaluator:
         slices: Further entity scores, if any.
         intervals: Compute bootstrap intervals.
         threshold: Score also the entities whose probability reaches it.
+        confidence: Report how reliable the probabilities of entities are; the chunks contain them.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Evaluator:
         slices: Slices | None = None,
         intervals: bool = False,
         threshold: ChosenThreshold | None = None,
+        confidence: bool = False,
     ) -> None:
         self.scorer, self.model, self.trained_on = Scorer(metrics, by, keep_units=intervals), model, trained_on
         self.with_intervals, self.mode = intervals, mode
@@ -63,7 +65,7 @@ class Evaluator:
         self.details = Scorer(details, keep_units=intervals)
         self.modes = Scorer({"modes": modes} if entity else {}, keep_units=intervals)
         self.schemes: set[str] = set()
-        self.threshold = threshold
+        self.threshold, self.confidence = threshold, confidence
         self.confidences: list[tuple[float, bool]] = []
         self.num_gold = 0
         self.unseen = Scorer(metrics) if unseen else None
@@ -133,7 +135,7 @@ class Evaluator:
         if "modes" in result.scores:
             decoder = self.model.tag_decoder
             scheme = decoder.tags.scheme if decoder is not None else "bio"
-            if self.confidences:
+            if self.confidence:
                 result.confidence = Confidence(reliability(self.confidences), self._selected())
             result.reading = Reading(self.mode, tuple(sorted(self.schemes)), scheme)
         return result
