@@ -23,8 +23,8 @@ SIDES = ("gold", "predicted")
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
-    """Count ``<kind> <mode>`` for the kinds gold, predicted and correct, and ``invalid <side>``."""
-    counts: Counter[str] = Counter()
+    """Count ``<kind> <mode>`` for the kinds gold, predicted and correct, ``invalid <side>``, and ``sentences``."""
+    counts = Counter({"sentences": len(gold)})
     for pair in zip(gold, predicted, strict=True):
         invalid = [_invalid(example) for example in pair]
         for side, number in zip(SIDES, invalid, strict=True):
@@ -33,7 +33,7 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
             left, right = ({*(read_as(e, mode) if bad else e.spans)} for e, bad in zip(pair, invalid, strict=True))
             for kind, number in zip(KINDS, (len(left), len(right), len(left & right)), strict=True):
                 counts[f"{kind} {mode}"] += number
-    return counts
+    return +counts  # without zeros
 
 
 def _invalid(example: Example) -> int:

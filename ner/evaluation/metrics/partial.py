@@ -36,8 +36,8 @@ CREDITS = {
 
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
-    """Count ``gold`` and ``predicted`` entities, ``halves <rule>``, and ``error <kind>``."""
-    counts: Counter[str] = Counter()
+    """Count ``gold`` and ``predicted`` entities, ``halves <rule>``, ``error <kind>``, and ``sentences``."""
+    counts = Counter({"sentences": len(gold)})
     for left, right in zip(gold, predicted, strict=True):
         for pair in match(left.spans, right.spans) if left.spans or right.spans else ():
             error = pair.error
@@ -46,7 +46,7 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
             counts[f"error {error}"] += 1
             for rule, credit in zip(RULES, CREDITS[error], strict=True):
                 counts[f"halves {rule}"] += credit
-    return counts
+    return +counts  # without zeros
 
 
 def scores(counts: Counter[str]) -> dict[str, Any]:
