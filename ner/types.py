@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ner.highlight import Mark
+
 SPLITS = ("train", "valid", "test")
 """Files of a run: for training, for model selection, and for the final evaluation."""
 
@@ -245,6 +247,20 @@ class Example:
             entities.append({"start": start, "end": end, "label": span.label, "text": self.text_of(span), **score})
         return entities
 
+    def marked_text(self, spans: Sequence[Span] | None = None) -> tuple[str, list[Mark]]:
+        """Return a text to show, and the characters of the spans, or of others, in it."""
+        from ner.highlight import Mark, join_words
+
+        text, offsets = self.text, self.offsets
+        if text is None or offsets is None:
+            text, offsets = join_words(self.words)
+        chosen = self.spans if spans is None else spans
+        return text, [Mark(offsets[s.start][0], offsets[s.end - 1][1], s.label, s.score) for s in chosen]
+
+    def _repr_html_(self) -> str:
+        """Return the text with its spans in colour, for notebooks."""
+        return Document([self])._repr_html_()
+
     def prediction_dict(self) -> dict[str, Any]:
         """Return the predictions as JSON values: ``entities``, ``labels``, ``answers``, or several of them.
 
@@ -308,6 +324,13 @@ class Document:
         shown += ["..."] if len(entities) > MAX_ENTITIES else []
         first = self.examples[0].beginning if self.examples else ""
         return f"<Document of {len(self.examples)} sentences {first!r}{': ' if shown else ''}{', '.join(shown)}>"
+
+    def _repr_html_(self) -> str:
+        """Return the texts with their spans in colour, and their labels and answers, for notebooks."""
+        from ner.highlight import paragraphs
+
+        notes = [", ".join([*(example.labels or ()), *example.answers]) for example in self.examples]
+        return paragraphs([(*e.marked_text(), note) for e, note in zip(self.examples, notes, strict=True)])
 
 
 @dataclass(slots=True)

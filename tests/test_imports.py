@@ -14,13 +14,14 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 MODULES = {f"ner/{file}".removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in FILES}
 
 ORDER = [
+    {"highlight"},
     {"errors", "types"},
     {"runtime", "config"},
     {"data", "contracts"},
     {"runs"},
     {"model"},
     {"inference", "evaluation"},
-    {"training"},
+    {"training", "report"},
     {"conformance", "integrations"},
     {"commands"},
     {"api"},

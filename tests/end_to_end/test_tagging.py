@@ -10,12 +10,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 
-from ner.commands import evaluate, plot, predict, train
+from ner.commands import evaluate, plot, predict, report, train
 from ner.runtime.device import has_bf16
 from ner.runtime.manifest import verify, write_manifest
 from tests.conftest import ROOT, SAMPLE
@@ -142,6 +143,22 @@ def test_prediction_gives_one_line_for_each(run: tuple[Path, str], tmp_path: Pat
         if form == "jsonl" and given:
             assert json.loads(found).items() >= json.loads(given).items()
             assert "predicted" in json.loads(found)
+
+
+def test_a_report_contains_the_scores_and_every_mistake(run: tuple[Path, str], tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    test = SAMPLE / "en" / "test.conll"
+    assert report.main(["--run", str(run[0]), "--data", str(test), "--output", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    found = scores(run[0], "--data", str(test))
+    for name, value in found["entity"]["micro"].items():
+        assert f"{100 * value:.2f}" in text, name
+    browser = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
+    kinds = Counter(mistake[0] for sentence in browser["sentences"] for mistake in sentence["mistakes"])
+    errors = found["partial"]["errors"]
+    assert errors.pop("correct") > 0
+    assert kinds == Counter(errors)
+    assert {'id="slices"', 'id="transitions"', 'id="history"', 'id="calibration"'} <= {*re.findall('id="[a-z]+"', text)}
 
 
 def piped(run: Path, folder: Path, text: str) -> tuple[Path, list[str]]:
