@@ -93,7 +93,7 @@ crashes:
 	python results/crashes.py
 	python results/render.py
 
-reliability: ## experiments of docs/reliability.md, about half an hour
+reliability: ## experiments of docs/reliability.md, about an hour
 	for name in $(basename $(notdir $(filter-out %/__init__.py %/report.py %/test_%,$(wildcard tests/reliability/*.py)))); do \
 		python -m tests.reliability.$$name; \
 	done

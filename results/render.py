@@ -470,7 +470,8 @@ def reliability_page(kept: dict[str, dict[str, Any]]) -> str:
         note = [found["note"], ""] if "note" in found else []
         lines += ["", f"## {name}", "", *note, "| kind | passed |", "|---|---|"]
         lines += [f"| {kind} | {part['passed']} of {part['cases']} |" for kind, part in found["kinds"].items()]
-        lines += ["", *(f"- failed: {failed['case']}: {failed['reason']}" for failed in found["failed"])]
+        lines += ["", *(f"- {case}: {figure}" for case, figure in found.get("figures", {}).items())]
+        lines += [f"- failed: {failed['case']}: {failed['reason']}" for failed in found["failed"]]
     return "\n".join(lines).rstrip() + "\n"
 
 

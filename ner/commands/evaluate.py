@@ -98,7 +98,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     from ner.evaluation.robustness import PERTURBATIONS, perturb
     from ner.evaluation.scorer import Scorer
     from ner.runs.calibration import choose_threshold
-    from ner.runs.directory import PREDICTIONS, check_outputs, files_in_config
+    from ner.runs.directory import LABELS, PREDICTIONS, check_outputs, files_in_config
     from ner.runtime import text_files
     from ner.runtime.log import progress
 
@@ -108,7 +108,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     if path is None:
         raise InputError(f"config.data.{split}: the run has no such file; use --data FILE")
     tasks.check_format(config.decoder.name, config.data.format.name)
-    tasks.check_labels(tagger.model.vocabs, config.data.format)
+    tasks.check_labels(tagger.model.vocabs, config.data.format, directory / LABELS)
     form = load_component("formats", config.data.format.name)
     name = _name(Path(path), config.data, form.extension) if arguments.data else split
     suffix = form.extension if arguments.precision == "run" else f"{arguments.precision}.{form.extension}"
@@ -147,12 +147,16 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
             for document in evaluator.score(chunks):
                 bar.update(sum(len(example.words) for example in document.examples))
                 yield document
-        evaluator.check(path, arguments.by or ())  # before the writer replaces older predictions
+        evaluator.check(path)  # before the writer replaces older predictions
 
-    if process_group.is_main:
-        form.write(target, predicted(), config.data.format)
-    else:
-        deque(predicted(), maxlen=0)
+    with text_files.spooled([path] if arguments.by else []):  # fields are looked up in a first pass
+        for field in arguments.by or ():
+            documents = form.read(path, config.data.format, config.data.word_rule)
+            tasks.check_field(field, documents, path, f"--by {field}")
+        if process_group.is_main:
+            form.write(target, predicted(), config.data.format)
+        else:
+            deque(predicted(), maxlen=0)
     for line in evaluator.warnings(name):
         logger.warning(line)
     for line in evaluator.lines(name, arguments.details):

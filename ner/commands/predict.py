@@ -57,14 +57,16 @@ def _predict(arguments: argparse.Namespace) -> None:
         from ner.inference.confidence import apply_threshold
         from ner.inference.tagger import Tagger
         from ner.runs.calibration import choose_threshold
-        from ner.runs.directory import check_outputs, files_in_config, resolve_run
+        from ner.runs.directory import LABELS, check_outputs, files_in_config, resolve_run
+        from ner.runtime import text_files
         from ner.runtime.log import progress, set_up_log
         from ner.types import Coverage, TagQuery
 
         set_up_log(sys.stderr)
         if arguments.format:
             _check_format(arguments.format)
-        tagger = Tagger.load(resolve_run(arguments.run), precision=arguments.precision)
+        directory = resolve_run(arguments.run)
+        tagger = Tagger.load(directory, precision=arguments.precision)
     data, decoder = tagger.config.data, tagger.config.decoder.name
     name = arguments.format or data.format.name
     tasks.check_format(decoder, name, "--format")
@@ -83,7 +85,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     threshold = choose_threshold(tagger.model.calibration, arguments.min_precision)
     check_outputs({"--output": arguments.output}, [arguments.input, *files_in_config(tagger.config)])
     config = _format(data.format if name == data.format.name else form.Config(), arguments.overrides)
-    tasks.check_labels(tagger.model.vocabs, config)
+    tasks.check_labels(tagger.model.vocabs, config, directory / LABELS)
     if name == "conll" and scored:
         column = "token" if arguments.token_scores else "entity"
         config = config.model_copy(update={"probabilities": column})
@@ -104,10 +106,12 @@ def _predict(arguments: argparse.Namespace) -> None:
         nonlocal coverage
         with progress(unit="word") as bar:
             documents = form.read(arguments.input, source, tagger.word_split, for_rewriting=True)
+            interactive = text_files.is_interactive(arguments.input)  # answers do not wait for the next line
             for chunk in tagger.annotate(
                 tasks.checked_questions(decoder, name, documents),
                 probabilities=scored or threshold is not None,
                 query=query,
+                interactive=interactive,
             ):
                 coverage += chunk.coverage
                 for document in chunk.gold:
@@ -116,6 +120,8 @@ def _predict(arguments: argparse.Namespace) -> None:
                     lengths.update(len(example.words) for example in document.examples)
                     bar.update(sum(len(example.words) for example in document.examples))
                     yield document
+                if interactive and arguments.output == "-":
+                    sys.stdout.flush()
 
     found = predicted()
     if threshold is not None:

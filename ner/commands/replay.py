@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ner.model.allocation import AllocationLimit
         from ner.model.saving import SLACK
         from ner.runs import events
-        from ner.runs.directory import WEIGHTS, read_config
+        from ner.runs.directory import CONFIG, WEIGHTS, read_config
         from ner.runtime import manifest
         from ner.training import checkpoint
         from ner.training.resume import parse_init_event
@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with training_run(config, lambda: second) as run:
             run.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
             init = [event.change for event in recorded if event.kind == "init"]
-            limit = AllocationLimit(SLACK + 8 * checkpoint.num_weights(newest), newest)
+            message = f"{newest}: too small for the sizes in {CONFIG}"
+            limit = AllocationLimit(SLACK + 8 * checkpoint.num_weights(newest), message)
             with limit, cli.paused_garbage_collection():
                 prepare(run, parse_init_event(init[0]) if init else None)
             for message in checkpoint.compare(newest, run.provenance):

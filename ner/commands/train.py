@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ner.commands import _plugins
+from ner.errors import InputError
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ def _directory(arguments: argparse.Namespace) -> Path:
         return runs.create_timed(folder)
     directory = Path(arguments.run)
     if not (arguments.resume and (directory / runs.CONFIG).exists()):
+        if arguments.resume and (directory / runs.CHECKPOINTS).exists():
+            raise InputError(f"{directory / runs.CONFIG}: missing, so the run cannot be resumed; copy it again")
         runs.check_unused(directory)
     return directory
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -27,3 +29,38 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
             yield item
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def with_pauses(items: Iterable[T], seconds: float, depth: int) -> Iterator[T | None]:
+    """Yield the same items, up to ``depth`` of which a thread computes in advance, and None when it has to wait.
+
+    Exceptions of the thread are raised here. The thread may wait for input forever; it does not keep the program alive.
+
+    Args:
+        items: Items without None.
+        seconds: Time without an item after which None is yielded, once before each item.
+        depth: Number of items.
+    """
+    computed: queue.Queue[tuple[bool, Any]] = queue.Queue(depth)
+
+    def compute() -> None:
+        try:
+            for item in items:
+                computed.put((True, item))
+            computed.put((False, None))
+        except BaseException as error:
+            computed.put((False, error))
+
+    threading.Thread(target=compute, name="input", daemon=True).start()
+    while True:
+        try:
+            more, item = computed.get(timeout=seconds)
+        except queue.Empty:
+            yield None
+            more, item = computed.get()
+        if more:
+            yield item
+        elif item is None:
+            return
+        else:
+            raise item

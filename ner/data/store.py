@@ -180,7 +180,8 @@ class Store(_LazySequence[Document]):
         counts = json.loads((self.directory / COUNTS).read_bytes())
         if scheme != PLAIN:
             counts["tags"] = {}
-        return Vocabs(**{kind: Counter(counted) for kind, counted in counts.items()}, scheme=scheme)
+        counters: dict[str, Counter[str]] = {kind: Counter(counted) for kind, counted in counts.items()}
+        return Vocabs(scheme=scheme, **counters)  # type: ignore[arg-type]  # keys are the names of counters
 
 
 def _mapped(path: Path) -> memoryview:

@@ -374,12 +374,29 @@ class TagSet:
         spans, tags, raw_tags = normalize(tags, self.scheme)
         return tags, spans, raw_tags
 
-    def allowed(self) -> tuple[list[bool], list[list[bool]], list[bool]]:
-        """Return the tags that may come first, ``[previous][next]`` that may follow, and that may come last."""
-        first = [may_follow(OUTSIDE, name, self.scheme) for name in self.names]
-        follow = [[may_follow(previous, name, self.scheme) for name in self.names] for previous in self.names]
-        last = [may_follow(name, OUTSIDE, self.scheme) for name in self.names]
-        return first, follow, last
+    def allowed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return masks ``(K,)`` of the tags that may come first, ``(K, K)`` of previous and next, ``(K,)`` last."""
+        size = len(self.names)
+        if self.scheme == PLAIN:
+            return np.ones(size, bool), np.ones((size, size), bool), np.ones(size, bool)
+        first = np.array([may_follow(OUTSIDE, name, self.scheme) for name in self.names])
+        last = np.array([may_follow(name, OUTSIDE, self.scheme) for name in self.names])
+        prefixes, labels = self._split_names()
+        kinds, positions = np.unique(prefixes, return_inverse=True)
+        # two tags follow each other depending on their prefixes, and on whether their labels are equal
+        same, other = (
+            np.array([[may_follow(f"{a}-x", f"{b}-{label}", self.scheme) for b in kinds] for a in kinds])[positions][
+                :, positions
+            ]
+            for label in ("x", "y")
+        )
+        return first, np.where(labels[:, None] == labels, same, other), last
+
+    def _split_names(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the prefix of each name, and the position of its label, -1 for ``O``."""
+        prefixes = sorted(SCHEMES[self.scheme].prefixes)
+        labels = np.arange(len(self.labels)).repeat(len(prefixes))
+        return np.array([OUTSIDE, *prefixes * len(self.labels)]), np.array([-1, *labels])
 
     def is_possible(self, ids: Sequence[int]) -> bool:
         """Return whether :meth:`allowed` permits a sequence of tags."""
@@ -393,8 +410,8 @@ class TagSet:
             ``(N, K + 1, K)`` label, previous tag and next tag of beginnings; the additional last previous tag is the
             start of a sentence. ``(N, K, K)`` the same of continuations.
         """
-        prefixes, labels = np.array([split(name) for name in [*self.names, OUTSIDE]]).T
-        inside = np.array(self.labels, dtype=str)[:, None] == labels  # (N, K + 1)
+        prefixes, labels = (np.append(values, values[:1]) for values in self._split_names())  # the start is like O
+        inside = np.arange(len(self.labels))[:, None] == labels  # (N, K + 1)
         within = inside[:, :, None] & inside[:, None, :-1]  # both tags are of the label
         on = within & ~np.isin(prefixes, [*_STOPS])[:, None] & ~np.isin(prefixes[:-1], [*_STARTS])
         return inside[:, None, :-1] & ~on, on[:, :-1]

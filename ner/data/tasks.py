@@ -116,26 +116,36 @@ def check_scored(decoder: str, metrics: Sequence[str], documents: Sequence[Docum
             )
 
 
-def check_field(field: str, documents: Sequence[Document], source: str | None) -> None:
-    """Check that an example has a metadata field by whose values scores are reported (``score_by``).
+def check_field(field: str, documents: Iterable[Document], source: str | None, key: str = "config.score_by") -> None:
+    """Check that an example has a metadata field by whose values scores are reported.
+
+    Args:
+        field: Name of the field.
+        documents: Documents, which are read up to the first example with the field.
+        source: Path of their file.
+        key: Configuration key or option that names the field, for messages.
 
     Raises:
         InputError: If none has it; the message lists the fields that exist.
     """
-    known = {name for document in documents for example in document.examples for name in example.metadata}
-    if field not in known:
-        raise InputError(
-            f"config.score_by: no example of {source} has a field '{field}'; there are: "
-            f"{_join(sorted(known)) or 'none'}"
-        )
+    known: set[str] = set()
+    for document in documents:
+        for example in document.examples:
+            known.update(example.metadata)
+            if field in known:
+                return
+    raise InputError(
+        f"{key}: no example of {source} has a field '{field}'; there are: {_join(sorted(known)) or 'none'}"
+    )
 
 
-def check_labels(vocabs: Vocabs, config: ComponentConfig) -> None:
+def check_labels(vocabs: Vocabs, config: ComponentConfig, source: object = "the training data") -> None:
     """Check that a format can store the tags and labels of a model: none contains what ends a column or a line.
 
     Args:
         vocabs: Tags and labels of the model.
         config: Configuration of the format.
+        source: Origin of the labels, for messages.
 
     Raises:
         InputError: If one does.
@@ -146,8 +156,8 @@ def check_labels(vocabs: Vocabs, config: ComponentConfig) -> None:
         for name in names:
             if not set(breaks.get(kind, "")).isdisjoint(name):
                 raise InputError(
-                    f"config.data.format: {config.name} files cannot store the label {name!r}, which contains a "
-                    "separator of columns or lines; rename the label, or choose the format jsonl"
+                    f"config.data.format: {config.name} files cannot store the label {name!r} of {source}, which "
+                    "contains a separator of columns or lines; rename the label, or choose the format jsonl"
                 )
 
 

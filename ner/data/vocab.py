@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ner.data.tags import PLAIN, SCHEMES
+from ner.errors import InputError
 from ner.types import Example
 
 PADDING = "<padding>"
@@ -45,15 +46,20 @@ class Vocab:
         return json.dumps(self.strings, ensure_ascii=False, indent=0).encode(errors="surrogatepass")
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Vocab:
-        """Load a table from :meth:`to_bytes`.
+    def from_bytes(cls, data: bytes, source: object) -> Vocab:
+        """Load a table from :meth:`to_bytes`; ``source`` is its file.
 
         Raises:
-            ValueError: If the data are something else.
+            InputError: If the data are something else.
         """
-        strings = json.loads(data)
+        try:
+            strings = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{source}: not JSON ({error})") from None
         if not isinstance(strings, list) or not all(isinstance(string, str) for string in strings):
-            raise ValueError("expected a list of strings")
+            raise InputError(f"{source}: expected a list of strings")
+        if strings[:2] != [PADDING, UNKNOWN] or len(set(strings)) < len(strings):
+            raise InputError(f"{source}: expected different strings, {PADDING} and {UNKNOWN} first")
         return cls(strings)
 
 
@@ -67,6 +73,7 @@ class Vocabs:
         tags: Plain tags, such as parts of speech, if the data have those instead of entities.
         classes: Labels of whole examples.
         scheme: Tagging scheme of the training data.
+        splits_words: True if a word splitter was learned from the words of the training data.
     """
 
     words: Counter[str] = field(default_factory=Counter)
@@ -74,6 +81,7 @@ class Vocabs:
     tags: Counter[str] = field(default_factory=Counter)
     classes: Counter[str] = field(default_factory=Counter)
     scheme: str = "bio"
+    splits_words: bool = False
 
     @classmethod
     def from_examples(cls, examples: Iterable[Example], scheme: str) -> Vocabs:
@@ -110,7 +118,7 @@ class Vocabs:
     def to_bytes(self) -> bytes:
         """Return labels, tags and classes as JSON; the words of a trained model are in its encoder's tables."""
         counts = {kind: dict(sorted(getattr(self, kind).items())) for kind in ("labels", "tags", "classes")}
-        values = {"scheme": self.scheme, **counts}
+        values = {"scheme": self.scheme, **counts, **({"splits_words": True} if self.splits_words else {})}
         return json.dumps(values, ensure_ascii=False, indent=2).encode(errors="surrogatepass")
 
     @classmethod
@@ -128,4 +136,7 @@ class Vocabs:
             if not isinstance(counts, dict) or not all(type(count) is int for count in counts.values()):
                 raise ValueError("expected labels, tags and classes with their counts")
         labels, tags, classes = (Counter[str](counts) for counts in kinds)
-        return cls(Counter(), labels, tags, classes, values["scheme"])
+        splits_words = values.get("splits_words", False)  # absent in runs of versions without word splitters
+        if not isinstance(splits_words, bool):
+            raise ValueError("expected true or false as splits_words")
+        return cls(Counter(), labels, tags, classes, values["scheme"], splits_words)

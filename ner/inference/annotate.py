@@ -14,7 +14,7 @@ import torch
 from ner.config.training import BatchConfig
 from ner.data import batching
 from ner.data.notices import Notice
-from ner.data.prefetch import prefetch
+from ner.data.prefetch import prefetch, with_pauses
 from ner.errors import NonFiniteLossError
 from ner.model.kernels.chain import BadExampleError
 from ner.model.model import Model
@@ -37,6 +37,8 @@ from ner.types import (
 
 CHUNK = 2000
 """Number of examples that are read and sorted by length together."""
+PAUSE = 0.05
+"""Seconds without a further document after which those that were read are annotated, if the input is interactive."""
 
 
 def annotate(
@@ -49,6 +51,7 @@ def annotate(
     probabilities: bool = False,
     process_group: ProcessGroup | None = None,
     query: TagQuery | None = None,
+    interactive: bool = False,
 ) -> Iterator[AnnotatedChunk]:
     """Yield annotated copies of documents, in order.
 
@@ -62,6 +65,7 @@ def annotate(
         probabilities: Compute the probabilities of spans, labels and answers.
         process_group: Processes that share the batches. Each of them yields all documents.
         query: Further probabilities of a decoder of tags.
+        interactive: Read the documents in a thread, and end a chunk when their source pauses.
 
     Raises:
         InputError: If the process is a fork that lacks the threads of torch.
@@ -71,7 +75,7 @@ def annotate(
     training = model.training
     model.eval()
     try:
-        for chunk in _chunks(documents):
+        for chunk in _chunks(with_pauses(documents, PAUSE, CHUNK) if interactive else documents):
             yield _annotate(
                 model, chunk, batch, device, precision, loss, probabilities, process_group or ProcessGroup(), query
             )
@@ -79,13 +83,15 @@ def annotate(
         model.train(training)
 
 
-def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def _chunks(documents: Iterable[Document | None]) -> Iterator[list[Document]]:
+    """Group documents; None ends a chunk."""
     chunk: list[Document] = []
     size = 0
     for document in documents:
-        chunk.append(document)
-        size += max(1, len(document.examples))
-        if size >= CHUNK:
+        if document is not None:
+            chunk.append(document)
+            size += max(1, len(document.examples))
+        if size >= CHUNK or (chunk and document is None):
             yield chunk
             chunk, size = [], 0
     if chunk:

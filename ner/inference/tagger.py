@@ -102,9 +102,19 @@ class Tagger:
         probabilities: bool = False,
         process_group: ProcessGroup | None = None,
         query: TagQuery | None = None,
+        interactive: bool = False,
     ) -> Iterator[AnnotatedChunk]:
         """Yield annotated documents in chunks, see :func:`ner.inference.annotate.annotate`."""
-        settings = self.batch_config, self.device, self.precision, loss, probabilities, process_group, query
+        settings = (
+            self.batch_config,
+            self.device,
+            self.precision,
+            loss,
+            probabilities,
+            process_group,
+            query,
+            interactive,
+        )
         return annotate(self.model, documents, *settings)
 
     @property

@@ -20,18 +20,18 @@ PER_TENSOR = 1000
 
 
 class AllocationLimit(TorchFunctionMode):
-    """Context manager in which new tensors may have a limited number of elements, in all.
+    """Context manager in which new tensors may have a limited number of elements, in all; four flags count as one.
 
     The sizes of a saved model follow from its weights, so a configuration that asks for more is not that of the model.
 
     Args:
         elements: The limit.
-        source: File that determines it, for messages.
+        message: Message of the error if more are created.
     """
 
-    def __init__(self, elements: int, source: object) -> None:
+    def __init__(self, elements: int, message: str) -> None:
         super().__init__()
-        self.elements, self.source = elements, source
+        self.elements, self.message = elements, message
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -43,11 +43,10 @@ class AllocationLimit(TorchFunctionMode):
             )
             self.elements -= PER_TENSOR
             numbers = [size for size in (sizes or (kwargs or {}).get("size", ())) if isinstance(size, int)]
-            self.elements -= max(numbers, default=0) if func is torch.arange else math.prod(numbers)
+            count = max(numbers, default=0) if func is torch.arange else math.prod(numbers)
+            self.elements -= count // 4 if (kwargs or {}).get("dtype") is torch.bool else count
             if func is torch.eye and len(numbers) == 1:
                 self.elements -= numbers[0] ** 2
             if self.elements < 0:
-                raise InputError(
-                    f"{self.source}: too small for the sizes of the configuration; not the weights of this model"
-                )
+                raise InputError(self.message)
         return func(*args, **(kwargs or {}))

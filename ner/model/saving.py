@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -60,7 +61,7 @@ def save(
         return
     contents = {
         **config_files(config),
-        LABELS: model.vocabs.to_bytes(),
+        LABELS: replace(model.vocabs, splits_words=model.word_splitter is not None).to_bytes(),
         **{f"encoder/{name}": data for name, data in model.encoder.asset_files().items()},
         **{f"unit/{name}": data for name, data in model.units.asset_files().items()},
         **({WORDS: model.word_splitter.to_bytes()} if model.word_splitter else {}),
@@ -85,11 +86,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, OverflowError) as error:
         raise InputError(f"{path}: not a safetensors file ({error})") from None
+    check_finite(tensors, path)
+    return tensors
+
+
+def check_finite(tensors: Mapping[str, Tensor], source: object) -> None:
+    """Check that tensors contain finite numbers only; ``source`` is their file.
+
+    Raises:
+        InputError: If one of them does not.
+    """
     for name, tensor in tensors.items():
         # a sum takes a tenth of the time of isfinite and shows that there may be something to find
         if tensor.is_floating_point() and not tensor.sum().isfinite() and not tensor.isfinite().all():
-            raise InputError(f"{path}: {name} contains numbers that are not finite; train or copy the model again")
-    return tensors
+            raise InputError(f"{source}: {name} contains numbers that are not finite; train or copy the model again")
 
 
 def load(directory: str | Path) -> tuple[Model, RunConfig]:
@@ -115,34 +125,67 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
         name: read_bytes(directory / name, MAX_ASSET_BYTES) for name in names if name.startswith(("encoder/", "unit/"))
     }
     elements = SLACK + 4 * sum(tensor.numel() for tensor in weights.values())
+    sources = _listed([CONFIG, LABELS, *sorted(files)])
     try:
-        with AllocationLimit(elements, directory / WEIGHTS), _silent_panics():
+        with (
+            AllocationLimit(elements, f"{directory / WEIGHTS}: too small for the sizes in {sources}"),
+            _silent_panics(),
+        ):
             model = build(config, vocabs, files).eval()
-        expected = model.state_dict()
-        for name in sorted(expected.keys() | weights.keys()):
-            wanted, found = (
-                f"{tuple(t[name].shape)} of {t[name].dtype}" if name in t else "no tensor" for t in (expected, weights)
-            )
-            if wanted != found:
-                raise InputError(
-                    f"{directory / WEIGHTS}: expected {wanted} for {name}, found {found}; not the weights of this model"
-                )
+        _check_shapes(directory / WEIGHTS, model.state_dict(), weights, sorted(files))
         model.load_state_dict(weights)
-        with torch.inference_mode():  # shows options of an encoder with which it cannot run
-            model.encoder(model.encoder.inputs([[Example(["a"])]]))
+        check_encoder(model)
     except (InputError, KeyboardInterrupt, SystemExit) as error:
-        if isinstance(error, InputError) and str(directory) not in str(error):
-            raise InputError(f"{directory}: {error}") from error
+        message = str(error)
+        if isinstance(error, InputError) and str(directory) not in message:
+            inside = message.startswith(("encoder/", "unit/"))
+            raise InputError(f"{directory}/{message}" if inside else f"{directory}: {message}") from error
         raise
     except BaseException as error:  # comes from the files; tokenizers raise PanicException, which is no Exception
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(f"{directory}: the files of encoder and labels are not those of a model ({reason})") from error
+        raise InputError(f"{directory}: {sources} do not describe a model ({reason})") from error
+    if vocabs.splits_words and WORDS not in names:
+        raise InputError(
+            f"{directory / manifest.MANIFEST}: expected an entry {WORDS}, because {LABELS} refers to it; copy "
+            "the whole directory again"
+        )
     if WORDS in names:
         model.word_splitter = WordSplitter.from_bytes(read_bytes(directory / WORDS), directory / WORDS)
     if calibration.FILE in names and model.tag_decoder is not None:
         model.calibration = calibration.read(directory / calibration.FILE)
         model.tag_decoder.temperature = model.calibration.temperature
     return model, config
+
+
+def check_encoder(model: Model) -> None:
+    """Encode one word, which shows options of an encoder with which it cannot run."""
+    with torch.inference_mode():
+        model.encoder(model.encoder.inputs([[Example(["a"])]]))
+
+
+def _check_shapes(
+    path: Path, expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], files: Sequence[str]
+) -> None:
+    """Check that weights have the names, shapes and types of a model.
+
+    Raises:
+        InputError: If they differ. The message also names the files that determine the first shape that differs.
+    """
+    for name in (*expected, *weights):  # in the order of the modules, because the sizes of later ones depend on others
+        wanted, found = (
+            f"{tuple(t[name].shape)} of {t[name].dtype}" if name in t else "no tensor" for t in (expected, weights)
+        )
+        if wanted != found:
+            part = name.partition(".")[0]
+            sources = {"encoder": [CONFIG, *files], "decoder": [CONFIG, LABELS]}.get(part, [CONFIG])
+            raise InputError(
+                f"{path}: expected {wanted} for {name}, found {found}; not the weights of {_listed(sources)}"
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as an enumeration."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 @contextmanager

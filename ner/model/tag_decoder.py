@@ -56,10 +56,12 @@ class TagDecoder(Decoder):
         self.backend: crf.Backend = config.backend
         self.dropout = nn.Dropout(config.dropout)
         self.emissions = nn.Linear(width, len(self.tags))
-        first, follow, last = self.tags.allowed()
-        self.register_buffer("allowed_first", torch.tensor(first), persistent=False)
-        self.register_buffer("allowed_transitions", torch.tensor(follow), persistent=False)
-        self.register_buffer("allowed_last", torch.tensor(last), persistent=False)
+        size = len(self.tags)
+        transitions = torch.zeros(size, size, dtype=torch.bool)  # first, because its size may be refused
+        first, follow, last = map(torch.from_numpy, self.tags.allowed())
+        self.register_buffer("allowed_first", first, persistent=False)
+        self.register_buffer("allowed_transitions", transitions.copy_(follow), persistent=False)
+        self.register_buffer("allowed_last", last, persistent=False)
 
     @property
     def allowed(self) -> tuple[Tensor, Tensor, Tensor]:

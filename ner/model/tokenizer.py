@@ -63,10 +63,10 @@ class WordTokenizer:
         return cls(tokenizer)
 
     @classmethod
-    def from_files(cls, files: dict[str, bytes]) -> WordTokenizer:
-        """Load the tokenizer from the result of :meth:`files`."""
-        with pretrained.unpacked(files) as folder:
-            return cls.load(folder)
+    def from_files(cls, files: dict[str, bytes], folder: str = "encoder") -> WordTokenizer:
+        """Load the tokenizer from the result of :meth:`asset_files`; ``folder`` is that of the run, for messages."""
+        with pretrained.unpacked(files, folder) as directory:
+            return cls.load(directory)
 
     def asset_files(self) -> dict[str, bytes]:
         """Return the files of the tokenizer by name."""

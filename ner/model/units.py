@@ -153,6 +153,6 @@ def build(name: str, tokenizer: str | None, scheme: str, files: dict[str, bytes]
     if name == "word":
         return WordUnits()
     if files:
-        return PieceUnits(WordTokenizer.from_files(files), scheme)
+        return PieceUnits(WordTokenizer.from_files(files, "unit"), scheme)
     assert tokenizer is not None, "the configuration requires a tokenizer for pieces"
     return PieceUnits(WordTokenizer.load(tokenizer), scheme)

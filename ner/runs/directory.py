@@ -63,7 +63,10 @@ def read_config(directory: Path) -> RunConfig:
         needed = read_json(directory / plugins.FILE, plugins.RECORDS)
         for message in plugins.check(needed, directory):
             warnings.warn(message, stacklevel=2)
-    config: RunConfig = validate(RunConfig, raw)
+    try:
+        config: RunConfig = validate(RunConfig, raw)
+    except InputError as error:
+        raise InputError(f"{directory / CONFIG}: {error}") from error
     return config
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner.errors import InputError
+from ner.runs.directory import HISTORY
 from ner.runs.events import Event
 from ner.runs.history import LEARNING_RATE, SCORES
 from ner.runtime import atomic
@@ -68,7 +69,7 @@ def plot_history(
     except ImportError:
         raise InputError("ner plot requires matplotlib; pip install 'ner-crf[plot]'") from None
     if not history:
-        raise InputError(f"{path}: nothing to draw: the run has not finished an epoch")
+        raise InputError(f"{path}: nothing to draw: {HISTORY} contains no finished epoch")
     installed = {font.name for font in fontManager.ttflist}
     family = [*matplotlib.rcParams["font.family"], *(name for name in CJK_FONTS if name in installed)]
     settings: dict[Any, Any] = {"font.family": family, "font.size": 8, "axes.titlesize": 10, "text.parse_math": False}

@@ -6,6 +6,7 @@ import glob
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,8 +41,9 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 def _short(path: Path) -> str:
-    """Return the start of a name; a temporary name must not be too long for the file system if the name is not."""
-    return path.name[:50]
+    """Return a name, its end replaced by a checksum if it is long: with a suffix the file system would refuse it."""
+    name = path.name
+    return name if len(name) <= 50 else f"{name[:40]}-{zlib.crc32(os.fsencode(name)):08x}"
 
 
 def write_bytes(path: Path, data: bytes) -> None:

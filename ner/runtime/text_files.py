@@ -45,7 +45,10 @@ def open_bytes(path: str) -> BinaryIO:
         spool.seek(0)
         return os.fdopen(os.dup(spool.fileno()), "rb")
     if path == "-":
-        return sys.stdin.buffer
+        try:  # a copy, because the end of the program waits for a thread that reads from sys.stdin
+            return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+        except (OSError, ValueError):  # replaced by an object in memory
+            return sys.stdin.buffer
     try:
         return open(path, "rb")
     except (OSError, ValueError) as error:
@@ -58,6 +61,15 @@ def is_pipe(path: str) -> bool:
         mode = stat.S_IFIFO if path == "-" else os.stat(path).st_mode
     except (OSError, ValueError):
         return False  # reported when it is opened
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def is_interactive(path: str) -> bool:
+    """Return whether the lines of a path may arrive one after another: from a terminal, a pipe or a socket."""
+    try:
+        mode = (os.fstat(sys.stdin.fileno()) if path == "-" else os.stat(path)).st_mode
+    except (OSError, ValueError):
+        return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 

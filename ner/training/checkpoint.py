@@ -246,7 +246,9 @@ def load(
         try:
             torch.set_rng_state(generator)
         except (TypeError, RuntimeError):
-            raise InputError(f"{path}: not a random state of this version of torch; remove the checkpoint") from None
+            raise InputError(
+                f"{path / TENSOR_FILE}: not a random state of this version of torch; remove the checkpoint"
+            ) from None
     saved = sum(name.startswith("random/") and name.endswith("/cpu") for name in tensors)
     if process_group.size > saved:
         warnings.append(
@@ -272,8 +274,8 @@ def compare(path: Path, provenance: Mapping[str, Any]) -> list[str]:
             )
         if now != checksum:
             raise InputError(
-                f"{path}: the {split} file has changed since the run began (SHA-256 {checksum[:12]}..., now "
-                f"{now[:12]}...); restore the file, or start a new run from these weights with --init"
+                f"{path / STATE_FILE}: the {split} file has changed since the run began (SHA-256 {checksum[:12]}..., "
+                f"now {now[:12]}...); restore the file, or start a new run from these weights with --init"
             )
     return _differences(then, provenance)
 
@@ -322,7 +324,8 @@ def _restore(path: Path, state: State, tensors: Mapping[str, Tensor], averaged_u
             own, saved = expected.get(name), found.get(name)
             if own is None or saved is None or (own.shape, own.dtype) != (saved.shape, saved.dtype):
                 raise InputError(
-                    f"{path}: checkpoint of another model ({name} differs); use the configuration of the run"
+                    f"{path / TENSOR_FILE}: checkpoint of another model ({name} differs); "
+                    "use the configuration of the run"
                 )
         return found
 

@@ -97,7 +97,7 @@ def parse_init_event(change: str) -> Path:
     name, _, checksum = change.rpartition(" ")
     path = Path(name)
     if not (path / WEIGHTS).is_file() or manifest.sha256(path / WEIGHTS) != checksum:
-        raise InputError(f"{path}: the initial weights of the run are missing or changed; it cannot be repeated")
+        raise InputError(f"{events.FILE}: the initial weights {path} are missing or changed; it cannot be repeated")
     return path
 
 

@@ -326,3 +326,15 @@ def test_decoded_bio_tags_are_not_repaired_and_others_become_bio() -> None:
     assert bioes.decode_ids([bioes.ids["S-X"], 0]) == (["B-X", "O"], [Span(0, 1, "X")], None)
     plain = TagSet(["NN", "VB"], "none")
     assert plain.decode_ids([1, 0])[:2] == (["VB", "NN"], [])
+
+
+@pytest.mark.parametrize("scheme", ["none", "bio", "io", "bioes", "bmes", "bilou"])
+@pytest.mark.parametrize("labels", [[], ["X"], ["X", "a-b", "Y"]])
+def test_masks_follow_the_rule_of_single_tags(scheme: str, labels: list[str]) -> None:
+    tags = TagSet(labels, scheme)
+    first, follow, last = tags.allowed()
+    size = range(len(tags))
+    assert (first.shape, follow.shape, last.shape) == ((len(tags),), (len(tags), len(tags)), (len(tags),))
+    for left, right in itertools.product(size, size):
+        ends = (first[left], follow[left, right], last[right])
+        assert all(ends) == tags.is_possible([left, right])

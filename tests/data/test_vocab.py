@@ -47,7 +47,7 @@ def test_frequent_strings_come_first_and_rare_ones_are_left_out(
 @given(st.dictionaries(anything, st.integers(1, 5)))
 def test_a_vocabulary_survives_being_saved(counts: dict[str, int]) -> None:
     vocab = Vocab.from_counts(Counter(counts))
-    again = Vocab.from_bytes(vocab.to_bytes())
+    again = Vocab.from_bytes(vocab.to_bytes(), "words.json")
     assert again.strings == vocab.strings
     assert again.ids == vocab.ids
 

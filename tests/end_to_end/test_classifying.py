@@ -181,7 +181,9 @@ def test_another_file_need_not_have_the_fields_of_the_configuration(
     kept = other.read_bytes()
     source.write_text("label\ttext_a\nbad\t漏水\n", encoding="utf-8")
     assert evaluate.main(["--run", str(run[0]), "--data", str(source), "--by", "domain"]) == 2
-    assert f"--by domain: no example of {source} has a field of that name" in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert f"--by domain: no example of {source} has a field 'domain'; there are: none" in output.err
+    assert "run directory" not in output.out, "refused after scoring began"
     assert (written.read_bytes(), other.read_bytes()) == (before, kept)
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from ner.model import lstm
 from ner.model.kernels.crf_torch import reverse
 from ner.model.lstm import BidirectionalLSTM
 
@@ -30,10 +32,10 @@ def test_the_result_is_that_of_a_packed_bidirectional_lstm() -> None:
 
 
 def test_padding_does_not_reach_a_word() -> None:
-    lstm = BidirectionalLSTM(4, 2)
+    model = BidirectionalLSTM(4, 2)
     inputs = torch.randn(1, 3, 4)
-    alone = lstm(inputs, torch.ones(1, 3, dtype=torch.bool))
-    padded = lstm(torch.cat([inputs, torch.full((1, 2, 4), 9.0)], 1), torch.tensor([[True] * 3 + [False] * 2]))
+    alone = model(inputs, torch.ones(1, 3, dtype=torch.bool))
+    padded = model(torch.cat([inputs, torch.full((1, 2, 4), 9.0)], 1), torch.tensor([[True] * 3 + [False] * 2]))
     torch.testing.assert_close(padded[:, :3], alone)
 
 
@@ -42,3 +44,18 @@ def test_reversal_is_its_own_inverse() -> None:
     positions = torch.arange(3).expand(3, 3)
     assert reverse(positions, mask).tolist() == [[1, 0, 2], [0, 1, 2], [2, 1, 0]]
     assert reverse(reverse(positions, mask), mask).equal(positions)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 6, 7])
+def test_segments_of_a_long_text_change_no_state(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = BidirectionalLSTM(5, 3, layers=2).eval()
+    inputs = torch.randn(3, 6, 5)
+    mask = torch.arange(6) < torch.tensor([4, 1, 6])[:, None]
+    expected = model(inputs, mask)  # gradients are computed, so there are no segments
+    calls = []
+    monkeypatch.setattr(lstm, "SEGMENT", size)
+    model.ahead[0].register_forward_hook(lambda module, given, output: calls.append(given[0].shape[1]))
+    with torch.inference_mode():
+        found = model(inputs, mask)
+    torch.testing.assert_close(found * mask[..., None], expected * mask[..., None])
+    assert (max(calls), sum(calls)) == (min(size, 6), 6)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from ner.config.parts import validate
 from ner.config.schema import RunConfig
+from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.inference.tagger import Tagger
 from ner.model.saving import load, save
@@ -165,7 +168,7 @@ def test_a_model_with_pretrained_parts_is_whole_without_their_source(
 
 def test_a_file_that_the_manifest_forgot_is_not_read(run: Path) -> None:
     entries = json.loads((run / manifest.MANIFEST).read_bytes())
-    for name in entries.keys() - {"trained_on.bin", "words.json"}:  # a model does not need these
+    for name in entries.keys() - {"trained_on.bin"}:  # a model does not need it
         left = {key: value for key, value in entries.items() if key != name}
         (run / manifest.MANIFEST).write_text(json.dumps(left))
         with pytest.raises(InputError):
@@ -207,5 +210,50 @@ def test_sizes_that_the_weights_do_not_have_are_refused_before_they_are_allocate
     assert change[0] in config
     (run / "config.yaml").write_text(config.replace(*change), encoding="utf-8")
     signed(run)
-    with pytest.raises(InputError, match=r"model.safetensors: too small for the sizes of the configuration"):
+    with pytest.raises(InputError, match=r"model.safetensors: too small for the sizes in config.yaml"):
         load(run)
+
+
+@pytest.mark.parametrize("count", [100, 1000, 3000])
+def test_the_masks_of_more_tags_than_the_weights_have_are_not_computed(run: Path, count: int) -> None:
+    (run / "labels.json").write_bytes(Vocabs(labels=Counter(f"L{number}" for number in range(count))).to_bytes())
+    signed(run)
+    started = time.process_time()
+    with pytest.raises(InputError, match=r"model.safetensors: .*labels.json"):
+        load(run)
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "named"),
+    [
+        ("config.yaml", "hidden_size: 32", "hidden_size: 8", "not the weights of config.yaml"),
+        ("labels.json", '"LOC"', '"LOC": 1, "X"', "not the weights of config.yaml and labels.json"),
+        (
+            "encoder/words.json",
+            '"the",\n',
+            "",
+            "not the weights of config.yaml, encoder/characters.json, .* and encoder/words.json",
+        ),
+    ],
+)
+def test_files_that_do_not_fit_the_weights_are_named(run: Path, file: str, old: str, new: str, named: str) -> None:
+    text = (run / file).read_text(encoding="utf-8")
+    assert old in text
+    (run / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+    signed(run)
+    with pytest.raises(InputError, match=f"model.safetensors: expected .*; {named}$"):
+        load(run)
+
+
+def test_a_word_splitter_that_the_manifest_leaves_out_is_missed(run: Path) -> None:
+    entries = json.loads((run / manifest.MANIFEST).read_bytes())
+    (run / manifest.MANIFEST).write_text(json.dumps({name: entries[name] for name in entries if name != "words.json"}))
+    with pytest.raises(InputError, match="manifest.json: expected an entry words.json"):
+        load(run)
+    labels = json.loads((run / "labels.json").read_bytes())
+    del labels["splits_words"]  # as versions without word splitters
+    (run / "labels.json").write_text(json.dumps(labels))
+    (run / manifest.MANIFEST).write_text(json.dumps({name: entries[name] for name in entries if name != "words.json"}))
+    signed(run)
+    assert load(run)[0].word_splitter is None

@@ -73,7 +73,7 @@ def test_a_directory_with_pickled_weights_only_is_refused(tmp_path: Path) -> Non
 
 def test_files_of_a_saved_tokenizer_name_no_other_file() -> None:
     files = {"tokenizer_config.json": b'{"vocab_file": "/etc/passwd", "pad_token": "x"}', "deep/vocab.txt": b"a"}
-    with pretrained.unpacked(files) as folder:
+    with pretrained.unpacked(files, "encoder") as folder:
         assert json.loads((Path(folder) / "tokenizer_config.json").read_bytes()) == {"pad_token": "x"}
         assert (Path(folder) / "deep" / "vocab.txt").read_bytes() == b"a"
     assert not Path(folder).exists()

@@ -792,6 +792,45 @@ def streamed(form: str, line: bytes, named_pipe: bool) -> None:
     assert found == 3000, found
 
 
+def answered(form: str, line: bytes) -> None:
+    """Predict from standard input that pauses after each line; each is answered before the next one is sent."""
+    answers, output = os.pipe()
+    reader, writer = os.pipe()
+
+    def before() -> None:
+        os.close(writer)
+        os.dup2(output, 1)
+
+    process = Process("predict", ["--run", whole(), "--format", form], before, reader)
+    os.close(output)
+    os.close(reader)
+    for _ in range(3):
+        os.write(writer, line)
+        assert select.select([answers], [], [], 30)[0], "no answer while the input pauses"
+        assert os.read(answers, 1 << 16).count(b"\n") == 1
+    os.close(writer)
+    process.wait().ok()
+    os.close(answers)
+
+
+def interrupted_wait(number: signal.Signals) -> None:
+    """Send a signal to a prediction that waits for input; it ends at once and in order."""
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ner", "predict", "--run", whole(), "--format", "text"],
+        cwd=ROOT, stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(reader)
+    os.write(writer, b"Paris is .\n")
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    os.close(writer)
+    Result(process.returncode, out, err).interrupted(number)
+    assert err == "interrupted\n", err
+
+
 def written_to_pipe(name: str, option: str, *arguments: object) -> None:
     """Write an output into a named pipe."""
     path = Path(tempfile.mkdtemp(dir=folder())) / "pipe"
@@ -998,6 +1037,10 @@ def cases() -> Iterator[Case]:
         kind = "named pipe" if named_pipe else "standard input"
         yield Case("pipes", f"open {kind}, text", partial(streamed, "text", b"Paris is .\n", named_pipe))
         yield Case("pipes", f"open {kind}, jsonl", partial(streamed, "jsonl", b'{"text": "Rome"}\n', named_pipe))
+    yield Case("pipes", "a text at a time", partial(answered, "text", b"Paris is .\n"))
+    yield Case("pipes", "a JSON object at a time", partial(answered, "jsonl", b'{"text": "Rome"}\n'))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        yield Case("pipes", f"{number.name} while predict waits for input", partial(interrupted_wait, number))
     yield Case("pipes", "predict --output", partial(written_to_pipe, "predict", "--output", "--input", data()))
     yield Case(
         "pipes", "evaluate --predictions", partial(written_to_pipe, "evaluate", "--predictions", "--data", data())
@@ -1023,4 +1066,9 @@ def cases() -> Iterator[Case]:
 
 
 if __name__ == "__main__":
+    for ignored in (
+        signal.SIGINT,
+        signal.SIGHUP,
+    ):  # nohup and background jobs of a shell ignore them, as would new processes
+        signal.signal(ignored, signal.SIG_DFL)
     sys.exit(main("faults", "A run that is disturbed in any way continues to the same bytes.", cases()))

@@ -271,13 +271,13 @@ def fields(example: Example) -> dict[str, Any]:
     return {name: getattr(example, name) for name in Example.__dataclass_fields__}
 
 
-def columns(text: str) -> tuple[list[Row], list[Row]]:
-    """Return the last two columns of a file by sentence."""
+def columns(text: str, first: int = -2) -> tuple[list[Row], list[Row]]:
+    """Return a column of a file, by default the last but one, and the last column, by sentence."""
     sides: tuple[list[Row], list[Row]] = ([], [])
     for block in text.replace("\n-DOCSTART-", "\n\n-DOCSTART-").split("\n\n"):
         cells = [line.split() for line in block.splitlines() if line.strip() and not line.startswith("-DOCSTART-")]
         if cells:
-            for side, column in zip(sides, (-2, -1), strict=True):
+            for side, column in zip(sides, (first, -1), strict=True):
                 side.append([row[column] for row in cells])
     return sides
 
@@ -296,17 +296,21 @@ def run() -> Path:
     return Path(folder.name) / "run"
 
 
-def evaluated(scheme: str, source: Path | None = None) -> None:
-    """Compare the scores of ``evaluate.py`` for a file in a scheme with the rules applied to the columns it writes."""
+def evaluated(scheme: str, source: Path) -> None:
+    """Compare the scores of ``evaluate.py`` with the rules of the shared tasks applied to the columns that it writes.
+
+    Args:
+        scheme: Scheme to which the tags of the file are converted; an empty string for the file as it is.
+        source: Columns, the word first and the tag last.
+    """
     from ner.commands import evaluate
 
     directory = run()
     with tempfile.TemporaryDirectory() as folder:
-        if source is None:
-            sample = columns((ROOT / "data/sample/en/train.conll").read_text())
-            rows = zip(*([row[:] for row in side] for side in sample), strict=True)
+        if scheme:
+            text = source.read_text()
             lines = []
-            for words, names in rows:
+            for words, names in zip(columns(text, 0)[0], columns(text)[1], strict=True):
                 spans = tags.decode(names)
                 if scheme == "io":
                     spans = spans[:1]
@@ -369,12 +373,14 @@ def cases() -> Iterator[Case]:
             for explicit in (False, True):
                 name = f"{form}, {scheme}, {'named' if explicit else 'detected'}"
                 yield Case("columns read back", name, partial(written, scheme, explicit, form))
-        yield Case("evaluate.py", scheme, partial(evaluated, scheme))
+        yield Case("evaluate.py", scheme, partial(evaluated, scheme, ROOT / "data/sample/en/train.conll"))
     for path in ("four_column_iob1/eng.testa", "four_column_iob1/eng.testb", "four_column_bio2/test.txt"):
         if (CONLL / path).exists():
             for scheme in PREFIXES:
                 yield Case("CoNLL-2003", f"{path} in {scheme}", partial(corpus, path, scheme))
-            yield Case("CoNLL-2003", f"evaluate.py on {path}", partial(evaluated, "", CONLL / path))
+            for scheme in ("", *PREFIXES):
+                name = f"evaluate.py on {path}{f' in {scheme}' if scheme else ''}"
+                yield Case("CoNLL-2003", name, partial(evaluated, scheme, CONLL / path))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from ner.errors import InputError
-from ner.runtime.atomic import ABANDONED_AFTER, new_directory, write_bytes, write_tensors
+from ner.runtime.atomic import ABANDONED_AFTER, new_directory, new_file, write_bytes, write_tensors
 from tests.builders import leftovers
 
 
@@ -62,3 +62,21 @@ def test_what_killed_processes_left_is_removed_after_a_while(tmp_path: Path) -> 
     with new_directory(tmp_path / "folder"):
         pass
     assert leftovers(tmp_path) == [new]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "京" * 85, "x" * 60, "a.b"])
+def test_a_name_that_the_file_system_takes_can_be_written(tmp_path: Path, name: str) -> None:
+    write_bytes(tmp_path / name, b"content")
+    assert (tmp_path / name).read_bytes() == b"content"
+    with new_directory(tmp_path / "folder" / name) as folder:
+        (folder / "a").write_bytes(b"x")
+    assert (tmp_path / "folder" / name / "a").read_bytes() == b"x"
+    assert leftovers(tmp_path) == []
+
+
+def test_long_names_with_one_beginning_are_written_at_the_same_time(tmp_path: Path) -> None:
+    first, second = tmp_path / ("x" * 80 + "1"), tmp_path / ("x" * 80 + "2")
+    with new_file(first) as one, new_file(second) as other:
+        one.write_bytes(b"first")
+        other.write_bytes(b"second")
+    assert (first.read_bytes(), second.read_bytes()) == (b"first", b"second")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import numpy
 import pytest
@@ -70,3 +72,30 @@ def test_the_environment_lists_versions_device_and_threads() -> None:
     assert found["device"]
     assert found["threads"] == torch.get_num_threads()
     assert 2**20 < peak_memory(CPU) < 2**50
+
+
+FORK = """
+import os, sys, torch
+from ner.errors import InputError
+from ner.runtime.device import check_threads
+torch.set_num_threads(int(sys.argv[1]))
+check_threads()
+if os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+torch.set_num_threads(int(sys.argv[2]))
+try:
+    check_threads()
+except InputError as error:
+    print(error, flush=True)
+    os._exit(2)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(("parent", "child", "code"), [(2, 2, 2), (3, 2, 2), (2, 1, 0), (1, 1, 0), (1, 2, 0)])
+def test_a_fork_that_lacks_the_threads_of_its_parent_is_refused(parent: int, child: int, code: int) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", FORK, str(parent), str(child)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (found.returncode, found.stderr) == (code, "")
+    assert ("forked after torch had started 2 threads" in found.stdout) == (code == 2)

@@ -96,10 +96,12 @@ def build(
     if files is not None:
         used = {"words": config.dimension, "shapes": config.shape_dimension}
         used["characters"] = config.characters.kind != "none"
-        if files.keys() != {f"{name}.json" for name, size in used.items() if size}:
-            raise InputError(f"config.encoder: not the encoder with the vocabularies {', '.join(files) or '(none)'}")
-        tables = {name.removesuffix(".json"): Vocab.from_bytes(data) for name, data in files.items()}
-        return EmbeddingEncoder(config, tables, frozenset())
+        expected = {f"{name}.json" for name, size in used.items() if size}
+        for name in sorted(expected ^ files.keys()):
+            difference = "found none" if name in expected else "expected no such file"
+            raise InputError(f"encoder/{name}: {difference}; the vocabularies do not belong to config.encoder")
+        saved = {name.removesuffix(".json"): Vocab.from_bytes(files[name], f"encoder/{name}") for name in files}
+        return EmbeddingEncoder(config, saved, frozenset())
     normalized = Counter[str]()
     shapes = Counter[str]()
     for word, count in vocabs.words.items():

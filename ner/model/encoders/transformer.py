@@ -75,8 +75,8 @@ def build(
         model = pretrained.load_encoder(config.model, config.attention_dropout)
         tokenizer = WordTokenizer.load(config.model)
     else:
-        with pretrained.unpacked(files) as folder:
-            model = pretrained.empty_model(pretrained.load_shape(folder))
+        with pretrained.unpacked(files, "encoder") as folder:
+            model = pretrained.empty_model(folder)
             tokenizer = WordTokenizer.load(folder)
     return TransformerEncoder(config, model, tokenizer, windows)
 

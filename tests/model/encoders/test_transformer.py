@@ -190,7 +190,7 @@ def test_a_model_that_is_nowhere_names_the_three_ways_out() -> None:
 
 
 def test_a_directory_that_holds_no_model_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="transformers cannot read this model"):
+    with pytest.raises(InputError, match="transformers cannot read"):
         encoder(str(tmp_path))
 
 
@@ -364,7 +364,7 @@ def test_a_shape_that_is_not_that_of_the_weights_is_refused(
 def test_a_broken_file_of_a_model_is_one_sentence(tmp_path: Path, name: str) -> None:
     folder = make_bert(tmp_path)
     (tmp_path / name).write_bytes(b"\xff broken" * 10)
-    with pytest.raises(InputError, match="transformers cannot read this model|config.json: Invalid JSON"):
+    with pytest.raises(InputError, match="transformers cannot read|config.json: Invalid JSON"):
         encoder(folder)
 
 

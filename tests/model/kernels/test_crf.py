@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchcrf import CRF
 
+from ner.data.tags import TagSet
 from ner.model.kernels import crf
 from ner.model.kernels.chain import BadExampleError, Chain
 from tests.builders import random_chain, random_mask
@@ -451,6 +452,20 @@ def test_the_probability_of_a_span_is_that_of_enumeration(seed: int, constrained
         inside = sum(weight for path, weight in weights if not any(path[start:end]))
         assert probability == pytest.approx(inside / sum(weight for _, weight in weights), abs=1e-9)
     assert crf.run_probabilities(emissions, mask, chain, [], 0).tolist() == []
+
+
+@pytest.mark.parametrize("steps", [1, 9, 20, 100])
+def test_spans_that_are_computed_in_blocks_have_the_same_probability(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = TagSet(["X", "Y"], "bio")
+    begins, continues = map(torch.from_numpy, tags.span_masks())
+    emissions, mask = torch.randn(2, 6, 5, dtype=DOUBLE), random_mask([6, 4])
+    spans = [(0, 0, 2, 0), (0, 2, 3, 1), (0, 3, 6, 0), (1, 0, 1, 1), (1, 1, 4, 0)]
+    arguments = emissions, mask, random_chain(5, dtype=DOUBLE), spans, begins, continues
+    expected = crf.span_probabilities(*arguments)
+    monkeypatch.setattr(crf, "MAX_STEPS", steps)  # 1, 1, 1 and 4 spans at once
+    torch.testing.assert_close(crf.span_probabilities(*arguments), expected)
 
 
 @pytest.mark.parametrize("backend", ["torch", "numba"])
