@@ -384,13 +384,13 @@ class TagSet:
         prefixes, labels = self._split_names()
         kinds, positions = np.unique(prefixes, return_inverse=True)
         # two tags follow each other depending on their prefixes, and on whether their labels are equal
-        same, other = (
-            np.array([[may_follow(f"{a}-x", f"{b}-{label}", self.scheme) for b in kinds] for a in kinds])[positions][
-                :, positions
-            ]
-            for label in ("x", "y")
+        befores, same, others = ([kind if kind == OUTSIDE else f"{kind}-{x}" for kind in kinds] for x in "xxy")
+        equal, unequal = (
+            np.array([[may_follow(before, name, self.scheme) for name in names] for before in befores])
+            for names in (same, others)
         )
-        return first, np.where(labels[:, None] == labels, same, other), last
+        rows = positions[:, None]
+        return first, np.where(labels[:, None] == labels, equal[rows, positions], unequal[rows, positions]), last
 
     def _split_names(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the prefix of each name, and the position of its label, -1 for ``O``."""
