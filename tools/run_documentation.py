@@ -25,6 +25,7 @@ BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```(?P<language>s
 SHORTER = (
     (re.compile(r"epochs=\d+"), "epochs=1"),
     (re.compile(r"--config (?:configs/)?(?:bert_crf|bilstm_crf)(?:\.yaml)?\b"), "--config tiny"),
+    (re.compile(r"(?<=--config )(\S+)"), r"\1 training.epochs=1"),
     (re.compile(r"""ner\.train\(\s*["'](?:bert_crf|bilstm_crf)["']"""), 'ner.train("tiny"'),
     (re.compile(r"\bpython (train|evaluate)\.py"), rf"{sys.executable} \1.py"),
     (re.compile(r"(?m)(^|[|;&] ?)ner "), rf"\1{sys.executable} -m ner "),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 MARKER = "<!-- commands -->"
+LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<path>\.\./[^)#]+)(?:#[^)]*)?\)")
 
 
 def commands() -> str:
@@ -23,6 +25,13 @@ def commands() -> str:
     return "\n".join(sections)
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace the marker of the page of commands."""
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Replace the marker of the page of commands, and links to files that are not part of the site by their text."""
+    folder = (ROOT / "docs" / page.file.src_uri).parent
+
+    def without_outside_links(match: re.Match[str]) -> str:
+        target = (folder / match["path"]).resolve()
+        return match[0] if target.is_relative_to(ROOT / "docs") else match["text"]
+
+    markdown = LINK.sub(without_outside_links, markdown)
     return markdown.replace(MARKER, commands()) if MARKER in markdown else markdown
