@@ -27,7 +27,7 @@ schema: ## fail if a generated file is out of date
 	python benchmarks/render.py --check || (echo "run: python benchmarks/render.py"; exit 1)
 
 site: ## build the documentation site and run its code blocks (extra docs)
-	mkdocs build --strict --quiet --site-dir build/site
+	mkdocs build --strict --site-dir build/site
 	python tools/run_documentation.py
 
 documents:

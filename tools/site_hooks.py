@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: the reference of commands is generated from their ``--help``."""
+"""Hooks of MkDocs: the reference of commands from their ``--help``, the changelog, and links that leave the site."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-MARKER = "<!-- commands -->"
-LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<path>\.\./[^)#]+)(?:#[^)]*)?\)")
+COMMANDS = "<!-- commands -->"
+CHANGELOG = "<!-- changelog -->"
+LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<path>[^):#]+)(?:#[^)]*)?\)")
 
 
 def commands() -> str:
@@ -26,12 +27,15 @@ def commands() -> str:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Replace the marker of the page of commands, and links to files that are not part of the site by their text."""
+    """Insert generated parts, and replace links to files that are not part of the site by their text."""
     folder = (ROOT / "docs" / page.file.src_uri).parent
 
     def without_outside_links(match: re.Match[str]) -> str:
         target = (folder / match["path"]).resolve()
-        return match[0] if target.is_relative_to(ROOT / "docs") else match["text"]
+        return match[0] if target.is_relative_to(ROOT / "docs") and target.exists() else match["text"]
 
+    if CHANGELOG in markdown:
+        text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")
+        markdown = markdown.replace(CHANGELOG, text)
     markdown = LINK.sub(without_outside_links, markdown)
-    return markdown.replace(MARKER, commands()) if MARKER in markdown else markdown
+    return markdown.replace(COMMANDS, commands()) if COMMANDS in markdown else markdown
