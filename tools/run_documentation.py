@@ -62,13 +62,13 @@ def blocks(page: Path) -> list[Block]:
 
 
 def pages() -> list[Path]:
-    """Return the pages with code blocks."""
+    """Return the pages with code blocks; the model card is the one of a run that is not part of the project."""
     candidates = [
         *sorted(ROOT.glob("README*.md")),
         *sorted((ROOT / "docs").rglob("*.md")),
         *ROOT.glob("examples/*.ipynb"),
     ]
-    return [page for page in candidates if blocks(page)]
+    return [page for page in candidates if blocks(page) and page.name != "model-card.md"]
 
 
 def prepare(folder: Path) -> None:
