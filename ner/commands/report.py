@@ -69,7 +69,9 @@ def _report(arguments: argparse.Namespace) -> None:
     is_training_data = arguments.split == "train" and not arguments.data
     trained_on = None if is_training_data else seen.read(directory)
     slices, notices = _slices(config)
-    evaluator = Evaluator(metrics, tagger.model, config.score_by, trained_on, slices=slices, intervals=True)
+    evaluator = Evaluator(
+        metrics, tagger.model, config.score_by, trained_on, slices=slices, intervals=True, confidence=True
+    )
     mistakes = Mistakes()
 
     def counted(chunks: Iterable[AnnotatedChunk]) -> Iterator[AnnotatedChunk]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 460, 260
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 68, 12, 12, 40
 TICKS = 5
 
 
@@ -95,6 +95,7 @@ def line_chart(
         for line, points in zip(lines, finite, strict=True)
         if points
     ]
+    keys += [Markup('<span class="key diagonal">{}</span>').format(text) for text in (marks or {}).values()]
     return Markup("").join([*parts, Markup('<p class="legend">{}</p>').format(Markup(" ").join(keys))])
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import ner
-from ner.commands import evaluate, plot, predict, train
+from ner.commands import evaluate, plot, predict, report, train
 from ner.config.load import read_yaml
 from ner.data import seen
 from ner.data.formats import tsv
@@ -37,6 +37,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         return directory, sys.stdout.getvalue()
     finally:
         sys.stdout = out
+
+
+def test_a_report_requires_entities(run: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.main(["--run", str(run[0])]) == 2
+    assert "predicts entities" in capsys.readouterr().err
+    assert not (run[0] / "report.html").exists()
 
 
 def test_the_sample_is_what_its_program_writes() -> None:

@@ -130,7 +130,7 @@ def test_right_to_left_and_chinese_text_are_shown_as_written(shown: dict[str, An
 
 
 def test_thousands_of_sentences_have_few_elements(shown: dict[str, Any]) -> None:
-    assert shown["many"]["count"].endswith("in 5000 sentences")
+    assert shown["many"]["count"].endswith("in 5,000 sentences")
     assert shown["many"]["position"] == "5000 of 5000"
     assert 5 < shown["many"]["rows"] < 40
     assert shown["many"]["milliseconds"] < 1000
