@@ -21,9 +21,7 @@ STYLE = """
   background: color-mix(in srgb, var(--hue) 28%, transparent); border-bottom: 2px solid var(--hue);
   border-radius: 3px; color: inherit; padding: .1em .2em;
 }
-.ner-span > small {
-  font-size: .7em; font-weight: 600; margin-inline-start: .35em; unicode-bidi: isolate; white-space: nowrap;
-}
+.ner-span > small { font-size: .7em; font-weight: 600; margin: 0 .3em; unicode-bidi: isolate; white-space: nowrap; }
 .ner-note { font-size: .85em; }
 """
 """Style sheet of :func:`to_html`. The tints suit light and dark backgrounds."""

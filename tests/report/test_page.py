@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from ner.highlight import PALETTE
 from ner.report import page
 from ner.report.charts import Line, line_chart
 from ner.report.content import Transitions
@@ -127,3 +128,36 @@ def test_a_chart_draws_finite_values_and_escapes_names() -> None:
 @pytest.mark.parametrize("points", [[], [(1.0, 0.5)], [(1.0, 0.5), (2.0, 0.5)], [(0.0, 1e-9), (1e6, 3e5)]])
 def test_a_chart_of_any_range_can_be_drawn(points: list[tuple[float, float]]) -> None:
     assert "svg" in line_chart("t", [Line("a", points)], "x", "y")
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours (WCAG 2.2)."""
+    lightness = []
+    for color in (one, other):
+        digits = color.lstrip("#")
+        digits = "".join(2 * digit for digit in digits) if len(digits) == 3 else digits
+        parts = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        lightness.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(lightness) + 0.05) / (min(lightness) + 0.05)
+
+
+def mixed(color: str, share: float, back: str) -> str:
+    """A colour over a background, as ``color-mix`` in sRGB."""
+    sides = [
+        [int(side[start : start + 2], 16) for start in (1, 3, 5)] for side in (color, back.replace("#fff", "#ffffff"))
+    ]
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in zip(*sides, strict=True))
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
+def test_texts_have_enough_contrast(text: str, mode: int) -> None:
+    names = ("back", "panel", "ink", "faint", "accent", "positive", "negative")
+    back, panel, ink, faint, accent, positive, negative = (
+        re.findall(rf"--{name}: (#[0-9a-f]+);", text)[mode] for name in names
+    )
+    for ground in (back, panel):
+        assert min(contrast(ink, ground), contrast(faint, ground), contrast(accent, ground)) >= 4.5
+        assert min(contrast(ink, mixed(hue, 0.28, ground)) for hue in PALETTE) >= 4.5, "highlighted spans"
+    assert min(contrast(ink, mixed(hue, 0.6, back)) for hue in (positive, negative)) >= 4.5, "heat maps"
+    assert contrast(faint, mixed(accent, 0.18, back)) >= 4.5, "the excerpt of the selected row"
