@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from typing import NamedTuple
@@ -64,7 +64,7 @@ def _is_ideographic(character: str) -> bool:
     return wide and not unicodedata.name(character, "").startswith("HANGUL")
 
 
-def to_html(text: str, marks: Iterable[Mark], hues: dict[str, str]) -> str:
+def to_html(text: str, marks: Iterable[Mark], hues: Mapping[str, str]) -> str:
     """Return a text with highlighted characters, without the paragraph around it.
 
     Nested marks become nested elements. Marks that cross are cut where another one starts or ends.
