@@ -65,6 +65,9 @@ class BidirectionalLSTM(nn.Module):
 
 def _run(lstm: nn.Module, inputs: Tensor) -> Tensor:
     """Return the states of one direction."""
+    if torch.jit.is_tracing():  # an exported graph reads any length in one call
+        states: Tensor = lstm(inputs)[0]
+        return states
     size = inputs.shape[1] if torch.is_grad_enabled() else SEGMENT
     outputs, last = [], None
     for segment in inputs.split(max(1, size), dim=1):

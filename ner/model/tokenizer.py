@@ -5,36 +5,27 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ner.data.words import CHINESE
 from ner.errors import InputError
 from ner.model import pretrained
-from ner.model.word_cache import WordCache
+from ner.model.piece_tokenizer import PieceTokenizer
 
 _BETWEEN_CHINESE = re.compile(rf"(?<=[{CHINESE}])\s+(?=[{CHINESE}])")
 
 
-class WordTokenizer:
+class WordTokenizer(PieceTokenizer):
     """A transformers tokenizer that is applied to one word at a time, so that the word of each piece is known.
 
     Fast tokenizers split pre-tokenized words independently too, so the pieces are the same as with
-    ``is_split_into_words``; tokenizers without ``word_ids`` work as well. Pieces are cached per word.
-
-    Attributes:
-        prefix, suffix: Special pieces before and after a text.
-        pair_separator: Special pieces between two texts.
-        padding, unknown: Ids of these pieces.
-        size: Number of embeddings of the encoder that reads the pieces, or None.
-        cache: Piece ids by word.
+    ``is_split_into_words``; tokenizers without ``word_ids`` work as well.
     """
 
     def __init__(self, tokenizer: Any) -> None:
+        super().__init__()
         self.tokenizer = tokenizer
-        self.size: int | None = None
-        self.cache = WordCache[list[int]]()
         with_special = self._encode(["a"], True)[0]
         word = self._encode(["a"], False)[0]
         start = next((i for i in range(len(with_special)) if with_special[i : i + len(word)] == word), 0)
@@ -74,10 +65,6 @@ class WordTokenizer:
             self.tokenizer.save_pretrained(folder)
             return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
-    def pieces(self, words: Sequence[str]) -> list[list[int]]:
-        """Return the piece ids of each word; the list is empty for a word such as a zero-width space."""
-        return self.cache.get(words, partial(self._encode, special=False))
-
     def to_tokens(self, ids: Iterable[int]) -> list[str]:
         """Return the strings of pieces in the vocabulary."""
         return self.tokenizer.convert_ids_to_tokens(list(ids))
@@ -87,33 +74,13 @@ class WordTokenizer:
         text = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=True)
         return _BETWEEN_CHINESE.sub("", text).strip().removeprefix("##")
 
-    def _encode(self, words: Sequence[str], special: bool) -> list[list[int]]:
-        clean = [[word if word.isascii() else word.encode("utf-8", "replace").decode()] for word in words]
-        try:
-            encoded = self.tokenizer(
-                clean,
-                is_split_into_words=True,
-                add_special_tokens=special,
-                split_special_tokens=True,  # "[SEP]" in a text is five characters, not a special piece
-                return_attention_mask=False,
-                verbose=False,
-            )
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # tokenizers raise Exception, and PanicException, which is no Exception
-            reason = pretrained.first_line(error)
-            raise InputError(
-                f"the tokenizer cannot split words into pieces ({reason}); copy its files again"
-            ) from error
-        pieces = [list(ids) for ids in encoded["input_ids"]]
-        for ids in pieces:
-            self.check_ids(ids)
-        return pieces
-
-    def check_ids(self, ids: Sequence[int]) -> None:
-        """Raise an InputError if an encoder has no embedding for a piece."""
-        if self.size is not None and ids and max(ids) >= self.size:
-            raise InputError(
-                f"the tokenizer has a piece with id {max(ids)}, but the encoder has {self.size} embeddings; "
-                "they belong to different models"
-            )
+    def _batch(self, words: list[list[str]], special: bool) -> list[list[int]]:
+        encoded = self.tokenizer(
+            words,
+            is_split_into_words=True,
+            add_special_tokens=special,
+            split_special_tokens=True,  # "[SEP]" in a text is five characters, not a special piece
+            return_attention_mask=False,
+            verbose=False,
+        )
+        return [list(ids) for ids in encoded["input_ids"]]

@@ -14,7 +14,7 @@ from itertools import accumulate, chain
 
 from ner.data.tags import PLAIN, decode
 from ner.data.vocab import Vocabs
-from ner.model.tokenizer import WordTokenizer
+from ner.model.piece_tokenizer import PieceTokenizer
 from ner.types import Alternative, Annotation, Example, TagProbabilities
 
 
@@ -46,7 +46,7 @@ class PieceUnits(WordUnits):
         scheme: Tagging scheme; ``none`` for plain tags, which are copied to every piece of a word.
     """
 
-    def __init__(self, tokenizer: WordTokenizer, scheme: str = "bio") -> None:
+    def __init__(self, tokenizer: PieceTokenizer, scheme: str = "bio") -> None:
         self.tokenizer = tokenizer
         self.scheme = scheme
 
@@ -152,6 +152,8 @@ def build(name: str, tokenizer: str | None, scheme: str, files: dict[str, bytes]
     """
     if name == "word":
         return WordUnits()
+    from ner.model.tokenizer import WordTokenizer
+
     if files:
         return PieceUnits(WordTokenizer.from_files(files, "unit"), scheme)
     assert tokenizer is not None, "the configuration requires a tokenizer for pieces"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ner.model.tokenizer import WordTokenizer
+if TYPE_CHECKING:
+    from ner.model.piece_tokenizer import PieceTokenizer
 
 
 def pack(lengths: Sequence[int], capacity: int, limit: int | None = None) -> list[tuple[int, int]]:
@@ -115,7 +116,7 @@ class WindowLimits(NamedTuple):
         overlap: Pieces that a row repeats from the previous one, as a function of the capacity.
     """
 
-    tokenizer: WordTokenizer
+    tokenizer: PieceTokenizer
     capacity: int
     max_query: int
     overlap: Callable[[int], int]

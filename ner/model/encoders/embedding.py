@@ -7,10 +7,8 @@ CNN, Lample et al. (2016) for the character LSTM and for training the unknown ve
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -26,7 +24,7 @@ from ner.data import word_vectors
 from ner.data.vocab import Vocab, Vocabs
 from ner.errors import InputError
 from ner.model.lstm import BidirectionalLSTM
-from ner.model.word_cache import WordCache
+from ner.model.words import WordInputs, shape
 from ner.types import AxisLabels, Encoding, Example
 
 
@@ -102,10 +100,11 @@ def build(
             raise InputError(f"encoder/{name}: {difference}; the vocabularies do not belong to config.encoder")
         saved = {name.removesuffix(".json"): Vocab.from_bytes(files[name], f"encoder/{name}") for name in files}
         return EmbeddingEncoder(config, saved, frozenset())
+    normalize = word_inputs(config, {}).normalize
     normalized = Counter[str]()
     shapes = Counter[str]()
     for word, count in vocabs.words.items():
-        normalized[normalize_word(word, config)] += count
+        normalized[normalize(word)] += count
         shapes[shape(word)] += count
     singletons = frozenset(word for word, count in normalized.items() if count == 1)
     tables = {}
@@ -114,7 +113,7 @@ def build(
         if config.vectors:
             found = word_vectors.load(config.vectors, config.dimension)
             for word in found[0]:  # all of them are in the vocabulary
-                normalized.setdefault(normalize_word(word, config), config.min_count)
+                normalized.setdefault(normalize(word), config.min_count)
         tables["words"] = Vocab.from_counts(normalized, config.min_count)
     if config.characters.kind != "none":
         tables["characters"] = Vocab.from_counts(vocabs.characters)
@@ -126,27 +125,9 @@ def build(
     return encoder
 
 
-def normalize_word(word: str, config: Config) -> str:
-    """Return the word in the form of the vocabulary."""
-    word = word.lower() if config.lowercase else word
-    return re.sub(r"\d", "0", word) if config.normalize_digits else word
-
-
-def shape(word: str) -> str:
-    """Return the character classes of a word without repetitions: ``Xx`` for ``Berlin``, ``d-d`` for ``12-1``."""
-    found = ""
-    for character in word:
-        if character.isupper():
-            kind = "X"
-        elif character.islower():
-            kind = "x"
-        elif character.isdigit():
-            kind = "d"
-        else:
-            kind = "c" if character.isalpha() else character
-        if not found.endswith(kind):
-            found += kind
-    return found[:10]
+def word_inputs(config: Config, tables: Mapping[str, Vocab]) -> WordInputs:
+    """Return the conversion of words to ids."""
+    return WordInputs(tables, config.lowercase, config.normalize_digits, config.characters.max_length)
 
 
 class CharacterVectors(nn.Module):
@@ -179,15 +160,6 @@ class CharacterVectors(nn.Module):
         return torch.cat([last[:, :half], states[:, 0, half:]], dim=1) * mask.any(1, keepdim=True)
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows of integers as a table, padded with 0, which is ``Vocab.padding``, and a mask of their places."""
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    table = np.zeros(mask.shape, dtype=np.int64)
-    table[mask] = list(chain.from_iterable(rows))
-    return table, mask
-
-
 class EmbeddingEncoder(Encoder):
     """Encoder of words by embeddings, characters and shapes.
 
@@ -218,17 +190,17 @@ class EmbeddingEncoder(Encoder):
             self.shapes = nn.Embedding(len(tables["shapes"]), config.shape_dimension, padding_idx=Vocab.padding)
             self.width += config.shape_dimension
         self.dropout = nn.Dropout(config.dropout)
-        self.cache = WordCache[tuple[int, int, list[int]]]()
+        self.words_to_ids = word_inputs(config, tables)
 
     def use_vectors(self, words: Sequence[str], matrix: np.ndarray, running: Counter[str]) -> None:
         """Initialize words from pretrained vectors; ``report`` contains their coverage of the ``running`` text."""
-        table = self.tables["words"]
-        vectors = {normalize_word(word, self.config): row for row, word in reversed(list(enumerate(words)))}
+        table, normalize = self.tables["words"], self.words_to_ids.normalize
+        vectors = {normalize(word): row for row, word in reversed(list(enumerate(words)))}
         for word, row in vectors.items():
             if word in table:
                 self.words.weight.data[table.id(word)] = torch.from_numpy(matrix[row])
-        known = sum(count for word, count in running.items() if normalize_word(word, self.config) in vectors)
-        distinct = sum(normalize_word(word, self.config) in vectors for word in running)
+        known = sum(count for word, count in running.items() if normalize(word) in vectors)
+        distinct = sum(normalize(word) in vectors for word in running)
         self.report = {
             "vectors": len(words),
             "words with a vector": known / max(1, running.total()),
@@ -249,32 +221,19 @@ class EmbeddingEncoder(Encoder):
     ) -> dict[str, Tensor]:
         """Return the tensors of a batch, see the class."""
         examples = [example for group in groups for example in group]
-        distinct: dict[str, int] = {}
-        positions = [[distinct.setdefault(word, len(distinct)) for word in example.words] for example in examples]
-        words, mask = _padded(positions)
-        entries = self.cache.get([*distinct], lambda new: [self._word_ids(word) for word in new])
-        by_length = np.argsort([len(characters) for _, _, characters in entries], kind="stable")
+        distinct, arrays = self.words_to_ids.arrays(examples)
+        words = arrays["words"]
         keep_word = np.ones(words.shape, dtype=bool)
         if generators is not None and "words" in self.tables and (self.singletons or self.config.word_dropout):
-            rare = np.array([normalize_word(word, self.config) in self.singletons for word in distinct], dtype=bool)
+            normalize = self.words_to_ids.normalize
+            rare = np.array([normalize(word) in self.singletons for word in distinct], dtype=bool)
             for row, (example, generator) in enumerate(zip(examples, generators, strict=True)):
                 length = len(example.words)
                 is_singleton = rare[words[row, :length]]
                 keep_word[row, :length] = ~(is_singleton & (generator.random(length) < self.config.singleton_unk_rate))
                 if self.config.word_dropout:
                     keep_word[row, :length] &= generator.random(length) >= self.config.word_dropout
-        entries = [entries[number] for number in by_length.tolist()]
-        short = len(entries) * 3 // 4
-        return {
-            "words": torch.from_numpy(np.argsort(by_length)[words]),
-            "mask": torch.from_numpy(mask),
-            "known": torch.from_numpy(keep_word),
-            "word_ids": torch.tensor([word for word, _, _ in entries], dtype=torch.long),
-            "shape_ids": torch.tensor([kind for _, kind, _ in entries], dtype=torch.long),
-            "characters": torch.from_numpy(_padded([characters for _, _, characters in entries[:short]])[0]),
-            "long_characters": torch.from_numpy(_padded([characters for _, _, characters in entries[short:]])[0]),
-            "query_lengths": torch.tensor([example.query_length for example in examples], dtype=torch.long),
-        }
+        return {name: torch.from_numpy(array) for name, array in {**arrays, "known": keep_word}.items()}
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """Return words ``(S, W, width)``."""
@@ -294,13 +253,3 @@ class EmbeddingEncoder(Encoder):
         vectors = self.dropout(torch.cat(parts, dim=-1)) * mask.unsqueeze(-1)
         query = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
         return Encoding(vectors, mask, question_mask=query)
-
-    def _word_ids(self, word: str) -> tuple[int, int, list[int]]:
-        """Return the word id, shape id and character ids of a word."""
-        tables, limit = self.tables, self.config.characters.max_length
-        read = word if len(word) <= limit else word[: limit - limit // 2] + word[-(limit // 2) :]
-        return (
-            tables["words"].id(normalize_word(word, self.config)) if "words" in tables else 0,
-            tables["shapes"].id(shape(word)) if "shapes" in tables else 0,
-            [tables["characters"].id(character) for character in read] if "characters" in tables else [],
-        )

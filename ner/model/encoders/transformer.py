@@ -23,12 +23,12 @@ from torch.nn import functional as F
 from ner.config.base import EncoderConfig
 from ner.config.schema import WindowsConfig
 from ner.contracts import Encoder
-from ner.data.notices import Notice
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import pretrained
+from ner.model.pieces import PieceInputs
 from ner.model.tokenizer import WordTokenizer
-from ner.model.windows import RowBuilder, RowLayout, WindowLimits, pack, skipped_words
+from ner.model.windows import skipped_words
 from ner.types import Document, Encoding, Example
 
 ROWS_AT_ONCE = 32
@@ -133,12 +133,14 @@ class TransformerEncoder(Encoder):
                 f"config.windows.max_length: {windows.max_length}, but {config.model} reads at most {positions} pieces"
             )
         self.positions, self.row_length = positions, windows.max_length or usual
-        self.capacity = self.row_length - len(tokenizer.prefix) - len(tokenizer.suffix)
-        if self.capacity < 1:
-            raise InputError(f"{config.model}: a row of {self.row_length} pieces has no place for a word")
-        max_query = max(0, min(windows.max_query_length, (self.capacity - len(tokenizer.pair_separator)) // 2))
-        self.limits = WindowLimits(tokenizer, self.capacity, max_query, windows.overlap_of)
-        self.segments = (getattr(model.config, "type_vocab_size", None) or 0) > 1
+        segments = (getattr(model.config, "type_vocab_size", None) or 0) > 1
+        try:
+            self.input_maker = PieceInputs(
+                tokenizer, self.row_length, windows, config.pooling, segments, config.word_dropout
+            )
+        except InputError as error:
+            raise InputError(f"{config.model}: {error}") from None
+        self.capacity, self.limits = self.input_maker.capacity, self.input_maker.limits
         self.takes_whole_masks = (
             model.config.model_type in WHOLE_MASKS and getattr(model.config, "_attn_implementation", "") == "sdpa"
         )
@@ -163,91 +165,25 @@ class TransformerEncoder(Encoder):
 
     def input_warnings(self, document: Document) -> Counter[str]:
         """Return the number of words without pieces, of shortened words, and of question words that are not read."""
-        counts: Counter[str] = Counter()
-        for example in document.examples:
-            pieces = [] if example.pieces is not None else self.tokenizer.pieces(example.words)
-            counts[Notice.NO_PIECES] += sum(not ids for ids in pieces)
-            if example.query_length:
-                layout = self._layout(example)
-                counts[Notice.QUESTION_CUT] += layout.skipped
-                counts[Notice.WORD_CUT] += layout.shortened
-            else:
-                counts[Notice.WORD_CUT] += sum(len(ids) > self.capacity for ids in pieces)
-        return +counts
+        return self.input_maker.input_warnings(document)
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
         """Return sentences one by one or packed into rows; the cost counts pieces, with special ones and overlaps."""
-        if len(document.examples) > 1:  # tokenize the new words of a document in one call
-            self.tokenizer.pieces([w for e in document.examples if e.pieces is None for w in e.words])
-        if any(example.query_length for example in document.examples):
-            costs = [self._layout(example).cost for example in document.examples]
-            return [(position, position + 1, cost) for position, cost in enumerate(costs)]
-        lengths = [self._pieces(example)[1] for example in document.examples]
-        sums = [sum(words) for words in lengths]
-        if self.windows.scope == "document":
-            groups = pack(sums, self.capacity, limit)
-        else:
-            groups = [(position, position + 1) for position in range(len(sums))]
-        special = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
-        planned = []
-        for start, stop in groups:
-            cost = sum(sums[start:stop]) + special
-            if cost > self.row_length:  # a single long example
-                cost = self.limits.layout(lengths[start], 0).cost
-            planned.append((start, stop, cost))
-        return planned
+        return self.input_maker.plan(document, limit)
 
     def inputs(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
     ) -> dict[str, Tensor]:
         """Return the tensors of a batch, see the class."""
-        examples = [example for group in groups for example in group]
-        randomness = iter(generators or ())
-        example_rows: list[list[int]] = []
-        rows = RowBuilder(self.limits)
-        # A question shares no row, even if another encoder has planned the groups.
-        parts = ([[e] for e in group] if any(e.query_length for e in group) else [group] for group in groups)
-        for group in chain.from_iterable(parts):
-            words: list[list[int]] = []
-            for example in group:
-                words += self._pieces(example, next(randomness, None))[0]
-            query_length = group[0].query_length if len(group) == 1 else 0
-            used = rows.add(words, query_length)
-            if len(group) == 1:
-                example_rows.append(used)
-        pieces, piece_mask = rows.padded()
-        longest = pieces.shape[1]
-        lengths = np.array([len(example.words) for example in examples], dtype=np.int64)
-        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-        word_pieces, count = rows.word_piece_index(self.config.pooling, longest)
-        counts = np.zeros(mask.size, dtype=np.int64)  # pieces of each word, 0 for padding
-        counts[mask.ravel()] = count
-        tensors = {
-            "pieces": torch.from_numpy(pieces),
-            "piece_mask": torch.from_numpy(piece_mask),
-            "word_pieces": torch.from_numpy(word_pieces),
-            "word_starts": torch.from_numpy(np.cumsum(counts) - counts),
-            "mask": torch.from_numpy(mask),
-            "query_lengths": torch.tensor([example.query_length for example in examples], dtype=torch.long),
-        }
-        if example_rows and len(example_rows) == len(examples):
-            starts = np.cumsum([0, *(len(used) for used in example_rows)])[:-1]
-            tensors["rows"] = torch.tensor([row for used in example_rows for row in used], dtype=torch.long)
-            tensors["row_starts"] = torch.tensor(starts, dtype=torch.long)
-        if self.segments and any(rows.passages):
-            begin = np.array(rows.passages, dtype=np.int64)[:, None]
-            tensors["segments"] = torch.from_numpy(piece_mask & (np.arange(longest) >= begin) & (begin > 0))
-        return tensors
-
-    def _layout(self, example: Example) -> RowLayout:
-        return self.limits.layout(self._pieces(example)[1], example.query_length)
+        arrays = self.input_maker.arrays(groups, generators)
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def source(self, example: Example, limit: int, generator: Generator | None = None) -> Source:
         """Return an example as a single row: the question, if there is one, and as many words as fit ``limit`` pieces.
 
         Special pieces count; ``generator`` is the randomness of augmentation, None outside training.
         """
-        words, sizes = self._pieces(example, generator)
+        words, sizes = self.input_maker.pieces(example, generator)
         tokens, query = self.tokenizer, example.query_length
         row = [*tokens.prefix]
         free = limit - len(tokens.prefix) - len(tokens.suffix)
@@ -296,23 +232,6 @@ class TransformerEncoder(Encoder):
                     hidden = states.new_empty((len(pieces), *states.shape[1:]))
                 hidden[rows] = states
         return torch.zeros((0, 0, self.width), device=pieces.device) if hidden is None else hidden
-
-    def _pieces(self, example: Example, generator: Generator | None = None) -> tuple[list[list[int]], list[int]]:
-        """Return 1 to ``capacity`` piece ids of each word, and their number; a generator may replace words."""
-        unknown = self.tokenizer.unknown
-        if example.pieces is not None:
-            self.tokenizer.check_ids(example.pieces)
-            pieces = [[piece] for piece in example.pieces]
-        else:
-            pieces = self.tokenizer.pieces(example.words)
-        sizes = list(map(len, pieces))
-        if sizes and not 0 < min(sizes) <= max(sizes) <= self.capacity:
-            pieces = [ids[: self.capacity] or [unknown] for ids in pieces]
-            sizes = list(map(len, pieces))
-        if generator is not None and self.config.word_dropout:
-            dropped = (generator.random(len(pieces)) < self.config.word_dropout).tolist()
-            pieces = [[unknown] * len(ids) if drop else ids for ids, drop in zip(pieces, dropped, strict=True)]
-        return pieces, sizes
 
 
 def _positions(model: Any, tokenizer: WordTokenizer) -> int:

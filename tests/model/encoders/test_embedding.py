@@ -10,7 +10,8 @@ import torch
 from ner.config.parts import ConfigError, parse_component
 from ner.config.schema import WindowsConfig
 from ner.data.vocab import Vocab, Vocabs
-from ner.model.encoders.embedding import CharacterConfig, Config, EmbeddingEncoder, build, shape
+from ner.model.encoders.embedding import CharacterConfig, Config, EmbeddingEncoder, build
+from ner.model.words import shape
 from ner.types import Example
 
 SENTENCES = [["The", "Bank", "of", "England", "21"], ["the", "bank", "99"]]

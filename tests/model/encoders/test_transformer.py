@@ -301,7 +301,7 @@ def test_every_mark_space_and_control_of_unicode_has_a_piece_and_so_have_letters
         for code in range(sys.maxunicode + 1)
         if code % 97 == 0 or unicodedata.category(chr(code)) in swallowed
     ]
-    pieces, sizes = part._pieces(Example(words))
+    pieces, sizes = part.input_maker.pieces(Example(words))
     assert len(pieces) == len(words) > 10_000
     assert all(pieces)
     assert sizes == list(map(len, pieces))
