@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ner.errors import InputError
     from ner.evaluation.scores import Scores
     from ner.inference.tagger import Precision, Tagger
+    from ner.portable.tagger import PortableTagger
     from ner.types import Document, Entity, Example, Span
 
 __version__ = "0.1.0"
@@ -127,18 +128,28 @@ def train(
     )
 
 
-def load(name: str | Path, device: str = "auto", precision: Precision = "run") -> Tagger:
-    """Load the tagger of a run; see :class:`ner.inference.tagger.Tagger`.
+def load(
+    name: str | Path, device: str = "auto", precision: Precision = "run", verify: bool = False
+) -> Tagger | PortableTagger:
+    """Load the tagger of a run or of an export; see :class:`ner.inference.tagger.Tagger`.
 
     Args:
-        name: A run directory, which is loaded without network access; or ``user/model`` on the Hugging Face Hub. Only
-            the files of a run are downloaded, and they pass the same checks as a local run.
+        name: A run directory, or an export (``ner export``), which are loaded without network access; or
+            ``user/model`` on the Hugging Face Hub. Only the files of a run are downloaded, and they pass the same
+            checks as a local run.
         device: ``auto``, ``cpu``, ``cuda`` ...
         precision: ``run`` for the precision of training, ``fp32``, ``bf16``, ``fp16``, or ``int8``.
+        verify: Compare an export with the sentences in its ``parity.jsonl``.
 
     Raises:
         ner.errors.InputError: If the directory does not contain a complete model, or cannot be downloaded.
     """
+    from ner.portable.description import is_export
+
+    if is_export(name):
+        from ner.portable.tagger import PortableTagger
+
+        return PortableTagger.load(name, device, precision, verify)
     from ner.inference.tagger import Tagger
     from ner.runs import hub
 

@@ -21,6 +21,8 @@ ORDER = [
     {"runs"},
     {"model"},
     {"inference", "evaluation"},
+    {"portable"},
+    {"export"},
     {"training", "report"},
     {"conformance", "integrations"},
     {"commands"},

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ner predict``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
+    parser.add_argument("--run", metavar="DIR", help="run directory or export; default the newest run below runs/")
+    parser.add_argument("--verify", action="store_true", help="compare an export with its parity.jsonl first")
     formats = sorted(path.stem for path in Path(__file__).parents[1].glob("data/formats/[a-z]*.py"))
     help = f"format of the input: {', '.join(formats)} or a plug-in; default: format of the training data"
     parser.add_argument("--format", metavar="NAME", help=help)
@@ -51,11 +52,13 @@ def _predict(arguments: argparse.Namespace) -> None:
     with cli.paused_garbage_collection():
         from loguru import logger
 
+        from ner import load
         from ner.config.parts import load_component
         from ner.data import tasks
         from ner.errors import InputError
         from ner.inference.confidence import apply_threshold
-        from ner.inference.tagger import Tagger
+        from ner.portable.description import is_export
+        from ner.portable.tagger import PortableTagger
         from ner.runs.calibration import choose_threshold
         from ner.runs.directory import LABELS, check_outputs, files_in_config, resolve_run
         from ner.runtime import text_files
@@ -66,37 +69,46 @@ def _predict(arguments: argparse.Namespace) -> None:
         if arguments.format:
             _check_format(arguments.format)
         directory = resolve_run(arguments.run)
-        tagger = Tagger.load(directory, precision=arguments.precision)
-    data, decoder = tagger.config.data, tagger.config.decoder.name
+        if arguments.verify and not is_export(directory):
+            raise InputError("--verify: only exports contain sentences to compare with; pass --run with an export")
+        tagger = load(directory, precision=arguments.precision, verify=arguments.verify)
+    model = None if isinstance(tagger, PortableTagger) else tagger.model
+    data, decoder = tagger.data, tagger.decoder_name
     name = arguments.format or data.format.name
-    tasks.check_format(decoder, name, "--format")
+    tasks.check_format(decoder, name, "--format", tagger.outputs)
     form = load_component("formats", name)
     scored = arguments.scores or arguments.token_scores or bool(arguments.n_best)
     option = "--scores" if arguments.scores else "--token-scores" if arguments.token_scores else "--n-best"
     if scored and not form.probabilities:
         fitting = " or ".join(
-            other for other in tasks.compatible_formats(decoder) if load_component("formats", other).probabilities
+            other
+            for other in tasks.compatible_formats(tagger.outputs)
+            if load_component("formats", other).probabilities
         )
         raise InputError(f"{option}: {name} files cannot store probabilities; choose --format {fitting}")
     if arguments.n_best and name in ("conll", "slot_filling"):
         raise InputError(f"--n-best: {name} files cannot store alternatives; choose --format text or jsonl")
-    if (arguments.n_best or arguments.token_scores) and tagger.model.tag_decoder is None:
+    if model is None and (arguments.n_best or arguments.token_scores or arguments.min_precision is not None):
+        option = option if scored and option != "--scores" else "--min-precision"
+        raise InputError(f"{option}: not supported by exports; use the run")
+    if model and (arguments.n_best or arguments.token_scores) and model.tag_decoder is None:
         raise InputError(f"{option}: the decoder {decoder} predicts no tags of words; leave the option out")
-    threshold = choose_threshold(tagger.model.calibration, arguments.min_precision)
-    check_outputs({"--output": arguments.output}, [arguments.input, *files_in_config(tagger.config)])
+    threshold = choose_threshold(model.calibration, arguments.min_precision) if model else None
+    read = [] if isinstance(tagger, PortableTagger) else files_in_config(tagger.config)
+    check_outputs({"--output": arguments.output}, [arguments.input, *read])
     config = _format(data.format if name == data.format.name else form.Config(), arguments.overrides)
-    tasks.check_labels(tagger.model.vocabs, config, directory / LABELS)
+    tasks.check_labels(tagger.vocabs, config, directory / LABELS)
     if name == "conll" and scored:
         column = "token" if arguments.token_scores else "entity"
         config = config.model_copy(update={"probabilities": column})
-    query = None
-    if scored and tagger.model.tag_decoder is not None:
-        query = TagQuery(n_best=arguments.n_best or 0, tokens=arguments.token_scores)
+    options: dict[str, Any] = {}
+    if scored and model and model.tag_decoder is not None:
+        options["query"] = TagQuery(n_best=arguments.n_best or 0, tokens=arguments.token_scores)
     # Gold columns of the input are not parsed; they are copied like all others.
     gold = {"conll": ("tag",), "slot_filling": ("tags", "labels")}.get(name)
     source = config
     if gold:
-        source = config.model_copy(update={**dict.fromkeys(gold), "scheme": tagger.model.vocabs.scheme})
+        source = config.model_copy(update={**dict.fromkeys(gold), "scheme": tagger.vocabs.scheme})
 
     warnings: Counter[str] = Counter()
     lengths: set[int] = set()
@@ -108,14 +120,14 @@ def _predict(arguments: argparse.Namespace) -> None:
             documents = form.read(arguments.input, source, tagger.word_split, for_rewriting=True)
             interactive = text_files.is_interactive(arguments.input)  # answers do not wait for the next line
             for chunk in tagger.annotate(
-                tasks.checked_questions(decoder, name, documents),
+                tasks.checked_questions(decoder, name, documents, tagger.outputs),
                 probabilities=scored or threshold is not None,
-                query=query,
                 interactive=interactive,
+                **options,
             ):
                 coverage += chunk.coverage
                 for document in chunk.gold:
-                    warnings.update(tagger.model.input_warnings(document))
+                    warnings.update(tagger.input_warnings(document))
                 for document in chunk.predicted:
                     lengths.update(len(example.words) for example in document.examples)
                     bar.update(sum(len(example.words) for example in document.examples))

@@ -38,7 +38,10 @@ def outputs(component: Component) -> None:
     declared = component.module.OUTPUTS
     expect(isinstance(declared, frozenset) and declared, f"expected a frozenset OUTPUTS, found {declared!r}")
     expect(declared <= {*tasks.OUTPUTS}, f"expected outputs of {sorted(tasks.OUTPUTS)}, found {sorted(declared)}")
-    expect(tasks.compatible_formats(component.name), "expected a format that can store the outputs, found none")
+    expect(
+        tasks.compatible_formats(tasks.decoder_outputs(component.name)),
+        "expected a format that can store the outputs, found none",
+    )
     for kind in declared:
         required = [load_component("metrics", name).REQUIRES for name in component_names("metrics")]
         expect(any(kind in kinds for kinds in required), f"expected a metric for {kind}, found none")

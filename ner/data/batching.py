@@ -100,3 +100,18 @@ def epoch_batches(groups: np.ndarray, measure: Measure, size: int, seed: int, ep
 def sorted_batches(groups: np.ndarray, measure: Measure, size: int) -> list[np.ndarray]:
     """Return batches for evaluation and prediction, longest first, so that memory use peaks at once."""
     return cut_batches(groups, np.argsort(-groups["cost"], kind="stable"), measure, size)
+
+
+def chunks(documents: Iterable[Document | None], size: int) -> Iterator[list[Document]]:
+    """Yield consecutive documents with at least ``size`` examples together; None ends a chunk."""
+    chunk: list[Document] = []
+    count = 0
+    for document in documents:
+        if document is not None:
+            chunk.append(document)
+            count += max(1, len(document.examples))
+        if count >= size or (chunk and document is None):
+            yield chunk
+            chunk, count = [], 0
+    if chunk:
+        yield chunk

@@ -29,24 +29,27 @@ def has_gold(example: Example, kind: str) -> bool:
     return bool(example.tags if kind == "tags" else example.labels)
 
 
-def compatible_formats(decoder: str) -> list[str]:
+def compatible_formats(outputs: Collection[str]) -> list[str]:
     """Return the names of the formats that can store the outputs of a decoder."""
-    outputs = decoder_outputs(decoder)
     return [name for name in component_names("formats") if outputs <= load_component("formats", name).STORES]
 
 
-def check_format(decoder: str, format_name: str, key: str = "config.data.format") -> None:
+def check_format(
+    decoder: str, format_name: str, key: str = "config.data.format", outputs: Collection[str] | None = None
+) -> None:
     """Check that a format can store the outputs of a decoder; ``key`` is the option that selects the format.
+
+    Outputs that are given do not need the file of the decoder, which imports torch.
 
     Raises:
         InputError: If it cannot; the message lists the formats that can.
     """
-    outputs = decoder_outputs(decoder)
-    missing = outputs - load_component("formats", format_name).STORES
+    outputs = decoder_outputs(decoder) if outputs is None else outputs
+    missing = {*outputs} - load_component("formats", format_name).STORES
     if missing:
         raise InputError(
             f"{key}: the decoder {decoder} predicts {_phrases(outputs)}, but {format_name} files cannot store "
-            f"{_phrases(missing, 'or')}; choose {_join(compatible_formats(decoder), 'or')}"
+            f"{_phrases(missing, 'or')}; choose {_join(compatible_formats(outputs), 'or')}"
         )
 
 
@@ -161,13 +164,16 @@ def check_labels(vocabs: Vocabs, config: ComponentConfig, source: object = "the 
                 )
 
 
-def checked_questions(decoder: str, format_name: str, documents: Iterable[Document]) -> Iterator[Document]:
+def checked_questions(
+    decoder: str, format_name: str, documents: Iterable[Document], outputs: Collection[str] | None = None
+) -> Iterator[Document]:
     """Yield the same documents after checking that they contain questions exactly if the decoder answers questions.
 
     Raises:
         InputError: If an example of a format that stores texts with and without questions does not fit.
     """
-    answers = "answers" in decoder_outputs(decoder)
+    outputs = decoder_outputs(decoder) if outputs is None else outputs
+    answers = "answers" in outputs
     stores = load_component("formats", format_name).STORES
     may_differ = "answers" in stores and len(stores) > 1
     for document in documents:
@@ -179,7 +185,7 @@ def checked_questions(decoder: str, format_name: str, documents: Iterable[Docume
             if example.query_length and not answers:
                 raise InputError(
                     f"{example.location}: expected a text alone, of which the decoder {decoder} predicts "
-                    f"{_phrases(decoder_outputs(decoder))}, found a question about a text; remove the question"
+                    f"{_phrases(outputs)}, found a question about a text; remove the question"
                 )
         yield document
 

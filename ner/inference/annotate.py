@@ -75,27 +75,12 @@ def annotate(
     training = model.training
     model.eval()
     try:
-        for chunk in _chunks(with_pauses(documents, PAUSE, CHUNK) if interactive else documents):
+        for chunk in batching.chunks(with_pauses(documents, PAUSE, CHUNK) if interactive else documents, CHUNK):
             yield _annotate(
                 model, chunk, batch, device, precision, loss, probabilities, process_group or ProcessGroup(), query
             )
     finally:
         model.train(training)
-
-
-def _chunks(documents: Iterable[Document | None]) -> Iterator[list[Document]]:
-    """Group documents; None ends a chunk."""
-    chunk: list[Document] = []
-    size = 0
-    for document in documents:
-        if document is not None:
-            chunk.append(document)
-            size += max(1, len(document.examples))
-        if size >= CHUNK or (chunk and document is None):
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 @contextmanager

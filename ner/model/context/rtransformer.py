@@ -71,14 +71,18 @@ class Block(nn.Module):
         """Return ``(S, W, H)`` for words of the same shape."""
         size, length, width = words.shape
         padded = F.pad(self.norms[0](words), (0, 0, self.window - 1, 0))  # (S, window - 1 + W, H)
-        windows = padded.unfold(1, self.window, 1).transpose(2, 3)  # (S, W, window, H)
+        if torch.jit.is_tracing():  # the exporter cannot express an unfold of a dynamic length
+            windows = torch.stack([padded[:, start : start + length] for start in range(self.window)], 2)
+        else:
+            windows = padded.unfold(1, self.window, 1).transpose(2, 3)  # (S, W, window, H)
         _, state = self.recurrent(windows.reshape(size * length, self.window, width))
         words = words + self.dropout(state[-1].view(size, length, width))
 
         split = self.project(self.norms[1](words)).view(size, length, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # (S, heads, W, H / heads) each
         # Padding attends to itself: attention over an empty set would be NaN.
-        visible = (mask[:, None, :] | torch.eye(length, dtype=torch.bool, device=mask.device)).unsqueeze(1)
+        position = torch.arange(length, device=mask.device)
+        visible = (mask[:, None, :] | (position == position[:, None])).unsqueeze(1)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
         words = words + self.dropout(self.join(attended.transpose(1, 2).reshape(size, length, width)))
 

@@ -156,7 +156,7 @@ class CharacterVectors(nn.Module):
         states = self.lstm(vectors, mask)  # (U, C, width)
         half = states.shape[-1] // 2
         ends = (mask.sum(1) - 1).clamp(min=0)  # the last state of each direction has read the whole word
-        last = states[torch.arange(len(states), device=states.device), ends]
+        last = states[torch.arange(states.shape[0], device=states.device), ends]
         return torch.cat([last[:, :half], states[:, 0, half:]], dim=1) * mask.any(1, keepdim=True)
 
 

@@ -1,0 +1,127 @@
+"""Export of encoder, context layer and decoder scores to an ONNX graph with dynamic sizes.
+
+The graph is traced by torch's TorchScript exporter. The newer exporter (``torch.export``) unrolls LSTMs, and takes a
+minute for a small encoder.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ner.model.decoders.classifier import ClassifierDecoder
+from ner.model.encoders.concat import ConcatEncoder
+from ner.model.encoders.embedding import EmbeddingEncoder
+from ner.model.encoders.transformer import WHOLE_MASKS, TransformerEncoder
+from ner.model.model import Model
+from ner.model.tag_decoder import TagDecoder
+from ner.types import Encoding
+
+OPSET = 17
+DIMENSIONS = {
+    **dict.fromkeys(("mask", "words", "positions"), ("examples", "words")),
+    **dict.fromkeys(("pieces", "piece_mask"), ("rows", "pieces")),
+    **dict.fromkeys(("word_ids", "shape_ids"), ("distinct_words",)),
+    "characters": ("short_words", "characters"),
+    "long_characters": ("long_words", "long_characters"),
+    **dict.fromkeys(("word_pieces", "piece_words", "piece_weights"), ("word_pieces",)),
+    **dict.fromkeys(("rows", "row_examples", "row_weights"), ("example_rows",)),
+}
+"""Names of the dynamic dimensions of each input; those of ``concat`` are prefixed with the key of their member."""
+OUTPUTS = {"emissions": ("examples", "words"), "classes": ("examples",)}
+"""Names of the dynamic dimensions of each output."""
+KINDS = {"emissions": TagDecoder, "classes": ClassifierDecoder}
+"""Decoders of the outputs."""
+
+
+class Graph(nn.Module):
+    """A model as a function from named arrays to the scores of its decoder."""
+
+    def __init__(self, model: Model, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model, self.names = model, list(names)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Return the scores in the order of :data:`OUTPUTS`."""
+        encoding = encode(self.model.encoder, dict(zip(self.names, tensors, strict=True)))
+        if not isinstance(self.model.context, nn.Identity):
+            encoding = self.model.context(encoding)
+        scores = self.model.decoder(encoding)
+        return tuple(scores[name] for name in OUTPUTS if name in scores)
+
+
+def encode(encoder: nn.Module, inputs: Mapping[str, Tensor]) -> Encoding:
+    """Return the encoding from the arrays of :mod:`ner.portable.inputs`."""
+    mask = inputs["mask"]
+    if isinstance(encoder, ConcatEncoder):
+        encodings = []
+        for key, member in encoder.members.items():
+            own = {name.removeprefix(f"{key}."): t for name, t in inputs.items() if name.startswith(f"{key}.")}
+            encodings.append(encode(member, {**own, "mask": mask}))
+        vectors = [encoding.pooled for encoding in encodings if encoding.pooled is not None]
+        pooled = torch.cat(vectors, dim=-1) if len(vectors) == len(encodings) else None
+        return Encoding(torch.cat([encoding.words for encoding in encodings], dim=-1), mask, pooled)
+    if isinstance(encoder, EmbeddingEncoder):
+        none = {"known": torch.ones_like(mask), "query_lengths": mask.sum(1) * 0, "word_ids": inputs["words"][0]}
+        encoding: Encoding = encoder({**none, **inputs})
+        return Encoding(encoding.words, mask)
+    assert isinstance(encoder, TransformerEncoder), "other encoders are refused"
+    piece_mask = inputs["piece_mask"]
+    attention: Tensor = piece_mask.long()
+    if encoder.model.config.model_type in WHOLE_MASKS:  # a mask (B, T) would be checked while tracing
+        attention = (1.0 - piece_mask[:, None, None].float()) * torch.finfo(torch.float32).min
+    hidden = encoder.model(input_ids=inputs["pieces"], attention_mask=attention).last_hidden_state
+    flat = hidden.reshape(-1, encoder.width)
+    if "positions" in inputs:
+        words = flat[inputs["positions"]] * mask.unsqueeze(-1)
+    else:
+        words = bag(flat, inputs["word_pieces"], inputs["piece_words"], inputs["piece_weights"], mask.reshape(-1))
+        words = words.reshape(*mask.shape, encoder.width)
+    pooled = None
+    if "rows" in inputs:
+        pooled = bag(hidden[:, 0], inputs["rows"], inputs["row_examples"], inputs["row_weights"], mask[:, 0])
+    return Encoding(words, mask, pooled)
+
+
+def bag(vectors: Tensor, members: Tensor, owners: Tensor, weights: Tensor, like: Tensor) -> Tensor:
+    """Return the weighted sums of rows of ``vectors (N, H)`` by owner, one for each element of ``like``."""
+    values = vectors[members] * weights.unsqueeze(-1)
+    sums = torch.zeros_like(like, dtype=values.dtype).unsqueeze(-1).expand(-1, values.shape[-1])
+    return sums.scatter_add(0, owners.unsqueeze(-1).expand_as(values), values)
+
+
+def write_graph(model: Model, arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    """Trace a model with the arrays of a batch and write the graph; the sizes of the arrays are dynamic.
+
+    Args:
+        model: Model in evaluation mode on the CPU, in float32.
+        arrays: Inputs of the graph; no size may be 1, because tracing would fix it.
+        path: Target.
+    """
+    names = list(arrays)
+    graph = Graph(model, names).eval()
+    tensors = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays.values())
+    outputs = [name for name, kind in KINDS.items() if any(isinstance(part, kind) for part in model.decoder.modules())]
+    axes: dict[str, Any] = {name: dict(enumerate(OUTPUTS[name])) for name in outputs}
+    for name, array in arrays.items():
+        short = name.rpartition(".")[2]
+        prefix = name.removesuffix(short) if short not in ("mask", "words", "positions") else ""
+        axes[name] = {number: f"{prefix}{size}" for number, size in enumerate(DIMENSIONS[short][: array.ndim])}
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter is deprecated, and warns of every condition that it traces
+        torch.onnx.export(
+            graph,
+            tensors,
+            str(path),
+            dynamo=False,
+            input_names=names,
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamic_axes=axes,
+        )

@@ -1,0 +1,153 @@
+"""Linear-chain CRF in NumPy: best paths, marginals and probabilities of spans; the reference for the kernels.
+
+All sums are float64 and in log space. Functions take ``emissions (S, W, K)`` and ``lengths (S,)``: the words come first
+in each row. See :mod:`ner.model.kernels.crf` for the same functions in torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ner.errors import InputError
+
+
+class Potentials(NamedTuple):
+    """Scores of a linear chain of ``K`` tags, -inf where a tag or transition is forbidden.
+
+    Attributes:
+        first: ``(K,)`` score of each tag at the first word.
+        transitions: ``(K, K)`` score from previous tag to next tag.
+        last: ``(K,)`` score of each tag at the last word.
+    """
+
+    first: np.ndarray
+    transitions: np.ndarray
+    last: np.ndarray
+
+
+def best_paths(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials) -> np.ndarray:
+    """Return the most probable tags ``(S, W)`` (Viterbi, 1967), 0 on padding.
+
+    Raises:
+        InputError: If an emission is not finite, or no path is allowed.
+    """
+    scores = _clean(emissions, lengths)
+    size, words, num_tags = scores.shape
+    path = np.zeros((size, words), dtype=np.int64)
+    if not words or not size:
+        return path
+    rows = np.arange(size)
+    onto = chain.transitions.T  # (K, K): next tag, previous tag
+    pointers = np.zeros((words, size, num_tags), dtype=np.int64)
+    best = chain.first + scores[:, 0]
+    for word in range(1, words):
+        through = best[:, None] + onto  # (S, K, K)
+        pointer = through.argmax(-1)
+        reached = np.take_along_axis(through, pointer[..., None], -1)[..., 0] + scores[:, word]
+        pointers[word] = pointer
+        best = np.where((word < lengths)[:, None], reached, best)
+    final = best + chain.last
+    tag = final.argmax(-1)
+    if not np.isfinite(final.max(-1))[lengths > 0].all():
+        raise InputError("the constraints of the model leave no sequence of tags; copy the export again")
+    for word in reversed(range(words)):
+        inside = word < lengths
+        path[inside, word] = tag[inside]
+        if word:
+            tag = np.where(inside, pointers[word, rows, tag], tag)
+    return path
+
+
+def marginals(
+    emissions: np.ndarray, lengths: np.ndarray, chain: Potentials
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the distribution of the tags as a Markov chain.
+
+    Returns:
+        ``(S,)`` log-partitions, ``(S, W, K)`` probability of each tag at each word, 0 on padding, and ``(S, W, K)``
+        log-sums over the tags from each word on, up to a constant for each word.
+    """
+    scores = _clean(emissions, lengths)
+    size, words, num_tags = scores.shape
+    onto, following = np.empty_like(scores), np.broadcast_to(chain.last, (size, num_tags))
+    log_partition = np.zeros(size)
+    for word in reversed(range(words)):
+        inside = word < lengths
+        value = scores[:, word] + following
+        peak = np.maximum(value.max(-1, keepdims=True), np.finfo(value.dtype).min)
+        onto[:, word] = value - peak
+        log_partition += np.where(inside, peak[:, 0], 0.0)
+        reached = _log_sum(chain.transitions + onto[:, word, None])
+        following = np.where(inside[:, None], reached, chain.last)
+    unary = np.zeros_like(scores)
+    if words:
+        begin = chain.first + onto[:, 0]
+        log_partition = np.where(lengths > 0, log_partition + _log_sum(begin), 0.0)
+        unary[:, 0] = _softmax(begin) * (lengths > 0)[:, None]
+    for word in range(1, words):
+        step = _softmax(chain.transitions + onto[:, word, None])
+        unary[:, word] = (unary[:, word - 1, None] @ step)[:, 0] * (word < lengths)[:, None]
+    return log_partition, unary, onto
+
+
+def span_probabilities(
+    emissions: np.ndarray,
+    lengths: np.ndarray,
+    chain: Potentials,
+    spans: Sequence[tuple[int, int, int, int]],
+    begins: np.ndarray,
+    continues: np.ndarray,
+) -> list[float]:
+    """Return the probability of spans: the mass of all tag sequences that contain exactly them.
+
+    Args:
+        emissions: ``(S, W, K)``.
+        lengths: ``(S,)`` words of each example.
+        chain: Scores and constraints.
+        spans: Example, first word, end (exclusive) and label of each span.
+        begins: ``(N, K + 1, K)``, see :meth:`ner.data.tags.TagSet.span_masks`.
+        continues: ``(N, K, K)``, see there.
+    """
+    if not spans:
+        return []
+    _, unary, onto = marginals(emissions, lengths, chain)
+    found = []
+    for example, start, end, label in spans:
+        mass = unary[example, 0] * begins[label, -1]
+        if start:
+            step = _softmax(chain.transitions + onto[example, start])
+            mass = unary[example, start - 1] @ (step * begins[label, :-1])
+        for word in range(start + 1, end):
+            mass = mass @ (_softmax(chain.transitions + onto[example, word]) * continues[label])
+        if end < lengths[example]:
+            mass = mass * (1 - (_softmax(chain.transitions + onto[example, end]) * continues[label]).sum(-1))
+        found.append(float(mass.sum()))
+    return found
+
+
+def _clean(emissions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return the emissions in float64, 0 on padding."""
+    mask = np.arange(emissions.shape[1]) < lengths[:, None]
+    scores = np.where(mask[..., None], emissions, 0).astype(np.float64)
+    if not np.isfinite(scores).all():
+        raise InputError("the scores of the model are not finite; copy the export again")
+    return scores
+
+
+def _log_sum(values: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the sum of exponentials over the last dimension, -inf if all are."""
+    peak = np.maximum(values.max(-1, keepdims=True), np.finfo(values.dtype).min)
+    with np.errstate(divide="ignore"):
+        result: np.ndarray = np.log(np.exp(values - peak).sum(-1)) + peak[..., 0]
+    return result
+
+
+def _softmax(values: np.ndarray) -> np.ndarray:
+    """Return the softmax over the last dimension, 0 where all values are -inf."""
+    exponentials = np.exp(values - np.maximum(values.max(-1, keepdims=True), np.finfo(values.dtype).min))
+    total = exponentials.sum(-1, keepdims=True)
+    result: np.ndarray = exponentials / np.where(total > 0, total, 1)
+    return result

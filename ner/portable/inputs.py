@@ -1,0 +1,165 @@
+"""Inputs of the exported graph: arrays by name, from examples in units."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ner.data.vocab import Vocab
+from ner.model.piece_tokenizer import PieceTokenizer
+from ner.model.pieces import PieceInputs
+from ner.model.words import WordInputs
+from ner.portable.description import PieceEncoder, Pieces, WordEncoder
+from ner.types import Document, Example
+
+Arrays = dict[str, np.ndarray]
+
+
+class GraphInput(Protocol):
+    """Conversion of one encoder."""
+
+    def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
+        """Return groups of consecutive examples as ``(start, stop, cost)``."""
+        ...
+
+    def arrays(self, groups: Sequence[Sequence[Example]]) -> Arrays:
+        """Return the arrays of a batch, among them ``mask (S, W)``."""
+        ...
+
+    def input_warnings(self, document: Document) -> Counter[str]:
+        """Return how much of a document is not read, by reason."""
+        ...
+
+
+class Tokenizer(PieceTokenizer):
+    """A ``tokenizer.json`` without transformers.
+
+    Args:
+        data: Content of the file.
+        pieces: Special pieces.
+    """
+
+    def __init__(self, data: bytes, pieces: Pieces) -> None:
+        import tokenizers
+
+        super().__init__()
+        self.tokenizer = tokenizers.Tokenizer.from_buffer(data)
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.tokenizer.encode_special_tokens = True  # "[SEP]" in a text is five characters, not a special piece
+        self.prefix, self.suffix, self.pair_separator = pieces.prefix, pieces.suffix, pieces.pair_separator
+        self.padding, self.unknown, self.size = pieces.padding, pieces.unknown, pieces.size
+        self.check_ids([*self.prefix, *self.suffix, *self.pair_separator, self.padding, self.unknown])
+
+    def to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """Return the strings of pieces in the vocabulary."""
+        return [self.tokenizer.id_to_token(id) or "" for id in ids]
+
+    def _batch(self, words: list[list[str]], special: bool) -> list[list[int]]:
+        encoded = self.tokenizer.encode_batch(words, is_pretokenized=True, add_special_tokens=special)
+        return [encoding.ids for encoding in encoded]
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Windows of an encoder, as in :class:`ner.config.schema.WindowsConfig`; exported decoders have no questions."""
+
+    scope: str
+    overlap: int
+    max_query_length: int = 1
+
+    def overlap_of(self, capacity: int) -> int:
+        """Return the number of shared pieces."""
+        return min(self.overlap, capacity - 1)
+
+
+class WordGraphInput:
+    """Words, characters and shapes. Tables have at least one row and one column, which graphs require."""
+
+    def __init__(self, encoder: WordEncoder, files: Mapping[str, bytes]) -> None:
+        tables: dict[str, Vocab] = {
+            name: Vocab.from_bytes(files[f"{name}.json"], f"encoder/{name}.json") for name in encoder.tables
+        }
+        self.words = WordInputs(tables, encoder.lowercase, encoder.normalize_digits, encoder.max_length)
+
+    def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
+        """Return every example as a group."""
+        return [(position, position + 1, len(example.words)) for position, example in enumerate(document.examples)]
+
+    def input_warnings(self, document: Document) -> Counter[str]:
+        """Return nothing: all words are read."""
+        return Counter()
+
+    def arrays(self, groups: Sequence[Sequence[Example]]) -> Arrays:
+        """See :meth:`ner.model.words.WordInputs.arrays`."""
+        examples = [example for group in groups for example in group]
+        _, arrays = self.words.arrays(examples)
+        del arrays["query_lengths"]
+        short, long = (np.pad(arrays[n], ((0, 0), (0, not arrays[n].shape[1]))) for n in _TABLES)
+        if not len(short):  # a single distinct word, or none
+            short = np.zeros((1, 1), dtype=np.int64)
+            arrays["words"] = arrays["words"] + 1
+            for name in ("word_ids", "shape_ids"):
+                arrays[name] = np.pad(arrays[name], (1, 0))
+        if not len(long):
+            long = np.zeros((1, 1), dtype=np.int64)
+            for name in ("word_ids", "shape_ids"):
+                arrays[name] = np.pad(arrays[name], (0, 1))
+        return {**arrays, "characters": short, "long_characters": long}
+
+
+_TABLES = ("characters", "long_characters")
+
+
+class PieceGraphInput(PieceInputs):
+    """Rows of pieces, and the positions that words are read from."""
+
+    def __init__(self, encoder: PieceEncoder, files: Mapping[str, bytes]) -> None:
+        tokenizer = Tokenizer(files["tokenizer.json"], encoder.pieces)
+        windows: Any = _Windows(encoder.scope, encoder.overlap)
+        super().__init__(tokenizer, encoder.row_length, windows, encoder.pooling)
+
+    def arrays(self, groups: Sequence[Sequence[Example]], generators: Any = None) -> Arrays:
+        """Return the arrays of the graph, see :func:`graph_arrays`."""
+        return graph_arrays(super().arrays(groups), self.pooling)
+
+
+def graph_arrays(arrays: Arrays, pooling: str) -> Arrays:
+    """Return the arrays of the graph from those of :class:`ner.model.pieces.PieceInputs`.
+
+    ``positions (S, W)`` are the positions of words in the flattened ``(B, T)``. With ``pooling=mean`` they are replaced
+    by ``word_pieces (M,)``, ``piece_words (M,)``, the word of each, and ``piece_weights (M,)``, 1 divided by the number
+    of pieces of the word. The rows of the examples have the same form: ``rows (R,)``, ``row_examples (R,)`` and
+    ``row_weights (R,)``.
+    """
+    mask = arrays["mask"]
+    graph = {name: arrays[name] for name in ("pieces", "piece_mask", "mask")}
+    if pooling == "mean":
+        words = _owners(arrays["word_starts"], len(arrays["word_pieces"]))
+        graph |= {
+            "word_pieces": arrays["word_pieces"],
+            "piece_words": words,
+            "piece_weights": _weights(words, mask.size),
+        }
+    else:
+        positions = np.zeros(mask.shape, dtype=np.int64)
+        positions[mask] = arrays["word_pieces"]
+        graph["positions"] = positions
+    if "rows" in arrays:
+        examples = _owners(arrays["row_starts"], len(arrays["rows"]))
+        graph |= {"rows": arrays["rows"], "row_examples": examples, "row_weights": _weights(examples, len(mask))}
+    return graph
+
+
+def _owners(starts: np.ndarray, size: int) -> np.ndarray:
+    """Return the number of the bag of each of ``size`` elements; empty bags start where the next one does."""
+    return np.searchsorted(starts, np.arange(size), side="right").astype(np.int64) - 1
+
+
+def _weights(owners: np.ndarray, bags: int) -> np.ndarray:
+    """Return 1 divided by the size of the bag of each element."""
+    return (1 / np.bincount(owners, minlength=bags)[owners]).astype(np.float32)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ner.data.tags import TagSet
+from ner.model.kernels import crf as kernels
+from ner.model.kernels.chain import Chain
+from ner.portable import crf
+from ner.portable.crf import Potentials
+from tests.builders import random_chain, random_mask
+
+
+def potentials(chain: Chain) -> Potentials:
+    return Potentials(*(table.double().numpy() for table in chain.tables()))
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("backend", ["torch", "auto"])
+def test_the_kernels_compute_the_same_paths_and_marginals(seed: int, backend: kernels.Backend) -> None:
+    torch.manual_seed(seed)
+    chain = random_chain(5, constrained=seed % 2 == 1, scale=10.0 ** (seed % 3 - 1))
+    lengths = [7, 1, 0, 4]
+    mask, emissions = random_mask(lengths), torch.randn(4, 7, 5) * 10.0 ** (seed % 4 - 1)
+    path, _ = kernels.best_path(emissions, mask, chain, backend)
+    sizes = np.array(lengths)
+    assert crf.best_paths(emissions.numpy(), sizes, potentials(chain)).tolist() == path.tolist()
+    _, unary, _ = crf.marginals(emissions.numpy(), sizes, potentials(chain))
+    expected = kernels.token_marginals(emissions, mask, chain, backend)
+    assert unary == pytest.approx(expected.numpy(), abs=1e-9)
+
+
+@pytest.mark.parametrize("scheme", ["bio", "bioes", "io"])
+def test_probabilities_of_spans_are_those_of_the_kernels(scheme: str) -> None:
+    torch.manual_seed(1)
+    tags = TagSet(["LOC", "PER"], scheme)
+    allowed = tuple(torch.tensor(np.array(table)) for table in tags.allowed())
+    chain = Chain(*random_chain(len(tags))[:3], *allowed)
+    emissions, mask = torch.randn(2, 6, len(tags)), random_mask([6, 3])
+    spans = [
+        (row, s, e, n)
+        for row, size in ((0, 6), (1, 3))
+        for s in range(size)
+        for e in range(s + 1, size + 1)
+        for n in (0, 1)
+    ]
+    masks = tags.span_masks()
+    expected = kernels.span_probabilities(emissions, mask, chain, spans, *map(torch.tensor, masks))
+    found = crf.span_probabilities(emissions.numpy(), np.array([6, 3]), potentials(chain), spans, *masks)
+    assert found == pytest.approx(expected.tolist(), abs=1e-12)
+    assert max(found) > 0.01
