@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ner.config.schema import WindowsConfig
 from ner.data.notices import Notice
 from ner.errors import InputError
 from ner.model.windows import RowBuilder, RowLayout, WindowLimits, pack
@@ -18,6 +17,7 @@ from ner.types import Document, Example
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from ner.config.schema import WindowsConfig
     from ner.model.piece_tokenizer import PieceTokenizer
 
 Pooling = Literal["first", "last", "mean"]

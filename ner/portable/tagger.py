@@ -9,11 +9,11 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from ner.config.base import WordSplit
+from ner.config.base import WordRule, WordSplit
 from ner.data import batching
 from ner.data.notices import Notice
 from ner.data.prefetch import with_pauses
@@ -172,10 +172,9 @@ class PortableTagger(TextTagger):
     @property
     def word_split(self) -> WordSplit:
         """See :class:`TextTagger`."""
-        rule = self.description.data.get("word_split")
-        if rule is not None or self.splitter is None:
-            return self.data.word_rule
-        return self.splitter
+        rule: Any = self.description.data.get("word_split")
+        split: WordSplit = rule if rule in get_args(WordRule) else self.splitter or "space"
+        return split
 
     def input_warnings(self, document: Document) -> Counter[str]:
         """See :class:`TextTagger`."""
