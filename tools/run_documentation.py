@@ -1,9 +1,9 @@
 """Run the code blocks of the README and of the documentation: ``python tools/run_documentation.py [PAGE ...]``.
 
-Blocks marked ``sh`` and ``python`` run in the order of their page, in a temporary directory with the shipped
-configurations, the sample data, a trained run ``runs/mine`` and column files ``my/train.txt``, ``my/dev.txt`` and
-``my/test.txt``. Python blocks of a page share their variables. A comment ``<!-- not run: REASON -->`` before a block
-excludes it. Trainings are shortened to one epoch of the recipe ``tiny`` where a block names a larger one.
+Blocks marked ``sh`` and ``python`` run in a temporary directory with the shipped configurations, the sample data, a
+trained run ``runs/mine`` and column files ``my/train.txt``, ``my/dev.txt`` and ``my/test.txt``. The shell blocks of a
+page run in their order, then its python blocks, which share their variables. A comment ``<!-- not run: REASON -->``
+before a block excludes it. Trainings are shortened to one epoch, of the recipe ``tiny`` where a block names a larger one.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ SHORTER = (
     (re.compile(r"(?m)(^|[|;&] ?)ner "), rf"\1{sys.executable} -m ner "),
 )
 """Replacements that shorten a training, and that run the commands in this environment."""
+
+
+EXCLUDED = {"model-card.md", "README.zh.md", "tutorial.zh.md"}
+"""The model card of a run that is not part of the project, and translations, which have the code of the originals."""
 
 
 class Block(NamedTuple):
@@ -62,13 +66,13 @@ def blocks(page: Path) -> list[Block]:
 
 
 def pages() -> list[Path]:
-    """Return the pages with code blocks; the model card is the one of a run that is not part of the project."""
+    """Return the pages with code blocks."""
     candidates = [
         *sorted(ROOT.glob("README*.md")),
         *sorted((ROOT / "docs").rglob("*.md")),
         *ROOT.glob("examples/*.ipynb"),
     ]
-    return [page for page in candidates if blocks(page) and page.name != "model-card.md"]
+    return [page for page in candidates if blocks(page) and page.name not in EXCLUDED]
 
 
 def prepare(folder: Path) -> None:
@@ -81,7 +85,17 @@ def prepare(folder: Path) -> None:
     (folder / "report.txt").write_text(
         "Colby flew from Paris to St. Louis.\nShe met Ada Brown there.\n", encoding="utf-8"
     )
-    command = [sys.executable, "-m", "ner", "train", "--config", "configs/tiny.yaml", "--run", "runs/mine"]
+    command = [
+        sys.executable,
+        "-m",
+        "ner",
+        "train",
+        "--config",
+        "configs/tiny.yaml",
+        "--run",
+        "runs/mine",
+        "training.epochs=2",
+    ]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment())
 
 
@@ -91,27 +105,34 @@ def environment() -> dict[str, str]:
 
 
 def run(page: Path, template: Path) -> list[str]:
-    """Run the blocks of a page in a copy of a working directory; return a message for each that fails."""
+    """Run the blocks of a page in a copy of a working directory; return a message for each failure."""
     failures = []
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(template, folder, symlinks=True, dirs_exist_ok=True)
-        python = ""  # the python blocks so far, because each block runs in a process of its own
+        chosen = []
         for block in blocks(page):
-            place = f"{page.relative_to(ROOT)}:{block.line}"
             if block.reason:
-                print(f"{place}: not run: {block.reason}")
-                continue
-            code = block.shortened()
-            if block.language == "python":
-                python += code
-                command = [sys.executable, "-c", python]
+                print(f"{page.relative_to(ROOT)}:{block.line}: not run: {block.reason}")
             else:
-                command = ["bash", "-euo", "pipefail", "-c", code]
+                chosen.append(block)
+        python = [block for block in chosen if block.language == "python"]
+        steps = [
+            ([block.line], ["bash", "-euo", "pipefail", "-c", block.shortened()])
+            for block in chosen
+            if block not in python
+        ]
+        if python:
+            code = "".join(
+                f"exec(compile({block.shortened()!r}, 'line {block.line}', 'exec'), globals())\n" for block in python
+            )
+            steps.append(([block.line for block in python], [sys.executable, "-c", code]))
+        for lines, command in steps:
+            place = f"{page.relative_to(ROOT)}:{','.join(map(str, lines))}"
             start = time.perf_counter()
             result = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
             print(f"{place}: {'failed' if result.returncode else 'passed'} in {time.perf_counter() - start:.1f} s")
             if result.returncode:
-                failures.append(f"{place}\n{code}\n{result.stdout[-1500:]}{result.stderr[-3000:]}")
+                failures.append(f"{place}\n{command[-1]}\n{result.stdout[-1500:]}{result.stderr[-3000:]}")
     return failures
 
 
