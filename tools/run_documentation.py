@@ -3,7 +3,7 @@
 Blocks marked ``sh`` and ``python`` run in a temporary directory with the shipped configurations, the sample data, a
 trained run ``runs/mine`` and column files ``my/train.txt``, ``my/dev.txt`` and ``my/test.txt``. The shell blocks of a
 page run in their order, then its python blocks, which share their variables. A comment ``<!-- not run: REASON -->``
-before a block excludes it. Trainings are shortened to one epoch, of the recipe ``tiny`` where a block names a larger one.
+before a block excludes it. Trainings are shortened to one epoch, and some to the recipe ``tiny``.
 """
 
 from __future__ import annotations
