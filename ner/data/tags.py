@@ -84,7 +84,7 @@ def normalize(tags: list[str], scheme: str) -> tuple[list[Span], list[str], RawT
     if scheme == PLAIN:
         return [], tags, None
     spans = decode(tags)
-    if scheme == "bio":
+    if scheme == "bio" or scheme not in SCHEMES:  # a plain tag in a file with prefixes is an error of its own row
         return spans, tags, None
     raw = RawTags(tags, scheme) if spans and invalid_transitions(tags, scheme) else None
     return spans, encode(spans, len(tags)), raw

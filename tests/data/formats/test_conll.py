@@ -474,3 +474,9 @@ def test_word_and_tag_are_different_columns(tmp_path: Path, options: dict[str, i
 
 def test_lone_carriage_returns_are_no_columns(tmp_path: Path) -> None:
     assert "FILE:1: expected line feeds" in error(tmp_path, "a O\rb O\r")
+
+
+def test_a_plain_tag_after_sentences_with_prefixes_is_refused_at_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a B-X\n\nb NN\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"a:3: expected O or one of .*, found 'NN'"):
+        list(conll.read(str(tmp_path / "a"), conll.Config(), "space"))
