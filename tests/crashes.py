@@ -200,6 +200,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background ignores it
     with tempfile.TemporaryDirectory() as folder:
         trainings = Trainings(Path(folder), arguments.kind)
         globals()[arguments.what](trainings, arguments.count, arguments.seed)
