@@ -121,8 +121,6 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
         raise InputError(f"--unseen: {directory} has no record of its training sentences")
     if split == "train" and not arguments.data and not arguments.unseen:
         trained_on = None  # no warning about the overlap
-    logger.info("run directory: {}", directory)
-    started = time.monotonic()
     by, seqeval = tuple(arguments.by or config.score_by), not arguments.fast and "entity" in config.metrics
     threshold = choose_threshold(tagger.model.calibration, arguments.min_precision)
     scores = arguments.scores or threshold is not None
@@ -153,6 +151,8 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
         for field in arguments.by or ():
             documents = form.read(path, config.data.format, config.data.word_rule)
             tasks.check_field(field, documents, path, f"--by {field}")
+        logger.info("run directory: {}", directory)
+        started = time.monotonic()
         if process_group.is_main:
             form.write(target, predicted(), config.data.format)
         else:
