@@ -80,12 +80,12 @@ def _predict(arguments: argparse.Namespace) -> None:
     scored = arguments.scores or arguments.token_scores or bool(arguments.n_best)
     option = "--scores" if arguments.scores else "--token-scores" if arguments.token_scores else "--n-best"
     if scored and not form.probabilities:
-        fitting = " or ".join(
+        fitting = ", ".join(
             other
             for other in tasks.compatible_formats(tagger.outputs)
             if load_component("formats", other).probabilities
         )
-        raise InputError(f"{option}: {name} files cannot store probabilities; choose --format {fitting}")
+        raise InputError(f"{option}: {name} files cannot store probabilities; choose another --format: {fitting}")
     if arguments.n_best and name in ("conll", "slot_filling"):
         raise InputError(f"--n-best: {name} files cannot store alternatives; choose --format text or jsonl")
     if model is None and (arguments.n_best or arguments.token_scores or arguments.min_precision is not None):

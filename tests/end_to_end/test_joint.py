@@ -152,6 +152,7 @@ def test_a_prediction_from_raw_text_has_both(run: Path, tmp_path: Path) -> None:
         assert predict.main([*options, *scores]) == 0
         answers.append(json.loads((tmp_path / "out").read_bytes()))
     plain, scored = answers
+    assert scored.pop("log_probability") < 0
     assert plain["text"] == text
     assert plain["entities"]
     assert len(plain["labels"]) == 1
@@ -175,7 +176,7 @@ def test_a_directory_of_words_alone_gets_the_other_files(run: Path, tmp_path: Pa
     [
         (["--input", str(VALID)], "not a pipe; give one, or choose --format text or jsonl"),
         ([], "not a pipe; give one, or choose --format text or jsonl"),
-        (["--scores"], "slot_filling files cannot store probabilities; choose --format jsonl or text"),
+        (["--scores"], "slot_filling files cannot store probabilities; choose another --format: jsonl"),
         (["--input", str(VALID), "--output", str(VALID)], "is an input file"),
     ],
 )
