@@ -26,7 +26,7 @@ def experiment(*arguments: str) -> Any:
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
+        timeout=400,
         check=True,
     )
     return json.loads(found.stdout)
