@@ -151,11 +151,6 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
         )
     if WORDS in names:
         model.word_splitter = WordSplitter.from_bytes(read_bytes(directory / WORDS), directory / WORDS)
-    if calibration.FILE not in names and (directory / calibration.FILE).exists():
-        raise InputError(
-            f"{directory / manifest.MANIFEST}: expected an entry {calibration.FILE}, because the file exists; remove "
-            "it, or repeat ner calibrate on an intact copy"
-        )
     if calibration.FILE in names and model.tag_decoder is not None:
         model.calibration = calibration.read(directory / calibration.FILE)
         model.tag_decoder.temperature = model.calibration.temperature
