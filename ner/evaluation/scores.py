@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ner.errors import InputError
+from ner.evaluation.bootstrap import leaves
 from ner.evaluation.scorer import Evaluation
 from ner.runtime.table import Table
 
@@ -28,7 +29,8 @@ class Scores:
         Raises:
             InputError: If there is no such score.
         """
-        known = {**dict(_leaves(self.evaluation.scores)), "loss": self.evaluation.loss}
+        known = {".".join(keys): float(value) for keys, value in leaves(self.evaluation.scores)}
+        known["loss"] = self.evaluation.loss
         if path not in known:
             raise InputError(f"{path}: no such score; there are: {', '.join(known)}")
         return known[path]
@@ -71,12 +73,3 @@ def _rows(scores: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, dict
             yield inner, dict(value)
         else:
             yield from _rows(value, inner)
-
-
-def _leaves(scores: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, float]]:
-    for name, value in scores.items():
-        inner = f"{path}.{name}" if path else name
-        if isinstance(value, Mapping):
-            yield from _leaves(value, inner)
-        else:
-            yield inner, float(value)
