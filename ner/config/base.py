@@ -29,6 +29,8 @@ OffsetUnit = Literal["auto", "characters", "utf16", "bytes"]
 """Unit of the positions in a file, see :mod:`ner.data.alignment`."""
 SpanFix = Literal["error", "expand", "shrink", "drop"]
 """Reaction to a span of characters that starts or ends inside a word."""
+SpanOverlap = Literal["error", "longest", "keep"]
+"""Reaction to spans that overlap."""
 
 
 def shipped_names(folder: str) -> list[str]:
@@ -72,7 +74,7 @@ class SpanFormatConfig(ComponentConfig):
     on_misaligned: SpanFix = "error"
     """Reaction to a span that starts or ends inside a word: raise an error, expand it to whole words, shrink it to
     whole words, or drop it."""
-    on_overlap: Literal["error", "longest", "keep"] = "error"
+    on_overlap: SpanOverlap = "error"
     """Reaction to spans that overlap: raise an error, keep the longest ones, or keep all. Taggers learn the longest
     ones."""
 

@@ -130,8 +130,17 @@ def set_spans(example: Example, spans: Iterable[CharSpan], config: SpanFormatCon
     Raises:
         InputError: If a span does not fit the words, or two spans overlap, and the configuration has ``error``.
     """
-    aligned = (align(example, *span[:3], config.on_misaligned, span.location or location) for span in spans)
-    example.spans = sorted(span for span in aligned if span is not None)
+    aligned = [align(example, *span[:3], config.on_misaligned, span.location or location) for span in spans]
+    annotate(example, [span for span in aligned if span is not None], config, location)
+
+
+def annotate(example: Example, spans: Iterable[Span], config: SpanFormatConfig, location: str) -> None:
+    """Annotate an example with spans of words and with their tags.
+
+    Raises:
+        InputError: If two spans overlap and ``config.on_overlap`` is ``error``.
+    """
+    example.spans = sorted(spans)
     if config.on_overlap != "keep":
         kept = flatten(example.spans)
         if len(kept) < len(example.spans):
@@ -142,7 +151,7 @@ def set_spans(example: Example, spans: Iterable[CharSpan], config: SpanFormatCon
                     f"{location}: {left} and {right} overlap; a tag per word cannot express both: choose "
                     "data.format.on_overlap=longest or keep"
                 )
-            for span in set(example.spans) - set(kept):
+            for span in (span for span in example.spans if span not in kept):
                 example.warnings.append(Notice.SPAN_OVERLAPS)
                 example.repairs.append(f"{location}: {span.label} '{example.text_of(span)}' dropped, overlaps a longer")
             example.spans = kept

@@ -228,6 +228,15 @@ def json_field(value: Any, key: str, kind: type[T], location: str, default: T | 
     return found
 
 
+def _json_escapes(error: UnicodeError) -> tuple[str, int]:
+    """Return the JSON escapes of characters that an encoding lacks."""
+    assert isinstance(error, UnicodeEncodeError), "registered for writing only"
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error("json_escapes", _json_escapes)
+
+
 @contextmanager
 def open_text(path: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
     """Open a file for writing that replaces its predecessor when it is complete; ``-`` is standard output.
@@ -239,7 +248,7 @@ def open_text(path: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
     """
     if path == "-":
         # sys.stdout is a TextIOWrapper, which its declared type does not show
-        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace", newline="")  # type: ignore[union-attr]
+        sys.stdout.reconfigure(encoding=encoding, errors="json_escapes", newline="")  # type: ignore[union-attr]
         try:
             yield sys.stdout
             sys.stdout.flush()
@@ -253,6 +262,6 @@ def open_text(path: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
         with ExitStack() as stack:
             if not os.path.exists(target) or target.is_file():  # a device or a named pipe cannot be replaced
                 target = stack.enter_context(atomic.new_file(target))
-            yield stack.enter_context(target.open("w", encoding=encoding, errors="backslashreplace", newline=""))
+            yield stack.enter_context(target.open("w", encoding=encoding, errors="json_escapes", newline=""))
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {reason(error)}") from error

@@ -177,6 +177,7 @@ FORMATS: dict[str, tuple[str | dict[str, str], dict[str, Any], Any]] = {
     "formats/jsonl.text": ('{"x": "a"}', {}, "x"),
     "formats/jsonl.words": ('{"x": ["a"]}', {}, "x"),
     "formats/jsonl.offsets": (lines({**EMOJI, "spans": EMOJI["label"]}), {"on_misaligned": "expand"}, "utf16"),
+    "formats/jsonl.on_overlap": (lines({"text": "a b", "spans": [[0, 3, "X"], [0, 1, "Y"]]}), {}, "longest"),
     "formats/labelstudio.annotation": (
         tasks({"type": "x"}, {"type": "choices", "value": {"choices": ["a"]}}),
         {},

@@ -213,7 +213,7 @@ def nearest_span(example: Example, evidence: Span, answer: str, rule: WordSplit)
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """Write a list of ``{"id", "turn_id", "answer"}``, with ``unknown`` for missing answers."""
-    with open_text(path) as file:
+    with open_text(path, config.encoding) as file:
         file.write("[")
         separator = "\n"
         for document in documents:

@@ -18,8 +18,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from ner.config.base import ComponentConfig, Encoding, OffsetUnit, SpanFix, WordSplit
-from ner.data.alignment import CharSpan, align, in_characters, in_unit
+from ner.config.base import Encoding, OffsetUnit, SpanFormatConfig, SpanOverlap, WordSplit
+from ner.data.alignment import CharSpan, annotate, in_characters, in_unit, set_spans
 from ner.data.notices import Notice
 from ner.data.question_answering import (
     NO,
@@ -32,7 +32,6 @@ from ner.data.question_answering import (
     question_example,
     set_answer_span,
 )
-from ner.data.tags import encode
 from ner.data.words import split_words
 from ner.errors import InputError
 from ner.runtime import text_files
@@ -44,7 +43,7 @@ STORES = frozenset({"tags", "labels", "answers"})
 ROUND_TRIP = "words"  # predictions have keys of their own
 
 
-class Config(ComponentConfig):
+class Config(SpanFormatConfig):
     """JSON Lines."""
 
     name: Literal["jsonl"] = "jsonl"
@@ -66,9 +65,9 @@ class Config(ComponentConfig):
     offsets: OffsetUnit = "characters"
     """Unit of the positions in a text: characters (Unicode code points), utf16 (code units) or bytes of UTF-8. auto
     finds the unit in which the positions fit the strings of CLUENER's form, and refuses ambiguous positions."""
-    on_misaligned: SpanFix = "error"
-    """Reaction to a span that starts or ends inside a word: raise an error, expand it to whole words, shrink it to
-    whole words, or drop it."""
+    on_overlap: SpanOverlap = "keep"
+    """Reaction to spans that overlap: raise an error, keep the longest ones, or keep all, as CLUENER does. Taggers
+    learn the longest ones."""
     encoding: Encoding = "utf-8"
     """Character encoding of the file."""
 
@@ -96,7 +95,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
             example.metadata = value
         yield Document([example], str(value.get("id", number - 1)), path)
     if empty:
-        raise InputError(f"{path}: expected JSON objects, found an empty file")
+        raise InputError(f"{path}: expected a JSON object per line, found none")
 
 
 def parse_object(value: dict[str, Any], config: Config, rule: WordSplit, location: str) -> Example:
@@ -133,9 +132,7 @@ def _text(value: dict[str, Any], config: Config, rule: WordSplit, location: str)
             for start, end, label, surface in _spans(value[config.spans], config.spans, location)
         ]
         if example.text is not None:
-            spans = in_characters(example.text, found, config.offsets, location)
-            aligned = [align(example, *span[:3], config.on_misaligned, location) for span in spans]
-            example.spans = sorted(span for span in aligned if span is not None)
+            set_spans(example, in_characters(example.text, found, config.offsets, location), config, location)
         else:
             size = len(example.words)
             for span in found:
@@ -143,8 +140,7 @@ def _text(value: dict[str, Any], config: Config, rule: WordSplit, location: str)
                     raise InputError(
                         f"{location}: expected a span within 0 and {size}, found {span.start} to {span.end}"
                     )
-            example.spans = sorted(Span(*span[:3]) for span in found)
-        example.tags = encode(example.spans, len(example.words))
+            annotate(example, [Span(*span[:3]) for span in found], config, location)
     if config.labels in value and config.labels != config.spans:
         example.labels = _strings(value[config.labels], config.labels, location)
     return example
@@ -213,7 +209,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
 
     Predictions have scores if they were requested. Positions have the unit and the kind of end of the input.
     """
-    with text_files.open_text(path) as file:
+    with text_files.open_text(path, config.encoding) as file:
         for document in documents:
             if not document.examples:
                 file.writelines(document.source_lines or ())

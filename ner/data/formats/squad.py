@@ -111,7 +111,7 @@ def _example(question: Any, context: str, rule: WordSplit, location: str) -> Exa
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """Write ``{question id: answer}``, with an empty string for missing answers."""
-    with open_text(path) as file:
+    with open_text(path, config.encoding) as file:
         examples = enumerate(example for document in documents for example in document.examples)
         answers = {str(example.metadata.get("id", number)): first_answer(example) for number, example in examples}
         json.dump(answers, file, ensure_ascii=False, indent=0)

@@ -40,7 +40,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
     """Write a JSON object per text: ``text`` with :meth:`ner.types.Example.prediction_dict`."""
-    with text_files.open_text(path) as file:
+    with text_files.open_text(path, config.encoding) as file:
         for document in documents:
             for example in document.examples:
                 value = {"text": example.text, **example.prediction_dict()}

@@ -80,6 +80,21 @@ def test_nested_spans_stay_and_tags_hold_the_longest(tmp_path: Path) -> None:
     assert example.tags == ["B-Y", "I-Y", "I-Y"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"words": ["a", "b", "c"], "spans": [[1, 2, "X"], [0, 3, "Y"]]},
+        {"text": "a b c", "spans": [[2, 3, "X"], [0, 5, "Y"]]},
+    ],
+)
+def test_nested_spans_may_be_refused_or_reduced(tmp_path: Path, value: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"in\.jsonl:1: Y 'a b c' and X 'b' overlap"):
+        read(tmp_path, value, on_overlap="error")
+    (example,) = read(tmp_path, value, on_overlap="longest")
+    assert (example.spans, example.tags) == ([Span(0, 3, "Y")], ["B-Y", "I-Y", "I-Y"])
+    assert example.warnings == [Notice.SPAN_OVERLAPS]
+
+
 def test_an_inclusive_end_is_the_last_position(tmp_path: Path) -> None:
     (text,) = read(tmp_path, {"text": "Ada King", "spans": [[0, 7, "PER"]]}, end="inclusive")
     (word,) = read(tmp_path, {"words": ["Ada", "King"], "spans": [[1, 1, "PER"]]}, end="inclusive")
@@ -146,9 +161,9 @@ def test_a_span_of_white_space_has_no_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("", "in.jsonl: expected JSON objects, found an empty file"),
-        ("\n \r\n", "in.jsonl: expected JSON objects, found an empty file"),
-        ("\ufeff\n", "in.jsonl: expected JSON objects, found an empty file"),
+        ("", "in.jsonl: expected a JSON object per line, found none"),
+        ("\n \r\n", "in.jsonl: expected a JSON object per line, found none"),
+        ("\ufeff\n", "in.jsonl: expected a JSON object per line, found none"),
         ("{", "in.jsonl:1: not JSON: Expecting property name enclosed in double quotes at char"),
         ('{"text": "a"}\ntext\n', "in.jsonl:2: not JSON: Expecting value at character 1"),
         ('{"text": "a"} {"text": "b"}', "in.jsonl:1: not JSON: Extra data at character 15"),

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ner.config.parts import load_component
+from ner.config.parts import component_names, load_component
 from ner.data.alignment import CharSpan, in_characters, in_unit
+from ner.data.question_answering import question_example
 from ner.data.tags import encode
 from ner.data.words import split_words
 from ner.errors import InputError
@@ -128,3 +129,37 @@ def test_positions_in_any_unit_come_back_and_recorded_words_find_the_unit(
     with suppress(InputError):  # the same words at the positions of another unit
         (found,) = in_characters(text, [CharSpan(*position, "X", text[start:end])], "auto", "a:1")
         assert text[found.start : found.end].split() == text[start:end].split()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "gb18030"])
+@pytest.mark.parametrize("name", [name for name in component_names("formats") if name != "arrow"])
+def test_predictions_and_gold_have_the_encoding_of_the_configuration(name: str, encoding: str, tmp_path: Path) -> None:
+    form = load_component("formats", name)
+    config = form.Config(encoding=encoding)
+    words = ["Zoé", "naïve", "Zürich"]
+    question = question_example(["é?"], "Zoé naïve Zürich", "space")
+    question.answers, question.metadata = ["Zoé"], {"id": "é"}
+    example = Example(words, [Span(0, 1, "X")], ["B-X", "O", "O"], labels=["é"], text="Zoé naïve Zürich")
+    example.offsets = [(0, 3), (4, 9), (10, 16)]
+    written = question if form.STORES == {"answers"} else example
+    for write in (form.write, getattr(form, "export", form.write)):
+        path = tmp_path / write.__name__
+        write(str(path), [Document([written])], config)
+        files = [path, *tmp_path.glob(f"{path.name}.*"), *path.glob("*")]
+        content = b"".join(file.read_bytes() for file in files if file.is_file())
+        assert "é".encode(encoding) in content
+        assert "é" in content.decode(encoding)
+        assert "é".encode() not in content
+
+
+@pytest.mark.parametrize("name", ["jsonl", "doccano", "labelstudio"])
+def test_characters_that_the_encoding_lacks_are_json_escapes(name: str, tmp_path: Path) -> None:
+    text = "\x80é京\U0001f4a9 \ud800"
+    words, offsets = split_words(text, "space")
+    documents = [
+        Document([Example(words, [Span(0, 1, "X")], encode([Span(0, 1, "X")], 2), text=text, offsets=offsets)])
+    ]
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        assert facts(exported(name, tmp_path / "out", documents, offsets="characters", encoding=encoding)) == facts(
+            documents
+        )
