@@ -141,7 +141,7 @@ def test_predictions_and_gold_have_the_encoding_of_the_configuration(name: str, 
     question.answers, question.metadata = ["Zoé"], {"id": "é"}
     example = Example(words, [Span(0, 1, "X")], ["B-X", "O", "O"], labels=["é"], text="Zoé naïve Zürich")
     example.offsets = [(0, 3), (4, 9), (10, 16)]
-    written = question if form.STORES == {"answers"} else example
+    written = question if {"answers"} == form.STORES else example
     for write in (form.write, getattr(form, "export", form.write)):
         path = tmp_path / write.__name__
         write(str(path), [Document([written])], config)
