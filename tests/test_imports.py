@@ -24,7 +24,7 @@ ORDER = [
     {"portable"},
     {"export"},
     {"training", "report"},
-    {"conformance", "integrations"},
+    {"conformance", "integrations", "service"},
     {"commands"},
     {"api"},
 ]

@@ -83,7 +83,7 @@ class TextTagger(ABC):
         single = not several or (len(text) > 0 and all(isinstance(word, str) for word in text))
         if not single and any(isinstance(item, str) for item in text):
             raise TypeError("expected a list of words, or a list of sentences or documents, found both in one list")
-        documents = list(_checked(self._document(item) for item in ([text] if single else text)))
+        documents = list(_checked(self.document(item) for item in ([text] if single else text)))
         chunks = self.annotate(documents, probabilities=probabilities)
         predicted = [document for chunk in chunks for document in chunk.predicted]
         return predicted[0] if single else predicted
@@ -128,7 +128,7 @@ class TextTagger(ABC):
         """
         if isinstance(texts, str):
             raise TypeError("expected several texts, such as the lines of a file, found a single one")
-        documents = (self._document(text, split_into_sentences) for text in texts)
+        documents = (self.document(text, split_into_sentences) for text in texts)
         for chunk in self.annotate(_checked(documents), probabilities=probabilities):
             yield from chunk.predicted
 
@@ -137,7 +137,12 @@ class TextTagger(ABC):
         """True for a question answering model, which requires :meth:`answer` instead of :meth:`tag`."""
         return "answers" in self.outputs
 
-    def _document(self, item: Any, split_into_sentences: bool = False) -> Document:
+    def document(self, item: Any, split_into_sentences: bool = False) -> Document:
+        """Return a text or a list of words as a document; see :meth:`stream`.
+
+        Raises:
+            TypeError: If the item is neither, or the model requires questions.
+        """
         if isinstance(item, Document):
             return item
         if self.answers_questions:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import unicodedata
 from typing import get_args
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import normalizers, pre_tokenizers
 
 from ner.config.base import WordRule
-from ner.data.words import split_words
+from ner.data.words import marks, split_words
 
 RULES = get_args(WordRule)
 anything = st.text(st.characters(exclude_categories=[]))
@@ -114,3 +115,8 @@ def test_chinese_words_are_those_before_the_pieces_of_bert(text: str) -> None:
     clean = normalizers.BertNormalizer(handle_chinese_chars=True, strip_accents=False, lowercase=False)
     expected = [word for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(clean.normalize_str(text))]
     assert split_words(text, "chinese")[0] == expected
+
+
+def test_all_marks_of_unicode_belong_to_words() -> None:
+    found = {chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("M")}
+    assert {*marks()} == {*found, "\u200c", "\u200d"}

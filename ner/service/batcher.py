@@ -1,0 +1,186 @@
+"""Micro-batches: texts of several requests are annotated together, in front of one thread that owns the model.
+
+While a batch is computed, further requests wait in a bounded queue, and the next batch takes as many of them as fit. So
+an idle service answers at once, and no timer delays a request. A request may be spread over several batches, and large
+requests take turns with small ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Work = Callable[[list[Any], Any], list[Any]]
+"""Function of the thread: items and their options to an answer for each item."""
+
+
+class QueueFullError(Exception):
+    """A request that does not fit into the queue; ``seconds`` is the expected time until there is room."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"the queue is full; try again in {math.ceil(seconds)} s")
+
+
+class Item(NamedTuple):
+    """A text with its estimated number of pieces."""
+
+    value: Any
+    pieces: int
+
+
+@dataclass(eq=False)
+class Job:
+    """A request in the queue; ``answers`` yields one answer per item, in order.
+
+    Attributes:
+        items: Items to annotate.
+        options: Only items with equal options share a batch.
+        answers: Result. Cancelling it removes the job from the queue.
+        found: Answers so far.
+        taken: Number of items that were put into a batch.
+    """
+
+    items: Sequence[Item]
+    options: Hashable
+    answers: asyncio.Future[list[Any]]
+    found: dict[int, Any] = field(default_factory=dict)
+    taken: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """Pieces that are not yet in a batch."""
+        return sum(item.pieces for item in self.items[self.taken :])
+
+
+class _Part(NamedTuple):
+    """Consecutive items of a job in a batch."""
+
+    job: Job
+    start: int
+    stop: int
+
+
+class Batcher:
+    """Queue and batches of one model. All methods must be called in the event loop.
+
+    Args:
+        work: Annotates items; called in ``thread``, never twice at a time.
+        thread: Executor with one thread.
+        batch_pieces: Pieces of a batch; a batch contains at least one item.
+        queue_pieces: Pieces that may wait; an empty queue accepts a request of any size.
+        on_batch: Called with items, pieces and seconds of each batch.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        thread: Executor,
+        batch_pieces: int,
+        queue_pieces: int,
+        on_batch: Callable[[int, int, float], None] = lambda items, pieces, seconds: None,
+    ) -> None:
+        self.work, self.thread, self.on_batch = work, thread, on_batch
+        self.batch_pieces, self.queue_pieces = batch_pieces, queue_pieces
+        self.waiting_pieces = 0
+        self._queue: deque[Job] = deque()
+        self._running: asyncio.Task[None] | None = None
+        self._speed = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no request waits or is computed."""
+        return self._running is None or self._running.done()
+
+    def put(self, items: Sequence[Item], options: Hashable = None) -> Job:
+        """Add a request to the queue.
+
+        Raises:
+            QueueFullError: If it does not fit.
+        """
+        job = Job(items, options, asyncio.get_running_loop().create_future())
+        pieces = job.waiting
+        if self._queue and self.waiting_pieces + pieces > self.queue_pieces:
+            raise QueueFullError(self.waiting_pieces / self._speed if self._speed else 1.0)
+        if not items:
+            job.answers.set_result([])
+            return job
+        self._queue.append(job)
+        self.waiting_pieces += pieces
+        job.answers.add_done_callback(lambda _: self._remove(job))
+        if self.is_idle:
+            self._running = asyncio.create_task(self._run())
+        return job
+
+    def _remove(self, job: Job) -> None:
+        """Remove a job that was cancelled or has failed."""
+        if job.taken < len(job.items) and job in self._queue:
+            self._queue.remove(job)
+            self.waiting_pieces -= job.waiting
+
+    def _take(self) -> list[_Part]:
+        """Remove the items of the next batch from the queue."""
+        parts: list[_Part] = []
+        skipped: list[Job] = []
+        room, options = self.batch_pieces, self._queue[0].options
+        while self._queue and room > 0:
+            job = self._queue.popleft()
+            if job.options != options:
+                skipped.append(job)
+                continue
+            start = job.taken
+            for item in job.items[start:]:
+                if item.pieces > room and (parts or job.taken > start):
+                    break
+                room -= item.pieces
+                self.waiting_pieces -= item.pieces
+                job.taken += 1
+            if job.taken > start:
+                parts.append(_Part(job, start, job.taken))
+            if job.taken < len(job.items):
+                (self._queue if job.taken > start else skipped).append(job)
+                break
+        self._queue.extendleft(reversed(skipped))
+        return parts
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._queue:
+            parts = self._take()
+            pieces = sum(item.pieces for part in parts for item in part.job.items[part.start : part.stop])
+            started = time.perf_counter()
+            answers = await loop.run_in_executor(self.thread, self._annotate, parts)
+            seconds = time.perf_counter() - started
+            self._speed = pieces / max(seconds, 1e-6)
+            self.on_batch(sum(part.stop - part.start for part in parts), pieces, seconds)
+            for part, found in zip(parts, answers, strict=True):
+                self._deliver(part, found)
+
+    def _annotate(self, parts: list[_Part]) -> list[list[Any] | Exception]:
+        """Annotate a batch in the thread; if it fails, each request by itself, so that only the cause fails."""
+        values = [[item.value for item in part.job.items[part.start : part.stop]] for part in parts]
+        options = parts[0].job.options
+        try:
+            found = iter(self.work([value for part in values for value in part], options))
+            return [[next(found) for _ in part] for part in values]
+        except BaseException as error:  # tokenizers raise PanicException, which is no Exception
+            if len(parts) == 1:
+                return [error if isinstance(error, Exception) else RuntimeError(str(error))]
+        return [self._annotate([part])[0] for part in parts]
+
+    def _deliver(self, part: _Part, found: list[Any] | Exception) -> None:
+        job = part.job
+        if job.answers.done():  # cancelled meanwhile
+            return
+        if isinstance(found, Exception):
+            job.answers.set_exception(found)
+            return
+        job.found.update(zip(range(part.start, part.stop), found, strict=True))
+        if len(job.found) == len(job.items):
+            job.answers.set_result([job.found[number] for number in range(len(job.items))])
