@@ -78,7 +78,7 @@ def main() -> int:
             documents = list(conll.read(str(path), conll.Config(), "space"))
             reading.append(time.perf_counter() - started)
             started = time.perf_counter()
-            check_documents({"train": documents}, word_lines=True)
+            check_documents({"train": documents}, one_word_per_line=True)
             checking.append(time.perf_counter() - started)
             del documents
     figures = {

@@ -96,10 +96,10 @@ def prepare(run: TrainingRun, init: Path | None = None) -> dict[str, dict[str, A
 
 def _log_checks(run: TrainingRun, model: Model) -> None:
     """Warn about leaks, characters and settings, from what was counted already; ``ner check`` shows the places."""
-    from ner.data import checks, seen
+    from ner.data import checks, config_checks, seen
 
     sentences = sum(len(document.examples) for document in run.corpus.train)
-    findings = checks.check_settings(run.config, sentences)
+    findings = config_checks.check_settings(run.config, sentences)
     trained_on = seen.from_bytes(run.trained_on)
     for split in ("valid", "test"):
         known, total = seen.count(run.documents[split], trained_on)

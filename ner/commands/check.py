@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     with cli.paused_garbage_collection():
         from ner.config.load import load_config
-        from ner.data import checks
+        from ner.data import checks, config_checks
         from ner.runs.directory import check_outputs, files_in_config
         from ner.runtime.log import set_up_log
 
@@ -47,8 +47,10 @@ def _check(arguments: argparse.Namespace) -> int:
         config, _ = load_config(arguments.config, arguments.overrides)
         check_outputs({"--json": arguments.json}, [arguments.config, *files_in_config(config)])
         documents = _read(config)
-        report = checks.check_documents(documents, word_lines=config.data.format.name == "conll")
-        report.findings += checks.check_settings(config, report.splits["train"].sentences)
+        report = checks.check_documents(documents, one_word_per_line=config.data.format.name == "conll")
+        sentences = report.splits["train"].sentences
+        report.findings += config_checks.check_settings(config, sentences)
+        report.findings += config_checks.check_warmup(config, sentences)
         encoders = (config.encoder, *config.encoder.members.values())
         if any(encoder.pretrained_model for encoder in encoders):
             from ner.model.tokenizer_checks import check_tokenizers

@@ -1,4 +1,4 @@
-"""Checks of annotated data and of settings before a training: findings with places, evidence and advice.
+"""Checks of annotated data before a training: findings with places, evidence and advice.
 
 Everything is counted in one pass over the documents; places of rare findings are searched in a second one.
 """
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal
 
-from ner.config.schema import RunConfig
 from ner.data.notices import Notice
 from ner.data.tags import PLAIN
 from ner.types import Document, Example
@@ -21,8 +20,18 @@ from ner.types import Document, Example
 Level = Literal["error", "warning", "info"]
 SHOWN = 3
 """Places and pieces of evidence that a finding lists, at most."""
-RARE = 10
+RARE_LABEL = 10
 """Mentions below which a label of the training data is reported as rare."""
+MIN_MENTIONS = 10
+"""Mentions of the same words from which on a deviating label is reported."""
+MAX_DEVIATING = 0.1
+"""Share of the mentions of the same words up to which a label deviates."""
+MAX_REPEATED = 0.2
+"""Share of repeated sentences above which they are a warning."""
+NOTABLE_UNKNOWN = 0.1
+"""Share of unknown words above which advice is shown."""
+MAX_UNKNOWN = 0.3
+"""Share of unknown words above which they are a warning."""
 
 _ODD = re.compile(r"[^\x20-\x7e\xa1-\xac\xae-\u0377\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fa5\uac00-\ud7a3]")
 """Characters that may be suspicious: a quick test that excludes most letters."""
@@ -108,7 +117,7 @@ class DataReport:
 class _Pass:
     """State of the pass over all splits."""
 
-    word_lines: bool
+    one_word_per_line: bool
     sentences: dict[int, tuple[str, Example]] = field(default_factory=dict)  # hash -> first split and example
     duplicates: dict[str, list[tuple[Example, Example]]] = field(default_factory=lambda: defaultdict(list))
     leaked: dict[tuple[str, str], list[tuple[Example, Example]]] = field(default_factory=lambda: defaultdict(list))
@@ -184,21 +193,21 @@ class _Pass:
 
     def place(self, example: Example, word: int) -> str:
         """Return the place of a word."""
-        return f"{example.source}:{example.line + word * self.word_lines}"
+        return f"{example.source}:{example.line + word * self.one_word_per_line}"
 
 
 def _annotated(example: Example) -> bool:
     return example.tags is not None or bool(example.labels)
 
 
-def check_documents(documents: Mapping[str, Iterable[Document]], word_lines: bool = False) -> DataReport:
+def check_documents(documents: Mapping[str, Iterable[Document]], one_word_per_line: bool = False) -> DataReport:
     """Check the documents of all splits.
 
     Args:
         documents: Gold documents by split; read once or twice.
-        word_lines: True if every word has a line of its own, so that places are those of words.
+        one_word_per_line: True if every word has a line of its own, so that places are those of words.
     """
-    state = _Pass(word_lines)
+    state = _Pass(one_word_per_line)
     summaries: dict[str, SplitSummary] = {}
     for split, items in documents.items():
         summary = summaries[split] = SplitSummary()
@@ -206,7 +215,9 @@ def check_documents(documents: Mapping[str, Iterable[Document]], word_lines: boo
             summary.scheme = document.scheme
             state.add(split, document, summary)
     findings = [
-        *_formats(summaries, state),
+        *_schemes(summaries),
+        *_impossible_transitions(state),
+        *_notices(summaries, state),
         *_label_gaps(summaries),
         *_repeated(summaries, state),
         *_mentions(state),
@@ -227,14 +238,15 @@ def _text(example: Example) -> str:
     return f'"{text[:80]}"'
 
 
-def _listed(counts: Mapping[str, int], limit: int = 12) -> str:
+def _with_counts(counts: Mapping[str, int], limit: int = 12) -> str:
+    """Return the most frequent names with their counts."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     more = f" and {len(ordered) - limit} more" if len(ordered) > limit else ""
     return ", ".join(f"{name} {count}" for name, count in ordered[:limit]) + more
 
 
-def _formats(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[Finding]:
-    """Yield the schemes with their conversions, tags that break them, and the notices of the readers."""
+def _schemes(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
+    """Yield the schemes with their conversions, and a difference between files."""
     schemes = {split: summary.scheme for split, summary in summaries.items() if summary.labels or summary.tags}
     for scheme in dict.fromkeys(schemes.values()):
         splits = ", ".join(split for split, own in schemes.items() if own == scheme)
@@ -249,6 +261,9 @@ def _formats(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[Fi
             "Set data.format.scheme if a scheme was detected wrongly, or convert the files.",
             len({*schemes.values()}),
         )
+
+
+def _impossible_transitions(state: _Pass) -> Iterator[Finding]:
     if state.broken:
         yield Finding(
             "impossible-transitions",
@@ -259,19 +274,22 @@ def _formats(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[Fi
             tuple(state.broken)[:SHOWN],
             tuple(chain.from_iterable(state.broken.values()))[:SHOWN],
         )
+
+
+def _notices(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[Finding]:
+    """Yield the notices of the readers, with the changes of tags and spans as evidence."""
     for split, summary in summaries.items():
         for notice, count in sorted(summary.notices.items()):
-            level: Level = "info"
-            advice = ""
-            repairs: list[str] = []
+            level: Level = "warning"
+            repairs = state.repairs[split]
             if notice in (Notice.ANSWER_ABSENT, Notice.QUESTION_UNANSWERED):
-                level, advice = "warning", "Correct these answers, because they cannot be learned as they are."
-            if notice in (Notice.SPAN_DROPPED, Notice.SPAN_EXPANDED, Notice.SPAN_SHRUNK, Notice.SPAN_OVERLAPS):
-                level, advice = "warning", "Correct the spans, or choose a data.word_split that separates them."
-                repairs = state.repairs[split]
+                advice, repairs = "Correct these answers, because they cannot be learned as they are.", []
+            elif notice in (Notice.SPAN_DROPPED, Notice.SPAN_EXPANDED, Notice.SPAN_SHRUNK, Notice.SPAN_OVERLAPS):
+                advice = "Correct the spans, or choose a data.word_split that separates them."
             elif notice == Notice.PREFIX_REPAIRED:
-                level, advice = "warning", "Correct the tags, or set data.format.scheme if it was detected wrongly."
-                repairs = state.repairs[split]
+                advice = "Correct the tags, or set data.format.scheme if it was detected wrongly."
+            else:
+                level, advice, repairs = "info", "", []
             yield Finding("notice", level, f"{split}: {count} {notice}", advice, count, (), tuple(repairs[:SHOWN]))
 
 
@@ -290,21 +308,23 @@ def _label_gaps(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
                 yield Finding(
                     "unseen-labels",
                     "warning",
-                    f"{split}: {len(unseen)} {what} do not occur in train: {_listed(unseen)}",
+                    f"{split}: {len(unseen)} {what} do not occur in train: {_with_counts(unseen)}",
                     "A model cannot predict them: add training examples, correct the labels, or expect these errors.",
                     sum(unseen.values()),
                 )
             absent = {name: count for name, count in own.items() if name not in getattr(summary, kind)}
             if split != "train" and absent and getattr(summary, kind):
                 yield Finding(
-                    "unscored-labels", "info", f"{split}: {len(absent)} {what} of train do not occur: {_listed(absent)}"
+                    "unscored-labels",
+                    "info",
+                    f"{split}: {len(absent)} {what} of train do not occur: {_with_counts(absent)}",
                 )
-        rare = {name: count for name, count in own.items() if count < RARE}
+        rare = {name: count for name, count in own.items() if count < RARE_LABEL}
         if rare:
             yield Finding(
                 "rare-labels",
                 "info",
-                f"train: {len(rare)} {what} occur less than {RARE} times: {_listed(rare)}",
+                f"train: {len(rare)} {what} occur less than {RARE_LABEL} times: {_with_counts(rare)}",
                 "Annotate more examples of them, or merge them with other labels.",
                 sum(rare.values()),
             )
@@ -316,7 +336,7 @@ def _repeated(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[F
         share = len(pairs) / summaries[split].sentences
         yield Finding(
             "duplicate-sentences",
-            "warning" if share > 0.2 else "info",
+            "warning" if share > MAX_REPEATED else "info",
             f"{split}: {len(pairs)} sentences ({share:.1%}) repeat an earlier one of the split",
             "Remove repetitions unless their frequency is meant.",
             len(pairs),
@@ -356,7 +376,7 @@ def _mentions(state: _Pass) -> Iterator[Finding]:
             continue
         total = sum(count for count, _ in labels.values())
         for label, (count, _) in labels.items():
-            if total >= RARE and count / total <= 0.1:
+            if total >= MIN_MENTIONS and count / total <= MAX_DEVIATING:
                 found.append((count / total, text, label, labels))
     if found:
         found.sort(key=lambda item: (item[0], item[1]))
@@ -367,7 +387,7 @@ def _mentions(state: _Pass) -> Iterator[Finding]:
         yield Finding(
             "contradicting-mentions",
             "info",
-            f"{len(found)} times, a label of a mention differs from at least 90 % of its mentions",
+            f"{len(found)} times, a label of a mention differs from at least {100 * (1 - MAX_DEVIATING):.0f} % of its mentions",
             "Look at these annotations; ambiguous names are normal, single exceptions are often errors.",
             len(found),
             tuple(state.examples[labels[label][1]].location for _, _, label, labels in found[:SHOWN]),
@@ -397,9 +417,11 @@ def _unknown_words(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
         share = unknown.total() / summary.words
         yield Finding(
             "unknown-words",
-            "warning" if share > 0.3 else "info",
+            "warning" if share > MAX_UNKNOWN else "info",
             f"{split}: {share:.1%} of the words ({len(unknown)} different ones) do not occur in train",
-            "Use a pretrained encoder, character features or word vectors for unknown words." if share > 0.1 else "",
+            "Use a pretrained encoder, character features or word vectors for unknown words."
+            if share > NOTABLE_UNKNOWN
+            else "",
             unknown.total(),
             (),
             tuple(word for word, _ in unknown.most_common(SHOWN)),
@@ -449,57 +471,3 @@ def _characters(
             tuple(places),
             tuple(ascii(word) for word in sorted(wanted, key=lambda w: -vocabulary[w])[:SHOWN]),
         )
-
-
-def check_settings(config: RunConfig, sentences: int) -> list[Finding]:
-    """Check learning rates and batch sizes against what usually works.
-
-    Args:
-        config: Configuration of the run.
-        sentences: Number of training sentences.
-    """
-    training, batch = config.training, config.batch
-    rates = training.learning_rate if isinstance(training.learning_rate, dict) else {"": training.learning_rate}
-    found = []
-    if rates and not any(rates.values()):
-        found.append(
-            Finding("learning-rate", "error", "every learning rate is 0", "Set training.learning_rate above 0.")
-        )
-    for path, rate in rates.items():
-        encoder = path in ("", "encoder") or path.startswith("encoder.")
-        pretrained = encoder and config.encoder.pretrained_model and getattr(config.encoder, "freeze", 0) != "all"
-        covered = path == "" and "encoder" in rates
-        high = 5.0 if training.optimizer == "sgd" else 2e-4 if pretrained and not covered else 0.05
-        low = 1e-4 if training.optimizer == "sgd" else 1e-7
-        where = f"training.learning_rate{f'.{path}' if path else ''}={rate:g}"
-        if rate > high:
-            what = "a pretrained encoder usually diverges or collapses" if high == 2e-4 else "training usually diverges"
-            advice = "Use 1e-5 to 5e-5 for the encoder and a higher rate for the rest." if high == 2e-4 else "Lower it."
-            found.append(Finding("learning-rate", "warning", f"{where}: above {high:g}, {what}", advice))
-        elif 0 < rate < low:
-            found.append(
-                Finding("learning-rate", "warning", f"{where}: below {low:g}, nothing is learned", "Raise it.")
-            )
-    if isinstance(batch.size, int) and batch.measure == "sentences" and sentences:
-        steps = -(-sentences // batch.size)
-        if steps * training.epochs < 100:
-            found.append(
-                Finding(
-                    "steps",
-                    "warning",
-                    f"{steps} steps an epoch, {steps * training.epochs} in all, from {sentences} sentences with "
-                    f"batch.size={batch.size} and training.epochs={training.epochs}",
-                    "Reduce batch.size or raise training.epochs; below some hundred steps, models rarely learn.",
-                    steps * training.epochs,
-                )
-            )
-        if training.warmup_steps is not None and training.warmup_steps > steps * training.epochs:
-            found.append(
-                Finding(
-                    "warm-up",
-                    "warning",
-                    f"training.warmup_steps={training.warmup_steps} exceeds all {steps * training.epochs} steps",
-                    "Lower it, or use training.warmup_ratio.",
-                )
-            )
-    return found

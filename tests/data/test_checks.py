@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from ner.config.parts import load_component, validate
-from ner.config.schema import RunConfig
-from ner.data.checks import DataReport, Finding, check_documents, check_settings, suspicious_words
+from ner.config.parts import load_component
+from ner.data.checks import DataReport, Finding, check_documents, suspicious_words
 from ner.data.formats import conll
 from ner.types import Document, Example
 from tests.conftest import ROOT
@@ -20,7 +19,7 @@ def report(folder: Path, **splits: str) -> DataReport:
     for split, text in splits.items():
         (folder / split).write_text(text, encoding="utf-8")
         documents[split] = list(conll.read(str(folder / split), conll.Config(), "space"))
-    return check_documents(documents, word_lines=True)
+    return check_documents(documents, one_word_per_line=True)
 
 
 def finding(found: DataReport, name: str) -> Finding:
@@ -104,29 +103,6 @@ def test_files_of_different_schemes_are_a_warning(tmp_path: Path) -> None:
     assert "train bio, valid bioes" in finding(found, "scheme-differs").message
 
 
-@pytest.mark.parametrize(
-    ("options", "name"),
-    [
-        ({}, None),
-        ({"learning_rate": 0}, "learning-rate"),
-        ({"learning_rate": 0.5}, "learning-rate"),
-        ({"learning_rate": 1e-9}, "learning-rate"),
-        ({"epochs": 1}, "steps"),
-        ({"warmup_steps": 100_000}, "warm-up"),
-    ],
-)
-def test_settings_that_cannot_work_are_found(options: dict[str, Any], name: str | None) -> None:
-    raw = {"data": {"train": "a", "valid": "b"}, "encoder": {"name": "embedding", "dimension": 4}, "training": options}
-    assert [found.name for found in check_settings(validate(RunConfig, raw), 1000)] == ([name] if name else [])
-
-
-def test_a_rate_for_small_models_is_too_high_for_a_pretrained_encoder() -> None:
-    raw: dict[str, Any] = {"data": {"train": "a", "valid": "b"}, "encoder": {"name": "transformer", "model": "x"}}
-    for rates, count in ((1e-3, 1), (3e-5, 0), ({"": 1e-3, "encoder": 3e-5}, 0), ({"encoder": 1e-3}, 1)):
-        found = check_settings(validate(RunConfig, {**raw, "training": {"learning_rate": rates}}), 100_000)
-        assert len(found) == count
-
-
 def test_unknown_words_are_counted() -> None:
     documents = {"train": [Document([Example(["a", "b"])])], "test": [Document([Example(["a", "c", "c", "d"])])]}
     found = finding(check_documents(documents), "unknown-words")
@@ -199,7 +175,7 @@ def test_public_data_pass_with_their_published_counts(name: str) -> None:
         split: list(form.read(str(SHARED / folder / file), config, rule))
         for split, file in zip(("train", "valid", "test"), files, strict=False)
     }
-    found = check_documents(documents, word_lines=form is conll)
+    found = check_documents(documents, one_word_per_line=form is conll)
     for key, expected in counts.items():
         assert tuple(getattr(summary, key) for summary in found.splits.values()) == expected, key
     assert "error" not in {finding.level for finding in found.findings}

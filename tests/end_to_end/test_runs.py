@@ -265,6 +265,7 @@ def test_a_warmup_that_is_longer_than_the_training_is_said(tmp_path: Path, capsy
     said = capsys.readouterr().out
     steps = int(rows(tmp_path / "a")[0]["step"])
     assert f"training.warmup_steps=90: longer than the training ({steps} steps)" in said
+    assert said.count("training.warmup_steps=") == 1
     assert start(tmp_path / "b", "training.epochs=1", f"training.warmup_steps={steps}") == 0
     assert "warmup_steps" not in capsys.readouterr().out
 
