@@ -387,7 +387,8 @@ def _mentions(state: _Pass) -> Iterator[Finding]:
         yield Finding(
             "contradicting-mentions",
             "info",
-            f"{len(found)} times, a label of a mention differs from at least {100 * (1 - MAX_DEVIATING):.0f} % of its mentions",
+            f"{len(found)} times, a label of a mention differs from at least {100 * (1 - MAX_DEVIATING):.0f} % of its "
+            "mentions",
             "Look at these annotations; ambiguous names are normal, single exceptions are often errors.",
             len(found),
             tuple(state.examples[labels[label][1]].location for _, _, label, labels in found[:SHOWN]),
