@@ -6,8 +6,9 @@
 ``decoders/``   ``Config``, ``OUTPUTS``: a subset of ``tags``, ``labels``, ``answers``, and
                 ``build(config, width, vocabs) -> Decoder``; with ``Config.runs_encoder``, instead of ``build``,
                 ``build_on(config, encoder) -> GenerativeDecoder``
-``formats/``    ``Config``, ``read``, ``write``, ``extension``, ``probabilities``, ``STORES``: see :class:`Format`. A
-                format of several files may read and write a directory.
+``formats/``    ``Config``, ``read``, ``write``, ``output_extension``, ``probabilities``, ``STORES``, and optionally
+                ``ROUND_TRIP``, ``export``, ``forbidden_characters``: see :class:`Format`. A format of several files
+                may read and write a directory.
 ``metrics/``    ``count``, ``scores``, ``lines``, ``REQUIRES``: see :class:`Metric`
 ``callbacks/``  ``build() -> Callback``
 ==============  =================================================================================================
@@ -19,7 +20,7 @@ folders, ``ner contract my_layer.py`` a component of another package, see :mod:`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from torch import Tensor, nn
@@ -194,7 +195,7 @@ class Format(Protocol):
     """A module of ``formats/``."""
 
     Config: type[ComponentConfig]
-    extension: str
+    output_extension: str
     """Suffix of the files that ``write`` creates."""
     probabilities: bool
     """True if ``write`` can store probabilities."""
@@ -204,15 +205,18 @@ class Format(Protocol):
     ROUND_TRIP: Literal["gold", "words", "none"] = "gold"
     """Parts of a written prediction that ``read`` returns as gold. Predictions may have keys of their own (``words``),
     or files another form (``none``)."""
+    export: Callable[[str, Iterable[Document], Any], None] | None = None
+    """Function that writes gold documents with the arguments of ``write``, so that ``read`` returns them unchanged;
+    None if the format cannot store gold data."""
 
     @staticmethod
-    def read(path: str, config: Any, words: Any, for_rewriting: bool = False) -> Iterator[Document]:
+    def read(path: str, config: Any, word_split: Any, for_rewriting: bool = False) -> Iterator[Document]:
         """Yield the documents in order.
 
         Args:
             path: A file, or ``-`` for standard input.
             config: The ``Config`` of the format.
-            words: Rule by which raw text is split into words.
+            word_split: Rule by which raw text is split into words.
             for_rewriting: Keep what ``write`` needs to reproduce the source.
 
         Raises:
@@ -224,6 +228,11 @@ class Format(Protocol):
     def write(path: str, documents: Iterable[Document], config: Any) -> None:
         """Write predicted documents; those read with ``for_rewriting`` keep everything else of their source."""
         ...
+
+    @staticmethod
+    def forbidden_characters(config: Any) -> dict[str, str]:
+        """Return the characters that the labels of each output cannot contain, by key of ``STORES``."""
+        return {}
 
 
 class Metric(Protocol):

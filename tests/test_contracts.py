@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 from typing import Any
 
 import pytest
 import torch
 
+from ner import contracts
+from ner.config import plugins
 from ner.config.base import FOLDERS
 from ner.config.parts import component_names, load_component, parse_component, validate
 from ner.config.schema import RunConfig
@@ -16,6 +19,7 @@ from ner.conformance.component import SENTENCES, Check, Component, document, run
 from ner.data import tasks
 from ner.types import Document, Example
 from tests.builders import build, settings_of
+from tests.conftest import ROOT
 
 GENERATIVE = [name for name in component_names("decoders") if load_component("decoders", name).Config.runs_encoder]
 DECODERS = [name for name in component_names("decoders") if name not in GENERATIVE]
@@ -63,6 +67,27 @@ def test_outputs_have_the_same_names_in_decoders_formats_and_metrics() -> None:
             assert isinstance(found, frozenset)
             assert found
             assert found <= {*tasks.OUTPUTS}
+
+
+def test_formats_are_used_by_the_names_of_their_contract_only() -> None:
+    names = {*contracts.Format.__annotations__, *vars(contracts.Format)}
+    assert {*plugins.REQUIRED["formats"], *plugins.OPTIONAL["formats"]} == {n for n in names if not n.startswith("_")}
+    for name, default in plugins.OPTIONAL["formats"].items():
+        promised = getattr(contracts.Format, name)
+        assert (promised({}) == default({})) if callable(default) else (promised == default)
+    used = set()
+    for path in (ROOT / "ner").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in (
+                "form",
+                "load_component('formats', name)",
+            ):
+                used.add(node.attr)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("hasattr", "getattr"):
+                asked = ast.unparse(node.args[0])
+                assert not any(module in asked for module in ("form", "load_component", "component.module")), path
+    assert used - {"Config"} <= names
+    assert {"read", "write", "export", "forbidden_characters", "output_extension", "STORES"} <= used
 
 
 @pytest.mark.parametrize("name", GENERATIVE)

@@ -110,8 +110,8 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     tasks.check_format(config.decoder.name, config.data.format.name)
     tasks.check_labels(tagger.model.vocabs, config.data.format, directory / LABELS)
     form = load_component("formats", config.data.format.name)
-    name = _name(Path(path), config.data, form.extension) if arguments.data else split
-    suffix = form.extension if arguments.precision == "run" else f"{arguments.precision}.{form.extension}"
+    name = _name(Path(path), config.data, form.output_extension) if arguments.data else split
+    suffix = form.output_extension if arguments.precision == "run" else f"{arguments.precision}.{form.output_extension}"
     target = arguments.predictions or str(directory / PREDICTIONS / f"{name}.{suffix}")
     check_outputs({"--predictions": target, "--json": arguments.json}, [path, *files_in_config(config)])
     if arguments.robustness and "tags" not in tasks.decoder_outputs(config.decoder.name):

@@ -26,7 +26,7 @@ WordSplit = WordRule | Callable[[str], tuple[list[str], list[tuple[int, int]]]]
 """A rule, or a function from a text to its words and their offsets, see :mod:`ner.data.word_splitter`."""
 
 OffsetUnit = Literal["auto", "characters", "utf16", "bytes"]
-"""Unit of the positions in a file, see :mod:`ner.data.alignment`."""
+"""Unit of the positions in a file, see :mod:`ner.data.char_spans`."""
 SpanFix = Literal["error", "expand", "shrink", "drop"]
 """Reaction to a span of characters that starts or ends inside a word."""
 SpanOverlap = Literal["error", "longest", "keep"]
@@ -47,8 +47,8 @@ def _readable_by_line(encoding: str) -> str:
     raise ValueError(f"files in {encoding} cannot be read line by line; convert them to utf-8")
 
 
-Encoding = Annotated[str, AfterValidator(_readable_by_line)]
-"""Text encoding in which a line ends with the byte of ASCII, unlike in UTF-16."""
+TextEncoding = Annotated[str, AfterValidator(_readable_by_line)]
+"""Character encoding in which a line ends with the byte of ASCII, unlike in UTF-16."""
 
 
 class ConfigSection(BaseModel):

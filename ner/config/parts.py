@@ -34,7 +34,7 @@ def component_names(folder: str) -> list[str]:
 
 
 def load_component(folder: str, name: str) -> ModuleType:
-    """Import the module of a component.
+    """Import the module of a component. Attributes that it omits have the defaults of its kind.
 
     Args:
         folder: A key of ``FOLDERS``.
@@ -45,16 +45,24 @@ def load_component(folder: str, name: str) -> ModuleType:
         InputError: If a plug-in cannot be imported.
     """
     if name in shipped_names(folder):
-        return importlib.import_module(f"ner.{FOLDERS[folder].replace('/', '.')}.{name}")
-    plugin = plugins.find(folder, name)
-    if plugin is not None:
-        return plugin.module
+        module = importlib.import_module(f"ner.{FOLDERS[folder].replace('/', '.')}.{name}")
+    elif (plugin := plugins.find(folder, name)) is not None:
+        module = plugin.module
+    else:
+        raise _unknown(folder, name)
+    for attribute, default in plugins.OPTIONAL.get(folder, {}).items():
+        vars(module).setdefault(attribute, default)
+    return module
+
+
+def _unknown(folder: str, name: str) -> ConfigError:
+    """Return the error about a component that does not exist."""
     known = sorted({*shipped_names(folder), *plugins.names(folder, installed=True)})
     new = renamed.COMPONENTS.get(f"{folder}/{name}")
     if new in known:
-        raise ConfigError((), f"'{name}' was renamed to '{new}'")
+        return ConfigError((), f"'{name}' was renamed to '{new}'")
     place = f"ner/{FOLDERS[folder]}"
-    raise ConfigError((), f"no file named '{name}' in {place}; there are: {', '.join(known)}; or a file with --plugin")
+    return ConfigError((), f"no file named '{name}' in {place}; there are: {', '.join(known)}; or a file with --plugin")
 
 
 def parse_component(folder: str, value: Any) -> Any:

@@ -33,11 +33,15 @@ REQUIRED = {
     "encoders": ("Config", "build"),
     "context": ("Config", "build"),
     "decoders": ("Config", "OUTPUTS"),
-    "formats": ("Config", "read", "write", "extension", "probabilities", "STORES"),
+    "formats": ("Config", "read", "write", "output_extension", "probabilities", "STORES"),
     "metrics": ("count", "scores", "lines", "REQUIRES"),
     "callbacks": ("build",),
 }
 """Kind of component -> attributes that its module must have, see :mod:`ner.contracts`."""
+OPTIONAL: dict[str, dict[str, Any]] = {
+    "formats": {"ROUND_TRIP": "gold", "export": None, "forbidden_characters": lambda config: {}},
+}
+"""Kind of component -> attributes that its module may omit, with their defaults."""
 CONFIGS = {"encoders": EncoderConfig, "decoders": DecoderConfig}
 """Kind of component -> base class of its ``Config``, if it is not ``ComponentConfig``."""
 

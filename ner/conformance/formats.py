@@ -29,7 +29,10 @@ def _written(component: Component) -> Iterator[Path]:
 def declarations(component: Component) -> None:
     """Declare the suffix, whether probabilities are stored, and the outputs."""
     form = component.module
-    expect(isinstance(form.extension, str) and form.extension, f"expected a suffix, found {form.extension!r}")
+    expect(
+        isinstance(form.output_extension, str) and form.output_extension,
+        f"expected a suffix, found {form.output_extension!r}",
+    )
     expect(isinstance(form.probabilities, bool), f"expected a bool, found {form.probabilities!r}")
     stores = form.STORES
     expect(isinstance(stores, frozenset) and stores, f"expected a frozenset STORES, found {stores!r}")
@@ -54,7 +57,7 @@ def _lines(file: Path) -> list[str] | None:
 
 def round_trip(component: Component) -> None:
     """Read what it writes: words, gold, file and line, as far as ROUND_TRIP promises."""
-    promise = getattr(component.module, "ROUND_TRIP", "gold")
+    promise = component.module.ROUND_TRIP
     expect(promise in ("gold", "words", "none"), f"expected ROUND_TRIP of gold, words, none, found {promise!r}")
     if promise == "none":
         return

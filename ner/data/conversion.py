@@ -20,7 +20,7 @@ PLAIN_TAGS = frozenset({"arrow", "conll", "slot_filling"})
 
 def targets() -> list[str]:
     """Return the names of the formats that gold data can be written in."""
-    return [name for name in component_names("formats") if hasattr(load_component("formats", name), "export")]
+    return [name for name in component_names("formats") if load_component("formats", name).export]
 
 
 def check_target(name: str) -> None:

@@ -154,10 +154,10 @@ def check_labels(vocabs: Vocabs, config: ComponentConfig, source: object = "the 
         InputError: If one does.
     """
     form = load_component("formats", config.name)
-    breaks = form.breaks(config) if hasattr(form, "breaks") else {}
+    forbidden = form.forbidden_characters(config)
     for kind, names in (("tags", vocabs.tags if vocabs.plain else vocabs.labels), ("labels", vocabs.classes)):
         for name in names:
-            if not set(breaks.get(kind, "")).isdisjoint(name):
+            if not set(forbidden.get(kind, "")).isdisjoint(name):
                 raise InputError(
                     f"config.data.format: {config.name} files cannot store the label {name!r} of {source}, which "
                     "contains a separator of columns or lines; rename the label, or choose the format jsonl"

@@ -379,7 +379,7 @@ class TrainingRun:
     def _predictions(self) -> Path:
         """File of the predictions for the test data."""
         form = load_component("formats", self.config.data.format.name)
-        return self.directory / PREDICTIONS / f"test.{form.extension}"
+        return self.directory / PREDICTIONS / f"test.{form.output_extension}"
 
     def finish(self) -> dict[str, Any]:
         """Load the kept model, score it on test, write its predictions, and return the scores of all splits."""

@@ -13,6 +13,7 @@ import pytest
 from ner.config import plugins
 from ner.config.load import load_config
 from ner.config.parts import ConfigError, component_names, load_component, parse_component
+from ner.data import conversion
 from ner.errors import InputError
 from ner.runs.directory import CONFIG, config_files, read_config
 from tests.conftest import ROOT
@@ -111,7 +112,8 @@ CLASSES = {
     base: CONFIG_CLASS.format(base=base, body=NAMED) for base in ("ComponentConfig", "EncoderConfig", "DecoderConfig")
 }
 FORMAT = (
-    "extension = 'x'\nprobabilities = False\nSTORES = frozenset({'tags'})\ndef write(*_): pass\ndef read(*_): pass\n"
+    "output_extension = 'x'\nprobabilities = False\nSTORES = frozenset({'tags'})\n"
+    "def write(*_): pass\ndef read(*_): pass\n"
 )
 METRIC = "REQUIRES = frozenset({'tags'})\ndef count(*_): pass\ndef scores(*_): pass\ndef lines(*_): pass\n"
 
@@ -130,6 +132,14 @@ def test_the_contents_of_a_file_show_its_kind(tmp_path: Path, source: str, folde
     (tmp_path / "part.py").write_text(source, encoding="utf-8")
     assert plugins.load_file(tmp_path / "part.py").folder == folder
     assert "part" in component_names(folder)
+
+
+def test_a_format_may_omit_what_has_a_default(tmp_path: Path) -> None:
+    (tmp_path / "part.py").write_text(CLASSES["ComponentConfig"] + FORMAT, encoding="utf-8")
+    plugins.load_file(tmp_path / "part.py")
+    form = load_component("formats", "part")
+    assert (form.ROUND_TRIP, form.export, form.forbidden_characters(form.Config())) == ("gold", None, {})
+    assert "part" not in conversion.targets()
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 from ner.config.base import SpanFormatConfig, WordSplit
 from ner.data import tags
-from ner.data.alignment import CharSpan, in_characters, in_unit, set_spans
+from ner.data.char_spans import CharSpan, in_characters, in_unit, set_spans
 from ner.data.words import split_words
 from ner.errors import InputError, reason
 from ner.runtime import atomic
 from ner.types import Document, Example
 
-extension = "parquet"
+output_extension = "parquet"
 probabilities = False
 STORES = frozenset({"tags", "labels"})
 ROUND_TRIP = "words"  # predictions have columns of their own
@@ -49,7 +49,7 @@ class Config(SpanFormatConfig):
     """Tagging scheme; none for plain tags such as parts of speech, auto for detection over the whole file."""
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield a document of one example per row; ``line`` is the number of the row, other columns are its metadata.
 
     Raises:
@@ -76,7 +76,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
                 own = _named(own_tags, names.get(config.tags), location)
                 tags.check_and_annotate(example, own, scheme, location)
         elif isinstance(text, str):
-            found, offsets = split_words(text, words)
+            found, offsets = split_words(text, word_split)
             example = Example(found, text=text, offsets=offsets, source=path, line=number)
             if spans is not None:
                 set_spans(

@@ -15,15 +15,15 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ner.config.base import Encoding, SpanFormatConfig, WordSplit
-from ner.data.alignment import CharSpan, in_characters, in_unit, set_spans
+from ner.config.base import SpanFormatConfig, TextEncoding, WordSplit
+from ner.data.char_spans import CharSpan, in_characters, in_unit, set_spans
 from ner.data.notices import Notice
 from ner.data.words import split_words, with_text
 from ner.errors import InputError, reason
 from ner.runtime import atomic, text_files
 from ner.types import Document, Example
 
-extension = "brat"
+output_extension = "brat"
 probabilities = True
 STORES = frozenset({"tags"})
 SETTINGS = "annotation.conf"
@@ -42,11 +42,11 @@ class Config(SpanFormatConfig):
     on_discontinuous: Literal["error", "join", "split", "drop"] = "error"
     """Reaction to an entity of several fragments: raise an error, read it from the first to the last fragment, read
     every fragment as an entity, or drop it."""
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     """Character encoding of the files."""
 
 
-def breaks(config: Config) -> dict[str, str]:
+def forbidden_characters(config: Config) -> dict[str, str]:
     """Return the characters that a label cannot contain."""
     return {"labels": " \t\r\n"}
 
@@ -68,7 +68,7 @@ class _Entity(NamedTuple):
     line: int
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield a document per pair, in the order of their names. Lines without a word are no examples.
 
     With ``for_rewriting``, annotation files may be missing.
@@ -90,7 +90,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
         units = lines if config.unit == "line" else ["".join(lines)]
         for number, line in enumerate(units, 1):
             text = line.rstrip("\r\n") if config.unit == "line" else line
-            split, offsets = split_words(text, words)
+            split, offsets = split_words(text, word_split)
             document.examples.append(Example(split, text=text, offsets=offsets, source=text_path, line=number))
         if entities is not None:
             _annotate(document.examples, units, entities, annotations, config)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import count
 from typing import BinaryIO, Generic, Literal, NamedTuple, TypeVar, cast
 
-from ner.config.base import ComponentConfig, Encoding, WordSplit
+from ner.config.base import ComponentConfig, TextEncoding, WordSplit
 from ner.data import tags
 from ner.errors import InputError
 from ner.runtime import text_files
@@ -29,7 +29,7 @@ MAX_SENTENCES = 1000
 CACHED_LINES = 200_000
 """Distinct lines whose columns are cached; most lines of a file occur many times."""
 
-extension = "conll"
+output_extension = "conll"
 probabilities = True
 STORES = frozenset({"tags"})
 
@@ -52,14 +52,14 @@ class Config(ComponentConfig):
     """Meaning of a line -DOCSTART-: start of a document, or a sentence of one word."""
     strip_position_digit: bool = False
     """Remove the last digit of each word, a position marker in the Weibo files."""
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     """Character encoding of the file."""
     probabilities: Literal["none", "entity", "token"] = "none"
     """Last column of predictions: none, or the probability of the entity (_ outside of entities) or of the tag of each
     word, followed by ? in an uncertain entity."""
 
 
-def breaks(config: Config) -> dict[str, str]:
+def forbidden_characters(config: Config) -> dict[str, str]:
     """Return the characters that a tag cannot contain. A space is one in rows without tabs, which ``write`` checks."""
     return {"tags": "\t\r\n" + " " * (config.separator == "space")}
 
@@ -98,7 +98,7 @@ class Sentence(NamedTuple, Generic[T]):
     starts_document: bool
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield the documents of a file; without document marks, every sentence is a document.
 
     Raises:

@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from ner.config.base import ComponentConfig, Encoding, WordSplit
+from ner.config.base import ComponentConfig, TextEncoding, WordSplit
 from ner.data.notices import Notice
 from ner.data.question_answering import (
     ANSWER,
@@ -45,7 +45,7 @@ from ner.errors import InputError
 from ner.runtime.text_files import json_field, open_text, read_json
 from ner.types import Document, Example, Span
 
-extension = "json"
+output_extension = "json"
 probabilities = False
 STORES = frozenset({"answers"})
 ROUND_TRIP = "none"  # answers by question
@@ -60,11 +60,11 @@ class Config(ComponentConfig):
     """Number of earlier turns (question and answer) before a question."""
     out_domain: tuple[str, ...] = ("reddit", "science")
     """Sources whose examples get the value out_domain in the field group; others get in_domain."""
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     """Character encoding of the file."""
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield the stories in order; ``line`` is the number of the turn in the file.
 
     The metadata are ``id`` (of the story), ``turn_id``, and, if the story has a source, ``domain`` and ``group``.
@@ -90,9 +90,9 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
         history: deque[list[str]] = deque(maxlen=config.history_len)
         for turn, value in questions.items():
             question = json_field(value, "input_text", str, f"{location}.questions, turn {turn}")
-            example = question_example([*chain.from_iterable(history), question], text, words)
+            example = question_example([*chain.from_iterable(history), question], text, word_split)
             if turn in gold:
-                _set_gold(example, gold[turn], text, words)
+                _set_gold(example, gold[turn], text, word_split)
             history.append([question, *example.answers[:1]])
             number += 1
             example.metadata = {**metadata, "turn_id": turn}

@@ -14,15 +14,15 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from ner.config.base import Encoding, SpanFormatConfig, WordSplit
-from ner.data.alignment import CharSpan, in_characters, in_unit, set_spans
+from ner.config.base import SpanFormatConfig, TextEncoding, WordSplit
+from ner.data.char_spans import CharSpan, in_characters, in_unit, set_spans
 from ner.data.notices import Notice
 from ner.data.words import split_words, with_text
 from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example
 
-extension = "jsonl"
+output_extension = "jsonl"
 probabilities = False
 STORES = frozenset({"tags", "labels"})
 KEYS = ("label", "labels", "entities", "cats")
@@ -36,11 +36,11 @@ class Config(SpanFormatConfig):
     """Name of the file in ner/data/formats."""
     text: str = "text"
     """Key of the text; old exports have other names."""
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     """Character encoding of the file."""
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield a document of one example per line; the other keys of a line are its metadata.
 
     Raises:
@@ -53,7 +53,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
         empty = False
         location = f"{path}:{number}"
         text = text_files.json_field(value, config.text, str, location)
-        split, offsets = split_words(text, words)
+        split, offsets = split_words(text, word_split)
         example = Example(split, text=text, offsets=offsets, source=path, line=number)
         spans, example.labels = _annotations(value, location)
         if spans is not None:

@@ -18,8 +18,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from ner.config.base import Encoding, OffsetUnit, SpanFormatConfig, SpanOverlap, WordSplit
-from ner.data.alignment import CharSpan, annotate, in_characters, in_unit, set_spans
+from ner.config.base import OffsetUnit, SpanFormatConfig, SpanOverlap, TextEncoding, WordSplit
+from ner.data.char_spans import CharSpan, annotate, in_characters, in_unit, set_spans
 from ner.data.notices import Notice
 from ner.data.question_answering import (
     NO,
@@ -37,7 +37,7 @@ from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example, Span
 
-extension = "jsonl"
+output_extension = "jsonl"
 probabilities = True
 STORES = frozenset({"tags", "labels", "answers"})
 ROUND_TRIP = "words"  # predictions have keys of their own
@@ -68,11 +68,11 @@ class Config(SpanFormatConfig):
     on_overlap: SpanOverlap = "keep"
     """Reaction to spans that overlap: raise an error, keep the longest ones, or keep all, as CLUENER does. Taggers
     learn the longest ones."""
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     """Character encoding of the file."""
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield a document of one example per line; with ``for_rewriting``, a blank line is a document without examples.
 
     Raises:
@@ -87,7 +87,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
             continue
         empty = False
         location = f"{path}:{number}"
-        example = parse_object(value, config, words, location)
+        example = parse_object(value, config, word_split, location)
         example.source, example.line = path, number
         example.warnings += [Notice.LINE_BLANK] * blank
         blank = 0

@@ -13,15 +13,15 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
-from ner.config.base import Encoding, SpanFormatConfig, WordSplit
-from ner.data.alignment import CharSpan, in_characters, in_unit, set_spans
+from ner.config.base import SpanFormatConfig, TextEncoding, WordSplit
+from ner.data.char_spans import CharSpan, in_characters, in_unit, set_spans
 from ner.data.notices import Notice
 from ner.data.words import split_words, with_text
 from ner.errors import InputError
 from ner.runtime.text_files import json_field, open_text, read_json
 from ner.types import Document, Example
 
-extension = "json"
+output_extension = "json"
 probabilities = True
 STORES = frozenset({"tags", "labels"})
 ROUND_TRIP = "words"  # predictions have a key of their own
@@ -44,7 +44,7 @@ class Config(SpanFormatConfig):
     """Name of the tag Choices in the labeling configuration, written as from_name; key of the labels in JSON-MIN."""
     annotation: Literal["first", "last"] = "first"
     """Annotation that is read if a task has several; cancelled ones are left out."""
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     """Character encoding of the file."""
 
 
@@ -56,7 +56,7 @@ class _Annotation(NamedTuple):
     ignored: int
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield a document of one example per task; ``line`` is the number of the task.
 
     Raises:
@@ -70,7 +70,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
         location = f"{path}: [{number}]"
         data = json_field(task, "data", dict, location) if isinstance(task, dict) and "data" in task else task
         text = json_field(data, config.text, str, location)
-        split, offsets = split_words(text, words)
+        split, offsets = split_words(text, word_split)
         example = Example(split, text=text, offsets=offsets, source=path, line=number + 1)
         regions = _full(task, example, config, location) if data is not task else _minimal(task, config, location)
         found.append((example, None if regions is None else _parsed(regions, location)))

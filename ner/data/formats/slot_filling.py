@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from ner.config.base import ComponentConfig, Encoding, WordSplit
+from ner.config.base import ComponentConfig, TextEncoding, WordSplit
 from ner.data import tags
 from ner.data.notices import Notice
 from ner.errors import InputError
@@ -26,7 +26,7 @@ from ner.types import Document, Example
 SEPARATOR = "#"
 """Separator of the intents of an utterance."""
 
-extension = "parallel"
+output_extension = "parallel"
 probabilities = False
 STORES = frozenset({"tags", "labels"})
 
@@ -47,7 +47,7 @@ class Config(ComponentConfig):
     scheme: Literal["auto", "bio", "iob1", "io", "bioes", "bmes", "bilou", "none"] = "auto"
     """Tagging scheme of the file; none for plain tags such as parts of speech, auto for detection over the whole
     file."""
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     """Character encoding of the files."""
 
     @model_validator(mode="after")
@@ -61,12 +61,12 @@ class Config(ComponentConfig):
         return self
 
 
-def breaks(config: Config) -> dict[str, str]:
+def forbidden_characters(config: Config) -> dict[str, str]:
     """Return the characters that tags and labels cannot contain."""
     return {"tags": " \t\r\n", "labels": "\r\n"}
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield a document of one example per line; an empty line is an example without words.
 
     Raises:

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from ner.config.base import ComponentConfig, Encoding, WordSplit
+from ner.config.base import ComponentConfig, TextEncoding, WordSplit
 from ner.data.notices import Notice
 from ner.data.question_answering import (
     UNKNOWN,
@@ -33,7 +33,7 @@ from ner.errors import InputError
 from ner.runtime.text_files import json_field, open_text, read_json
 from ner.types import Document, Example
 
-extension = "json"
+output_extension = "json"
 probabilities = False
 STORES = frozenset({"answers"})
 ROUND_TRIP = "none"  # answers by question
@@ -44,11 +44,11 @@ class Config(ComponentConfig):
 
     name: Literal["squad"] = "squad"
     """Name of the file in ner/data/formats."""
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     """Character encoding of the file."""
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield the passages in order; ``line`` is the number of the question in the file.
 
     An impossible question has the label ``unknown``. So has a question with an empty list of answers, unless
@@ -67,7 +67,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
             document = Document([], str(passages if passage.get("id") is None else passage["id"]), path)
             passages += 1
             for location, question in json_items(passage, "qas", passage_location):
-                example = _example(question, context, words, location)
+                example = _example(question, context, word_split, location)
                 identifier = str(number if question.get("id") is None else question["id"])
                 if for_rewriting:
                     check_id(identifier, location, seen)

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from ner.config.base import ComponentConfig, Encoding, WordSplit
+from ner.config.base import ComponentConfig, TextEncoding, WordSplit
 from ner.data.words import split_words
 from ner.runtime import text_files
 from ner.types import Document, Example
 
-extension = "jsonl"
+output_extension = "jsonl"
 probabilities = True
 STORES = frozenset({"tags", "labels"})  # a line has no question, so answers are left out
 ROUND_TRIP = "none"  # JSON Lines
@@ -22,11 +22,11 @@ class Config(ComponentConfig):
 
     name: Literal["text"] = "text"
     """Name of the file in ner/data/formats."""
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     """Character encoding of the file."""
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield a document of one example per line; an empty line is an example without words.
 
     Raises:
@@ -34,7 +34,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
     """
     for number, line in text_files.decoded_lines(path, config.encoding):
         text = line.rstrip("\r\n")
-        split, offsets = split_words(text, words)
+        split, offsets = split_words(text, word_split)
         yield Document([Example(split, text=text, offsets=offsets, source=path, line=number)], str(number - 1), path)
 
 

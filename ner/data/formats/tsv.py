@@ -12,13 +12,13 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
-from ner.config.base import ComponentConfig, Encoding, WordSplit
+from ner.config.base import ComponentConfig, TextEncoding, WordSplit
 from ner.data.words import split_words
 from ner.errors import InputError
 from ner.runtime import text_files
 from ner.types import Document, Example
 
-extension = "tsv"
+output_extension = "tsv"
 probabilities = True
 STORES = frozenset({"labels"})
 ADDED = ("predicted", "probability")
@@ -42,7 +42,7 @@ class Config(ComponentConfig):
     label_separator: str | None = Field(None, min_length=1)
     """Separator of several labels in a cell; null for one label per text. With null, the labels of multi-label
     predictions are joined by |."""
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     """Character encoding of the file."""
 
     @field_validator("separator", "label_separator")
@@ -60,7 +60,7 @@ class Config(ComponentConfig):
         return self
 
 
-def breaks(config: Config) -> dict[str, str]:
+def forbidden_characters(config: Config) -> dict[str, str]:
     """Return the characters that a label cannot contain."""
     return {"labels": f"{config.separator}\r\n"}
 
@@ -73,7 +73,7 @@ class _Table(NamedTuple):
     label: int | None
 
 
-def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
+def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield one document with one example per row; other columns become its metadata.
 
     Empty lines are skipped unless there is a single column. With ``for_rewriting``, labels may be missing. Lines that
@@ -102,7 +102,7 @@ def read(path: str, config: Config, words: WordSplit, for_rewriting: bool = Fals
                 f'("{line.strip()[:40]}"){more}'
             )
         text = cells[table.text]
-        split, offsets = split_words(text, words)
+        split, offsets = split_words(text, word_split)
         example = Example(split, text=text, offsets=offsets, source=path, line=number)
         if table.label is not None:
             cell, separator = cells[table.label], config.label_separator

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ner.config.parts import component_names, load_component
-from ner.data.alignment import CharSpan, in_characters, in_unit
 from ner.data.question_answering import question_example
 from ner.data.tags import encode
 from ner.data.words import split_words
@@ -48,7 +47,7 @@ def facts(documents: list[Document]) -> list[Any]:
 
 def exported(name: str, path: Path, documents: list[Document], rule: Any = "space", **options: Any) -> list[Document]:
     form = load_component("formats", name)
-    getattr(form, "export", form.write)(str(path), documents, form.Config(**options))
+    (form.export or form.write)(str(path), documents, form.Config(**options))
     return list(form.read(str(path), form.Config(**options), rule))
 
 
@@ -115,22 +114,6 @@ def test_labels_of_texts(tmp_path: Path, name: str, labels: list[str], text: str
     assert facts(exported(name, path, documents)) == facts(documents)
 
 
-@RUNS
-@given(text=ANYTHING, data=st.data(), unit=st.sampled_from(["characters", "utf16", "bytes"]))
-def test_positions_in_any_unit_come_back_and_recorded_words_find_the_unit(
-    text: str, data: st.DataObject, unit: Any
-) -> None:
-    if not text:
-        return
-    start = data.draw(st.integers(0, len(text) - 1))
-    end = data.draw(st.integers(start + 1, len(text)))
-    (position,) = in_unit(text, [(start, end)], unit)
-    assert in_characters(text, [CharSpan(*position, "X")], unit, "a:1") == [CharSpan(start, end, "X")]
-    with suppress(InputError):  # the same words at the positions of another unit
-        (found,) = in_characters(text, [CharSpan(*position, "X", text[start:end])], "auto", "a:1")
-        assert text[found.start : found.end].split() == text[start:end].split()
-
-
 @pytest.mark.parametrize("encoding", ["latin-1", "gb18030"])
 @pytest.mark.parametrize("name", [name for name in component_names("formats") if name != "arrow"])
 def test_predictions_and_gold_have_the_encoding_of_the_configuration(name: str, encoding: str, tmp_path: Path) -> None:
@@ -142,7 +125,7 @@ def test_predictions_and_gold_have_the_encoding_of_the_configuration(name: str, 
     example = Example(words, [Span(0, 1, "X")], ["B-X", "O", "O"], labels=["é"], text="Zoé naïve Zürich")
     example.offsets = [(0, 3), (4, 9), (10, 16)]
     written = question if {"answers"} == form.STORES else example
-    for write in (form.write, getattr(form, "export", form.write)):
+    for write in (form.write, form.export or form.write):
         path = tmp_path / write.__name__
         write(str(path), [Document([written])], config)
         files = [path, *tmp_path.glob(f"{path.name}.*"), *path.glob("*")]
