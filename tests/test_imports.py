@@ -24,7 +24,7 @@ ORDER = [
     {"portable"},
     {"export"},
     {"training", "report"},
-    {"conformance", "integrations", "service"},
+    {"conformance", "integrations", "service", "bulk"},
     {"commands"},
     {"api"},
 ]

@@ -13,7 +13,6 @@ from ner.commands import _plugins
 from ner.runtime import cli
 
 if TYPE_CHECKING:
-    from ner.config.base import ComponentConfig
     from ner.types import Document
 
 
@@ -53,14 +52,14 @@ def _predict(arguments: argparse.Namespace) -> None:
         from loguru import logger
 
         from ner import load
-        from ner.config.parts import load_component
         from ner.data import tasks
         from ner.errors import InputError
         from ner.inference.confidence import apply_threshold
+        from ner.inference.rewriting import check_probabilities, format_options, rewriter
         from ner.portable.description import is_export
         from ner.portable.tagger import PortableTagger
         from ner.runs.calibration import choose_threshold
-        from ner.runs.directory import LABELS, check_outputs, files_in_config, resolve_run
+        from ner.runs.directory import check_outputs, files_in_config, resolve_run
         from ner.runtime import text_files
         from ner.runtime.log import progress, set_up_log
         from ner.types import Coverage, TagQuery
@@ -76,16 +75,10 @@ def _predict(arguments: argparse.Namespace) -> None:
     data, decoder = tagger.data, tagger.decoder_name
     name = arguments.format or data.format.name
     tasks.check_format(decoder, name, "--format", tagger.outputs)
-    form = load_component("formats", name)
     scored = arguments.scores or arguments.token_scores or bool(arguments.n_best)
     option = "--scores" if arguments.scores else "--token-scores" if arguments.token_scores else "--n-best"
-    if scored and not form.probabilities:
-        fitting = ", ".join(
-            other
-            for other in tasks.compatible_formats(tagger.outputs)
-            if load_component("formats", other).probabilities
-        )
-        raise InputError(f"{option}: {name} files cannot store probabilities; choose another --format: {fitting}")
+    if scored:
+        check_probabilities(option, name, tagger.outputs)
     if arguments.n_best and name in ("conll", "slot_filling"):
         raise InputError(f"--n-best: {name} files cannot store alternatives; choose --format text or jsonl")
     if model is None and (arguments.n_best or arguments.token_scores or arguments.min_precision is not None):
@@ -96,20 +89,12 @@ def _predict(arguments: argparse.Namespace) -> None:
     threshold = choose_threshold(model.calibration, arguments.min_precision) if model else None
     read = [] if isinstance(tagger, PortableTagger) else files_in_config(tagger.config)
     check_outputs({"--output": arguments.output}, [arguments.input, *read])
-    config = _format(data.format if name == data.format.name else form.Config(), arguments.overrides)
-    tasks.check_labels(tagger.vocabs, config, directory / LABELS)
-    if name == "conll" and scored:
-        column = "token" if arguments.token_scores else "entity"
-        config = config.model_copy(update={"probabilities": column})
+    config = format_options(data.format, name, arguments.overrides)
+    column: Any = "none" if not scored else "token" if arguments.token_scores else "entity"
+    files = rewriter(tagger, directory, config, column)
     options: dict[str, Any] = {}
     if scored and model and model.tag_decoder is not None:
         options["query"] = TagQuery(n_best=arguments.n_best or 0, tokens=arguments.token_scores)
-    # Gold columns of the input are not parsed; they are copied like all others.
-    gold = {"conll": ("tag",), "slot_filling": ("tags", "labels")}.get(name)
-    source = config
-    if gold:
-        source = config.model_copy(update={**dict.fromkeys(gold), "scheme": tagger.vocabs.scheme})
-
     warnings: Counter[str] = Counter()
     lengths: set[int] = set()
     coverage = Coverage()
@@ -117,10 +102,9 @@ def _predict(arguments: argparse.Namespace) -> None:
     def predicted() -> Iterator[Document]:
         nonlocal coverage
         with progress(unit="word") as bar:
-            documents = form.read(arguments.input, source, tagger.word_split, for_rewriting=True)
             interactive = text_files.is_interactive(arguments.input)  # answers do not wait for the next line
             for chunk in tagger.annotate(
-                tasks.checked_questions(decoder, name, documents, tagger.outputs),
+                files.read(arguments.input),
                 probabilities=scored or threshold is not None,
                 interactive=interactive,
                 **options,
@@ -144,7 +128,7 @@ def _predict(arguments: argparse.Namespace) -> None:
             threshold.calibrated_precision,
             threshold.calibrated_recall,
         )
-    form.write(arguments.output, found, config)
+    files.write(arguments.output, found)
     logger.info("read: {}", coverage)
     for reason, count in sorted(warnings.items()):
         logger.warning("{} {}", count, reason)
@@ -169,24 +153,6 @@ def positive(text: str) -> int:
     if int(text) < 1:
         raise ValueError(text)
     return int(text)
-
-
-def _format(config: ComponentConfig, overrides: Sequence[str]) -> ComponentConfig:
-    """Return the options of the input format with overrides applied."""
-    from ner.config.load import override
-    from ner.config.parts import ConfigError, parse_component
-    from ner.errors import InputError
-
-    raw: dict[str, Any] = {"data": {"format": config.model_dump()}}
-    for change in overrides:
-        if not change.startswith("data.format.") or change.startswith("data.format.name="):
-            raise InputError(f"{change}: expected data.format.key=value; the model itself is fixed, see --format")
-        override(raw, change)
-    try:
-        changed: ComponentConfig = parse_component("formats", raw["data"]["format"])
-    except ConfigError as error:
-        raise error.with_prefix("data", "format") from None
-    return changed
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ Measure = Literal["sentences", "words", "pieces"]
 
 SORT_POOL_SIZE = 4096
 """Number of groups that are sorted by length together."""
+CHUNK = 2000
+"""Number of examples that are read and sorted by length together for prediction."""
 
 
 GROUP = np.dtype([(name, np.int32) for name in ("document", "start", "stop", "cost", "words", "first")])

@@ -13,6 +13,7 @@ import torch
 
 from ner.config.training import BatchConfig
 from ner.data import batching
+from ner.data.batching import CHUNK
 from ner.data.notices import Notice
 from ner.data.prefetch import prefetch, with_pauses
 from ner.errors import NonFiniteLossError
@@ -35,8 +36,6 @@ from ner.types import (
     TagQuery,
 )
 
-CHUNK = 2000
-"""Number of examples that are read and sorted by length together."""
 PAUSE = 0.05
 """Seconds without a further document after which those that were read are annotated, if the input is interactive."""
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ner.config.base import WordRule, WordSplit
 from ner.data import batching
+from ner.data.batching import CHUNK
 from ner.data.notices import Notice
 from ner.data.prefetch import with_pauses
 from ner.data.tags import PLAIN, TagSet, encode
@@ -31,8 +32,6 @@ from ner.runtime import manifest
 from ner.runtime.json_files import read_bytes
 from ner.types import AnnotatedChunk, Annotation, Coverage, Document, Example, Span
 
-CHUNK = 2000
-"""Number of examples that are read and sorted by length together."""
 PAUSE = 0.05
 """Seconds without a further document after which those that were read are annotated, if the input is interactive."""
 MAX_ASSET_BYTES = 1 << 28

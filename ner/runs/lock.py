@@ -26,20 +26,35 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
         InputError: If another training holds it, or the directory cannot be written.
     """
-    path = directory / LOCK
+    busy = (
+        f"{directory}: {{holder}} trains in this directory; wait for its end, stop it with "
+        f"ner control --run {directory} stop=step, or choose another --run"
+    )
+    with held(directory / LOCK, busy):
+        _remove_unfinished(directory)
+        yield
+
+
+@contextmanager
+def held(path: Path, busy: str) -> Iterator[None]:
+    """Hold a lock file inside the block; create its directory. The operating system releases it after a crash.
+
+    Args:
+        path: The lock file.
+        busy: Message if another process holds it; ``{holder}`` stands for that process.
+
+    Raises:
+        InputError: If another process holds it, or the directory cannot be written.
+    """
     lock = FileLock(path, blocking=False)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise InputError(
-            f"{directory}: {_holder(path)} trains in this directory; wait for its end, stop it with "
-            f"ner control --run {directory} stop=step, or choose another --run"
-        ) from None
+        raise InputError(busy.replace("{holder}", _holder(path))) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{directory}: cannot be written: {reason(error)}") from None
+        raise InputError(f"{path.parent}: cannot be written: {reason(error)}") from None
     try:
-        _remove_unfinished(directory)
         with suppress(OSError):  # the disk may be full; the lock holds without a name
             path.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid()}), encoding="utf-8")
         yield

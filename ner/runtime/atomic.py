@@ -27,7 +27,8 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     if "\0" in str(path):
         raise InputError(f"{path}: cannot be written: expected a name without NUL characters")
-    temporary = path.with_name(f".{_short(path)}.{os.getpid()}.part")
+    # on shared disks, processes of several machines may have the same process id
+    temporary = path.with_name(f".{_short(path)}.{os.getpid()}.{time.time_ns()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

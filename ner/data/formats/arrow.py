@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,12 +58,7 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
             has another form.
     """
     names = _class_names(path)
-    scheme: str = config.scheme
-    if scheme == "auto":
-        detector = tags.SchemeDetector()
-        for number, row in enumerate(_rows(path, [config.tags]), 1):
-            detector.add(_named(row.get(config.tags) or (), names.get(config.tags), f"{path}:{number}"))
-        scheme = detector.scheme
+    scheme = detect_scheme(path, config)
     number = 0
     for number, row in enumerate(_rows(path, None), 1):
         location = f"{path}:{number}"
@@ -93,6 +89,17 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
         yield Document([example], str(row.get("id", number - 1)), path, scheme)
     if not number:
         raise InputError(f"{path}: expected rows, found none")
+
+
+def detect_scheme(path: str, config: Config) -> str:
+    """Return the tagging scheme of the tags of a file, unless the options name one."""
+    if config.scheme != "auto":
+        return config.scheme
+    names = _class_names(path)
+    detector = tags.SchemeDetector()
+    for number, row in enumerate(_rows(path, [config.tags]), 1):
+        detector.add(_named(row.get(config.tags) or (), names.get(config.tags), f"{path}:{number}"))
+    return detector.scheme
 
 
 def _arrow() -> Any:
@@ -138,10 +145,22 @@ def _json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _open(path: str, columns: Sequence[str] | None) -> Iterator[Any]:
-    """Yield the record batches of a file with some columns, or with all."""
+@contextmanager
+def _reading(path: str) -> Iterator[Any]:
+    """Yield pyarrow; inside the block, its errors become an :class:`InputError`."""
     arrow = _arrow()
     try:
+        yield arrow
+    except OSError as error:
+        message = str(error).splitlines()[0] if error.errno is None else reason(error)
+        raise InputError(f"{path}: cannot be read: {message[:200]}") from None
+    except arrow.ArrowException as error:
+        raise InputError(f"{path}: not a Parquet or Arrow file: {str(error).splitlines()[0][:200]}") from None
+
+
+def _open(path: str, columns: Sequence[str] | None) -> Iterator[Any]:
+    """Yield the record batches of a file with some columns, or with all."""
+    with _reading(path) as arrow:
         if path.endswith(".arrow"):
             with arrow.memory_map(path) as source:
                 for batch in arrow.ipc.open_stream(source):
@@ -150,11 +169,59 @@ def _open(path: str, columns: Sequence[str] | None) -> Iterator[Any]:
         with arrow.parquet.ParquetFile(path) as file:
             chosen = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
             yield from file.iter_batches(BATCH, columns=chosen)
-    except OSError as error:
-        message = str(error).splitlines()[0] if error.errno is None else reason(error)
-        raise InputError(f"{path}: cannot be read: {message[:200]}") from None
-    except arrow.ArrowException as error:
-        raise InputError(f"{path}: not a Parquet or Arrow file: {str(error).splitlines()[0][:200]}") from None
+
+
+def count_rows(path: str) -> int:
+    """Return the number of rows of a Parquet file, without reading them.
+
+    Raises:
+        InputError: If pyarrow is not installed, or the file cannot be read.
+    """
+    with _reading(path) as arrow, arrow.parquet.ParquetFile(path) as file:
+        rows: int = file.metadata.num_rows
+    return rows
+
+
+def read_range(path: str, start: int, stop: int) -> bytes:
+    """Return rows of a Parquet file as an Arrow stream, with the metadata of the file; other row groups are not read.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    with _reading(path) as arrow, arrow.parquet.ParquetFile(path) as file:
+        sink = arrow.BufferOutputStream()
+        groups: list[int] = []
+        first = end = 0  # rows before the first chosen group, and before the current one
+        for group in range(file.num_row_groups):
+            begin, end = end, end + file.metadata.row_group(group).num_rows
+            if begin < stop and start < end:
+                first = first if groups else begin
+                groups.append(group)
+        with arrow.ipc.new_stream(sink, file.schema_arrow) as writer:
+            for batch in file.iter_batches(BATCH, row_groups=groups):
+                left, right = max(0, start - first), min(batch.num_rows, stop - first)
+                if left < right:
+                    writer.write_batch(batch.slice(left, right - left))
+                first += batch.num_rows
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def count_stream_rows(data: bytes) -> int:
+    """Return the number of rows of an Arrow stream."""
+    rows: int = _arrow().ipc.open_stream(data).read_all().num_rows
+    return rows
+
+
+def take_rows(data: bytes, numbers: Sequence[int]) -> bytes:
+    """Return some rows of an Arrow stream as a stream."""
+    arrow = _arrow()
+    table = arrow.ipc.open_stream(data).read_all().take(arrow.array(numbers, arrow.int64()))
+    sink = arrow.BufferOutputStream()
+    with arrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
 
 
 def _rows(path: str, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:

@@ -105,31 +105,48 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
         InputError: With file and line, if a row lacks a column or has a tag outside the scheme, if a byte cannot be
             decoded, or if the file has no sentence.
     """
+    with text_files.spooled([path]), text_files.open_bytes(path) as file:  # it is read twice
+        yield from documents(file, path, config, detect_layout(file, path, config), for_rewriting)
+
+
+def documents(
+    file: BinaryIO, path: str, config: Config, layout: Layout, for_rewriting: bool = False
+) -> Iterator[Document]:
+    """Yield the documents of an open file, or of a part of a file that starts and ends with a document.
+
+    Args:
+        file: The file; it is read from its start.
+        path: Its path, for messages.
+        config: Options.
+        layout: Layout of the whole file.
+        for_rewriting: Keep the lines.
+
+    Raises:
+        InputError: With file and line, if a row or a byte is invalid.
+    """
     numbers = count()
 
     def new_document() -> Document:
         return Document([], str(next(numbers)), path, layout.scheme, [] if for_rewriting else None)
 
-    with text_files.spooled([path]), text_files.open_bytes(path) as file:  # it is read twice
-        layout = detect_layout(file, path, config)
-        limit = MAX_SENTENCES if layout.marked else 1
-        document = new_document()
-        for sentence in sentences(file, path, config, RowParser(config, layout)):
-            if document.examples and (sentence.starts_document or (sentence.rows and len(document.examples) >= limit)):
-                yield document
-                document = new_document()
-            line_indices = None
-            if document.source_lines is not None:
-                document.source_lines += sentence.before + sentence.rows
-                end = len(document.source_lines)
-                line_indices = list(range(end - len(sentence.rows), end))
-            if not sentence.rows:
-                continue
-            example = Example([word for word, _ in sentence.cells], source=path, line=sentence.line)
-            example.line_indices = line_indices
-            if config.tag is not None:
-                tags.annotate(example, [tag for _, tag in sentence.cells], layout.scheme, word_lines=True)
-            document.examples.append(example)
+    limit = MAX_SENTENCES if layout.marked else 1
+    document = new_document()
+    for sentence in sentences(file, path, config, RowParser(config, layout)):
+        if document.examples and (sentence.starts_document or (sentence.rows and len(document.examples) >= limit)):
+            yield document
+            document = new_document()
+        line_indices = None
+        if document.source_lines is not None:
+            document.source_lines += sentence.before + sentence.rows
+            end = len(document.source_lines)
+            line_indices = list(range(end - len(sentence.rows), end))
+        if not sentence.rows:
+            continue
+        example = Example([word for word, _ in sentence.cells], source=path, line=sentence.line)
+        example.line_indices = line_indices
+        if config.tag is not None:
+            tags.annotate(example, [tag for _, tag in sentence.cells], layout.scheme, word_lines=True)
+        document.examples.append(example)
     if document.examples or document.source_lines:
         yield document
 

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ner.commands import bulk, predict
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[None]:
+    from loguru import logger
+
+    yield
+    logger.remove()
+
+
+@pytest.mark.processes
+def test_a_file_is_tagged_by_processes_once(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, whole, output = tmp_path / "in.txt", tmp_path / "whole.jsonl", tmp_path / "out"
+    source.write_text("".join(f"Ada met Bob {n}\n" for n in range(4500)))
+    options = ["--run", str(tiny_run), "--format", "text", "--input", str(source), "--scores"]
+    assert predict.main([*options, "--output", str(whole)]) == 0
+    command = [*options, "--output", str(output), "--shard-size", "2000", "--workers", "2"]
+    assert bulk.main(command) == 0
+    assert "3 shards, 0 of them from an earlier run: 4,500 records" in capsys.readouterr().err
+    assert b"".join(path.read_bytes() for path in sorted(output.glob("part-*"))) == whole.read_bytes()
+    assert bulk.main(command) == 0
+    assert "3 shards, 3 of them" in capsys.readouterr().err
+    summary = json.loads((output / "summary.json").read_text())
+    assert (summary["shards"], summary["rows"], summary["words"], summary["errors"]) == (3, 4500, 18000, 0)
+
+
+@pytest.mark.processes
+def test_an_input_of_another_format_is_refused(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("Ada met Bob\n" * 10)
+    options = ["--run", str(tiny_run), "--format", "jsonl", "--input", str(source), "--output", str(tmp_path / "out")]
+    assert bulk.main([*options, "--workers", "1"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {source}:1: not JSON: ")
+    assert error.count("\n") == 1
