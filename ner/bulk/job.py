@@ -85,7 +85,7 @@ class Job:
     def output_directory(self) -> Output:
         """Return the output directory."""
         form = load_component("formats", "arrow" if self.parquet else self.format)
-        return Output(Path(self.output), form.extension)
+        return Output(Path(self.output), form.output_extension)
 
     def to_json(self) -> str:
         """Return the job as JSON, for :func:`from_json`."""
