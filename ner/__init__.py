@@ -19,12 +19,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from ner.api import Run
     from ner.config.base import WordRule
     from ner.config.schema import RunConfig
+    from ner.contracts import Callback
     from ner.data.dataset import Dataset
     from ner.errors import InputError
     from ner.evaluation.scores import Scores
@@ -95,6 +96,8 @@ def train(
     init: str | Path | None = None,
     resume: bool = False,
     verbose: bool = False,
+    plugins: Iterable[str | Path] = (),
+    callbacks: Sequence[Callback] = (),
     settings: Mapping[str, Any] | None = None,
     **overrides: Any,
 ) -> Run:
@@ -113,6 +116,8 @@ def train(
         init: Run directory whose weights initialize the model.
         resume: Continue the run of the directory ``run``.
         verbose: Print the log as ``ner train`` does.
+        plugins: Python files with components of your own, see ``docs/plugins.md``.
+        callbacks: Receivers of progress reports, see :class:`ner.contracts.Callback`.
         settings: Values by dotted keys, such as ``{"encoder.dropout": 0.1}``.
         **overrides: Values by the last part of a key if no other key ends with it: ``epochs=5``, ``seed=2``.
 
@@ -124,7 +129,18 @@ def train(
     from ner import api
 
     return api.train(
-        config, train, valid, test, run, init=init, resume=resume, verbose=verbose, settings=settings, **overrides
+        config,
+        train,
+        valid,
+        test,
+        run,
+        init=init,
+        resume=resume,
+        verbose=verbose,
+        plugins=plugins,
+        callbacks=callbacks,
+        settings=settings,
+        **overrides,
     )
 
 

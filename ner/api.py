@@ -8,17 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ner.commands import _training
 from ner.config import recipes
 from ner.config.base import ComponentConfig, WordRule
 from ner.config.load import load_config, read_raw
 from ner.config.parts import load_component, parse_component
+from ner.config.plugins import load_file
 from ner.config.schema import RunConfig
+from ner.contracts import Callback
 from ner.data import objects, seen
 from ner.data.dataset import IN_MEMORY, Dataset, suitable_format
 from ner.data.detect import choose_split, detect
 from ner.errors import InputError
-from ner.evaluation.evaluator import Evaluator
+from ner.evaluation.evaluator import Evaluator, slices_of
 from ner.evaluation.scores import Scores
 from ner.inference.tagger import Precision, Tagger
 from ner.runs import directory as runs
@@ -27,6 +28,7 @@ from ner.runs.history import read_history
 from ner.runs.record import read_run
 from ner.runtime.log import library_log
 from ner.runtime.table import Table
+from ner.training import trainer
 from ner.types import SPLITS, Document, Example
 
 
@@ -70,6 +72,8 @@ def train(
     init: str | Path | None = None,
     resume: bool = False,
     verbose: bool = False,
+    plugins: Iterable[str | Path] = (),
+    callbacks: Sequence[Callback] = (),
     settings: Mapping[str, Any] | None = None,
     **overrides: Any,
 ) -> Run:
@@ -80,6 +84,8 @@ def train(
         NonFiniteLossError: If the loss is not finite.
         KeyboardInterrupt: If the training was interrupted; its state is saved.
     """
+    for path in plugins:
+        load_file(path)
     given = {split: data for split, data in zip(SPLITS, (train, valid, test), strict=True) if data is not None}
     found, documents = _data_settings(given, read_raw(config))
     if "train" in given:  # the other files of a recipe belong to its own training file
@@ -98,7 +104,7 @@ def train(
 
     shown = [repr(config if not isinstance(config, RunConfig) else "RunConfig"), *(f"{split}=..." for split in given)]
     shown += [f"{key}={value!r}" for key, value in overrides.items()]
-    options = _training.TrainingOptions(
+    options = trainer.TrainingOptions(
         choose_directory,
         resume,
         None if init is None else Path(init),
@@ -106,8 +112,9 @@ def train(
         command=f"ner.train({', '.join(shown + ([f'settings={dict(settings)!r}'] if settings else []))})",
         documents=documents,
         start_log=partial(library_log, verbose=verbose),
+        callbacks=callbacks,
     )
-    training = _training.train(resolved, options)
+    training = trainer.train(resolved, options)
     if training.exit_code:
         again = f"ner.train(..., run={str(training.directory)!r}, resume=True)"
         raise KeyboardInterrupt(f"the training was stopped between two steps; continue with {again}")
@@ -224,7 +231,15 @@ class Run:
         return Tagger.load(self.path, device, precision)
 
     def evaluate(
-        self, data: Any = None, split: str = "test", *, by: Sequence[str] = (), unseen: bool = False
+        self,
+        data: Any = None,
+        split: str = "test",
+        *,
+        by: Sequence[str] = (),
+        unseen: bool = False,
+        mode: str = "conlleval",
+        slices: Sequence[str] | None = None,
+        intervals: bool = False,
     ) -> Scores:
         """Score the model.
 
@@ -233,6 +248,9 @@ class Run:
             split: ``train``, ``valid`` or ``test``; with ``data``, only a name for the scores.
             by: Metadata fields; each of their values is also scored separately.
             unseen: Score only the sentences that the model was not trained on.
+            mode: Rules by which entities are read from invalid tags: ``conlleval``, ``strict`` or ``discard``.
+            slices: Names of further entity scores, or ``all``; by default those of the configuration.
+            intervals: Add the bounds of bootstrap intervals, as the columns ``f1_low`` and ``f1_high``.
 
         Raises:
             InputError: If the data cannot be read or contain nothing to score.
@@ -243,7 +261,16 @@ class Run:
         trained_on = seen.read(self.path) if data is not None or split != "train" or unseen else None
         if unseen and trained_on is None:
             raise InputError(f"{self.path}: has no record of its training sentences, so unseen ones are unknown")
-        evaluator = Evaluator(self.config.metrics, self._tagger.model, tuple(by), trained_on, unseen)
+        evaluator = Evaluator(
+            self.config.metrics,
+            self._tagger.model,
+            tuple(by),
+            trained_on,
+            unseen,
+            mode=mode,
+            slices=slices_of(self.config, slices),
+            intervals=intervals,
+        )
         deque(evaluator.score(self._tagger.annotate(documents, loss=True)), maxlen=0)
         evaluator.check(source, by)
         if unseen and evaluator.unseen is not None:

@@ -19,6 +19,7 @@ from tests.conftest import SAMPLE
 
 TRAIN = SAMPLE / "en" / "valid.conll"
 TEST = SAMPLE / "en" / "test.conll"
+EXAMPLES = SAMPLE.parents[1] / "examples"
 
 
 def weights(run: ner.Run) -> str:
@@ -267,3 +268,42 @@ def test_the_log_of_the_program_is_left_alone(folder: Path) -> None:
     assert [line for line in lines if "epoch" in line] == []
     assert "mine" in lines[-1]
     assert warnings.showwarning is show
+
+
+def test_evaluation_takes_modes_slices_and_intervals(run: ner.Run) -> None:
+    scores = run.evaluate(TEST, mode="strict", slices=["entity_length"], intervals=True)
+    frame = scores.to_frame()
+    assert (
+        frame.loc["entity.micro", "f1_low"] <= frame.loc["entity.micro", "f1"] <= frame.loc["entity.micro", "f1_high"]
+    )
+    assert any(str(name).startswith("slices.entity_length") for name in frame.index)
+    assert scores.to_json()["reading"]["mode"] == "strict"
+    assert "f1_low" not in run.evaluate(TEST).to_frame().columns
+
+
+def test_training_takes_plugins_and_callbacks(folder: Path) -> None:
+    class Steps:
+        """Count the reports."""
+
+        def __init__(self) -> None:
+            self.steps, self.ended = 0, False
+
+        def on_start(self, run: Any) -> None:
+            self.run = run
+
+        def on_step(self, progress: Any) -> None:
+            self.steps += 1
+
+        def on_epoch(self, progress: Any) -> None:
+            self.epoch = progress.epoch
+
+        def on_end(self, scores: Any) -> None:
+            self.ended = scores is not None
+
+    layer = EXAMPLES / "gated_conv" / "gated_conv.py"
+    seen = Steps()
+    settings = {"context.name": "gated_conv"}
+    run = ner.train("tiny", TRAIN, TRAIN, plugins=[layer], callbacks=[seen], settings=settings, epochs=1, device="cpu")
+    assert run.config.context.name == "gated_conv"
+    assert seen.steps > 0
+    assert (seen.epoch, seen.ended) == (1, True)

@@ -81,7 +81,7 @@ def _read(config: RunConfig) -> dict[str, list[Document]]:
 
 def _probe(config: RunConfig) -> list[Finding]:
     """Train for some steps in a directory that is removed afterwards."""
-    from ner.commands._prepare import prepare, training_run
+    from ner.training.prepare import prepare, training_run
     from ner.training.probe import probe
 
     with tempfile.TemporaryDirectory() as folder, training_run(config, lambda: Path(folder)) as run:

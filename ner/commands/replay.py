@@ -22,14 +22,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     with cli.ExitStatus() as status:
         from loguru import logger
 
-        from ner.commands._display import Display
-        from ner.commands._prepare import prepare, training_run
         from ner.model.allocation import AllocationLimit
         from ner.model.saving import SLACK
         from ner.runs import events
         from ner.runs.directory import CONFIG, WEIGHTS, read_config
         from ner.runtime import manifest
         from ner.training import checkpoint
+        from ner.training.display import Display
+        from ner.training.prepare import prepare, training_run
         from ner.training.resume import parse_init_event
 
         first = Path(arguments.run)

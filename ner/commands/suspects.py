@@ -145,13 +145,13 @@ def _counts(doubted: Sequence[Suspect]) -> tuple[int, int]:
 
 def _train(config: RunConfig, directory: Path, fold: int, folds: int) -> int:
     """Train the model of a fold, unless it is complete; return the exit code."""
-    from ner.commands._display import Display
-    from ner.commands._prepare import prepare, training_run
     from ner.errors import InputError
     from ner.runs.directory import check_unused
     from ner.runtime import atomic
     from ner.training.corpus import file_sha256
+    from ner.training.display import Display
     from ner.training.out_of_fold import FoldRun
+    from ner.training.prepare import prepare, training_run
 
     wanted = {
         "config": config.model_dump(mode="json"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from ner.runtime import cli
 
 if TYPE_CHECKING:
     from ner.contracts import Callback
+    from ner.types import Document
 
 
 def main(argv: Sequence[str] | None = None, callbacks: Sequence[Callback] = ()) -> int:
@@ -37,15 +39,14 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[Callback] = ()) 
 
         config, notes = load_config(arguments.config, arguments.overrides)
         if arguments.seeds:
-            status.code = _train_seeds(arguments)
+            status.code = _train_seeds(arguments, callbacks)
             return status.code
 
         from loguru import logger
 
-        from ner.commands import _training
-        from ner.commands._prepare import example_input
+        from ner.training import trainer
 
-        options = _training.TrainingOptions(
+        options = trainer.TrainingOptions(
             choose_directory=lambda: _directory(arguments),
             resume=arguments.resume,
             init=Path(arguments.init) if arguments.init else None,
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[Callback] = ()) 
             start_up=cli.paused_garbage_collection,
             callbacks=callbacks,
         )
-        run = _training.train(config, options)
+        run = trainer.train(config, options)
         status.code = run.exit_code
         if not run.stopped:
             split = next(split for split in ("test", "valid", "train") if run.documents[split])
@@ -67,11 +68,10 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[Callback] = ()) 
     return status.code
 
 
-def _train_seeds(arguments: argparse.Namespace) -> int:
+def _train_seeds(arguments: argparse.Namespace, callbacks: Sequence[Callback]) -> int:
     """Train a run per seed and write a table of all; return the first exit code that is not 0."""
     from ner.commands import _series
     from ner.config import recipes
-    from ner.errors import InputError
     from ner.runs import directory as runs
 
     _series.check_single_process()
@@ -88,7 +88,7 @@ def _train_seeds(arguments: argparse.Namespace) -> int:
     directories = [folder / f"seed-{int(seed)}" for seed in seeds]
     for seed, directory in zip(seeds, directories, strict=True):
         overrides = [*arguments.overrides, f"seed={int(seed)}"]
-        code = _series.train_one(main, arguments.config, directory, overrides, arguments.plugin)
+        code = _series.train_one(main, arguments.config, directory, overrides, arguments.plugin, callbacks)
         if code or not (directory / runs.METRICS).exists():
             return code
     _series.write_tables(directories)
@@ -123,6 +123,23 @@ def _command(arguments: argparse.Namespace) -> str:
     start = ["--resume"] if arguments.resume else ["--init", arguments.init] if arguments.init else []
     plugins = [argument for path in arguments.plugin for argument in ("--plugin", path)]
     return shlex.join(["python", "train.py", "--config", arguments.config, *start, *plugins, *arguments.overrides])
+
+
+def example_input(documents: Mapping[str, Sequence[Document]]) -> tuple[str, str]:
+    """Return an input for ``ner predict`` and its format: the first text with an entity or a label."""
+    for split in ("test", "valid", "train"):
+        for document in documents[split]:
+            for example in document.examples:
+                if example.query_length and example.text:
+                    return '{"question": "...", "text": "..."}', "jsonl"
+                if (example.spans or example.labels) and all("'" not in word for word in example.words):
+                    return shorten(example.text or " ".join(example.words)), "text"
+    return "...", "text"
+
+
+def shorten(text: str) -> str:
+    """Return at most the first 80 characters, without a cut through a word where words are separated by spaces."""
+    return textwrap.shorten(text, 80, placeholder="") or text.strip()[:80]
 
 
 if __name__ == "__main__":

@@ -39,6 +39,11 @@ class Scores:
         """Return a row for each label and each mean."""
         evaluation = self.evaluation
         rows = [{"score": name, **values} for name, values in _rows(evaluation.scores)]
+        if evaluation.intervals is not None:
+            bounds = dict(_rows(evaluation.intervals.scores))
+            for row in rows:
+                if "f1" in bounds.get(row["score"], ()):
+                    row["f1_low"], row["f1_high"] = bounds[row["score"]]["f1"]
         for field, parts in evaluation.by.items():
             for value, part in parts.items():
                 rows += [{"score": f"{field}={value} {name}", **values} for name, values in _rows(part.scores)]

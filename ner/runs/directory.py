@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import time
 import warnings
@@ -21,7 +22,7 @@ from typing import Any
 
 from ner.config import plugins
 from ner.config.load import read_text, read_yaml, write_yaml
-from ner.config.parts import validate
+from ner.config.parts import load_component, validate
 from ner.config.schema import RunConfig
 from ner.data.seen import FILE as TRAINED_ON
 from ner.errors import InputError, reason
@@ -161,6 +162,21 @@ def files_in_config(config: RunConfig) -> list[str]:
 
     walk(config.model_dump())
     return found
+
+
+def predictions_path(directory: Path, config: RunConfig) -> Path:
+    """Return the file of the predictions for the test data; some formats write a directory."""
+    return directory / PREDICTIONS / f"test.{load_component('formats', config.data.format.name).output_extension}"
+
+
+def remove_results(directory: Path, config: RunConfig) -> None:
+    """Remove the scores and predictions of earlier weights."""
+    (directory / METRICS).unlink(missing_ok=True)
+    path = predictions_path(directory, config)
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def check_unused(directory: Path) -> None:

@@ -29,7 +29,7 @@ def probe(run: TrainingRun, steps: int = STEPS) -> list[Finding]:
     """
     losses: list[float] = []
     try:
-        for progress in loop.train(run.state, run.data, None, run.config.metrics, run.device, run.process_group):
+        for progress in loop.train(run.state, run.loader, None, run.config.metrics, run.device, run.process_group):
             if progress.epoch_record is None:
                 losses.append(progress.loss)
             if len(losses) >= steps:

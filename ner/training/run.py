@@ -24,20 +24,16 @@ from ner.config.schema import RunConfig
 from ner.contracts import Callback
 from ner.data import seen, tasks
 from ner.errors import InputError
-from ner.evaluation.evaluator import Evaluator
-from ner.evaluation.slices import Slices
-from ner.inference.tagger import Tagger
 from ner.model import model, saving
 from ner.model.model import Model
-from ner.runs import calibration, events, history
-from ner.runs.directory import CONFIG, HISTORY, METRICS, PREDICTIONS, WEIGHTS, config_files
+from ner.runs import events, history
+from ner.runs.directory import CONFIG, HISTORY, WEIGHTS, config_files, remove_results
 from ner.runs.events import Change, Event
 from ner.runtime import atomic, manifest
 from ner.runtime.device import environment, make_deterministic
 from ner.runtime.distributed import ProcessGroup
 from ner.training import checkpoint, control, loop, validation, warm_start
 from ner.training.batch_size import fits_in_memory, largest_batch
-from ner.training.calibration import calibrate
 from ner.training.corpus import Corpus, check_targets, count_vocabs, learn_word_splitter
 from ner.training.history import history_row
 from ner.training.loader import TrainLoader
@@ -51,7 +47,8 @@ class TrainingRun:
     """A training and its run directory.
 
     Call :meth:`read` and :meth:`build`, then :meth:`start` or :func:`~ner.training.resume.resume`, then iterate over
-    :meth:`train`, then call :meth:`finish`.
+    :meth:`train`, then call
+    :func:`ner.training.final_scores.finish`.
 
     Attributes:
         config: Configuration of the run.
@@ -70,7 +67,7 @@ class TrainingRun:
         stop_requested: Set to stop the training after the current report.
         corpus: Documents by split.
         provenance: Checksums of the data, versions, device; saved in checkpoints.
-        state, data: State and batches of the training.
+        state, loader: State and batches of the training.
     """
 
     config: RunConfig
@@ -93,7 +90,7 @@ class TrainingRun:
     corpus: Corpus = field(init=False)
     provenance: dict[str, Any] = field(init=False)
     state: State = field(init=False)
-    data: TrainLoader = field(init=False)
+    loader: TrainLoader = field(init=False)
 
     @property
     def documents(self) -> Mapping[str, Sequence[Document]]:
@@ -155,7 +152,7 @@ class TrainingRun:
             )
         self.state = initial_state(new, config.training, batch, config.metrics, self.device)
         groups = self.corpus.groups(new, batch)
-        self.data = TrainLoader(new, self.corpus.train, batch, config.seed, process_group, groups)
+        self.loader = TrainLoader(new, self.corpus.train, batch, config.seed, process_group, groups)
         if config.batch.size == "auto":
             self.state.record_event("auto", f"batch.size={batch.size}")
         if init is not None:
@@ -205,7 +202,7 @@ class TrainingRun:
         if self.process_group.is_main:
             self._write_start()
         training = self.config.training
-        fraction = loop.warmup_fraction(training, self.data)
+        fraction = loop.warmup_fraction(training, self.loader)
         if fraction > 1 + 1e-9:
             steps = (training.warmup_steps or 0) / fraction
             self.log_warning(
@@ -240,18 +237,14 @@ class TrainingRun:
         with control.Signals() as signals:
             self.apply_changes()
             settings = self.config.metrics, self.device, self.process_group, watch
-            for progress in loop.train(state, self.data, valid, *settings):
+            for progress in loop.train(state, self.loader, valid, *settings):
                 yield progress
                 if outdated and is_main:  # results of the weights before this step
-                    (self.directory / METRICS).unlink(missing_ok=True)
-                    if self._predictions.is_dir():  # some formats are directories
-                        shutil.rmtree(self._predictions)
-                    else:
-                        self._predictions.unlink(missing_ok=True)
+                    remove_results(self.directory, self.config)
                 outdated = False
                 if progress.epoch_record is not None:
                     self._save_epoch(progress)
-                self._notify("on_step" if progress.epoch_record is None else "on_epoch", progress)
+                self.notify("on_step" if progress.epoch_record is None else "on_epoch", progress)
                 requests = control.read_requests(self.directory, state) if is_main else []
                 gathered = self.process_group.all_gather_object([signals.received, [asdict(r) for r in requests]])
                 received = max(number for number, _ in gathered)
@@ -272,14 +265,14 @@ class TrainingRun:
                     self.exit_code = 128 + received if received else 0
                     if not reached:
                         self.log_info("stopped between two steps; continue with --resume")
-                    self._notify("on_end", None)
+                    self.notify("on_end", None)
                     return
         for event in self.pending_events:
             self.log_warning(f"{event.change}: not replayed, the run has ended before step {event.step}")
         self.pending_events = []
         self._write_events()
 
-    def _notify(self, method: str, *arguments: Any) -> None:
+    def notify(self, method: str, *arguments: Any) -> None:
         """Call a method of all callbacks; one that fails is left out from now on, and the training continues."""
         for callback in list(self.callbacks):
             try:
@@ -359,54 +352,3 @@ class TrainingRun:
             saving.save(self.state.model, self.config, target, extra, write=is_main)
         if record.best and is_main:
             shutil.rmtree(last, ignore_errors=True)  # the best epoch is the last one
-
-    def _can_calibrate(self) -> bool:
-        """Return whether the probabilities of entities are to be calibrated and there is data to do so."""
-        decoder, valid = self.state.model.tag_decoder, self.documents["valid"]
-        has_entities = any(example.spans for document in valid for example in document.examples)
-        return self.config.training.calibrate and decoder is not None and has_entities
-
-    def _calibrate(self) -> None:
-        """Fit the temperature of the kept model to the validation data, and save it with the model."""
-        found = calibrate(Tagger.load(self.directory, str(self.device)), self.documents["valid"], "valid")
-        calibration.write(self.directory, found)
-        before, after = found.before.error, found.after.error
-        self.log_info(
-            f"valid calibration error: {before:.4f} before, {after:.4f} after, temperature {found.temperature:g}"
-        )
-
-    @property
-    def _predictions(self) -> Path:
-        """File of the predictions for the test data."""
-        form = load_component("formats", self.config.data.format.name)
-        return self.directory / PREDICTIONS / f"test.{form.output_extension}"
-
-    def finish(self) -> dict[str, Any]:
-        """Load the kept model, score it on test, write its predictions, and return the scores of all splits."""
-        kept = self.state.history[self.state.best_epoch - 1]
-        evaluations = dict(kept.evaluations)
-        self.log_info(f"best checkpoint: epoch {kept.epoch}")
-        test = self.documents["test"]
-        if self._can_calibrate():
-            with self.process_group.keep_alive():
-                if self.process_group.is_main:
-                    self._calibrate()
-                self.process_group.broadcast(None)
-        if test:
-            tagger = Tagger.load(self.directory, str(self.device))
-            trained_on = seen.from_bytes(self.trained_on)
-            slices = Slices(self.config.slices, self.documents["train"]) if self.config.slices else None
-            evaluator = Evaluator(self.config.metrics, tagger.model, self.config.score_by, trained_on, slices=slices)
-            predicted = list(evaluator.score(tagger.annotate(test, loss=True, process_group=self.process_group)))
-            for line in evaluator.warnings("test"):
-                self.log_warning(line)
-            evaluations["test"] = evaluator.result()
-            for line in evaluations["test"].lines("test"):
-                self.log_info(line)
-            if self.process_group.is_main:
-                form = load_component("formats", self.config.data.format.name)
-                form.write(str(self._predictions), predicted, self.config.data.format)
-            self.log_info(f"predictions: {self._predictions}")
-        scores = {"epoch": kept.epoch, **{split: result.to_json(split) for split, result in evaluations.items()}}
-        self._notify("on_end", scores)
-        return scores

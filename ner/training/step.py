@@ -57,6 +57,10 @@ class StepContext:
         state: Changed in place.
         device: Device of the model.
         process_group: Processes that share each batch.
+
+    Attributes:
+        forward_model: The model, or with several processes its DDP wrapper, which synchronizes the gradients.
+        perturbable: Embeddings that adversarial training perturbs.
     """
 
     def __init__(self, state: State, device: torch.device, process_group: ProcessGroup) -> None:
@@ -64,7 +68,7 @@ class StepContext:
         self.precision = resolve_precision(state.training_config.precision, device)
         self.trained = {name for name, parameter in state.model.named_parameters() if parameter.requires_grad}
         self.guard = NonFiniteGuard(state.model) if process_group.size > 1 and process_group.splits_batches else None
-        self.wrapped: nn.Module = state.model
+        self.forward_model: nn.Module = state.model
         self.perturbable: list[nn.Parameter] = []
         self._frozen: frozenset[str] | None = None
         self._config: TrainingConfig | None = None
@@ -82,7 +86,7 @@ class StepContext:
                 parameter.grad = None
             self._frozen = frozen
             self.perturbable = regularization.adversarial_embeddings(state.model.encoder)
-            self.wrapped = self.process_group.wrap_ddp(self.guard) if self.guard else state.model
+            self.forward_model = self.process_group.wrap_ddp(self.guard) if self.guard else state.model
 
 
 def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) -> float:
@@ -101,9 +105,9 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
     state.step += 1
     state.optimizer.zero_grad(set_to_none=True)
     if process_group.size > 1 and not process_group.splits_batches:  # a sharded model needs all processes in each pass
-        passes = int(process_group.all_reduce_max([len(step_batch.micro_batches)])[0])
+        largest = int(process_group.all_reduce_max([len(step_batch.micro_batches)])[0])
         padding = step_batch.micro_batches[0]._replace(sync_only=True)
-        step_batch.micro_batches += [padding] * (passes - len(step_batch.micro_batches))
+        step_batch.micro_batches += [padding] * (largest - len(step_batch.micro_batches))
     own_counts = step_batch.counts()
     names = sorted(own_counts)
     counts = dict(zip(names, process_group.all_reduce_sum([own_counts[name] for name in names]), strict=True))
@@ -111,18 +115,18 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
     sums: dict[str, Tensor] = {}
     predictions: list[dict[str, Tensor]] = []
     failures: list[Example] = []
-    sweeps: list[AbstractContextManager[None]] = [nullcontext()]
+    passes: list[AbstractContextManager[None]] = [nullcontext()]
     adversarial = state.training_config.adversarial
     if adversarial is not None and context.perturbable:
-        sweeps.append(regularization.perturbed(state.model, context.perturbable, adversarial.epsilon))
-    for sweep, perturbation in enumerate(sweeps):
+        passes.append(regularization.perturbed(state.model, context.perturbable, adversarial.epsilon))
+    for gradient_pass, perturbation in enumerate(passes):
         with perturbation:
             for number, micro_batch in enumerate(step_batch.micro_batches, 1):
                 batch = micro_batch.batch.to(device)
                 weight = 0.0 if micro_batch.sync_only else 1.0
-                with process_group.no_sync(context.wrapped, last=number == len(step_batch.micro_batches)):
+                with process_group.no_sync(context.forward_model, last=number == len(step_batch.micro_batches)):
                     with name_bad_example(batch.examples, state.step), autocast(device, context.precision):
-                        losses, scores = context.wrapped(batch)
+                        losses, scores = context.forward_model(batch)
                         means = [loss / max(1, counts[name]) for name, loss in losses.items()]
                         total = torch.stack(means).sum() * weight * process_group.size
                     if context.guard and context.guard.failed is not None:
@@ -130,7 +134,7 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
                     with process_group.name_lost_process():
                         state.scaler.scale(total).backward()
                 timer.mark("encoder")
-                if sweep == 0:
+                if gradient_pass == 0:  # not the adversarial one
                     for name, loss in losses.items():
                         sums[name] = sums.get(name, 0) + loss.detach() * weight
                     if not micro_batch.sync_only:
@@ -148,37 +152,56 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
     own_losses = [float(host[f"loss.{name}"]) for name in names]
     totals = dict(zip(names, process_group.all_reduce_sum(own_losses), strict=True))
     step_loss = sum(total / max(1, counts[name]) for name, total in totals.items())
-    if not math.isfinite(step_loss):
+    _check_finite(state, step_batch, step_loss, own_losses, float(host["norm"]), failures)
+    _update_weights(state, trained, norm, float(host["norm"]))
+    timer.mark("optimizer")
+    state.train_scorer.add_loss(totals, {name: int(count) for name, count in counts.items()})
+    outputs = [{name: host[f"{number}.{name}"] for name in tensors} for number, tensors in enumerate(predictions)]
+    _score(state, step_batch, outputs)
+    timer.mark("scores")
+    return step_loss
+
+
+def _check_finite(
+    state: State, step_batch: StepBatch, loss: float, own_losses: list[float], norm: float, failures: list[Example]
+) -> None:
+    """Check the loss over all processes and the norm of the gradient.
+
+    Raises:
+        NonFiniteLossError: If one of them is not finite; in fp16 a gradient may overflow.
+    """
+    if not math.isfinite(loss):
         if state.scaler.is_enabled():
             state.scaler.update()  # lowers the scale
         if failures:
             raise NonFiniteLossError("the output of the model", state.step, failures[:1])
         source = "the loss of another process" if all(map(math.isfinite, own_losses)) else "the loss"
         raise NonFiniteLossError(source, state.step, step_batch.examples())
-    if not math.isfinite(float(host["norm"])) and not state.scaler.is_enabled():
+    if not math.isfinite(norm) and not state.scaler.is_enabled():
         raise NonFiniteLossError("the gradient", state.step, step_batch.examples())
 
+
+def _update_weights(state: State, trained: list[nn.Parameter], norm: Tensor, norm_on_host: float) -> None:
+    """Clip the gradients and update weights and averages."""
     limit = state.training_config.max_grad_norm
-    if limit is not None and 0 < limit < float(host["norm"]):  # torch's own function multiplies by 1 otherwise
+    if limit is not None and 0 < limit < norm_on_host:  # torch's own function multiplies by 1 otherwise
         distributed.clip(trained, limit, norm)
     state.scaler.step(state.optimizer)  # in fp16 it skips the update after an overflow
     state.scaler.update()
     if state.averaged_weights is not None:
         state.averaged_weights.after_step(state.epoch)
-    timer.mark("optimizer")
 
-    state.train_scorer.add_loss(totals, {name: int(count) for name, count in counts.items()})
-    learned = [micro_batch for micro_batch in step_batch.micro_batches if not micro_batch.sync_only]
-    for number, micro_batch in enumerate(learned):
-        predicted = {name: host[f"{number}.{name}"] for name in predictions[number]}
+
+def _score(state: State, step_batch: StepBatch, outputs: list[dict[str, Tensor]]) -> None:
+    """Count the predictions of a step, one set of tensors per micro-batch, for the train scores of the epoch."""
+    learned = (micro_batch for micro_batch in step_batch.micro_batches if not micro_batch.sync_only)
+    for micro_batch, predicted in zip(learned, outputs, strict=True):
         annotations = state.model.decoder.annotations(predicted, micro_batch.batch.inputs["mask"])
         if annotations:  # a generative decoder predicts nothing while it is trained
             pairs = zip(micro_batch.batch.examples, annotations, strict=True)
-            predictions_in_units = [example.with_prediction(annotation) for example, annotation in pairs]
-            merged = state.model.units.merge(micro_batch.gold, predictions_in_units)
+            in_units = [example.with_prediction(annotation) for example, annotation in pairs]
+            merged = state.model.units.merge(micro_batch.gold, in_units)
             state.train_scorer.add(state.model.mark_unlabelled(micro_batch.gold), merged)
-    timer.mark("scores")
-    return step_loss
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ner.commands._prepare import example_input, shorten
+from ner.commands.train import example_input, shorten
 from ner.types import Document, Example, Span
 
 

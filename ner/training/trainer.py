@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from ner.commands._display import Display
-from ner.commands._prepare import prepare, training_run
 from ner.config.schema import RunConfig
 from ner.contracts import Callback
-from ner.runs.directory import CONFIG, METRICS
-from ner.runtime import atomic
+from ner.runs.directory import CONFIG
 from ner.runtime.log import Log, console_log
 from ner.training import resume
+from ner.training.display import Display
+from ner.training.final_scores import finish
+from ner.training.prepare import prepare, training_run
 from ner.training.run import TrainingRun
 from ner.types import Document
 
@@ -34,7 +32,7 @@ class TrainingOptions:
         notes: Lines for the beginning of the log.
         command: Call that repeats the training, saved with its scores.
         documents: Documents by split that are not read from files.
-        start_log: See :func:`~ner.commands._prepare.training_run`.
+        start_log: See :func:`~ner.training.prepare.training_run`.
         start_up: Context of reading and building.
         callbacks: Receivers of progress reports besides those of the configuration.
     """
@@ -79,20 +77,5 @@ def train(config: RunConfig, options: TrainingOptions) -> TrainingRun:
             for progress in run.train(watch=display.watch):
                 display.show(progress)
         if not run.stopped:
-            _finish(run, notable, started, options.command)
+            finish(run, notable, options.command, started)
     return run
-
-
-def _finish(run: TrainingRun, notable: Mapping[str, dict[str, Any]], started: float, command: str) -> None:
-    """Score the kept model and write ``metrics.json``."""
-    scores = run.finish()
-    scores |= {split: {**scores[split], **counts} for split, counts in notable.items() if split in scores}
-    report = {
-        **scores,
-        **{"seconds": time.monotonic() - started, "command": command, "seed": run.config.seed},
-        **{key: run.provenance[key] for key in ("data", "versions", "device", "threads", "processes")},
-        "crf_backend": run.backend,
-    }
-    if run.process_group.is_main:
-        atomic.write_bytes(run.directory / METRICS, json.dumps(report, indent=2, ensure_ascii=False).encode())
-    run.log_info(f"done in {report['seconds']:.0f} s")

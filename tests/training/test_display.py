@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ner.commands._display import Pace, format_duration, tensorboard_writer
 from ner.errors import InputError
+from ner.training.display import Pace, format_duration, tensorboard_writer
 
 
 def test_the_remaining_time_is_training_by_sentences_and_an_evaluation_each_epoch() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from ner.config.schema import RunConfig
     from ner.model.model import Model
     from ner.training.run import TrainingRun
-    from ner.types import Document
 
 MAX_CLASSES = 12
 """Number of text labels that a log line lists at most."""
@@ -100,7 +98,7 @@ def _log_checks(run: TrainingRun, model: Model) -> None:
 
     sentences = sum(len(document.examples) for document in run.corpus.train)
     findings = config_checks.check_settings(run.config, sentences)
-    trained_on = seen.from_bytes(run.trained_on)
+    trained_on = run.corpus.hashes()  # without those of an initial model, which `--init` reports itself
     for split in ("valid", "test"):
         known, total = seen.count(run.documents[split], trained_on)
         if known:
@@ -141,20 +139,3 @@ def _describe_split(run: TrainingRun, model: Model, split: str) -> dict[str, Any
     for notice, count in [*notable.get("remarks", {}).items(), *sorted(counts["coverage"].items())]:
         run.log_info(f"{split}: {count} {notice}")
     return notable
-
-
-def example_input(documents: Mapping[str, Sequence[Document]]) -> tuple[str, str]:
-    """Return an input for ``ner predict`` and its format: the first text with an entity or a label."""
-    for split in ("test", "valid", "train"):
-        for document in documents[split]:
-            for example in document.examples:
-                if example.query_length and example.text:
-                    return '{"question": "...", "text": "..."}', "jsonl"
-                if (example.spans or example.labels) and all("'" not in word for word in example.words):
-                    return shorten(example.text or " ".join(example.words)), "text"
-    return "...", "text"
-
-
-def shorten(text: str) -> str:
-    """Return at most the first 80 characters, without a cut through a word where words are separated by spaces."""
-    return textwrap.shorten(text, 80, placeholder="") or text.strip()[:80]

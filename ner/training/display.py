@@ -25,7 +25,7 @@ class Display:
     def __init__(self, run: TrainingRun) -> None:
         self.run = run
         self.epoch_bar = progress_bar(total=run.state.training_config.epochs, unit="epoch", position=0)
-        self.sentence_bar = progress_bar(total=run.data.sentences, unit="sentence", position=1)
+        self.sentence_bar = progress_bar(total=run.loader.sentences, unit="sentence", position=1)
         self.pace = Pace(run.state.sentences)
         use_tensorboard = run.config.training.tensorboard and run.process_group.is_main
         self.tensorboard = tensorboard_writer(run.directory / "tensorboard") if use_tensorboard else None
@@ -44,7 +44,7 @@ class Display:
         """Show a step or the end of an epoch."""
         state = self.run.state
         self.sentence_bar.set_postfix(refresh=False, step=progress.step, loss=f"{progress.loss:.3f}")
-        finished_epochs = (progress.epoch - 1) * self.run.data.sentences
+        finished_epochs = (progress.epoch - 1) * self.run.loader.sentences
         self.sentence_bar.update(state.sentences - finished_epochs - self.sentence_bar.n)
         log_every = state.training_config.log_every
         if progress.epoch_record is not None:
@@ -76,7 +76,7 @@ class Display:
             if event.step == progress.step and event.kind in ("plateau", "stopping"):
                 self.run.log_info(f"{event.kind}: {event.change}")
         if progress.epoch < epochs and not state.ended:
-            sentences = epochs * self.run.data.sentences - state.sentences
+            sentences = epochs * self.run.loader.sentences - state.sentences
             eta = format_duration(self.pace.remaining(sentences, epochs - state.epoch))
             self.run.log_info(f"best epoch so far: {state.best_epoch}; ETA {eta}")
 
