@@ -96,7 +96,7 @@ def documents(data: Any, columns: Columns, scheme: str = "auto", rule: WordSplit
         if "words" in roles and "tags" in roles:
             example = _tagged(row[roles["words"]], row[roles["tags"]], place)
             if "labels" in roles:
-                example.labels = _strings(_listed(row[roles["labels"]]), "labels", place)
+                example.labels = _strings(_as_list(row[roles["labels"]]), "labels", place)
             tagged.append(example)
         else:
             example = _object(row, roles, rule, place)
@@ -180,7 +180,7 @@ def _object(row: Mapping[str, Any], roles: Mapping[str, str], rule: WordSplit, p
     return jsonl.parse_object(value, jsonl.Config(), rule, place)
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 

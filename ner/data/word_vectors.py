@@ -30,10 +30,10 @@ def load(path: str, dimension: int) -> tuple[list[str], np.ndarray]:
 
 
 def _read_npz(path: str) -> tuple[list[str], np.ndarray]:
-    names = Path(path.removesuffix(".npz") + ".vocab.txt")
-    if not names.is_file():
-        raise InputError(f"{names}: no such file; it contains the words of {path}, one per line")
-    words = [line.rstrip("\r\n") for _, line in text_files.decoded_lines(str(names))]  # a word may be a space
+    vocabulary_path = Path(path.removesuffix(".npz") + ".vocab.txt")
+    if not vocabulary_path.is_file():
+        raise InputError(f"{vocabulary_path}: no such file; it contains the words of {path}, one per line")
+    words = [line.rstrip("\r\n") for _, line in text_files.decoded_lines(str(vocabulary_path))]  # a word may be a space
     try:
         with zipfile.ZipFile(path):  # np.load also reads a single array
             pass
@@ -52,7 +52,7 @@ def _read_npz(path: str) -> tuple[list[str], np.ndarray]:
         number = int(np.argmin(np.isfinite(matrix).all(axis=1)))
         raise InputError(f"{path}: expected finite numbers in 'embeddings', found others in row {number}")
     if len(words) != len(matrix):
-        raise InputError(f"{names}: expected {len(matrix)} words as in {path}, found {len(words)}")
+        raise InputError(f"{vocabulary_path}: expected {len(matrix)} words as in {path}, found {len(words)}")
     return words, matrix
 
 

@@ -120,7 +120,7 @@ def _annotate(
     def collate(number: int) -> Batch:
         return model.batch([examples[indices.start : indices.stop] for indices in ranges(number)], targets=loss)
 
-    split_batches = process_group.size > 1 and process_group.splits_batches
+    split_batches = process_group.size > 1 and not process_group.shards_weights
     own = process_group.shard(range(len(batches))) if split_batches else range(len(batches))
     outputs: dict[int, _BatchOutput] = {}
     running = _outputs(model, prefetch(map(collate, own), batch.prefetch), device, precision, probabilities, query)

@@ -19,9 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ner.errors import InputError
-
-Memory = list[tuple[Tensor, Tensor]]
-"""Keys and values of each layer: ``(S, A, T, D)`` of a source, ``(S, G, A, P, D)`` of its continuations."""
+from ner.model.beam_search import Cache
 
 FAMILY = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
 """Model types with the layers of BERT."""
@@ -42,8 +40,8 @@ def check(model: Any, name: str) -> None:
         )
 
 
-def read(model: Any, pieces: Tensor, mask: Tensor) -> Memory:
-    """Return the keys and values of a source in each layer.
+def read(model: Any, pieces: Tensor, mask: Tensor) -> Cache:
+    """Return the keys and values ``(S, A, T, D)`` of a source in each layer.
 
     Args:
         model: A model that passes :func:`check`; the last layer computes keys and values only.
@@ -52,12 +50,12 @@ def read(model: Any, pieces: Tensor, mask: Tensor) -> Memory:
     """
     positions = torch.arange(pieces.shape[1], device=pieces.device).expand_as(pieces)
     hidden = _embedded(model, pieces, positions, 0)  # (S, T, H)
-    memory: Memory = []
+    cache: Cache = []
     layers = model.encoder.layer
     for number, layer in enumerate(layers):
         attention = layer.attention.self
         keys, values = (_heads(linear(hidden), attention) for linear in (attention.key, attention.value))
-        memory.append((keys, values))
+        cache.append((keys, values))
         if number + 1 < len(layers):
             query = _heads(attention.query(hidden), attention)
             visible = mask[:, None, None]
@@ -69,12 +67,12 @@ def read(model: Any, pieces: Tensor, mask: Tensor) -> Memory:
                 rate = attention.dropout.p if attention.training else 0.0
                 mixed = F.scaled_dot_product_attention(query, keys, values, visible, rate)
             hidden = _finish(layer, mixed.transpose(1, 2).flatten(2), hidden)  # mixed is (S, A, T, D)
-    return memory
+    return cache
 
 
 def write(
-    model: Any, pieces: Tensor, positions: Tensor, visible: Tensor, memory: Memory, mask: Tensor, past: Memory
-) -> tuple[Tensor, Memory]:
+    model: Any, pieces: Tensor, positions: Tensor, visible: Tensor, source: Cache, mask: Tensor, past: Cache
+) -> tuple[Tensor, Cache]:
     """Encode new pieces of continuations.
 
     Args:
@@ -82,16 +80,16 @@ def write(
         pieces: ``(S, G, R)``, encoded as second segment if the model has one.
         positions: ``(S, G, R)`` counted from the first piece of the source.
         visible: ``(R, P + R)`` true where a piece attends to a piece of its continuation.
-        memory: Keys and values of the source.
+        source: Result of :func:`read`.
         mask: ``(S, T)`` true on pieces of the source.
-        past: Keys and values of the pieces of each continuation so far; empty at its start.
+        past: Keys and values ``(S, G, A, P, D)`` of the pieces of each continuation so far; empty at its start.
 
     Returns:
         Vectors ``(S, G, R, H)``, and keys and values ``(S, G, A, P + R, D)`` of all pieces.
     """
     hidden = _embedded(model, pieces, positions, 1)  # (S, G, R, H)
     seen = torch.cat([mask[:, None, None].expand(*pieces.shape, -1), visible.expand(*pieces.shape, -1)], dim=-1)
-    whole: Memory = []
+    whole: Cache = []
     for number, layer in enumerate(model.encoder.layer):
         attention = layer.attention.self
         query, keys, values = (
@@ -100,7 +98,7 @@ def write(
         if past:
             keys, values = (torch.cat(pair, dim=-2) for pair in zip(past[number], (keys, values), strict=True))
         whole.append((keys, values))
-        mixed = _attend(query, memory[number], (keys, values), seen, attention)
+        mixed = _attend(query, source[number], (keys, values), seen, attention)
         hidden = _finish(layer, mixed.transpose(2, 3).flatten(3), hidden)
     return hidden, whole
 

@@ -28,11 +28,16 @@ from ner.runtime.distributed import full_cpu_tensor
 from ner.runtime.json_files import read_bytes
 from ner.types import Example
 
-SLACK = 1 << 20
+EXTRA_ELEMENTS = 1 << 20
 """Elements that building a model may allocate beyond four times those of its weights, such as masks and positions."""
 
 MAX_ASSET_BYTES = 1 << 28
 """Bytes of a vocabulary or another file of an encoder, at most."""
+
+
+def full_weights(model: Model) -> dict[str, Tensor]:
+    """Return the weights on the CPU; if they are sharded, all processes must call this function."""
+    return {name: full_cpu_tensor(tensor) for name, tensor in model.state_dict().items()}
 
 
 def save(
@@ -40,25 +45,20 @@ def save(
     config: RunConfig,
     directory: Path,
     extra: Mapping[str, bytes] | None = None,
-    write: bool = True,
     weights: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a model directory. The manifest is written last, so a directory that passes verification is complete.
 
     Args:
-        model: The model; if its weights are sharded, all processes must call this function.
+        model: The model.
         config: Configuration of the run.
         directory: Target, created if it does not exist.
         extra: Further files by name.
-        write: False if this process only takes part in collecting the weights.
-        weights: Weights to save instead of the current ones.
+        weights: Weights to save; by default those of the model.
 
     Raises:
         InputError: If a file cannot be written.
     """
-    weights = weights or {name: full_cpu_tensor(tensor) for name, tensor in model.state_dict().items()}
-    if not write:
-        return
     contents = {
         **config_files(config),
         LABELS: replace(model.vocabs, splits_words=model.word_splitter is not None).to_bytes(),
@@ -72,7 +72,7 @@ def save(
         if not path.is_file() or path.read_bytes() != data:
             atomic.write_bytes(path, data)
     staged = directory / f".{WEIGHTS}.part"
-    atomic.write_tensors(staged, weights)
+    atomic.write_tensors(staged, full_weights(model) if weights is None else weights)
     manifest.write_manifest(directory, [*contents, WEIGHTS], {WEIGHTS: staged})
 
 
@@ -124,8 +124,8 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
     files = {
         name: read_bytes(directory / name, MAX_ASSET_BYTES) for name in names if name.startswith(("encoder/", "unit/"))
     }
-    elements = SLACK + 4 * sum(tensor.numel() for tensor in weights.values())
-    sources = _listed([CONFIG, LABELS, *sorted(files)])
+    elements = EXTRA_ELEMENTS + 4 * sum(tensor.numel() for tensor in weights.values())
+    sources = _enumerated([CONFIG, LABELS, *sorted(files)])
     try:
         with (
             AllocationLimit(elements, f"{directory / WEIGHTS}: too small for the sizes in {sources}"),
@@ -179,11 +179,11 @@ def _check_shapes(
             part = name.partition(".")[0]
             sources = {"encoder": [CONFIG, *files], "decoder": [CONFIG, LABELS]}.get(part, [CONFIG])
             raise InputError(
-                f"{path}: expected {wanted} for {name}, found {found}; not the weights of {_listed(sources)}"
+                f"{path}: expected {wanted} for {name}, found {found}; not the weights of {_enumerated(sources)}"
             )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _enumerated(names: Sequence[str]) -> str:
     """Return names as an enumeration."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 

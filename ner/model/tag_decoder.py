@@ -14,8 +14,8 @@ from ner.config.base import DecoderConfig
 from ner.contracts import IGNORED, Decoder
 from ner.data.tags import OUTSIDE, PLAIN, TagSet
 from ner.data.vocab import Vocabs
-from ner.model.kernels import crf, crf_torch
-from ner.model.kernels.chain import Chain
+from ner.model.kernels import crf
+from ner.model.kernels.chain import Chain, check_paths
 from ner.types import Annotation, AxisLabels, Encoding, Example, Scores, Span
 
 
@@ -107,7 +107,7 @@ class TagDecoder(Decoder):
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
     ) -> list[Annotation]:
         """Return tags and spans of the words."""
-        crf_torch.check(predicted["path_score"])
+        check_paths(predicted["path_score"], mask)
         flat = predicted["path"][mask].tolist()
         found, start = [], 0
         for length in mask.sum(1).tolist():

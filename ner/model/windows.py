@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ner.model.padding import padded
+
 if TYPE_CHECKING:
     from ner.model.piece_tokenizer import PieceTokenizer
 
@@ -197,12 +199,7 @@ class RowBuilder:
 
     def padded(self) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(B, T)`` piece ids, and ``(B, T)`` true on pieces."""
-        lengths = np.array([len(row) for row in self.pieces], dtype=np.int64)
-        longest = int(lengths.max(initial=0))
-        table = np.full((len(lengths), longest), self.limits.tokenizer.padding, dtype=np.int64)
-        for number, ids in enumerate(self.pieces):
-            table[number, : len(ids)] = ids
-        return table, np.arange(longest) < lengths[:, None]
+        return padded(self.pieces, self.limits.tokenizer.padding)
 
     def word_piece_index(self, pooling: str, longest: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions in the flattened ``(B, T)`` that words are read from, and their number per word.

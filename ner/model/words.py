@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 import numpy as np
 
 from ner.data.vocab import Vocab
+from ner.model.padding import padded
 from ner.model.word_cache import WordCache
 from ner.types import Example
 
@@ -28,15 +28,6 @@ def shape(word: str) -> str:
         if not found.endswith(kind):
             found += kind
     return found[:10]
-
-
-def padded(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows of integers as a table, padded with 0, which is ``Vocab.padding``, and a mask of their places."""
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    table = np.zeros(mask.shape, dtype=np.int64)
-    table[mask] = list(chain.from_iterable(rows))
-    return table, mask
 
 
 class WordInputs:

@@ -29,13 +29,13 @@ class ProcessGroup:
         rank: Number of this process; process 0 is the main process, which writes files and logs.
         size: Number of processes.
         local_rank: Number of this process on its machine, which is the number of its GPU.
-        splits_batches: True if each process evaluates its own share of the batches; False with sharded weights, which
-            every process needs for every batch.
+        shards_weights: True if each process holds a part of the weights (FSDP), so that every process takes part in
+            every pass.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
         self.rank, self.size, self.local_rank = rank, size, local_rank
-        self.splits_batches = True
+        self.shards_weights = False
         self._group: Any = None
         self._heartbeat: Heartbeat | None = None
 
@@ -158,7 +158,7 @@ class ProcessGroup:
 
     def wrap_ddp(self, model: nn.Module) -> nn.Module:
         """Wrap a model in DDP, or return it unchanged if the process is alone or the weights are sharded."""
-        if self.size == 1 or not self.splits_batches:
+        if self.size == 1 or self.shards_weights:
             return model
         return DistributedDataParallel(model, process_group=dist.group.WORLD)  # model and batches are on one device
 
@@ -169,7 +169,7 @@ class ProcessGroup:
 
         if self.size == 1:
             return
-        self.splits_batches = False
+        self.shards_weights = True
         mesh = init_device_mesh(device.type, (self.size,))
         for layer in layers:
             if layer is not encoder:
@@ -185,7 +185,7 @@ class ProcessGroup:
 
     def sync_replicated_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Average the gradients of replicated parameters if others are sharded; DDP does it otherwise."""
-        if self.size == 1 or self.splits_batches:
+        if not self.shards_weights:
             return
         with self.name_lost_process():
             for parameter in parameters:

@@ -349,6 +349,8 @@ class TrainingRun:
         with self.state.evaluation_weights(), self.process_group.keep_alive():
             extra = {seen.FILE: self.trained_on}
             target = self.directory if record.best else last
-            saving.save(self.state.model, self.config, target, extra, write=is_main)
+            weights = saving.full_weights(self.state.model)
+            if is_main:
+                saving.save(self.state.model, self.config, target, extra, weights)
         if record.best and is_main:
             shutil.rmtree(last, ignore_errors=True)  # the best epoch is the last one

@@ -67,7 +67,9 @@ class StepContext:
         self.state, self.device, self.process_group = state, device, process_group
         self.precision = resolve_precision(state.training_config.precision, device)
         self.trained = {name for name, parameter in state.model.named_parameters() if parameter.requires_grad}
-        self.guard = NonFiniteGuard(state.model) if process_group.size > 1 and process_group.splits_batches else None
+        self.guard = (
+            NonFiniteGuard(state.model) if process_group.size > 1 and not process_group.shards_weights else None
+        )
         self.forward_model: nn.Module = state.model
         self.perturbable: list[nn.Parameter] = []
         self._frozen: frozenset[str] | None = None
@@ -104,7 +106,7 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
     state, process_group, device = context.state, context.process_group, context.device
     state.step += 1
     state.optimizer.zero_grad(set_to_none=True)
-    if process_group.size > 1 and not process_group.splits_batches:  # a sharded model needs all processes in each pass
+    if process_group.shards_weights:  # a sharded model needs all processes in each pass
         largest = int(process_group.all_reduce_max([len(step_batch.micro_batches)])[0])
         padding = step_batch.micro_batches[0]._replace(sync_only=True)
         step_batch.micro_batches += [padding] * (largest - len(step_batch.micro_batches))

@@ -104,7 +104,7 @@ def test_a_single_process_needs_no_communication() -> None:
     assert group.broadcast("x") == "x"
     assert group.all_reduce_sum([1, 2]) == group.all_reduce_max([1, 2]) == [1, 2]
     group.fully_shard(model, [model], torch.device("cpu"))
-    assert group.splits_batches
+    assert not group.shards_weights
     assert not is_sharded(model.weight)
     group.end()
 

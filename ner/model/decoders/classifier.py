@@ -17,7 +17,7 @@ from ner.config.base import DecoderConfig
 from ner.contracts import IGNORED, Decoder
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
-from ner.model.kernels import crf_torch
+from ner.model.kernels.chain import check_finite
 from ner.types import Annotation, AxisLabels, Encoding, Example, Loss, Scores
 
 OUTPUTS = frozenset({"labels"})
@@ -173,7 +173,7 @@ class ClassifierDecoder(Decoder):
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
     ) -> list[Annotation]:
         """Return the best class, or all classes above the threshold, best first, with the scores of all classes."""
-        crf_torch.check(predicted["total"])
+        check_finite(predicted["total"])
         least = self.config.threshold if self.config.multi_label else -1.0
         annotations = []
         for row in predicted["probabilities"].tolist():

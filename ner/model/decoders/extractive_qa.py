@@ -24,7 +24,7 @@ from ner.contracts import IGNORED, Decoder
 from ner.data.notices import Notice
 from ner.data.question_answering import ANSWER, ANSWER_TYPES, EVIDENCE, SPAN, UNKNOWN
 from ner.data.vocab import Vocabs
-from ner.model.kernels import crf_torch
+from ner.model.kernels.chain import check_finite
 from ner.types import Annotation, Document, Encoding, Example, Loss, Scores, Span
 
 OUTPUTS = frozenset({"answers"})
@@ -157,7 +157,7 @@ class ExtractiveQADecoder(Decoder):
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
     ) -> list[Annotation]:
         """Return the best answer, or the ``n_best_size`` best answers with their probabilities."""
-        crf_torch.check(predicted["others"].sum(1))
+        check_finite(predicted["others"].sum(1))
         length = int(predicted["length"])
         names = ("others", "spans", "indices", "types")
         annotations = []

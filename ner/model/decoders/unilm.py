@@ -27,10 +27,10 @@ from ner.data.notices import Notice
 from ner.data.question_answering import ANSWER, ANSWER_TYPES, SPAN, UNKNOWN, answer_type
 from ner.errors import InputError
 from ner.model import prefix_attention
-from ner.model.beam_search import Hypotheses, beam_search
+from ner.model.beam_search import Cache, Hypotheses, beam_search
 from ner.model.encoders.transformer import TransformerEncoder
-from ner.model.kernels import crf_torch
-from ner.model.prefix_attention import Memory
+from ner.model.kernels.chain import check_finite
+from ner.model.padding import padded
 from ner.types import Annotation, Document, Example, Loss, Scores, Span
 
 OUTPUTS = frozenset({"answers"})
@@ -67,6 +67,10 @@ class UniLMDecoder(GenerativeDecoder):
     The tensors of :meth:`inputs` are ``pieces (S, T)``, ``piece_mask (S, T)``, ``mask (S, W)`` and ``words (S, T)``,
     the passage word of each piece, or -1. ``Scores`` are ``pieces``, ``source`` (the piece mask), ``words``, and the
     keys and values of each layer, ``keys.0``, ``values.0`` ... ``(S, A, T, D)``.
+
+    Further letters of shapes are ``R`` pieces of an answer, or new ones, ``P`` pieces of a continuation so far, ``G``
+    beams, ``M`` maximum length of an answer, ``V`` pieces of the vocabulary, ``A`` heads of a layer and ``D`` width of
+    a head.
 
     Raises:
         InputError: If the encoder is not of the BERT family, or has too few positions for source and answer.
@@ -132,15 +136,12 @@ class UniLMDecoder(GenerativeDecoder):
         examples = [example for group in groups for example in group]
         randomness: Sequence[Generator | None] = generators or [None] * len(examples)
         rows = [self.encoder.source(e, self.max_source, own) for e, own in zip(examples, randomness, strict=True)]
-        pieces = _padded([row.pieces for row in rows], self.encoder.tokenizer.padding)
-        lengths = np.array([len(row.pieces) for row in rows], dtype=np.int64)
+        pieces, piece_mask = padded([row.pieces for row in rows], self.encoder.tokenizer.padding)
+        words, _ = padded([row.words for row in rows], -1)
         sizes = np.array([len(example.words) for example in examples], dtype=np.int64)
-        return {
-            "pieces": pieces,
-            "piece_mask": torch.from_numpy(np.arange(pieces.shape[1]) < lengths[:, None]),
-            "words": _padded([row.words for row in rows], -1),
-            "mask": torch.from_numpy(np.arange(sizes.max(initial=0)) < sizes[:, None]),
-        }
+        mask = np.arange(sizes.max(initial=0)) < sizes[:, None]
+        arrays = {"pieces": pieces, "piece_mask": piece_mask, "words": words, "mask": mask}
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Return ``answers (S, R)``, the pieces of the first gold answer with its end, and their number."""
@@ -148,7 +149,7 @@ class UniLMDecoder(GenerativeDecoder):
         for example in examples:
             found = self._answer(example)[: self.config.max_target_seq_length - 1]
             rows.append([*found, self.end_id] if found else [])
-        return {"answers": _padded(rows, IGNORED)}, {"pieces": sum(map(len, rows))}
+        return {"answers": torch.from_numpy(padded(rows, IGNORED, min_length=1)[0])}, {"pieces": sum(map(len, rows))}
 
     def _answer(self, example: Example) -> list[int]:
         """Return the pieces of the first gold answer, or of ``unknown`` if it is the label; otherwise none."""
@@ -176,7 +177,7 @@ class UniLMDecoder(GenerativeDecoder):
             hidden, predicted, weights = self._masked_lm(scores, gold, self.config.mask_probability)
         else:
             hidden, predicted, weights = self._teacher_forced(scores, gold), known, known.float()
-        logs = self._logs(hidden, scores)[predicted]  # (N, V)
+        logs = self._log_probabilities(hidden, scores)[predicted]  # (N, V)
         losses = -logs.gather(1, gold[predicted][:, None]).squeeze(1)
         return {"pieces": (losses * weights[predicted]).sum()}
 
@@ -214,15 +215,15 @@ class UniLMDecoder(GenerativeDecoder):
         return hidden[:, 0], predicted, (sizes / wanted).expand_as(gold)
 
     def _write(
-        self, scores: Scores, pieces: Tensor, places: Tensor, visible: Tensor, past: Memory
-    ) -> tuple[Tensor, Memory]:
+        self, scores: Scores, pieces: Tensor, places: Tensor, visible: Tensor, past: Cache
+    ) -> tuple[Tensor, Cache]:
         """See :func:`ner.model.prefix_attention.write`; ``places (R,)`` are counted from the end of the source."""
         source = scores["source"]
         positions = (source.sum(1)[:, None, None] + places).expand_as(pieces)
         kept = [(scores[f"keys.{n}"], scores[f"values.{n}"]) for n in range(len(self.encoder.model.encoder.layer))]
         return prefix_attention.write(self.encoder.model, pieces, positions, visible, kept, source, past)
 
-    def _logs(self, hidden: Tensor, scores: Scores) -> Tensor:
+    def _log_probabilities(self, hidden: Tensor, scores: Scores) -> Tensor:
         """Return the ``(S, N, V)`` log-probabilities of pieces; the weights are tied to the embeddings."""
         table = self.encoder.model.get_input_embeddings().weight
         logits = F.linear(self.norm(F.gelu(self.dense(hidden))), table, self.bias)
@@ -280,9 +281,9 @@ class UniLMDecoder(GenerativeDecoder):
             BadExampleError: If log-probabilities are not finite.
         """
 
-        def step(pieces: Tensor, past: Memory) -> tuple[Tensor, Memory]:
+        def step(pieces: Tensor, past: Cache) -> tuple[Tensor, Cache]:
             logs, past = self.step(scores, pieces, past)
-            crf_torch.check(logs[..., 0].sum(1))
+            check_finite(logs[..., 0].sum(1), "log-probabilities")
             return logs, past
 
         return beam_search(
@@ -297,7 +298,7 @@ class UniLMDecoder(GenerativeDecoder):
         )
 
     @torch.no_grad()
-    def step(self, scores: Scores, pieces: Tensor, past: Memory) -> tuple[Tensor, Memory]:
+    def step(self, scores: Scores, pieces: Tensor, past: Cache) -> tuple[Tensor, Cache]:
         """Return ``(S, G, V)`` log-probabilities of the next piece, and the keys and values of all pieces so far.
 
         ``pieces`` are ``(S, G, P)``, ``past`` the keys and values of all but the last.
@@ -309,7 +310,7 @@ class UniLMDecoder(GenerativeDecoder):
         places = torch.arange(size + 1 - new, size + 1, device=pieces.device)
         hidden, whole = self._write(scores, added, places, visible, past)
         past = [(keys[..., :-1, :], values[..., :-1, :]) for keys, values in whole]
-        return self._logs(hidden[:, :, -1], scores), past
+        return self._log_probabilities(hidden[:, :, -1], scores), past
 
     def _answer_of(self, ids: list[int], pieces: list[int], words: list[int]) -> str | Span:
         """Return generated pieces as yes, no or unknown, as a span of the passage with these pieces, or as text.
@@ -322,17 +323,10 @@ class UniLMDecoder(GenerativeDecoder):
             for start in range(len(pieces) - size):
                 if pieces[start : start + size] == ids:
                     first, last, behind = words[start], words[start + size - 1], words[start + size]
+                    # the pieces are whole words of the passage: those before and behind are of other words
                     if -1 < first != words[start - 1] and -1 < last != behind:
                         return Span(first, last + 1, ANSWER)
         return text
-
-
-def _padded(rows: Sequence[Sequence[int]], padding: int) -> Tensor:
-    """Return rows as a padded tensor ``(S, T)``; T is at least 1."""
-    found = np.full((len(rows), max([1, *map(len, rows)])), padding, dtype=np.int64)
-    for number, row in enumerate(rows):
-        found[number, : len(row)] = row
-    return torch.from_numpy(found)
 
 
 build_on = UniLMDecoder

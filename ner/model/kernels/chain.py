@@ -42,6 +42,33 @@ class BadExampleError(ValueError):
         self.position = position
 
 
+def check_finite(values: Tensor, what: str = "emissions") -> None:
+    """Check that the ``(S,)`` values of the examples are finite; ``what`` they were computed from is for the message.
+
+    Raises:
+        BadExampleError: If one is not.
+    """
+    wrong = ~values.isfinite()
+    if bool(wrong.any()):
+        raise BadExampleError(f"{what} of example {{}} are not finite", int(wrong.int().argmax()))
+
+
+def check_paths(scores: Tensor, mask: Tensor) -> None:
+    """Check ``(S,)`` scores of paths, or log-partitions, of sentences with the words of ``mask (S, W)``.
+
+    Raises:
+        BadExampleError: If one is NaN (emissions are not finite) or infinite (no path is allowed).
+    """
+    wrong = ~scores.isfinite()
+    if not bool(wrong.any()):
+        return
+    example = int(wrong.int().argmax())
+    if not bool(scores[example].isnan()):
+        words = int(mask[example].sum())
+        raise BadExampleError(f"the constraints leave no sequence of tags to example {{}} of {words} words", example)
+    check_finite(scores)
+
+
 class Chain(NamedTuple):
     """Scores of a linear chain of ``K`` tags, and its allowed transitions; None allows all of them.
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ner.model.kernels import crf_torch
-from ner.model.kernels.chain import BadExampleError, Chain
+from ner.model.kernels.chain import BadExampleError, Chain, check_paths
 
 Backend = Literal["auto", "torch", "numba", "triton"]
 
@@ -162,7 +162,7 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = 
 
     Returns:
         ``(S, W)`` tag ids, 0 where ``mask`` is false, and ``(S,)`` scores of the paths, 0 for rows without words. On
-        CUDA the function does not synchronize: pass the scores to :func:`~ner.model.kernels.crf_torch.check` after
+        CUDA the function does not synchronize: pass the scores to :func:`~ner.model.kernels.chain.check_paths` after
         they have been copied.
 
     Raises:
@@ -174,7 +174,7 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = 
     words = _Alignment(mask, emissions, module.ANY_MASK)
     path, score = module.viterbi(words.move(emissions), words.mask, chain)
     if emissions.device.type != "cuda":
-        crf_torch.check(score, mask)
+        check_paths(score, mask)
     return words.restore(path), score
 
 
@@ -188,7 +188,7 @@ def token_marginals(emissions: Tensor, mask: Tensor, chain: Chain, backend: Back
     """
     emissions = emissions.detach().to(crf_torch.work_type(emissions.device)).requires_grad_()
     path, score = best_path(emissions, mask, chain, backend)
-    crf_torch.check(score, mask)
+    check_paths(score, mask)
     with torch.enable_grad():
         total = log_likelihood(emissions, path, mask, chain, backend).sum()
     (difference,) = torch.autograd.grad(total, emissions)  # tags minus their marginals
@@ -307,5 +307,5 @@ def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tenso
         raise ValueError(f"expected k of at least 1, found {k}")
     words = _Alignment(mask, emissions)
     paths, scores = crf_torch.k_best(words.move(emissions), words.mask, chain, k)
-    crf_torch.check(scores[:, 0], mask)
+    check_paths(scores[:, 0], mask)
     return words.restore(paths.transpose(1, 2)).transpose(1, 2), scores

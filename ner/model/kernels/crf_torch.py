@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ner.model.kernels.chain import TINY, TINY_SINGLE, BadExampleError, Chain
+from ner.model.kernels.chain import TINY, TINY_SINGLE, Chain, check_paths
 
 ANY_MASK = False
 
@@ -119,7 +119,7 @@ def as_markov_chain(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tens
     """
     scores = _clean(emissions, mask)
     log_partition, unary, _, onto = log_space(scores, mask, chain)
-    check(log_partition.masked_fill(_not_finite(scores), torch.nan), mask)
+    check_paths(log_partition.masked_fill(_not_finite(scores), torch.nan), mask)
     transitions = chain.tables()[1].to(scores)
     return unary, lambda example, word: _step(transitions, onto[example, word.clamp(max=onto.shape[1] - 1)])
 
@@ -151,22 +151,6 @@ def log_space(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tenso
 def _step(transitions: Tensor, onto: Tensor) -> Tensor:
     """Return the ``(M, K, K)`` probability of each tag given the previous one, 0 for a tag that nothing may follow."""
     return (transitions + onto.unsqueeze(1)).softmax(-1).nan_to_num(0)
-
-
-def check(scores: Tensor, mask: Tensor | None = None) -> None:
-    """Check ``(S,)`` scores of paths, or log-partitions, for invalid input; the message counts the words of a mask.
-
-    Raises:
-        BadExampleError: If one is NaN (emissions are not finite) or infinite (no path is allowed).
-    """
-    wrong = ~torch.isfinite(scores)
-    if not bool(wrong.any()):
-        return
-    example = int(wrong.int().argmax())
-    if bool(torch.isnan(scores[example])):
-        raise BadExampleError("emissions of example {} are not finite", example)
-    length = "" if mask is None else f" of {int(mask[example].sum())} words"
-    raise BadExampleError(f"the constraints leave no sequence of tags to example {{}}{length}", example)
 
 
 def work_type(device: torch.device) -> torch.dtype:

@@ -20,10 +20,10 @@ from ner.errors import InputError
 from ner.inference.annotate import annotate
 from ner.inference.tagger import Tagger
 from ner.model import saving
+from ner.model.beam_search import Cache
 from ner.model.decoders.unilm import Config, UniLMDecoder, build_on
 from ner.model.encoders import transformer
 from ner.model.kernels.chain import BadExampleError
-from ner.model.prefix_attention import Memory
 from ner.model.tokenizer import WordTokenizer
 from ner.runtime.device import set_seed
 from ner.runtime.distributed import ProcessGroup
@@ -95,7 +95,7 @@ def slow_logs(part: UniLMDecoder, source: list[int], pieces: list[int]) -> torch
 class Recomputing(UniLMDecoder):
     """Reads everything again for each piece."""
 
-    def step(self, scores: Scores, pieces: torch.Tensor, past: Memory) -> tuple[torch.Tensor, Memory]:
+    def step(self, scores: Scores, pieces: torch.Tensor, past: Cache) -> tuple[torch.Tensor, Cache]:
         logs = torch.stack(
             [
                 torch.stack([slow_logs(self, source[mask].tolist(), written) for written in own.tolist()])
@@ -110,7 +110,7 @@ def test_a_piece_behind_kept_ones_is_predicted_as_if_everything_were_read_again(
     made = generator(bert)
     scores = scores_of(made, EXAMPLES)
     pieces = torch.randint(5, 60, (3, 2, 5))
-    past: Memory = []
+    past: Cache = []
     for size in range(6):
         found, past = made.step(scores, pieces[..., :size], past)
         for row, beam in itertools.product(range(3), range(2)):
@@ -165,7 +165,7 @@ def test_the_loss_is_that_of_writing_the_gold_answer_piece_by_piece(bert: str, c
         scores = scores_of(made, [example])
         gold = [piece for piece in targets["answers"][row].tolist() if piece >= 0]
         assert gold[-1] == made.end_id
-        past: Memory = []
+        past: Cache = []
         for size, piece in enumerate(gold):
             logs, past = made.step(scores, torch.tensor([[gold[:size]]], dtype=torch.long), past)
             expected -= float(logs[0, 0, piece])
@@ -441,7 +441,7 @@ def test_yes_no_and_unknown_are_kinds_even_where_the_passage_has_the_word(bert: 
     ids = [piece for own in made.encoder.tokenizer.pieces(["no"]) for piece in own]
     script = iter([*ids, made.end_id, made.end_id, made.end_id])
 
-    def step(scores: Scores, pieces: torch.Tensor, past: Memory) -> tuple[torch.Tensor, Memory]:
+    def step(scores: Scores, pieces: torch.Tensor, past: Cache) -> tuple[torch.Tensor, Cache]:
         logs = torch.full((1, 1, len(made.bias)), -20.0)
         logs[..., next(script)] = -0.1
         return logs, []
