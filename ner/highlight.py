@@ -1,6 +1,6 @@
 """Annotated text as HTML: spans in colour with their labels, for notebooks and pages.
 
-The scripts of ``ner/report/report.html.jinja`` build the same elements in the browser; a test compares both.
+``highlight.js`` builds the same elements in the browser; a test compares both.
 """
 
 from __future__ import annotations

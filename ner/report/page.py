@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from ner import highlight
 from ner.config.parts import load_component
@@ -19,6 +15,7 @@ from ner.report.charts import Line, line_chart
 from ner.report.content import Content
 from ner.runs.calibration import Reliability
 from ner.runs.history import LEARNING_RATE
+from ner.runtime import templates
 
 MAX_SENTENCES = 10_000
 """Number of sentences in the error browser, at most; the page reports the number of others."""
@@ -39,43 +36,33 @@ SIDES = {-1: "too early", 0: "correct", 1: "too late"}
 
 def render(content: Content) -> str:
     """Return the page."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    environment.filters["csp_hash"] = csp_hash
     mistakes, evaluation = content.mistakes, content.evaluation
     names = sorted({name for pair in mistakes.types for name in pair if name is not None})
     hues = highlight.colors(names)
     shown = sorted(mistakes.sentences, key=lambda sentence: -sentence.confidence)[:MAX_SENTENCES]
-    return environment.get_template("report.html.jinja").render(
-        content=content,
-        evaluation=evaluation,
-        intervals=evaluation.intervals.scores if evaluation.intervals else {},
-        rules=RULES,
-        kinds=KINDS,
-        sides=SIDES,
-        labels=names,
-        hues=hues,
-        span_style=highlight.STYLE,
-        mentions=mistakes.mentions.most_common(MAX_MENTIONS),
-        max_tags=MAX_TAGS,
-        largest_transition=_largest(content),
-        shown=len(shown),
-        browser={"hues": hues, "kinds": KINDS, "sentences": [browser_entry(sentence) for sentence in shown]},
-        other_lines=_other_lines(evaluation.scores),
-        calibration_chart=_calibration_chart(content),
-        history_charts=_history_charts(content),
+    return (
+        templates.environment(Path(__file__).parent)
+        .get_template("report.html.jinja")
+        .render(
+            content=content,
+            evaluation=evaluation,
+            intervals=evaluation.intervals.scores if evaluation.intervals else {},
+            rules=RULES,
+            kinds=KINDS,
+            sides=SIDES,
+            labels=names,
+            hues=hues,
+            span_style=highlight.STYLE,
+            mentions=mistakes.mentions.most_common(MAX_MENTIONS),
+            max_tags=MAX_TAGS,
+            largest_transition=_largest(content),
+            shown=len(shown),
+            browser={"hues": hues, "kinds": KINDS, "sentences": [browser_entry(sentence) for sentence in shown]},
+            other_lines=_other_lines(evaluation.scores),
+            calibration_chart=_calibration_chart(content),
+            history_charts=_history_charts(content),
+        )
     )
-
-
-def csp_hash(script: str) -> str:
-    """Return the hash by which a content security policy permits a script."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode()
 
 
 def browser_entry(sentence: MistakenSentence) -> dict[str, Any]:

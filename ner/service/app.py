@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ner.errors import printable
-from ner.service import openapi
+from ner.service import openapi, page
 from ner.service.batcher import Batcher, Item, QueueFullError
 from ner.service.metrics import Metrics
 from ner.service.model import ServedModel, merge_coverage
@@ -54,6 +54,9 @@ class Limits:
     deadline: float = 30
     receive: float = 10
     drain: float = 30
+
+
+LOADING = "<!doctype html><html lang=en><title>ner</title><p>The model is loading."
 
 
 class Refusal(Exception):
@@ -207,6 +210,11 @@ def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = N
     return Response(to_json(content), status, headers, "application/json")
 
 
+def _html(shown: page.Page) -> Response:
+    headers = {"Content-Security-Policy": shown.policy, "X-Content-Type-Options": "nosniff"}
+    return Response(shown.html, headers=headers, media_type="text/html")
+
+
 def _item(value: str | list[str]) -> Item:
     text = value if isinstance(value, str) else " ".join(value)
     return Item(value, 1 + len(text.encode()) // BYTES_PER_PIECE)
@@ -271,6 +279,14 @@ def create(service: Service) -> Starlette:
     async def description(request: Request) -> Response:
         return _json(openapi.document())
 
+    async def demonstration(request: Request) -> Response:
+        if service.model is None:
+            return Response(LOADING, 503, {"Retry-After": "1", "Refresh": "1"}, "text/html")
+        return _html(page.demonstration(service.model))
+
+    async def interface(request: Request) -> Response:
+        return _html(page.interface())
+
     routes = [
         Route("/tag", service.tag, methods=["POST"]),
         Route("/healthz", _health),
@@ -278,6 +294,8 @@ def create(service: Service) -> Starlette:
         Route("/version", service.version),
         Route("/metrics", metrics),
         Route("/openapi.json", description),
+        Route("/docs", interface),
+        Route("/", demonstration),
     ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _error})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,8 +46,6 @@ class ServedModel:
         """True if answers depend on the batch: activations in int8 are scaled by the largest value of a batch."""
         self.has_alternatives = not self.is_export and "tags" in self.tagger.outputs
         self.tag([WARM_UP], Options())
-        gc.collect()
-        gc.freeze()
 
     def version(self) -> dict[str, Any]:
         """Return :class:`ner.service.schema.VersionAnswer`."""
@@ -58,7 +55,8 @@ class ServedModel:
             "model": self.sha256,
             "kind": "export" if self.is_export else "run",
             "decoder": self.tagger.decoder_name,
-            "labels": list(vocabs.labels),
+            "labels": sorted(vocabs.tags if vocabs.plain else vocabs.labels),
+            "plain": vocabs.plain,
             "classes": sorted(vocabs.classes),
             "n_best": self.has_alternatives,
         }

@@ -183,6 +183,10 @@ class VersionAnswer(_Answer):
     """`run` or `export`."""
     decoder: str
     labels: list[str]
+    """Types of entities, or plain tags."""
+    plain: bool
+    """True if words have plain tags, such as parts of speech, in place of entities."""
     classes: list[str]
+    """Classes of texts."""
     n_best: bool
     """True if the model supports `n_best`."""

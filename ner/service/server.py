@@ -19,6 +19,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from ner.errors import InputError, printable, reason
+from ner.runtime import cli
 from ner.runtime.log import set_up_log
 from ner.service import app, metrics
 from ner.service.model import ServedModel
@@ -142,6 +143,7 @@ def _load(settings: Settings) -> ServedModel:
 
         for path in settings.plugins:
             load_file(path)
-    model = ServedModel(settings.directory)
+    with cli.paused_garbage_collection():
+        model = ServedModel(settings.directory)
     logger.info("ready: {} of {}, model {}", model.tagger.decoder_name, settings.directory, model.sha256[:12])
     return model

@@ -77,7 +77,7 @@
   results.confusion = shown();
   await reset();
   results.html = DATA.sentences.map(({ text, gold, predicted }) =>
-    [gold, predicted].map((marks) => highlighted(text, marks).innerHTML));
+    [gold, predicted].map((marks) => highlighted(text, marks, DATA.hues).innerHTML));
   change("text", "القاهرة");
   const paragraph = document.querySelector(".side .ner-text");
   results.direction = [getComputedStyle(paragraph).direction, paragraph.textContent];
