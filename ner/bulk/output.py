@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -119,6 +120,7 @@ class Output:
             number_of = path.stem.removeprefix("part-")
             if number_of.isdecimal() and (int(number_of) >= shards or path.suffix not in (f".{self.suffix}", ".json")):
                 path.unlink()
+        self._remove_temporary()
         summary = {"shards": shards, **totals, "sha256": digest.hexdigest()}
         atomic.write_bytes(self.directory / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
         return summary
@@ -149,9 +151,17 @@ class Output:
                         f"not {_short(value)}; choose another directory"
                     )
             atomic.write_bytes(records / JOB, json.dumps(dict(identity)).encode())
-            for path in (*directory.glob(".*.part"), *records.glob(".*.part"), directory / SUMMARY):
-                path.unlink(missing_ok=True)
+            (directory / SUMMARY).unlink(missing_ok=True)
+            self._remove_temporary()
             yield
+
+    def _remove_temporary(self) -> None:
+        """Remove the temporary files and folders of killed processes."""
+        for path in (*self.directory.glob(".*.part"), *(self.directory / RECORDS).glob(".*.part")):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _short(value: Any) -> str:

@@ -49,6 +49,9 @@ def run(job: Job, shards: Iterator[Shard], workers: int) -> Iterator[tuple[Shard
     Raises:
         InputError: If Ray is not installed, or a worker raises one.
     """
+    # before the import: the options of today, and no messages of the processes of Ray about themselves
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data
@@ -80,11 +83,9 @@ def _start(ray: Any, workers: int) -> None:
     """Connect to the cluster of ``RAY_ADDRESS``, or start Ray on the loopback interface of this machine."""
     import logging
 
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**quiet)
         return

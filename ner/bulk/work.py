@@ -115,7 +115,8 @@ def tag(data: bytes, shard: Shard, rewriter: Rewriter, job: Job) -> Tagged:
     Raises:
         InputError: If the predictions cannot be computed or stored.
     """
-    with tempfile.TemporaryDirectory(prefix="ner-bulk-") as folder:
+    scratch = Path(job.output) / output.RECORDS  # where a later run removes what a killed process leaves
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=scratch) as folder:
         source, target = Path(folder, "in.arrow" if job.format == "arrow" else "in"), Path(folder, "out.parquet")
 
         def read(part: bytes) -> Iterator[Document]:
