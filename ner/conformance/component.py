@@ -1,4 +1,8 @@
-"""Subject, sample data and results of the checks of a component against its interface in :mod:`ner.contracts`."""
+"""Subject, sample data and results of the checks of a component against its interface in :mod:`ner.contracts`.
+
+The files beside this one contain the checks of each kind of component. A check is named after a property, such as
+``zeros_at_padding``, and its docstring describes what a component with the property does: ``ner contract`` prints both.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ner.config.base import ComponentConfig
 from ner.config.parts import load_component, parse_component
 from ner.data.vocab import Vocabs
 from ner.types import Document, Encoding, Example, Span
@@ -128,19 +131,7 @@ def vocabs() -> Vocabs:
     return Vocabs.from_examples(document().examples, "bio")
 
 
-def encoding_of(lengths: Sequence[int]) -> Encoding:
+def random_encoding(lengths: Sequence[int]) -> Encoding:
     """Return random vectors for examples of the given lengths."""
     mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
     return Encoding(torch.randn(*mask.shape, WIDTH) * mask[..., None], mask)
-
-
-def configuration(component: Component) -> None:
-    """Narrow the name, describe every key, and read a saved configuration back."""
-    config: ComponentConfig = component.config
-    expect(config.name == component.name, f"expected the name {component.name}, found {config.name}")
-    expect((type(config).__doc__ or "").strip(), "expected a docstring of Config")
-    for key, field in type(config).model_fields.items():
-        described = (field.description or "").endswith(".")
-        expect(described, f"expected a docstring with a period below the key {key} of Config")
-    again = parse_component(component.folder, config.model_dump(mode="json"))
-    expect(again == config, f"expected {config!r} after saving, found {again!r}")

@@ -11,11 +11,11 @@ from ner.conformance.component import (
     WIDTH,
     Check,
     Component,
-    configuration,
-    encoding_of,
     expect,
     expect_close,
+    random_encoding,
 )
+from ner.conformance.configuration import described_configuration
 from ner.types import Encoding
 
 
@@ -24,9 +24,9 @@ def build(component: Component) -> Any:
     return component.module.build(component.config, WIDTH).eval()
 
 
-def shapes(component: Component) -> None:
+def result_shapes(component: Component) -> None:
     """Return words (S, W, width) and the same mask, also without words and without examples."""
-    layer, encoding = build(component), encoding_of([3, 0, 5])
+    layer, encoding = build(component), random_encoding([3, 0, 5])
     result = layer(encoding)
     expected = (3, 5, layer.width)
     expect(result.words.shape == expected, f"expected words {expected}, found {tuple(result.words.shape)}")
@@ -36,22 +36,22 @@ def shapes(component: Component) -> None:
         expect(words.shape == (*shape, layer.width), f"expected words {(*shape, layer.width)}, found {words.shape}")
 
 
-def masks(component: Component) -> None:
+def zeros_at_padding(component: Component) -> None:
     """Return zeros at padding."""
-    result = build(component)(encoding_of([3, 0, 5]))
+    result = build(component)(random_encoding([3, 0, 5]))
     expect((result.words[~result.mask] == 0).all(), "expected zeros where the mask is false")
 
 
-def padding(component: Component) -> None:
+def batch_independence(component: Component) -> None:
     """Return the same words for an example alone and with others."""
-    layer, encoding = build(component), encoding_of([3, 0, 5])
+    layer, encoding = build(component), random_encoding([3, 0, 5])
     alone = layer(Encoding(encoding.words[:1, :3], encoding.mask[:1, :3]))
     expect_close(layer(encoding).words[0, :3], alone.words[0], "an example in a batch and alone")
 
 
 def determinism(component: Component) -> None:
     """Depend on the random seed only, and in evaluation mode on nothing random."""
-    encoding, results = encoding_of([3, 5]), []
+    encoding, results = random_encoding([3, 5]), []
     for _ in range(2):
         torch.manual_seed(1)
         layer = component.module.build(component.config, WIDTH)
@@ -61,9 +61,9 @@ def determinism(component: Component) -> None:
     expect(same, "expected equal words of two layers that are built with the same seed")
 
 
-def gradients(component: Component) -> None:
+def complete_gradients(component: Component) -> None:
     """Pass a gradient to every parameter and to the input."""
-    layer, encoding = build(component).train(), encoding_of([3, 0, 5])
+    layer, encoding = build(component).train(), random_encoding([3, 0, 5])
     encoding.words.requires_grad_()
     layer(encoding).words.square().sum().backward()
     without = [name for name, parameter in layer.named_parameters() if parameter.grad is None]
@@ -71,25 +71,25 @@ def gradients(component: Component) -> None:
     expect(encoding.words.grad is not None and encoding.words.grad.abs().sum() > 0, "expected a gradient of the input")
 
 
-def save_and_load(component: Component) -> None:
+def faithful_reload(component: Component) -> None:
     """Return the same words after weights are loaded into a new layer."""
-    layer, again, encoding = build(component), build(component), encoding_of([3, 5])
+    layer, again, encoding = build(component), build(component), random_encoding([3, 5])
     again.load_state_dict(layer.state_dict())
     expect(torch.equal(again(encoding).words, layer(encoding).words), "expected equal words before and after loading")
 
 
-def model(component: Component) -> None:
+def whole_model(component: Component) -> None:
     """Annotate alike in a whole model: alone, in batches, in any order, saved and loaded."""
     models.check(models.configure(context=component.config))
 
 
 CHECKS: tuple[Check, ...] = (
-    configuration,
-    shapes,
-    masks,
-    padding,
+    described_configuration,
+    result_shapes,
+    zeros_at_padding,
+    batch_independence,
     determinism,
-    gradients,
-    save_and_load,
-    model,
+    complete_gradients,
+    faithful_reload,
+    whole_model,
 )

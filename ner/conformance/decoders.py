@@ -12,12 +12,12 @@ from ner.conformance.component import (
     WIDTH,
     Check,
     Component,
-    configuration,
     document,
-    encoding_of,
     expect,
+    random_encoding,
     vocabs,
 )
+from ner.conformance.configuration import described_configuration
 from ner.contracts import Decoder
 from ner.data import tasks
 from ner.types import Encoding, Example
@@ -30,10 +30,10 @@ def build(component: Component) -> Any:
 
 def _inputs(count: int = 4) -> tuple[list[Example], Encoding]:
     examples = document().examples[:count]
-    return examples, encoding_of([len(example.words) for example in examples])
+    return examples, random_encoding([len(example.words) for example in examples])
 
 
-def outputs(component: Component) -> None:
+def declared_outputs(component: Component) -> None:
     """Predict the outputs that it declares, with formats and metrics that support them."""
     declared = component.module.OUTPUTS
     expect(isinstance(declared, frozenset) and declared, f"expected a frozenset OUTPUTS, found {declared!r}")
@@ -45,7 +45,7 @@ def outputs(component: Component) -> None:
     for kind in declared:
         required = [load_component("metrics", name).REQUIRES for name in component_names("metrics")]
         expect(any(kind in kinds for kinds in required), f"expected a metric for {kind}, found none")
-    decoder, encoding = build(component).eval(), encoding_of([3])
+    decoder, encoding = build(component).eval(), random_encoding([3])
     (annotation,) = decoder.decode(decoder(encoding), encoding.mask)
     expect(("answers" in declared) == bool(annotation.answers), f"expected {sorted(declared)}, found {annotation}")
     if "answers" not in declared:  # an answer has a kind, which is its label, and a place, which is a span
@@ -58,7 +58,7 @@ def outputs(component: Component) -> None:
         expect(single, "expected single_label=True: the decoder predicts one label per example")
 
 
-def losses(component: Component) -> None:
+def finite_losses(component: Component) -> None:
     """Return for each loss a finite number and a count of words or examples."""
     decoder = build(component)
     examples, encoding = _inputs()
@@ -70,7 +70,7 @@ def losses(component: Component) -> None:
         expect(loss.shape == () and torch.isfinite(loss), f"expected a finite number as the loss {name}, found {loss}")
 
 
-def gradients(component: Component) -> None:
+def complete_gradients(component: Component) -> None:
     """Pass a gradient to every parameter and to the input."""
     decoder = build(component)
     examples, encoding = _inputs()
@@ -82,7 +82,7 @@ def gradients(component: Component) -> None:
     expect(encoding.words.grad is not None, "expected a gradient of the input")
 
 
-def shapes(component: Component) -> None:
+def result_shapes(component: Component) -> None:
     """Return one annotation per example, with one tag per word and spans inside the example."""
     decoder = build(component).eval()
     examples, encoding = _inputs()
@@ -98,7 +98,7 @@ def shapes(component: Component) -> None:
             expect(span.score is None or 0 <= span.score <= 1, f"expected a probability, found {span.score}")
 
 
-def additivity(component: Component) -> None:
+def additive_losses(component: Component) -> None:
     """Return as the loss of a batch the sum over its examples, independent of padding."""
     decoder = build(component).eval()
     examples, encoding = _inputs(3)
@@ -125,7 +125,7 @@ def determinism(component: Component) -> None:
     expect(first == second, "expected equal annotations of two passes")
 
 
-def save_and_load(component: Component) -> None:
+def faithful_reload(component: Component) -> None:
     """Return the same annotations after weights are loaded into a new decoder."""
     decoder, again = build(component).eval(), build(component).eval()
     again.load_state_dict(decoder.state_dict())
@@ -135,20 +135,20 @@ def save_and_load(component: Component) -> None:
     expect(first == second, "expected equal annotations before and after loading")
 
 
-def model(component: Component) -> None:
+def whole_model(component: Component) -> None:
     """Annotate alike in a whole model: alone, in batches, in any order, saved and loaded."""
     for scope in ("sentence", "document"):
         models.check(models.configure(decoder=component.config, scope=scope))
 
 
 CHECKS: tuple[Check, ...] = (
-    configuration,
-    outputs,
-    losses,
-    gradients,
-    shapes,
-    additivity,
+    described_configuration,
+    declared_outputs,
+    finite_losses,
+    complete_gradients,
+    result_shapes,
+    additive_losses,
     determinism,
-    save_and_load,
-    model,
+    faithful_reload,
+    whole_model,
 )

@@ -13,12 +13,12 @@ from ner.conformance.component import (
     SENTENCES,
     Check,
     Component,
-    configuration,
     document,
     expect,
     expect_close,
     vocabs,
 )
+from ner.conformance.configuration import described_configuration
 from ner.data.vocab import Vocabs
 from ner.types import Document, Example
 
@@ -35,7 +35,7 @@ def _groups(examples: list[Example]) -> list[list[Example]]:
     return [[example] for example in examples]
 
 
-def shapes(component: Component) -> None:
+def result_shapes(component: Component) -> None:
     """Return one vector per word, and zeros at padding."""
     encoder, examples = build(component), document().examples
     encoding = encoder(encoder.inputs(_groups(examples)))
@@ -52,7 +52,7 @@ def shapes(component: Component) -> None:
         expect(pooled.shape == per_example, f"expected a pooled vector {per_example}, found {tuple(pooled.shape)}")
 
 
-def planning(component: Component) -> None:
+def complete_plan(component: Component) -> None:
     """Plan every example once and in order, with at most as many in a group as allowed."""
     encoder, source = build(component), document()
     groups = encoder.plan(source, None)
@@ -65,7 +65,7 @@ def planning(component: Component) -> None:
     )
 
 
-def grouping(component: Component) -> None:
+def any_groups(component: Component) -> None:
     """Accept any groups of examples, none, and an example without words."""
     encoder, examples = build(component), document().examples
     shape = encoder(encoder.inputs([examples[:3], examples[3:]])).words.shape[:2]
@@ -76,7 +76,7 @@ def grouping(component: Component) -> None:
         expect(words.shape == expected, f"expected words {expected}, found {tuple(words.shape)}")
 
 
-def padding(component: Component) -> None:
+def batch_independence(component: Component) -> None:
     """Return the same vectors in any batch, order and padding."""
     encoder, examples = build(component), document().examples
     together = encoder(encoder.inputs(_groups(examples[::-1]))).words.flip(0)
@@ -92,7 +92,7 @@ def determinism(component: Component) -> None:
     expect(torch.equal(first, second), "expected equal vectors of two passes")
 
 
-def save_and_load(component: Component) -> None:
+def faithful_reload(component: Component) -> None:
     """Return the same vectors after it is built again from its files and weights."""
     encoder, groups = build(component), _groups(document().examples)
     files = encoder.asset_files()
@@ -114,7 +114,7 @@ def input_warnings(component: Component) -> None:
     expect(twice == {reason: 2 * count for reason, count in found.items()}, f"expected twice {found}, found {twice}")
 
 
-def gradients(component: Component) -> None:
+def complete_gradients(component: Component) -> None:
     """Pass a gradient to every layer and every trainable parameter."""
     encoder = build(component).train()
     generators = [np.random.default_rng(position) for position in range(len(SENTENCES))]
@@ -129,21 +129,21 @@ def gradients(component: Component) -> None:
     expect(not without, f"expected gradients of all parameters, found none of {', '.join(without)}")
 
 
-def model(component: Component) -> None:
+def whole_model(component: Component) -> None:
     """Annotate alike in a whole model: alone, in batches, in any order, saved and loaded."""
     for scope in ("sentence", "document"):
         models.check(models.configure(encoder=component.config, scope=scope))
 
 
 CHECKS: tuple[Check, ...] = (
-    configuration,
-    shapes,
-    planning,
-    grouping,
-    padding,
+    described_configuration,
+    result_shapes,
+    complete_plan,
+    any_groups,
+    batch_independence,
     determinism,
-    gradients,
-    save_and_load,
+    complete_gradients,
+    faithful_reload,
     input_warnings,
-    model,
+    whole_model,
 )

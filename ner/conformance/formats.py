@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ner.conformance.component import Check, Component, configuration, expect
+from ner.conformance.component import Check, Component, expect
+from ner.conformance.configuration import described_configuration
 from ner.data import tasks
 from ner.types import Document, Example, Span
 
@@ -39,7 +40,7 @@ def declarations(component: Component) -> None:
     expect(stores <= {*tasks.OUTPUTS}, f"expected outputs of {sorted(tasks.OUTPUTS)}, found {sorted(stores)}")
 
 
-def writing(component: Component) -> None:
+def complete_files(component: Component) -> None:
     """Write a file or a folder; a text file ends with a line break."""
     with _written(component) as path:
         expect(path.is_file() or any(path.iterdir()), "expected a file or a folder with files, found none")
@@ -82,4 +83,4 @@ def round_trip(component: Component) -> None:
         expect(lines is None or "Berlin" in lines[number - 1], place)
 
 
-CHECKS: tuple[Check, ...] = (configuration, declarations, writing, round_trip)
+CHECKS: tuple[Check, ...] = (described_configuration, declarations, complete_files, round_trip)

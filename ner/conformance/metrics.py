@@ -33,14 +33,14 @@ def declarations(component: Component) -> None:
     expect(required <= {*tasks.OUTPUTS}, f"expected outputs of {sorted(tasks.OUTPUTS)}, found {sorted(required)}")
 
 
-def counts(component: Component) -> None:
+def integer_counts(component: Component) -> None:
     """Return positive integers as counts, which add up over processes."""
     counted = component.module.count(_gold(), _gold())
     expect(counted, "expected counts, found none")
     expect(all(type(n) is int and n > 0 for n in counted.values()), f"expected positive integers, found {counted}")
 
 
-def perfect_predictions(component: Component) -> None:
+def positive_perfect_score(component: Component) -> None:
     """Return a score above 0 for gold as predictions, and only finite scores."""
     metric = component.module
     numbers = _numbers(metric.scores(metric.count(_gold(), _gold())))
@@ -48,7 +48,7 @@ def perfect_predictions(component: Component) -> None:
     expect(max(numbers) > 0, "expected a score above 0")
 
 
-def empty_predictions(component: Component) -> None:
+def finite_empty_scores(component: Component) -> None:
     """Return other scores for empty predictions, and finite scores without any counts."""
     metric = component.module
     perfect, empty = (metric.scores(metric.count(_gold(), predicted)) for predicted in (_gold(), _empty()))
@@ -57,7 +57,7 @@ def empty_predictions(component: Component) -> None:
     expect(all(map(math.isfinite, numbers)), "expected finite scores of empty counts")
 
 
-def lines(component: Component) -> None:
+def text_lines(component: Component) -> None:
     """Describe scores in lines of text."""
     metric = component.module
     counted: Counter[str]
@@ -66,4 +66,4 @@ def lines(component: Component) -> None:
         expect(all(isinstance(line, str) for line in found), f"expected text, found {found!r}")
 
 
-CHECKS: tuple[Check, ...] = (declarations, counts, perfect_predictions, empty_predictions, lines)
+CHECKS: tuple[Check, ...] = (declarations, integer_counts, positive_perfect_score, finite_empty_scores, text_lines)

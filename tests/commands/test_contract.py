@@ -38,8 +38,8 @@ def test_a_failed_property_is_a_line_and_exit_code_1(tmp_path: Path, capsys: pyt
     (tmp_path / "gated_conv.py").write_text(source.replace(") * mask", ")"), encoding="utf-8")
     assert contract.main([str(tmp_path / "gated_conv.py")]) == 1
     out = capsys.readouterr().out
-    assert "FAIL  masks: Return zeros at padding.\n      expected zeros where the mask is false\n" in out
-    assert "pass  gradients: " in out
+    assert "FAIL  zeros at padding: Return zeros at padding.\n      expected zeros where the mask is false\n" in out
+    assert "pass  complete gradients: " in out
 
 
 def test_options_and_built_in_components(capsys: pytest.CaptureFixture[str]) -> None:

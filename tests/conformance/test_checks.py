@@ -16,7 +16,7 @@ from torch import nn
 
 from ner.config.base import FOLDERS
 from ner.config.parts import load_component
-from ner.conformance.component import Component, encoding_of, run
+from ner.conformance.component import Component, random_encoding, run
 from ner.types import Encoding
 
 
@@ -43,13 +43,19 @@ class Layer(nn.Module):
     ("change", "failed"),
     [
         (lambda words, _: words, set()),
-        (lambda words, _: words[..., :-1], {"shapes"}),
-        (lambda words, _: words + 1, {"masks"}),
+        (lambda words, _: words[..., :-1], {"result_shapes"}),
+        (lambda words, _: words + 1, {"zeros_at_padding"}),
         (lambda words, encoding: words + words.sum(1, keepdim=True) * encoding.mask.unsqueeze(-1), set()),
-        (lambda words, encoding: words + words.sum(0, keepdim=True) * encoding.mask.unsqueeze(-1), {"padding"}),
-        (lambda words, encoding: words / max(1, words.shape[1]), {"padding", "model"}),
-        (lambda words, _: words * torch.rand(()), {"padding", "determinism", "save_and_load", "model"}),
-        (lambda words, _: words.detach() + 0 * words.sum().detach(), {"gradients"}),
+        (
+            lambda words, encoding: words + words.sum(0, keepdim=True) * encoding.mask.unsqueeze(-1),
+            {"batch_independence"},
+        ),
+        (lambda words, encoding: words / max(1, words.shape[1]), {"batch_independence", "whole_model"}),
+        (
+            lambda words, _: words * torch.rand(()),
+            {"batch_independence", "determinism", "faithful_reload", "whole_model"},
+        ),
+        (lambda words, _: words.detach() + 0 * words.sum().detach(), {"complete_gradients"}),
     ],
 )
 def test_a_context_layer_without_a_property_is_found(
@@ -74,14 +80,14 @@ def changed(monkeypatch: pytest.MonkeyPatch, folder: str, name: str, method: str
 @pytest.mark.parametrize(
     ("method", "function", "failed"),
     [
-        ("plan", lambda old: lambda self, document, limit: old(self, document, limit)[::-1], "planning"),
-        ("layers", lambda old: lambda self: [], "gradients"),
-        ("asset_files", lambda old: lambda self: {}, "save_and_load"),
+        ("plan", lambda old: lambda self, document, limit: old(self, document, limit)[::-1], "complete_plan"),
+        ("layers", lambda old: lambda self: [], "complete_gradients"),
+        ("asset_files", lambda old: lambda self: {}, "faithful_reload"),
         ("input_warnings", lambda old: lambda self, document: Counter({"words": 1}), "input_warnings"),
         (
             "forward",
             lambda old: lambda self, inputs: replace(old(self, inputs), words=old(self, inputs).words + 1),
-            "shapes",
+            "result_shapes",
         ),
     ],
 )
@@ -94,20 +100,20 @@ def test_an_encoder_without_a_property_is_found(
 @pytest.mark.parametrize(
     ("method", "function", "failed"),
     [
-        ("targets", lambda old: lambda self, examples: (old(self, examples)[0], {}), "losses"),
+        ("targets", lambda old: lambda self, examples: (old(self, examples)[0], {}), "finite_losses"),
         (
             "loss",
             lambda old: lambda self, *arguments: {k: v + 1 for k, v in old(self, *arguments).items()},
-            "additivity",
+            "additive_losses",
         ),
         (
             "loss",
             lambda old: (
                 lambda self, *arguments: {k: v.detach().requires_grad_() for k, v in old(self, *arguments).items()}
             ),
-            "gradients",
+            "complete_gradients",
         ),
-        ("annotations", lambda old: lambda self, *arguments: old(self, *arguments)[:-1], "shapes"),
+        ("annotations", lambda old: lambda self, *arguments: old(self, *arguments)[:-1], "result_shapes"),
     ],
 )
 def test_a_decoder_without_a_property_is_found(
@@ -121,12 +127,12 @@ def test_a_decoder_without_a_property_is_found(
     [
         ("formats", "conll", "STORES", {"tags"}, {"declarations"}),
         ("formats", "conll", "read", lambda *_, **__: iter(()), {"round_trip"}),
-        ("formats", "conll", "write", lambda path, *_: Path(path).write_text("a O"), {"writing", "round_trip"}),
+        ("formats", "conll", "write", lambda path, *_: Path(path).write_text("a O"), {"complete_files", "round_trip"}),
         ("metrics", "entity", "REQUIRES", frozenset({"spans"}), {"declarations"}),
-        ("metrics", "entity", "count", lambda *_: Counter({"gold": 0.5}), {"counts", "empty_predictions"}),
-        ("metrics", "entity", "scores", lambda counts: {"f1": float("nan")}, {"perfect_predictions"}),
-        ("metrics", "entity", "lines", lambda scores: [1.0], {"lines"}),
-        ("decoders", "softmax", "OUTPUTS", frozenset({"labels"}), {"outputs"}),
+        ("metrics", "entity", "count", lambda *_: Counter({"gold": 0.5}), {"integer_counts", "finite_empty_scores"}),
+        ("metrics", "entity", "scores", lambda counts: {"f1": float("nan")}, {"positive_perfect_score"}),
+        ("metrics", "entity", "lines", lambda scores: [1.0], {"text_lines"}),
+        ("decoders", "softmax", "OUTPUTS", frozenset({"labels"}), {"declared_outputs"}),
     ],
 )
 def test_a_module_without_a_property_is_found(
@@ -142,8 +148,8 @@ def test_an_exception_is_a_problem_with_its_place(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(load_component("context", "bilstm"), "build", build)
     found = problems(Component.parse("context", "bilstm", {}))
-    assert found.keys() >= {"shapes", "masks", "model"}
-    assert found["shapes"].startswith("RuntimeError: no (test_checks.py:")
+    assert found.keys() >= {"result_shapes", "zeros_at_padding", "whole_model"}
+    assert found["result_shapes"].startswith("RuntimeError: no (test_checks.py:")
 
 
 def test_every_kind_of_component_has_checks_with_different_names() -> None:
@@ -151,4 +157,4 @@ def test_every_kind_of_component_has_checks_with_different_names() -> None:
         module: ModuleType = importlib.import_module(f"ner.conformance.{folder}")
         names = [check.__name__ for check in module.CHECKS]
         assert len(names) == len({*names}) >= 4
-    assert encoding_of([1, 3]).mask.tolist() == [[True, False, False], [True] * 3]
+    assert random_encoding([1, 3]).mask.tolist() == [[True, False, False], [True] * 3]
