@@ -1,5 +1,5 @@
 # `make check` runs the checks of CI in the active environment.
-.PHONY: check format lint types test schema site documents sample results figures
+.PHONY: check format lint types test test-thorough schema site documents sample results figures
 .PHONY: figures-tasks crashes experiments gate reliability
 .PHONY: bench bench-short bench-environments bench-models bench-extra
 
@@ -19,6 +19,9 @@ types:
 
 test:
 	pytest
+
+test-thorough: ## also the tests that repeat others with further settings
+	pytest --thorough
 
 schema: ## fail if a generated file is out of date
 	ner schema | diff -q configs/schema.json - || (echo "run: make documents"; exit 1)

@@ -493,6 +493,18 @@ def calibration(kept: dict[str, Any]) -> str:
     return "\n".join([head, *rows])
 
 
+def checks(kept: dict[str, Any]) -> str:
+    """Return the counts and findings of public data sets."""
+    rows = ["| data | sentences | entities | findings |", "|---|---|---|---|"]
+    for title, found in kept.items():
+        sentences, entities = (
+            " / ".join(f"{split[key]:,}" for split in found["splits"].values()) for key in ("sentences", "entities")
+        )
+        listed = (f"{finding['name']} ({finding['level']})" for finding in found["findings"])
+        rows.append(f"| {title} | {sentences} | {entities} | {', '.join(dict.fromkeys(listed))} |")
+    return "\n".join(rows)
+
+
 def robustness(kept: dict[str, Any]) -> str:
     """Return the F1 of each perturbation."""
     rows = ["| text | test F1 |", "|---|---|"]
@@ -574,6 +586,7 @@ def main() -> int:
         notes: notes_page(notes, results),
         docs / "training.md": filled(docs / "training.md", makers, training),
         docs / "scores.md": filled(docs / "scores.md", scores, ROOT / "results" / "scores"),
+        docs / "data.md": filled(docs / "data.md", {"checks": checks}, ROOT / "results" / "scores"),
         docs / "reliability.md": reliability_page(
             {path.stem: json.loads(path.read_bytes()) for path in sorted(RELIABILITY_RESULTS.glob("*.json"))}
         ),

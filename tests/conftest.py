@@ -39,14 +39,23 @@ def seed() -> None:
     torch.manual_seed(0)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tiers: tests that take minutes, and tests that start several processes."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="run the tests that repeat others with further settings")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tiers: tests that take minutes, and tests that start several processes. The longest files come first."""
     for item in items:
         path = item.path.relative_to(ROOT / "tests").as_posix()
         if path == "end_to_end/test_distributed.py" or path.startswith("reliability/"):
             item.add_marker("processes")
         elif path.startswith("end_to_end/") or path in SLOW:
             item.add_marker("training")
+    if not config.getoption("--thorough"):
+        repeated = [item for item in items if item.get_closest_marker("thorough")]
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=repeated)
+    items.sort(key=lambda item: [not item.get_closest_marker(name) for name in ("processes", "training")])
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -87,7 +87,12 @@ CONLL = (
     "conll2003/two_column_bio2/valid.txt",
 )
 PUBLIC = [
-    *((path, "conll", target, []) for path in CONLL for target in ("jsonl", "conll", "brat")),
+    *((CONLL[0], "conll", target, []) for target in ("jsonl", "conll", "brat")),
+    *(
+        pytest.param(path, "conll", target, [], marks=pytest.mark.thorough)
+        for path in CONLL[1:]
+        for target in ("jsonl", "conll", "brat")
+    ),
     ("weibo/weiboNER_2nd_conll.test", "conll", "jsonl", ["from.strip_position_digit=true"]),
     ("weibo/weiboNER_2nd_conll.test", "conll", "conll", ["from.strip_position_digit=true"]),
     *(

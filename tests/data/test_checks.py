@@ -164,7 +164,9 @@ LEAKED = {"atis": {"valid": 52, "test": 13}, "chnsenticorp": {"valid": 340, "tes
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.thorough) if "bio2" in name else name for name in PUBLIC]
+)
 def test_public_data_pass_with_their_published_counts(name: str) -> None:
     folder, files, options, rule, counts = PUBLIC[name]
     if not (SHARED / folder).exists():

@@ -291,6 +291,7 @@ print(json.dumps(peaks))
 
 
 @pytest.mark.processes
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is looked up in /proc")
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -381,7 +381,7 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings are forked
 @forks
 @pytest.mark.parametrize("kind", ["bilstm", "bert"])
 def test_no_kill_leaves_a_run_that_cannot_go_on(kind: str) -> None:
-    crashes("kill", "--kind", kind, "--count", "10", "--seed", "7")
+    crashes("kill", "--kind", kind, "--count", "6", "--seed", "7")
 
 
 @forks
@@ -391,7 +391,7 @@ def test_signals_end_a_training_in_order() -> None:
 
 @forks
 def test_a_full_disk_leaves_the_checkpoint_before() -> None:
-    crashes("full", "--count", "20")
+    crashes("full", "--count", "8")
 
 
 def test_a_run_that_is_stopped_at_the_end_of_an_epoch_is_not_taken_for_finished(

@@ -11,9 +11,7 @@ from tests.reliability.threads import cases
 NAMES = (
     "embedding, crf, 16 threads, cache of 40",
     "transformer, softmax, 2 threads, cache of 400",
-    "embedding, fork with one thread",
     "fork after two threads is refused",
-    "fork after two threads, one thread in the child",
     "embedding, 4,000 words of 1,000 characters",
 )
 SAMPLE = """

@@ -313,7 +313,9 @@ def learner(config: RunConfig, count: int) -> tuple[State, loader.TrainLoader]:
 
 
 @pytest.mark.parametrize(
-    "decoder", [{}, {"mask_probability": 0.7}, {"copy_mechanism": True}], ids=["every", "masked", "copying"]
+    "decoder",
+    [{}, pytest.param({"mask_probability": 0.7}, marks=pytest.mark.thorough), {"copy_mechanism": True}],
+    ids=["every", "masked", "copying"],
 )
 def test_it_learns_to_copy_what_is_asked_for_and_is_saved_with_what_it_learned(
     tmp_path: Path, decoder: dict[str, Any]

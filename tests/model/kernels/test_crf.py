@@ -418,7 +418,7 @@ def test_a_kernel_that_cannot_run_says_so() -> None:
 
 
 @given(st.integers(0, 10_000), st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=15)
 def test_the_probability_of_a_span_is_that_of_enumeration(seed: int, constrained: bool) -> None:
     """Tags O, B, I of one label: the mass of all sequences in which exactly the span stands."""
     torch.manual_seed(seed)
