@@ -495,14 +495,14 @@ def calibration(kept: dict[str, Any]) -> str:
 
 def checks(kept: dict[str, Any]) -> str:
     """Return the counts and findings of public data sets."""
-    rows = ["| data | sentences | entities | findings |", "|---|---|---|---|"]
+    parts = ["| data | sentences | entities |", "|---|---|---|"]
     for title, found in kept.items():
-        sentences, entities = (
-            " / ".join(f"{split[key]:,}" for split in found["splits"].values()) for key in ("sentences", "entities")
-        )
-        listed = (f"{finding['name']} ({finding['level']})" for finding in found["findings"])
-        rows.append(f"| {title} | {sentences} | {entities} | {', '.join(dict.fromkeys(listed))} |")
-    return "\n".join(rows)
+        counts = ([f"{split[key]:,}" for split in found["splits"].values()] for key in ("sentences", "entities"))
+        parts.append(f"| {title} | {' | '.join(map(' / '.join, counts))} |")
+    for title, found in kept.items():
+        warnings = [finding["message"] for finding in found["findings"] if finding["level"] != "info"]
+        parts += ["", f"{title}:", "", *(f"- {message}" for message in warnings)]
+    return "\n".join(parts)
 
 
 def robustness(kept: dict[str, Any]) -> str:

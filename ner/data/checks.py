@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Literal
 
 from ner.data.notices import Notice
-from ner.data.tags import PLAIN
+from ner.data.tags import PLAIN, flatten
 from ner.types import Document, Example
 
 Level = Literal["error", "warning", "info"]
@@ -171,7 +171,9 @@ class _Pass:
                 self.examples.append(example)
             else:
                 entry[0] += 1
-            if is_bio and tags is not None and tags[start][0] != "B":
+            if (
+                is_bio and tags is not None and tags[start][0] != "B" and span in flatten(example.spans)
+            ):  # not a nested one
                 before = tags[start - 1] if start else "the start of the sentence"
                 self.broken[self.place(example, start)].append(f"'{words[start]}' {tags[start]} after {before}")
 

@@ -8,7 +8,7 @@ import pytest
 from ner.config.parts import load_component
 from ner.data.checks import DataReport, Finding, check_documents, suspicious_words
 from ner.data.formats import conll
-from ner.types import Document, Example
+from ner.types import Document, Example, Span
 from tests.conftest import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -71,6 +71,11 @@ def test_impossible_tags_are_found_at_their_line_in_every_scheme(tmp_path: Path)
     assert found.evidence == (f"{tmp_path}/train:7: 'e' B-X after O",)
     found = finding(report(tmp_path, train="a S-X\nb B-X\n\nc E-X\n\nd S-X\n"), "notice")  # BIOES
     assert [line.split("train:")[1][0] for line in found.evidence] == ["2", "4"]
+
+
+def test_an_entity_within_another_is_no_impossible_transition() -> None:
+    nested = Example(["a", "b", "c"], tags=["B-X", "I-X", "I-X"], spans=[Span(0, 3, "X"), Span(1, 2, "X")])
+    assert "impossible-transitions" not in {f.name for f in check_documents({"train": [Document([nested])]}).findings}
 
 
 @pytest.mark.parametrize(
