@@ -501,7 +501,7 @@ def checks(kept: dict[str, Any]) -> str:
         parts.append(f"| {title} | {' | '.join(map(' / '.join, counts))} |")
     for title, found in kept.items():
         warnings = [finding["message"] for finding in found["findings"] if finding["level"] != "info"]
-        parts += ["", f"{title}:", "", *(f"- {message}" for message in warnings)]
+        parts += ["", f"{title}:", "", *(f"- {message}" for message in warnings or ["no warnings"])]
     return "\n".join(parts)
 
 
