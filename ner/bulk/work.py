@@ -124,7 +124,7 @@ def tag(data: bytes, shard: Shard, rewriter: Rewriter, job: Job) -> Tagged:
             return read_shard(source, shard, rewriter)
 
         try:
-            return _tag(read(data), target, rewriter, job)
+            return _tag(read(data), source, target, rewriter, job)
         except NonFiniteLossError as error:
             raise InputError(f"{shard.file}: in the shard from line {shard.line}: {error}") from None
         except InputError as error:
@@ -132,10 +132,10 @@ def tag(data: bytes, shard: Shard, rewriter: Rewriter, job: Job) -> Tagged:
             if not errors:
                 raise InputError(str(error).replace(str(source), shard.file)) from None
             documents = read(good) if good else iter(())
-            return _tag(documents, target, rewriter, job)._replace(errors=errors)
+            return _tag(documents, source, target, rewriter, job)._replace(errors=errors)
 
 
-def _tag(documents: Iterator[Document], target: Path, rewriter: Rewriter, job: Job) -> Tagged:
+def _tag(documents: Iterator[Document], source: Path, target: Path, rewriter: Rewriter, job: Job) -> Tagged:
     rows = words = 0
     query: dict[str, Any] = {}
     if job.scores and getattr(getattr(rewriter.tagger, "model", None), "tag_decoder", None) is not None:
@@ -149,8 +149,11 @@ def _tag(documents: Iterator[Document], target: Path, rewriter: Rewriter, job: J
                 words += sum(len(example.words) for example in document.examples)
                 yield document
 
-    if job.parquet:
-        arrow.write(str(target), predicted(), arrow.Config())
+    if isinstance(rewriter.target, arrow.Config):
+        has_labels = "labels" in rewriter.tagger.outputs
+        arrow.write(str(target), predicted(), rewriter.target, arrow.read_schema(str(source)), has_labels)
+    elif job.parquet:
+        arrow.write(str(target), predicted(), arrow.Config(), has_labels="labels" in rewriter.tagger.outputs)
     else:
         rewriter.write(str(target), predicted())
     return Tagged(target.read_bytes(), rows, words, [])

@@ -137,6 +137,7 @@ def test_rows_of_parquet_files_are_those_of_predict(run: Path, tmp_path: Path) -
     files = sorted((tmp_path / "out").glob("part-*.parquet"))
     assert len(files) == 6
     assert [row for file in files for row in pq.read_table(file).to_pylist()] == pq.read_table(whole).to_pylist()
+    assert {pq.read_schema(file).field("rare").type for file in files} == {pa.string()}  # also where all are null
 
 
 def test_text_becomes_parquet(run: Path, tmp_path: Path) -> None:
@@ -146,6 +147,17 @@ def test_text_becomes_parquet(run: Path, tmp_path: Path) -> None:
     rows = [row for file in sorted((tmp_path / "out").glob("part-*")) for row in pq.read_table(file).to_pylist()]
     assert [row["text"] for row in rows] == [" ".join(words) for words in SENTENCES]
     assert all("predicted_spans" in row for row in rows)
+
+
+def test_an_export_is_tagged_like_by_predict(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from ner.export.export import export
+    from ner.portable import tagger
+
+    monkeypatch.setattr(tagger, "CHUNK", CHUNK)
+    export(run, tmp_path / "export")
+    test_the_parts_of_a_file_are_the_output_of_predict(tmp_path / "export", tmp_path, "marked", True)
 
 
 BROKEN = {

@@ -277,6 +277,8 @@ def identical(engine: str, name: str) -> str:
 
 def on_spark(source: Path, output: Path, name: str, scores: bool) -> None:
     """Run a job as ``docs/bulk.md`` describes it for Spark."""
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+
     from pyspark.sql import SparkSession
 
     from ner.bulk import job as jobs

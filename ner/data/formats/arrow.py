@@ -207,6 +207,12 @@ def read_range(path: str, start: int, stop: int) -> bytes:
     return data
 
 
+def read_schema(path: str) -> Any:
+    """Return the schema of an Arrow stream."""
+    with _reading(path) as arrow, arrow.memory_map(path) as source:
+        return arrow.ipc.open_stream(source).schema
+
+
 def count_stream_rows(data: bytes) -> int:
     """Return the number of rows of an Arrow stream."""
     rows: int = _arrow().ipc.open_stream(data).read_all().num_rows
@@ -288,12 +294,21 @@ def _spans(values: Any, location: str) -> list[CharSpan]:
     return found
 
 
-def write(path: str, documents: Iterable[Document], config: Config) -> None:
+def write(
+    path: str, documents: Iterable[Document], config: Config, schema: Any = None, has_labels: bool = False
+) -> None:
     """Write the columns of the source with the columns ``predicted_<name>``; see :func:`export` for the kinds of files.
 
     All rows are kept in memory.
+
+    Args:
+        path: File or folder.
+        documents: Predicted documents.
+        config: Names of columns.
+        schema: Types of the columns of the source, so that the files of its parts have equal types.
+        has_labels: Write the column of labels even if no row has one.
     """
-    _write(path, documents, config, "predicted_")
+    _write(path, documents, config, "predicted_", schema, has_labels)
 
 
 def export(path: str, documents: Iterable[Document], config: Config) -> None:
@@ -308,7 +323,14 @@ def export(path: str, documents: Iterable[Document], config: Config) -> None:
     _write(path, documents, config, "")
 
 
-def _write(path: str, documents: Iterable[Document], config: Config, prefix: str) -> None:
+def _write(
+    path: str,
+    documents: Iterable[Document],
+    config: Config,
+    prefix: str,
+    schema: Any = None,
+    has_labels: bool = False,
+) -> None:
     arrow = _arrow()
     rows: list[dict[str, Any]] = []
     for document in documents:
@@ -322,13 +344,15 @@ def _write(path: str, documents: Iterable[Document], config: Config, prefix: str
                 row[config.text] = example.text
                 if example.tags is not None:
                     row[prefix + config.spans] = _span_cells(example, config)
-            if example.labels:
-                row[prefix + config.label] = example.labels
+            if example.labels or has_labels:
+                row[prefix + config.label] = example.labels or []
             rows.append(row)
     texts = arrow.list_(arrow.string())
     span = arrow.struct([("start", arrow.int64()), ("end", arrow.int64()), ("label", arrow.string())])
     types = {config.words: texts, config.tags: texts, config.text: arrow.string(), config.spans: arrow.list_(span)}
     types |= {config.label: texts}
+    if schema is not None:
+        types = {field.name: field.type for field in schema} | types
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {}
     for name in names:
