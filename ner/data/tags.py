@@ -90,7 +90,7 @@ def normalize(tags: list[str], scheme: str) -> tuple[list[Span], list[str], RawT
     return spans, encode(spans, len(tags)), raw
 
 
-def annotate(example: Example, tags: list[str], scheme: str, word_lines: bool = False) -> None:
+def annotate(example: Example, tags: list[str], scheme: str, one_word_per_line: bool = False) -> None:
     """Set the spans and tags of an example from tags in a scheme, and note those that do not follow the scheme.
 
     BIO tags are kept as read, so they are not noted.
@@ -99,7 +99,7 @@ def annotate(example: Example, tags: list[str], scheme: str, word_lines: bool = 
         example: Example with its words and its place.
         tags: Valid tags of the words.
         scheme: Tagging scheme of the file.
-        word_lines: True if every word has a line of its own.
+        one_word_per_line: True if every word has a line of its own.
     """
     example.spans, example.tags, example.raw_tags = normalize(tags, scheme)
     if scheme in ("bio", PLAIN) or not example.spans:
@@ -110,7 +110,7 @@ def annotate(example: Example, tags: list[str], scheme: str, word_lines: bool = 
         return
     for start, end, label in found:
         if (start, end, label) not in kept:
-            line = example.line + start * word_lines
+            line = example.line + start * one_word_per_line
             before = tags[start - 1] if start else "the start of the sentence"
             own = " ".join(tags[start:end])[:60]
             example.warnings.append(Notice.PREFIX_REPAIRED)

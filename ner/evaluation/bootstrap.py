@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ner.runtime.nested import leaves
+
 RESAMPLES = 1000
 LEVEL = 0.95
 FEW_DOCUMENTS = 30
@@ -94,15 +96,6 @@ def resampled_scores(
     table = np.array([[unit.get(name, 0) for name in names] for unit in counts], dtype=np.float64)
     for totals in (weights @ table.reshape(len(counts), len(names))).astype(np.int64).tolist():
         yield scoring(Counter(dict(zip(names, totals, strict=True))))
-
-
-def leaves(scores: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield the path and the value of each score in nested scores."""
-    for name, value in scores.items():
-        if isinstance(value, Mapping):
-            yield from leaves(value, (*above, name))
-        else:
-            yield (*above, name), value
 
 
 def value_at(scores: Mapping[str, Any], path: Sequence[str]) -> float:

@@ -15,6 +15,7 @@ from ner.evaluation.bootstrap import Intervals
 from ner.evaluation.slices import Slices, natural_key
 from ner.runs.calibration import ChosenThreshold, Reliability
 from ner.runtime.distributed import ProcessGroup
+from ner.runtime.nested import leaves
 from ner.types import AnnotatedChunk, Example
 
 F1 = ("f1", "weighted_f1", "accuracy")
@@ -145,7 +146,7 @@ class Evaluation:
             for metric, scores in (part.intervals.scores if part.intervals else {}).items():
                 found = [
                     (".".join(path), bootstrap.value_at(part.scores[metric], path), pair)
-                    for path, pair in bootstrap.leaves(scores)
+                    for path, pair in leaves(scores)
                     if path[-1] in F1 and (details or len(path) <= 2)
                 ]
                 texts = [f"{path} {value:.4f} ({low:.4f} to {high:.4f})" for path, value, (low, high) in found]

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ner.errors import InputError
-from ner.evaluation.bootstrap import leaves
 from ner.evaluation.scorer import Evaluation
+from ner.runtime.nested import flat
 from ner.runtime.table import Table
 
 
@@ -29,7 +29,7 @@ class Scores:
         Raises:
             InputError: If there is no such score.
         """
-        known = {".".join(keys): float(value) for keys, value in leaves(self.evaluation.scores)}
+        known = {path: float(value) for path, value in flat(self.evaluation.scores).items()}
         known["loss"] = self.evaluation.loss
         if path not in known:
             raise InputError(f"{path}: no such score; there are: {', '.join(known)}")

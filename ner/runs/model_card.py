@@ -11,6 +11,7 @@ from ner.data.question_answering import ANSWER_TYPES
 from ner.runs.history import BEST_MARK, history_table, markdown_table
 from ner.runs.record import Run, read_run, score_at
 from ner.runtime import atomic
+from ner.runtime.nested import flat
 from ner.types import SPLITS
 
 CARD = "README.md"
@@ -102,7 +103,11 @@ def model_card(directory: Path, language: Sequence[str] = (), license: str | Non
         environment=list(_environment(run)),
         settings=lambda sections: _table(
             ["key", "value"],
-            ([_code(key), _code(value)] for name in sections for key, value in _leaves(name, run.config.get(name))),
+            (
+                [_code(key), _setting(value)]
+                for key, value in flat({name: run.config.get(name) for name in sections}).items()
+                if value is not None
+            ),
         ),
         code=_code,
         count=_count,
@@ -229,13 +234,8 @@ def _environment(run: Run) -> Iterator[str]:
         yield f"{run.metrics['seconds']:.0f} seconds in all"
 
 
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield the keys below a path that have a value, with this value."""
-    if isinstance(value, Mapping):
-        for key, below in value.items():
-            yield from _leaves(f"{path}.{key}", below)
-    elif value is not None:
-        yield path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _setting(value: Any) -> str:
+    return _code(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:

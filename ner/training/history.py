@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ner.evaluation.scorer import monitored
 from ner.runs import history
+from ner.runtime.nested import flat
 from ner.training.state import EpochRecord
 
 
@@ -22,15 +22,5 @@ def history_row(record: EpochRecord) -> dict[str, Any]:
     row |= {f"{history.LEARNING_RATE}{name}": rate for name, rate in record.learning_rates.items()}
     for split, evaluation in record.evaluations.items():
         row[f"{split}.loss"] = evaluation.loss
-        row |= leaves(evaluation.scores, split)
+        row |= flat(evaluation.scores, split)
     return row
-
-
-def leaves(value: Any, path: str = "") -> dict[str, Any]:
-    """Return the values of a nested mapping by their paths, such as ``entity.micro.f1``."""
-    if not isinstance(value, Mapping):
-        return {path: value}
-    found: dict[str, Any] = {}
-    for key, below in value.items():
-        found |= leaves(below, f"{path}.{key}" if path else str(key))
-    return found

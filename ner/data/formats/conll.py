@@ -145,7 +145,7 @@ def documents(
         example = Example([word for word, _ in sentence.cells], source=path, line=sentence.line)
         example.line_indices = line_indices
         if config.tag is not None:
-            tags.annotate(example, [tag for _, tag in sentence.cells], layout.scheme, word_lines=True)
+            tags.annotate(example, [tag for _, tag in sentence.cells], layout.scheme, one_word_per_line=True)
         document.examples.append(example)
     if document.examples or document.source_lines:
         yield document

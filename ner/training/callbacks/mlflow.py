@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ner.errors import InputError
-from ner.training.history import history_row, leaves
+from ner.runtime.nested import flat
+from ner.training.history import history_row
 
 if TYPE_CHECKING:
     from ner.training.progress import Progress
@@ -35,7 +36,7 @@ class MLflow:
     def on_start(self, run: TrainingRun) -> None:
         """Start a run with the configuration as parameters."""
         self.mlflow.start_run(run_name=run.directory.name)
-        parameters = {key: str(value)[:500] for key, value in leaves(run.config.model_dump(mode="json")).items()}
+        parameters = {key: str(value)[:500] for key, value in flat(run.config.model_dump(mode="json")).items()}
         self.mlflow.log_params({"run_directory": str(run.directory), **parameters})
 
     def on_step(self, progress: Progress) -> None:
@@ -50,6 +51,6 @@ class MLflow:
     def on_end(self, scores: Mapping[str, Any] | None) -> None:
         """Log the final test scores and end the run."""
         if scores is not None:
-            final = {f"final.{key}": value for key, value in leaves(scores).items()}
+            final = flat(scores, "final")
             self.mlflow.log_metrics({key: float(v) for key, v in final.items() if isinstance(v, (int, float))})
         self.mlflow.end_run("KILLED" if scores is None else "FINISHED")

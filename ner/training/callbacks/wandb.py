@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ner.errors import InputError
-from ner.training.history import history_row, leaves
+from ner.runtime.nested import flat
+from ner.training.history import history_row
 
 if TYPE_CHECKING:
     from ner.training.progress import Progress
@@ -50,5 +51,5 @@ class Wandb:
     def on_end(self, scores: Mapping[str, Any] | None) -> None:
         """Write the final scores into the summary and end the run."""
         if scores is not None:
-            self.run.summary.update({f"final.{key}": value for key, value in leaves(scores).items()})
+            self.run.summary.update(flat(scores, "final"))
         self.run.finish(exit_code=int(scores is None))
