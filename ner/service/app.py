@@ -146,12 +146,13 @@ class Service:
             raise Refusal(
                 503, f"the service is {self.phase}", seconds | ({"Connection": "close"} if self.model else {})
             )
-        model, asked = self.model, _parse(await self._body(request))
-        options = asked.options
-        if options.n_best and not model.has_alternatives:
-            error = "expected 0: this model does not compute alternatives"
-            raise Refusal(422, f"n_best: {error}", fields=[{"field": "n_best", "error": error}])
+        model = self.model
         try:
+            asked = _parse(await self._body(request))
+            options = asked.options
+            if options.n_best and not model.has_alternatives:
+                error = "expected 0: this model does not compute alternatives"
+                raise Refusal(422, f"n_best: {error}", fields=[{"field": "n_best", "error": error}])
             job = self.batcher.put([_item(value) for value in asked.items], options)
         except QueueFullError as full:
             raise Refusal(429, str(full), {"Retry-After": str(max(1, math.ceil(full.seconds)))}) from None
@@ -176,12 +177,14 @@ class Service:
         return {"documents": answers, "coverage": coverage, "model": model.sha256}
 
     async def _body(self, request: Request) -> bytes:
-        """Read the body within its limits."""
+        """Read the body within its limits, if there is room for it in the queue."""
         limit = self.limits.body_bytes
         too_large = Refusal(413, f"expected at most {limit:,} bytes", {"Connection": "close"})
         length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
-            raise too_large
+        if length.isdecimal():
+            if int(length) > limit:
+                raise too_large
+            self.batcher.check_room(int(length) // BYTES_PER_PIECE)  # an overload is refused before it is read
         body = bytearray()
         try:
             async with asyncio.timeout(self.limits.receive):

@@ -98,6 +98,15 @@ class Batcher:
         """True if no request waits or is computed."""
         return self._running is None or self._running.done()
 
+    def check_room(self, pieces: int) -> None:
+        """Check that a request fits into the queue.
+
+        Raises:
+            QueueFullError: If it does not.
+        """
+        if self._queue and self.waiting_pieces + pieces > self.queue_pieces:
+            raise QueueFullError(self.waiting_pieces / self._speed if self._speed else 1.0)
+
     def put(self, items: Sequence[Item], options: Hashable = None) -> Job:
         """Add a request to the queue.
 
@@ -106,8 +115,7 @@ class Batcher:
         """
         job = Job(items, options, asyncio.get_running_loop().create_future())
         pieces = job.waiting
-        if self._queue and self.waiting_pieces + pieces > self.queue_pieces:
-            raise QueueFullError(self.waiting_pieces / self._speed if self._speed else 1.0)
+        self.check_room(pieces)
         if not items:
             job.answers.set_result([])
             return job

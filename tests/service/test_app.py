@@ -107,14 +107,14 @@ def test_a_text_on_which_the_model_fails_is_an_error_of_the_server(port: int) ->
 
 def test_a_full_queue_refuses_with_a_time() -> None:
     model = FakeModel()
-    with in_thread(model, queue_pieces=4, batch_pieces=1) as (port, service), ThreadPoolExecutor(8) as clients:
+    with in_thread(model, queue_pieces=6, batch_pieces=1) as (port, service), ThreadPoolExecutor(8) as clients:
         model.gate.clear()
         waiting: list[Any] = []
         for number in range(4):  # one is computed, three wait
             waiting.append(clients.submit(ask, port, "/tag", {"text": "a"}))
             wait_for(lambda number=number: service.in_flight == number + 1)
         wait_for(lambda: service.batcher.waiting_pieces == 3)
-        refused = ask(port, body={"text": "a" * 8})
+        refused = ask(port, body={"text": "a" * 12})
         assert refused.status == 429
         assert int(refused.headers["retry-after"]) >= 1
         assert "ner_requests_in_flight 4" in ask(port, "/metrics").body.decode()
