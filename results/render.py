@@ -475,6 +475,14 @@ def reliability_page(kept: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def service(kept: dict[str, Any]) -> str:
+    """Return the figures of the service."""
+    rows = [f"| {case} | {figure} |" for case, figure in kept.get("figures", {}).items()]
+    rows += [f"| {failed['case']} | **missed**: {failed['reason'].partition(': ')[2]} |" for failed in kept["failed"]]
+    count = f"{kept['passed']} of {kept['cases']} cases reach their goal. `{kept['command']}`, {kept['seconds']} s."
+    return "\n".join(["| case | figure |", "|---|---|", *rows, "", count])
+
+
 def calibration(kept: dict[str, Any]) -> str:
     """Return the calibration errors, and what thresholds reach."""
     rows = ["| | before | after |", "|---|---|---|"]
@@ -587,6 +595,7 @@ def main() -> int:
         docs / "training.md": filled(docs / "training.md", makers, training),
         docs / "scores.md": filled(docs / "scores.md", scores, ROOT / "results" / "scores"),
         docs / "data.md": filled(docs / "data.md", {"checks": checks}, ROOT / "results" / "scores"),
+        docs / "deploy.md": filled(docs / "deploy.md", {"service": service}, RELIABILITY_RESULTS),
         docs / "reliability.md": reliability_page(
             {path.stem: json.loads(path.read_bytes()) for path in sorted(RELIABILITY_RESULTS.glob("*.json"))}
         ),

@@ -7,6 +7,8 @@ import os
 import warnings
 from pathlib import Path
 
+from ner.portable.offline import import_onnxruntime
+
 OPERATORS = ["MatMul", "Gemm", "LSTM", "Gather"]
 
 
@@ -18,6 +20,7 @@ def quantize(graph: Path, reduce_range: bool = True, operators: list[str] | None
         reduce_range: Use 7 bits. Processors without VNNI instructions saturate sums of two products of 8 bits.
         operators: Operators whose weights are quantized.
     """
+    import_onnxruntime()
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

@@ -28,6 +28,7 @@ from ner.portable import crf
 from ner.portable.crf import Potentials
 from ner.portable.description import GRAPH, LABELS, PARITY, POTENTIALS, WORDS, read_description
 from ner.portable.inputs import Arrays, GraphInput, PieceGraphInput, Tokenizer, WordGraphInput
+from ner.portable.offline import import_onnxruntime
 from ner.runtime import manifest
 from ner.runtime.json_files import read_bytes
 from ner.types import AnnotatedChunk, Annotation, Coverage, Document, Example, Span
@@ -387,8 +388,7 @@ def _read_potentials(path: Path, num_tags: int) -> tuple[Potentials, Potentials]
 
 
 def _session(path: Path, threads: int) -> Any:
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _threads()
     options.inter_op_num_threads = 1

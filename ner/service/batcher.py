@@ -16,6 +16,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+DECAY = 0.9
+"""Weight of the earlier batches relative to the last one in the estimated speed."""
+
 Work = Callable[[list[Any], Any], list[Any]]
 """Function of the thread: items and their options to an answer for each item."""
 
@@ -75,6 +78,7 @@ class Batcher:
         thread: Executor with one thread.
         batch_pieces: Pieces of a batch; a batch contains at least one item.
         queue_pieces: Pieces that may wait; an empty queue accepts a request of any size.
+        queue_seconds: Seconds, as estimated from earlier batches, that a request may wait.
         on_batch: Called with items, pieces and seconds of each batch.
     """
 
@@ -84,14 +88,15 @@ class Batcher:
         thread: Executor,
         batch_pieces: int,
         queue_pieces: int,
+        queue_seconds: float = math.inf,
         on_batch: Callable[[int, int, float], None] = lambda items, pieces, seconds: None,
     ) -> None:
         self.work, self.thread, self.on_batch = work, thread, on_batch
-        self.batch_pieces, self.queue_pieces = batch_pieces, queue_pieces
+        self.batch_pieces, self.queue_pieces, self.queue_seconds = batch_pieces, queue_pieces, queue_seconds
         self.waiting_pieces = 0
         self._queue: deque[Job] = deque()
         self._running: asyncio.Task[None] | None = None
-        self._speed = 0.0
+        self._done_pieces, self._done_seconds = 0.0, 0.0  # of earlier batches, the last ones weighted most
 
     @property
     def is_idle(self) -> bool:
@@ -104,8 +109,11 @@ class Batcher:
         Raises:
             QueueFullError: If it does not.
         """
-        if self._queue and self.waiting_pieces + pieces > self.queue_pieces:
-            raise QueueFullError(self.waiting_pieces / self._speed if self._speed else 1.0)
+        if not self._queue:
+            return
+        seconds = self.waiting_pieces * self._done_seconds / self._done_pieces if self._done_pieces else 1.0
+        if self.waiting_pieces + pieces > self.queue_pieces or seconds > self.queue_seconds:
+            raise QueueFullError(seconds)
 
     def put(self, items: Sequence[Item], options: Hashable = None) -> Job:
         """Add a request to the queue.
@@ -165,7 +173,8 @@ class Batcher:
             started = time.perf_counter()
             answers = await loop.run_in_executor(self.thread, self._annotate, parts)
             seconds = time.perf_counter() - started
-            self._speed = pieces / max(seconds, 1e-6)
+            self._done_pieces = DECAY * self._done_pieces + pieces
+            self._done_seconds = DECAY * self._done_seconds + seconds
             self.on_batch(sum(part.stop - part.start for part in parts), pieces, seconds)
             for part, found in zip(parts, answers, strict=True):
                 self._deliver(part, found)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -194,3 +195,14 @@ def test_other_decoders_are_refused(tmp_path: Path, tiny_bert: str) -> None:
 def test_an_export_is_written_to_an_empty_directory_only(exported: Path) -> None:
     with pytest.raises(InputError, match="choose an empty directory"):
         export(exported.parent / "run", exported)
+
+
+def test_an_export_leaves_no_device_id_in_the_home_directory(tmp_path: Path, tiny_bert: str) -> None:
+    run = trained(tmp_path, tiny_bert, CASES["crf"])
+    export(run, tmp_path / "export")
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    code = f"import ner; print(ner.load({str(tmp_path / 'export')!r}).tag('Ann of far'))"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**environment, "HOME": str(home)}, timeout=120)
+    assert not [path for path in home.rglob("*") if "onnxruntime" in str(path)]

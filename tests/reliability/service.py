@@ -31,6 +31,8 @@ PROMISE = (
 )
 SENTENCE = "Ada Lovelace met Charles Babbage of the University of Cambridge in London , and wrote about it in Nature . "
 CLIENTS = 16
+KEEP_ALIVE = 3
+"""Seconds without a request after which a client opens a new connection; the server closes its side after 5."""
 
 
 class LostError(Exception):
@@ -43,6 +45,7 @@ class Client:
     def __init__(self, port: int) -> None:
         self.port = port
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.used = 0.0
 
     async def ask(self, body: bytes, path: str = "/tag") -> tuple[int, bytes]:
         """Return status and content.
@@ -51,6 +54,8 @@ class Client:
             ConnectionRefusedError: If the server no longer listens.
             LostError: If the connection ends before the answer.
         """
+        if time.perf_counter() - self.used > KEEP_ALIVE:
+            self.close()
         if self.streams is None:
             self.streams = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self.streams
@@ -63,6 +68,7 @@ class Client:
         except (OSError, asyncio.IncompleteReadError) as error:
             self.close()
             raise LostError(repr(error)) from error
+        self.used = time.perf_counter()
         if b"connection: close" in head:
             self.close()
         return int(head[9:12]), content
@@ -182,8 +188,8 @@ def overload(name: str, sentences: int, seconds: float = 20) -> str:
     body = request(sentences)
     with Process(model(name)) as process:
         process.wait_until_ready()
-        asyncio.run(closed_loop(process.port, body, CLIENTS, 2))
-        peak = asyncio.run(closed_loop(process.port, body, CLIENTS, 5)).rate()
+        asyncio.run(closed_loop(process.port, body, 4 * CLIENTS, 3))
+        peak = asyncio.run(closed_loop(process.port, body, 4 * CLIENTS, 8)).rate()
         before = memory(process)
         load = asyncio.run(open_loop(process.port, body, 10 * peak, seconds))
         growth = memory(process) - before
@@ -448,8 +454,8 @@ def slow(number: int = 50) -> str:
 
 def cases(number: int = 50) -> Iterator[Case]:
     """Yield the cases; ``number`` is that of fuzzed requests of a kind."""
-    yield Case("overload", "tiny, 60 sentences", partial(overload, "tiny", 60))
-    yield Case("overload", "MiniLM, 2 sentences", partial(overload, "minilm", 2))
+    yield Case("overload", "tiny, 420 words", partial(overload, "tiny", 20))
+    yield Case("overload", "MiniLM, 40 words", partial(overload, "minilm", 2))
     yield Case("batching", "tiny, 16 clients", partial(batching, "tiny"))
     yield Case("batching", "MiniLM, 16 clients", partial(batching, "minilm"))
     yield Case("SIGTERM", "one process", partial(restarts, 1))

@@ -122,3 +122,23 @@ def test_a_text_on_which_the_model_fails_does_not_fail_its_neighbours() -> None:
         assert await put(batcher, ["d"]).answers == ["D"]
 
     run(check)
+
+
+def test_a_queue_that_is_too_slow_refuses_with_the_expected_time() -> None:
+    async def check(batcher: Batcher, worker: Worker) -> None:
+        batcher.queue_seconds = 0.1
+        first = put(batcher, ["a"])
+        await asyncio.sleep(0.3)  # one piece takes as long
+        worker.gate.release()
+        await first.answers
+        jobs = [put(batcher, ["b"])]
+        while not jobs[0].taken:
+            await asyncio.sleep(0)
+        jobs.append(put(batcher, ["c"]))
+        with pytest.raises(QueueFullError) as refused:
+            put(batcher, ["d"])
+        assert 0.2 < refused.value.seconds < 10
+        worker.gate.release(9)
+        await asyncio.gather(*(job.answers for job in jobs))
+
+    run(check)
