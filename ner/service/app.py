@@ -34,8 +34,10 @@ BYTES_PER_PIECE = 4
 """Bytes of UTF-8 that are counted as a piece: about an English word piece, or a Chinese character."""
 QUIET = 0.5
 """Seconds, at least, in which a draining service still answers new requests with 503, so that clients move on."""
+DISCARDED = 1 << 24
+"""Bytes of a too large body that are discarded, because many clients read no answer before they have sent it."""
 SWITCH = 0.0005
-"""Seconds after which the model's thread lets the event loop run. With Python's 0.005, a refusal takes 100 ms."""
+"""Seconds after which the thread of the model lets the event loop run; Python's default of 0.005 delays every step."""
 
 
 @dataclass(frozen=True)
@@ -190,20 +192,24 @@ class Service:
         limit = self.limits.body_bytes
         too_large = Refusal(413, f"expected at most {limit:,} bytes", {"Connection": "close"})
         length = request.headers.get("content-length", "")
-        if length.isdecimal():
-            if int(length) > limit:
-                raise too_large
+        if length.isdecimal() and int(length) <= limit:
             self.batcher.check_room(int(length) // BYTES_PER_PIECE)  # an overload is refused before it is read
-        body = bytearray()
+        elif length.isdecimal() and int(length) > limit + DISCARDED:
+            raise too_large
+        size, body = 0, bytearray()
         try:
             async with asyncio.timeout(self.limits.receive):
                 async for part in request.stream():
-                    body += part
-                    if len(body) > limit:
-                        raise too_large
+                    size += len(part)
+                    if size <= limit:
+                        body += part
+                    elif size > limit + DISCARDED:
+                        break
         except TimeoutError:
             error = f"the body did not arrive within {self.limits.receive:g} s"
             raise Refusal(408, error, {"Connection": "close"}) from None
+        if size > limit:
+            raise too_large
         return bytes(body)
 
     async def ready(self, request: Request) -> Response:

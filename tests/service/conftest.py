@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-collect_ignore_glob = [] if all(find_spec(name) for name in ("starlette", "uvicorn", "prometheus_client")) else ["*"]
-
 from ner.model.saving import save
 from tests.builders import build, documents, settings
+
+collect_ignore_glob = [] if all(find_spec(name) for name in ("starlette", "uvicorn", "prometheus_client")) else ["*"]
 
 
 @pytest.fixture(autouse=True)

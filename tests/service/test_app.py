@@ -69,6 +69,7 @@ def test_texts_and_words_are_answered_in_order(port: int, body: Any, number: int
         ({"text": "a", "txt": "a"}, 422, "txt"),
         ({"words": ["a"], "split_into_sentences": True}, 422, ""),
         (b" " * 10_001, 413, None),
+        (b" " * 10_000_000, 413, None),
     ],
 )
 def test_a_request_that_is_not_valid_has_a_sentence_and_a_field(
@@ -90,7 +91,7 @@ def test_other_paths_and_methods_are_refused_as_json(port: int) -> None:
 def test_a_body_without_a_length_is_limited_too(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), 10) as client:
         client.sendall(b"POST /tag HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-        client.sendall(b"2000\r\n" + b" " * 0x2000 + b"\r\n" + b"2000\r\n" + b" " * 0x2000 + b"\r\n")
+        client.sendall(2 * (b"2000\r\n" + b" " * 0x2000 + b"\r\n") + b"0\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
@@ -131,7 +132,7 @@ def test_a_request_at_its_deadline_leaves_the_queue() -> None:
         wait_for(lambda: service.in_flight == 1)
         assert ask(port, body={"text": "second"}).status == 504
         assert first.result().status == 504
-        assert service.batcher.waiting_pieces == 0
+        wait_for(lambda: service.batcher.waiting_pieces == 0)
         model.gate.set()
         assert ask(port, body={"text": "third"}).status == 200
         assert model.seen == ["first", "third"]
@@ -188,3 +189,9 @@ def test_the_description_names_every_status_and_field(port: int) -> None:
     assert {"text", "texts", "words", "sentences", "n_best"} <= {*request}
     references = {part.split('"')[0] for part in json.dumps(found).split("#/components/schemas/")[1:]}
     assert references <= {*found["components"]["schemas"]}
+
+
+def test_a_gigabyte_is_refused_at_its_header(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(b"POST /tag HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
