@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -21,13 +21,13 @@ from ner.errors import InputError
 
 AHEAD = 2
 """Shards per worker that are submitted at once."""
-MAX_FAILURES = 3
+MAX_FAILURES = 5
 """Times in a row that the pool may break without finishing a shard."""
 
 _worker: Any = None
 
 
-def run(job: Job, shards: Iterator[Shard], workers: int) -> Iterator[tuple[Shard, Record, bool]]:
+def run(job: Job, shards: Iterator[Shard], workers: int) -> Generator[tuple[Shard, Record, bool], None, None]:
     """Yield each shard with its record, and whether it was tagged now, when it is complete.
 
     If a process dies, the pool starts again.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from ner.bulk.job import Job, from_json
@@ -43,7 +43,7 @@ class Actor:
         return {"shard": row["shard"], "record": ADAPTER.dump_json(record).decode(), "is_new": is_new, "error": ""}
 
 
-def run(job: Job, shards: Iterator[Shard], workers: int) -> Iterator[tuple[Shard, Record, bool]]:
+def run(job: Job, shards: Iterator[Shard], workers: int) -> Generator[tuple[Shard, Record, bool], None, None]:
     """Yield each shard with its record, and whether it was tagged now, when it is complete.
 
     Raises:
@@ -52,6 +52,8 @@ def run(job: Job, shards: Iterator[Shard], workers: int) -> Iterator[tuple[Shard
     # before the import: the options of today, and no messages of the processes of Ray about themselves
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if not os.environ.get("RAY_ADDRESS"):  # otherwise Ray replaces the loopback address by that of the network
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray
         import ray.data

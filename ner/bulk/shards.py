@@ -68,7 +68,7 @@ def cut(files: Sequence[str], config: ComponentConfig, size: int) -> Iterator[Sh
             total = source.seek(0, 2)
             layout = (False, False)
             if isinstance(config, conll.Config):
-                layout = _conll_layout(source, file, config)
+                layout = _conll_layout(source, config)
                 borders = _conll_borders(source, config, layout[1], size // CHUNK)
             else:
                 borders = _line_borders(source, size)
@@ -87,12 +87,8 @@ def _line_borders(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
         yield position, line
 
 
-def _conll_layout(file: BinaryIO, path: str, config: conll.Config) -> tuple[bool, bool]:
-    """Return whether tabs separate the columns, and whether there are document marks; bytes are not decoded.
-
-    Raises:
-        InputError: If the file has no rows.
-    """
+def _conll_layout(file: BinaryIO, config: conll.Config) -> tuple[bool, bool]:
+    """Return whether tabs separate the columns, and whether there are document marks; bytes are not decoded."""
     file.seek(0)
     row, marked = None, False
     for line, raw in enumerate(file, 1):
@@ -103,9 +99,7 @@ def _conll_layout(file: BinaryIO, path: str, config: conll.Config) -> tuple[bool
                 row = row or raw
         if row and marked:
             break
-    if row is None:
-        raise InputError(f"{path}: expected sentences, found an empty file")
-    return config.separator == "tab" or (config.separator == "auto" and b"\t" in row), marked
+    return config.separator == "tab" or (config.separator == "auto" and b"\t" in (row or b"")), marked
 
 
 def _is_separator(raw: bytes, line: int, config: conll.Config) -> bool:
@@ -137,7 +131,8 @@ def _conll_borders(file: BinaryIO, config: conll.Config, marked: bool, chunks: i
         position, line = position + len(raw), line + 1
         if in_sentence:
             end = position, line
-    yield position, line
+    if position:
+        yield position, line
 
 
 def read(shard: Shard, name: str) -> bytes:

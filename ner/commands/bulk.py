@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ner.commands import _plugins
@@ -75,8 +76,13 @@ def _bulk(arguments: argparse.Namespace) -> None:
         from ner.bulk.local import run
     output = job.output_directory()
     shards = skipped = 0
-    with output.locked(job.identity), _Progress(job.inputs) as shown:
-        for shard, record, is_new in run(job, job.shards(), arguments.workers or len(os.sched_getaffinity(0))):
+    workers = arguments.workers or len(os.sched_getaffinity(0))
+    with (
+        output.locked(job.identity),
+        _Progress(job.inputs) as shown,
+        closing(run(job, job.shards(), workers)) as results,
+    ):
+        for shard, record, is_new in results:
             if shard.number == 0 and record.errors and not record.rows:
                 first = "{file}:{line}: {error}".format(**record.errors[0])
                 raise InputError(f"{first}; no record of the first shard can be read, see --format")
@@ -100,6 +106,7 @@ class _Progress:
 
     def __init__(self, files: Sequence[str]) -> None:
         self.sizes = {file: os.path.getsize(file) for file in files}
+        self.total = sum(self.sizes[file] for file in files)
         self.words, self.done, self.started = 0, 0.0, time.monotonic()
         self.logged = self.started
 
@@ -111,7 +118,7 @@ class _Progress:
     def __enter__(self) -> _Progress:
         from ner.runtime.log import progress
 
-        self.bar = progress(total=sum(self.sizes.values()), unit="B", unit_scale=True)
+        self.bar = progress(total=self.total, unit="B", unit_scale=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -128,9 +135,8 @@ class _Progress:
         self.bar.update(size)
         if self.bar.disable and time.monotonic() - self.logged > INTERVAL:
             self.logged = time.monotonic()
-            total = sum(self.sizes.values())
-            left = self.seconds * (total - self.done) / self.done
-            logger.info("{:.1%}, {:,.0f} words/s, {:.0f} minutes left", self.done / total, speed, left / 60)
+            left = self.seconds * (self.total - self.done) / self.done
+            logger.info("{:.1%}, {:,.0f} words/s, {:.0f} minutes left", self.done / self.total, speed, left / 60)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,17 @@ def test_shards_begin_where_a_document_begins(tmp_path: Path, marked: bool) -> N
     assert len(cut) >= 6
 
 
+@pytest.mark.parametrize("name", ["text", "jsonl", "conll"])
+def test_empty_files_have_no_records(run: Path, tmp_path: Path, name: str) -> None:
+    for content, count in ((b"", 0), (b"\n \n", 1)):
+        source, output = tmp_path / "in", tmp_path / f"out{count}"
+        source.write_bytes(content)
+        tag(run, source, output, name)
+        assert len(parts(output)) == count
+        assert json.loads((output / SUMMARY).read_text())["words"] == 0
+        assert name == "text" or b"".join(parts(output)) == content
+
+
 def test_a_byte_order_mark_is_one_at_the_start_of_a_file_only(tmp_path: Path) -> None:
     path = tmp_path / "in"
     path.write_text("".join(f"\ufeffa{n}\n" for n in range(CHUNK + 1)), encoding="utf-8")

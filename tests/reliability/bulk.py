@@ -61,23 +61,23 @@ def model(kind: str) -> Path:
     return folder() / kind
 
 
-def lines(count: int, seed: int = 0) -> Iterator[list[str]]:
-    """Yield sentences of 4 to 16 words."""
-    draw = random.Random(seed)
+def lines(count: int, most: int) -> Iterator[list[str]]:
+    """Yield sentences of random words."""
+    draw = random.Random(0)
     words = ["Ann", "Bob", "of", "far", ".", *(f"Rare{number}" for number in range(500))]
     for _ in range(count):
-        yield draw.choices(words, k=draw.randint(4, 16))
+        yield draw.choices(words, k=draw.randint(most // 4, most))
 
 
 @cache
-def corpus(count: int, name: str = "text") -> Path:
-    """Write a number of sentences in a format."""
+def corpus(count: int, name: str = "text", most: int = 16) -> Path:
+    """Write a number of sentences with some words in a format."""
     path = folder() / f"{count}.{'parquet' if name == 'arrow' else name}"
     if name == "arrow":
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        pq.write_table(pa.table({"tokens": list(lines(count))}), path, row_group_size=1500)
+        pq.write_table(pa.table({"tokens": list(lines(count, most))}), path, row_group_size=1500)
         return path
     write = {
         "text": lambda words: " ".join(words) + "\n",
@@ -85,7 +85,7 @@ def corpus(count: int, name: str = "text") -> Path:
         "conll": lambda words: "".join(f"{word} O\n" for word in words) + "\n",
     }[name]
     with path.open("w", encoding="utf-8") as file:
-        for number, words in enumerate(lines(count)):
+        for number, words in enumerate(lines(count, most)):
             if name == "conll" and number % 70 == 0:
                 file.write("-DOCSTART- O\n\n")
             file.write(write(words))
@@ -159,7 +159,9 @@ def killed(engine: str, seed: int) -> str:
     victims: Counter[str] = Counter()
     process = start(arguments)
     while victims.total() < KILLS:
-        number = len(starts(output)) + draw.randint(1, STARTS)
+        number = len(starts(output)) + draw.randint(
+            3, STARTS
+        )  # the third of two workers shows that a shard is complete
         while len(starts(output)) < number:
             assert process.poll() is None, f"the job ended after {victims.total()} kills"
             time.sleep(0.02)
@@ -214,11 +216,11 @@ def faster() -> str:
     """Compare two workers with one; both times contain the start of the processes."""
     cores = len(os.sched_getaffinity(0))
     assert cores >= 2, f"expected two processors, found {cores}"
-    source, seconds = corpus(200_000), {}
+    source, seconds = corpus(64_000), {}
     for repeat in range(2):
         for workers in (1, 2):
             output = folder() / f"faster-{workers}-{repeat}"
-            found = finish(command("large", source, output, "--shard-size", "10000", "--workers", str(workers)))
+            found = finish(command("large", source, output, "--shard-size", "4000", "--workers", str(workers)))
             seconds[workers] = min(found, seconds.get(workers, found))
     ratio = seconds[1] / seconds[2]
     words = json.loads((folder() / "faster-1-0" / "summary.json").read_text())["words"]
@@ -253,7 +255,7 @@ def constant() -> str:
 
 def identical(engine: str, name: str) -> str:
     """Compare the parts of an engine with the output of ``ner predict``."""
-    source, whole, output = corpus(4500, name), folder() / f"whole-{name}.parquet", folder() / f"{engine}-{name}"
+    source, whole, output = corpus(4500, name, 8), folder() / f"whole-{name}.parquet", folder() / f"{engine}-{name}"
     scores = [] if name == "arrow" else ["--scores"]
     if not whole.exists():
         finish(command("bert", source, whole, *scores, name=name, tool="predict"))

@@ -11,6 +11,6 @@ from tests.reliability import bulk
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_job_that_is_killed_continues_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"SHARDS": 12, "KILLS": 3, "STARTS": 3}.items():
+    for name, value in {"SHARDS": 16, "KILLS": 3, "STARTS": 4}.items():
         monkeypatch.setattr(bulk, name, value)
     assert "shards repeated" in bulk.killed("local", 1)
