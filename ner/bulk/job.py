@@ -14,8 +14,8 @@ import ner
 from ner.bulk.output import Output
 from ner.bulk.shards import FORMATS, Shard, cut
 from ner.config.base import ComponentConfig
+from ner.config.data import DataConfig
 from ner.config.parts import load_component, validate
-from ner.config.schema import DataConfig
 from ner.data.batching import CHUNK
 from ner.data.formats import conll
 from ner.errors import InputError

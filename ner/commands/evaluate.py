@@ -17,7 +17,7 @@ from ner.runtime import cli
 from ner.types import SPLITS
 
 if TYPE_CHECKING:
-    from ner.config.schema import DataConfig
+    from ner.config.data import DataConfig
     from ner.inference.tagger import Tagger
     from ner.runtime.distributed import ProcessGroup
     from ner.types import Document

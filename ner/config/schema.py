@@ -6,34 +6,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ner.config.base import ConfigSection, SliceName, WordRule
-from ner.config.parts import AnyContext, AnyDecoder, AnyEncoder, AnyFormat, ConfigError, load_component
+from ner.config.base import ConfigSection, SliceName
+from ner.config.data import DataConfig
+from ner.config.parts import AnyContext, AnyDecoder, AnyEncoder, ConfigError, load_component
 from ner.config.training import BatchConfig, ProcessesConfig, TrainingConfig
-
-
-class DataConfig(ConfigSection):
-    """Data files and their format."""
-
-    train: str
-    """Training file."""
-    valid: str | None = None
-    """Validation file, used for model selection."""
-    test: str | None = None
-    """Test file, evaluated once after training."""
-    format: AnyFormat = Field(default="conll", validate_default=True)
-    """Format of the files: a file of ner/data/formats."""
-    memmap_dir: str | None = "auto"
-    """Directory for memory-mapped copies of the training file, which may then exceed main memory. auto uses the user's
-    cache for files above 200 MB; null disables it."""
-    word_split: WordRule | None = None
-    """Splitting of raw text: at white space, also at punctuation, into characters, or into Chinese characters and runs
-    of other letters. By default, raw training files are split at white space. If the training files contain words, the
-    splitting of other texts is learned from them."""
-
-    @property
-    def word_rule(self) -> WordRule:
-        """Splitting of raw training files."""
-        return self.word_split or "space"
 
 
 class UnitConfig(ConfigSection):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ner.config.base import ComponentConfig
-from ner.config.load import override
 from ner.config.parts import ConfigError, load_component, parse_component
 from ner.data import tasks
 from ner.errors import InputError
@@ -64,6 +63,8 @@ def format_options(own: ComponentConfig, name: str, overrides: Sequence[str]) ->
     for change in overrides:
         if not change.startswith("data.format.") or change.startswith("data.format.name="):
             raise InputError(f"{change}: expected data.format.key=value; the model itself is fixed, see --format")
+        from ner.config.load import override
+
         override(raw, change)
     try:
         changed: ComponentConfig = parse_component("formats", raw["data"]["format"])

@@ -12,7 +12,8 @@ from typing import Literal
 import torch
 
 from ner.config.base import WordSplit
-from ner.config.schema import DataConfig, RunConfig
+from ner.config.data import DataConfig
+from ner.config.schema import RunConfig
 from ner.config.training import BatchConfig
 from ner.contracts import GenerativeDecoder
 from ner.data import tasks

@@ -161,8 +161,8 @@ class PortableTagger(TextTagger):
     @cached_property
     def data(self) -> Any:
         """See :class:`TextTagger`."""
+        from ner.config.data import DataConfig
         from ner.config.parts import validate
-        from ner.config.schema import DataConfig
 
         try:
             return validate(DataConfig, self.description.data)

@@ -18,17 +18,18 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ner.config import plugins
-from ner.config.load import read_text, read_yaml, write_yaml
 from ner.config.parts import load_component, validate
-from ner.config.schema import RunConfig
 from ner.data.seen import FILE as TRAINED_ON
 from ner.errors import InputError, reason
 from ner.runs.calibration import FILE as CALIBRATION
 from ner.runtime import manifest
 from ner.runtime.json_files import read_json
+
+if TYPE_CHECKING:
+    from ner.config.schema import RunConfig  # imported where it is used: commands on exports need none of it
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"
@@ -59,6 +60,8 @@ def read_config(directory: Path) -> RunConfig:
     Raises:
         InputError: If it is missing or invalid, a plug-in is missing, or the directory contains a link.
     """
+    from ner.config.schema import RunConfig
+
     raw = read_raw_config(directory)
     if (directory / plugins.FILE).is_file():
         needed = read_json(directory / plugins.FILE, plugins.RECORDS)
@@ -73,6 +76,8 @@ def read_config(directory: Path) -> RunConfig:
 
 def read_raw_config(directory: Path) -> Any:
     """Read the configuration of a run as plain values; another version may have written it."""
+    from ner.config.load import read_text, read_yaml
+
     check_links(directory)
     path = directory / CONFIG
     if not path.is_file():
@@ -82,6 +87,8 @@ def read_raw_config(directory: Path) -> Any:
 
 def config_files(config: RunConfig) -> dict[str, bytes]:
     """Return the files that describe a run: its configuration, and the plug-ins that it needs, if any."""
+    from ner.config.load import write_yaml
+
     needed = plugins.used_by(config)
     files = {CONFIG: write_yaml(config).encode()}
     return {**files, plugins.FILE: json.dumps(needed, indent=2).encode()} if needed else files
