@@ -60,7 +60,7 @@ ELSEWHERE = {
     "training.save_every": (
         "end_to_end/test_distributed.py::test_a_killed_process_is_started_again_and_two_machines_meet"
     ),
-    "training.tensorboard": "commands/test_display.py::test_tensorboard_reads_the_scalars",
+    "training.tensorboard": "training/test_display.py::test_tensorboard_reads_the_scalars",
     "windows.overlap": "config/test_schema.py::test_windows_share_overlap_or_the_rest_after_doc_stride",
     "formats/conll.probabilities": ("end_to_end/test_tagging.py::test_columns_have_probabilities_of_entities_or_words"),
     "encoders/embedding.freeze": (
