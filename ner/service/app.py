@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from pydantic import ValidationError
@@ -24,11 +24,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ner.errors import printable
-from ner.service import openapi, page
 from ner.service.batcher import Batcher, Item, QueueFullError
 from ner.service.metrics import Metrics
 from ner.service.model import ServedModel, merge_coverage
 from ner.service.schema import TagRequest
+
+if TYPE_CHECKING:
+    from ner.service.page import Page
 
 BYTES_PER_PIECE = 4
 """Bytes of UTF-8 that are counted as a piece: about an English word piece, or a Chinese character."""
@@ -228,7 +230,7 @@ def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = N
     return Response(to_json(content), status, headers, "application/json")
 
 
-def _html(shown: page.Page) -> Response:
+def _html(shown: Page) -> Response:
     headers = {"Content-Security-Policy": shown.policy, "X-Content-Type-Options": "nosniff"}
     return Response(shown.html, headers=headers, media_type="text/html")
 
@@ -295,14 +297,20 @@ def create(service: Service) -> Starlette:
         return Response(service.metrics.render(), media_type=service.metrics.content_type)
 
     async def description(request: Request) -> Response:
+        from ner.service import openapi
+
         return _json(openapi.document())
 
     async def demonstration(request: Request) -> Response:
+        from ner.service import page  # templates and Markdown take a fifth of a second, which a start does not need
+
         if service.model is None:
             return Response(LOADING, 503, {"Retry-After": "1", "Refresh": "1"}, "text/html")
         return _html(page.demonstration(service.model))
 
     async def interface(request: Request) -> Response:
+        from ner.service import page
+
         return _html(page.interface())
 
     routes = [

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from ner.errors import InputError
+from ner.model.saving import save
 from ner.service.model import ServedModel, merge_coverage
 from ner.service.schema import Options
+from tests.builders import build, documents, settings
 
 TEXT = "😀 Ann of Rare3, far. Bob of x\u200by!\nCid"
 
@@ -34,6 +36,18 @@ def test_answers_do_not_depend_on_the_other_texts(model: ServedModel) -> None:
         assert alone["coverage"] == answer["coverage"]
         for one, other in zip(alone["entities"], answer["entities"], strict=True):
             assert one["score"] == pytest.approx(other["score"], abs=1e-5)
+
+
+def test_answers_of_an_export_in_int8_do_not_depend_on_the_other_texts(tmp_path: Path, tiny_bert: str) -> None:
+    pytest.importorskip("onnx")
+    from ner.export.export import export
+
+    config = settings(tiny_bert, decoder={"name": "crf"})
+    save(build(config, documents()).eval(), config, tmp_path / "run")
+    export(tmp_path / "run", tmp_path / "export", precision="int8")
+    model = ServedModel(tmp_path / "export")
+    texts = ["Ann of Rare3 far .", "Bob", "Cid of Rare9 far far far"]
+    assert model.tag(texts, Options()) == [model.tag([text], Options())[0] for text in texts]
 
 
 def test_positions_are_characters_of_the_text(model: ServedModel) -> None:
