@@ -81,10 +81,10 @@ def _predict(arguments: argparse.Namespace) -> None:
         check_probabilities(option, name, tagger.outputs)
     if arguments.n_best and name in ("conll", "slot_filling"):
         raise InputError(f"--n-best: {name} files cannot store alternatives; choose --format text or jsonl")
-    if model is None and (arguments.n_best or arguments.token_scores or arguments.min_precision is not None):
-        option = option if scored and option != "--scores" else "--min-precision"
+    if model is None and (arguments.token_scores or arguments.min_precision is not None):
+        option = "--token-scores" if arguments.token_scores else "--min-precision"
         raise InputError(f"{option}: not supported by exports; use the run")
-    if model and (arguments.n_best or arguments.token_scores) and model.tag_decoder is None:
+    if (arguments.n_best or arguments.token_scores) and "tags" not in tagger.outputs:
         raise InputError(f"{option}: the decoder {decoder} predicts no tags of words; leave the option out")
     threshold = choose_threshold(model.calibration, arguments.min_precision) if model else None
     read = [] if isinstance(tagger, PortableTagger) else files_in_config(tagger.config)
@@ -93,7 +93,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     column: Any = "none" if not scored else "token" if arguments.token_scores else "entity"
     files = rewriter(tagger, directory, config, column)
     options: dict[str, Any] = {}
-    if scored and model and model.tag_decoder is not None:
+    if ((model and scored) or arguments.n_best) and "tags" in tagger.outputs:
         options["query"] = TagQuery(n_best=arguments.n_best or 0, tokens=arguments.token_scores)
     warnings: Counter[str] = Counter()
     lengths: set[int] = set()

@@ -61,6 +61,56 @@ def best_paths(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials) ->
     return path
 
 
+def k_best_paths(
+    emissions: np.ndarray, lengths: np.ndarray, chain: Potentials, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ``k`` most probable tag sequences, best first.
+
+    Returns:
+        ``(S, k, W)`` tag ids, 0 on padding, and ``(S, k)`` scores, -inf where fewer sequences exist.
+    """
+    scores = _clean(emissions, lengths)
+    size, words, num_tags = scores.shape
+    best = np.full((size, num_tags, k), -np.inf)  # sequences that end in a tag
+    pointers = np.zeros((words, size, num_tags, k), dtype=np.int64)  # previous tag * k + its rank
+    if words:
+        best[:, :, 0] = chain.first + scores[:, 0]
+    for word in range(1, words):
+        through = best[:, :, None] + chain.transitions[:, :, None]  # (S, K, K, k): previous tag, next tag, rank
+        reached, pointers[word] = _largest(through.transpose(0, 2, 1, 3).reshape(size, num_tags, -1), k)
+        best = np.where((word < lengths)[:, None, None], reached + scores[:, word, :, None], best)
+    found, place = _largest((best + chain.last[:, None]).reshape(size, -1), k)
+    paths = np.zeros((size, k, words), dtype=np.int64)
+    for word in reversed(range(words)):
+        inside = word < lengths
+        paths[inside, :, word] = place[inside] // k
+        if word:
+            before = np.take_along_axis(pointers[word].reshape(size, -1), place, 1)
+            place = np.where(inside[:, None], before, place)
+    found[lengths == 0] = np.where(np.arange(k) == 0, 0.0, -np.inf)
+    return paths, found
+
+
+def path_scores(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials, paths: np.ndarray) -> np.ndarray:
+    """Return the score ``(S,)`` of a path ``(S, W)`` of each example."""
+    scores = _clean(emissions, lengths)
+    inside = np.arange(scores.shape[1]) < lengths[:, None]
+    total = (np.take_along_axis(scores, paths[..., None], -1)[..., 0] * inside).sum(-1)
+    total += np.where(inside[:, 1:], chain.transitions[paths[:, :-1], paths[:, 1:]], 0).sum(-1)
+    if scores.shape[1]:
+        rows = np.arange(len(paths))
+        ends = chain.first[paths[:, 0]] + chain.last[paths[rows, np.maximum(lengths, 1) - 1]]
+        total += np.where(lengths > 0, ends, 0)
+    result: np.ndarray = total
+    return result
+
+
+def _largest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ``k`` largest values of the last dimension, largest first, and their positions."""
+    order = np.argsort(-values, axis=-1, kind="stable")[..., :k]
+    return np.take_along_axis(values, order, -1), order
+
+
 def marginals(
     emissions: np.ndarray, lengths: np.ndarray, chain: Potentials
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -31,7 +31,17 @@ from ner.portable.inputs import Arrays, GraphInput, PieceGraphInput, Tokenizer, 
 from ner.portable.offline import import_onnxruntime
 from ner.runtime import manifest
 from ner.runtime.json_files import read_bytes
-from ner.types import AnnotatedChunk, Annotation, Coverage, Document, Example, Span
+from ner.types import (
+    Alternative,
+    AnnotatedChunk,
+    Annotation,
+    Coverage,
+    Document,
+    Example,
+    Span,
+    TagProbabilities,
+    TagQuery,
+)
 
 PAUSE = 0.05
 """Seconds without a further document after which those that were read are annotated, if the input is interactive."""
@@ -187,6 +197,7 @@ class PortableTagger(TextTagger):
         loss: bool = False,
         probabilities: bool = False,
         *,
+        query: TagQuery | None = None,
         interactive: bool = False,
         **options: Any,
     ) -> Iterator[AnnotatedChunk]:
@@ -196,19 +207,22 @@ class PortableTagger(TextTagger):
             documents: Read lazily, in chunks of at least ``CHUNK`` examples.
             loss: Not supported, as no gold data are read.
             probabilities: Compute the probabilities of spans and labels.
+            query: Alternatives (``n_best``); other probabilities are not supported.
             interactive: Read the documents in a thread, and end a chunk when their source pauses.
             options: Further options of :meth:`ner.inference.tagger.Tagger.annotate`, which an export does not have.
 
         Raises:
             InputError: If an unsupported option is requested, or the scores of the graph are not finite.
         """
-        unsupported = [name for name, value in {"loss": loss, **options}.items() if value]
+        query = query or TagQuery()
+        other = {name: getattr(query, name) for name in ("tokens", "uncertainty", "gold")}
+        unsupported = [name for name, value in {"loss": loss, **other, **options}.items() if value]
         if unsupported:
             raise InputError(f"{self.directory}: an export does not compute {', '.join(unsupported)}; use the run")
         for chunk in batching.chunks(with_pauses(documents, PAUSE, CHUNK) if interactive else documents, CHUNK):
-            yield self._annotate(chunk, probabilities)
+            yield self._annotate(chunk, probabilities, query.n_best)
 
-    def _annotate(self, documents: list[Document], probabilities: bool) -> AnnotatedChunk:
+    def _annotate(self, documents: list[Document], probabilities: bool, n_best: int) -> AnnotatedChunk:
         in_units = [replace(d, examples=self.units.split(d.examples), source_lines=None) for d in documents]
         examples = [example for document in in_units for example in document.examples]
         groups = batching.group_documents(in_units, self.planner.plan)
@@ -216,7 +230,8 @@ class PortableTagger(TextTagger):
         windows = 0
         for batch in batching.sorted_batches(groups, self.description.measure, self.description.batch_size):
             ranges = [range(first, first + stop - start) for _, start, stop, _, _, first in groups[batch].tolist()]
-            found, rows = self._decode([[examples[number] for number in numbers] for numbers in ranges], probabilities)
+            members = [[examples[number] for number in numbers] for numbers in ranges]
+            found, rows = self._decode(members, probabilities, n_best)
             windows += rows
             annotations.update(zip(chain.from_iterable(ranges), found, strict=True))
         numbers = count()
@@ -234,7 +249,7 @@ class PortableTagger(TextTagger):
             chunk.predicted.append(replace(document, examples=self.units.merge(document.examples, predicted)))
         return chunk
 
-    def _decode(self, groups: list[list[Example]], probabilities: bool) -> tuple[list[Annotation], int]:
+    def _decode(self, groups: list[list[Example]], probabilities: bool, n_best: int) -> tuple[list[Annotation], int]:
         """Return the annotation of each example of a batch, and the number of rows."""
         arrays: Arrays = {}
         for key, entry in self.inputs.items():
@@ -255,7 +270,7 @@ class PortableTagger(TextTagger):
                 raise InputError(
                     f"{self.directory / GRAPH}: scores of {emissions.shape}, expected {len(self.tags)} tags"
                 )
-            found = self._tagged(emissions, lengths, probabilities)
+            found = self._tagged(emissions, lengths, probabilities, n_best)
         if self.description.classes is not None:
             if outputs["classes"].shape[:2] != (len(mask), len(self.classes)):
                 shape = outputs["classes"].shape
@@ -278,7 +293,7 @@ class PortableTagger(TextTagger):
             reason = str(error).splitlines()[0][:200]
             raise InputError(f"{self.directory / GRAPH}: the graph does not read this input ({reason})") from error
 
-    def _tagged(self, emissions: np.ndarray, lengths: np.ndarray, probabilities: bool) -> list[Annotation]:
+    def _tagged(self, emissions: np.ndarray, lengths: np.ndarray, probabilities: bool, n_best: int) -> list[Annotation]:
         paths = crf.best_paths(emissions, lengths, self.best)
         found = []
         for path, length in zip(paths, lengths.tolist(), strict=True):
@@ -289,7 +304,25 @@ class PortableTagger(TextTagger):
             values = iter(self._probabilities(emissions, lengths, places))
             for annotation in found:
                 annotation.spans = [replace(span, score=next(values)) for span in annotation.spans]
+        if n_best:
+            self._set_alternatives(found, emissions, lengths, paths, n_best)
         return found
+
+    def _set_alternatives(
+        self, found: list[Annotation], emissions: np.ndarray, lengths: np.ndarray, paths: np.ndarray, n_best: int
+    ) -> None:
+        """Set the probability of the predicted tags and the alternatives, see ``ner.model.tag_probabilities``."""
+        assert self.description.tags is not None, "only tags have alternatives"
+        emissions = emissions.astype(np.float64) / self.description.tags.temperature
+        log_partition, _, _ = crf.marginals(emissions, lengths, self.distribution)
+        predicted = crf.path_scores(emissions, lengths, self.distribution, paths) - log_partition
+        best, scores = crf.k_best_paths(emissions, lengths, self.distribution, n_best)
+        values = np.minimum(1, np.exp(scores - log_partition[:, None]))
+        for row, annotation in enumerate(found):
+            annotation.probabilities = TagProbabilities(float(predicted[row]))
+            for rank in np.flatnonzero(np.isfinite(scores[row])).tolist():
+                tags, spans, _ = self.tags.decode_ids(best[row, rank, : lengths[row]].tolist())
+                annotation.probabilities.n_best.append(Alternative(tags, spans, float(values[row, rank])))
 
     def _probabilities(self, emissions: np.ndarray, lengths: np.ndarray, spans: list[tuple[int, Span]]) -> list[float]:
         assert self.description.tags is not None, "only tags have spans"

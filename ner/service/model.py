@@ -44,7 +44,7 @@ class ServedModel:
             self.sha256, precision = entries[WEIGHTS]["sha256"], "float32"
         self.one_at_a_time = precision == "int8"
         """True if answers depend on the batch: activations in int8 are scaled by the largest value of a batch."""
-        self.has_alternatives = not self.is_export and "tags" in self.tagger.outputs
+        self.has_alternatives = "tags" in self.tagger.outputs
         self.tag([WARM_UP], Options())
 
     def version(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class TagRequest(BaseModel):
     probabilities: bool = True
     """Compute the probability (`score`) of each entity and label."""
     n_best: Annotated[int, Field(ge=0, le=MAX_N_BEST)] = 0
-    """Number of the most probable sets of entities; runs only."""
+    """Number of the most probable sets of entities; for models that tag words."""
     offsets: bool = False
     """Also return the words with their tags and positions."""
 

@@ -17,7 +17,7 @@ from ner.inference.tagger import Tagger
 from ner.model.saving import save
 from ner.portable.tagger import PortableTagger
 from ner.runtime import manifest
-from ner.types import Document, Example
+from ner.types import Document, Example, TagQuery
 from tests.builders import build, documents, settings
 
 pytest.importorskip("onnxruntime")
@@ -86,10 +86,34 @@ def test_an_export_annotates_as_the_run_does(case: str, tmp_path: Path, tiny_ber
         found, wanted = (t.tag(batch, probabilities=True) for t in (tagger, expected))
         assert flat(found) == flat(wanted)
         assert scores(found) == pytest.approx(scores(wanted), abs=1e-5)
+    if "tags" in tagger.outputs:
+        _check_alternatives(tagger, expected)
     text = "Ann's trip, to Rare7."
     assert tagger(text).entities == [pytest.approx(entity) for entity in expected(text).entities] or flat(
         [tagger(text)]
     ) == flat([expected(text)])
+
+
+def _check_alternatives(tagger: PortableTagger, expected: Tagger) -> None:
+    sentences = [Document([Example(list(words))], scheme=tagger.scheme) for words in SENTENCES]
+    query = TagQuery(n_best=4)
+    for own, other in zip(
+        tagger.annotate(sentences, query=query), expected.annotate(sentences, query=query), strict=True
+    ):
+        for found, wanted in zip(own.predicted, other.predicted, strict=True):
+            ours, theirs = found.examples[0].probabilities, wanted.examples[0].probabilities
+            assert ours is not None
+            assert theirs is not None
+            assert ours.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
+            probabilities = [alternative.probability for alternative in ours.n_best]
+            assert probabilities == pytest.approx([alternative.probability for alternative in theirs.n_best], abs=1e-5)
+            if probabilities[0] - probabilities[-1] > 1e-3:  # else rounding decides the order
+                assert ours.n_best[0].tags == theirs.n_best[0].tags
+
+
+def test_an_export_refuses_probabilities_that_it_does_not_compute(exported: Path) -> None:
+    with pytest.raises(InputError, match="does not compute tokens"):
+        list(ner.load(exported).annotate([], query=TagQuery(tokens=True)))
 
 
 @pytest.fixture

@@ -50,3 +50,21 @@ def test_probabilities_of_spans_are_those_of_the_kernels(scheme: str) -> None:
     found = crf.span_probabilities(emissions.numpy(), np.array([6, 3]), potentials(chain), spans, *masks)
     assert found == pytest.approx(expected.tolist(), abs=1e-12)
     assert max(found) > 0.01
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_kernels_compute_the_same_alternatives(seed: int) -> None:
+    torch.manual_seed(seed)
+    chain = random_chain(4, constrained=seed % 2 == 1, scale=10.0 ** (seed % 3 - 1))
+    lengths = np.array([6, 1, 0, 3])
+    mask, emissions = random_mask(lengths.tolist()), torch.randn(4, 6, 4)
+    paths, scores = crf.k_best_paths(emissions.numpy(), lengths, potentials(chain), 7)
+    expected_paths, expected = kernels.k_best(emissions.double(), mask, chain, 7)
+    assert scores == pytest.approx(expected.numpy(), abs=1e-9)
+    exists = np.isfinite(scores)
+    assert exists.sum(1).tolist()[2] == 1
+    assert exists.any(1).all()
+    assert (paths == expected_paths.numpy())[exists].all()
+    for rank in range(7):
+        found = crf.path_scores(emissions.numpy(), lengths, potentials(chain), paths[:, rank])
+        assert found[exists[:, rank]] == pytest.approx(scores[:, rank][exists[:, rank]], abs=1e-9)

@@ -81,8 +81,7 @@ def test_texts_without_words_and_odd_ones_have_an_answer(model: ServedModel, tex
         assert model.tag([text, "Ann"], options)[1] == model.tag(["Ann"], options)[0]
 
 
-def test_alternatives_are_those_of_a_run(run_directory: Path) -> None:
-    model = ServedModel(run_directory)
+def test_alternatives_begin_with_the_prediction(model: ServedModel) -> None:
     answer = model.tag(["Ann of far"], Options(n_best=3))[0]
     found = answer["n_best"]
     assert len(found) == 3
