@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[Callback] = ()) 
             plugins = "".join(f" --plugin {shlex.quote(path)}" for path in arguments.plugin)
             logger.info("next:")
             logger.info("  python evaluate.py --run {} --split {}{}", quoted, split, plugins)
+            logger.info("  ner report --run {} --split {}{}", quoted, split, plugins)
             logger.info("  echo '{}' | ner predict --run {} --format {}{}", text, quoted, form, plugins)
     return status.code
 

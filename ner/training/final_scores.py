@@ -1,4 +1,4 @@
-"""End of a training: calibration of the kept model, its scores on the test data, predictions and ``metrics.json``."""
+"""End of a training: calibration of the kept model, its test scores and predictions, ``metrics.json``, model card."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from ner.evaluation.slices import Slices
 from ner.inference.tagger import Tagger
 from ner.runs import calibration
 from ner.runs.directory import METRICS, predictions_path
+from ner.runs.model_card import CARD, is_edited, write_card
 from ner.runtime import atomic
 from ner.training.calibration import calibrate
 from ner.training.run import TrainingRun
 
 
 def finish(run: TrainingRun, notable: Mapping[str, Mapping[str, Any]], command: str, started: float) -> None:
-    """Score the kept model and write ``metrics.json``.
+    """Score the kept model, and write ``metrics.json`` and a model card unless there is one that somebody has edited.
 
     Args:
         run: Finished training.
@@ -38,6 +39,9 @@ def finish(run: TrainingRun, notable: Mapping[str, Mapping[str, Any]], command: 
     }
     if run.process_group.is_main:
         atomic.write_bytes(run.directory / METRICS, json.dumps(report, indent=2, ensure_ascii=False).encode())
+        card = run.directory / CARD
+        if not card.exists() or not is_edited(card):
+            run.log_info(f"model card: {write_card(run.directory)}")
     run.log_info(f"done in {report['seconds']:.0f} s")
 
 

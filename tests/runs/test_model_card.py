@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from ner.commands import card
+from ner.commands import card, train
 from ner.config.load import read_yaml
 from ner.errors import InputError
-from ner.runs.model_card import model_card, write_card
+from ner.runs.model_card import is_edited, model_card, write_card
+from tests.conftest import ROOT, SAMPLE
 
 CONFIG = """\
 data: {train: corpus/train.conll, valid: corpus/valid.conll, test: corpus/test.conll, word_split: space,
@@ -291,3 +292,27 @@ def test_the_task_is_that_of_the_decoder(run: Path, decoder: str, classes: dict[
     config = (run / "config.yaml").read_text(encoding="utf-8")
     (run / "config.yaml").write_text(config.replace("name: crf, scheme: bioes", f"name: {decoder}"), encoding="utf-8")
     assert front_matter(model_card(run))["pipeline_tag"] == task
+
+
+def test_a_card_is_edited_as_soon_as_a_byte_differs(run: Path) -> None:
+    path = write_card(run)
+    assert not is_edited(path)
+    generated = path.read_bytes()
+    for other in (b"# Mine\n", generated + b"\n", generated.replace(b"##", b"#", 1)):
+        path.write_bytes(other)
+        assert is_edited(path)
+
+
+def test_a_training_ends_with_a_card_and_keeps_an_edited_one(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    data = [f"data.{split}={SAMPLE / 'en' / 'valid.conll'}" for split in ("train", "valid", "test")]
+    arguments = ["--config", str(ROOT / "configs/tiny.yaml"), "--run", str(run), "device=cpu", *data]
+    assert train.main([*arguments, "training.epochs=1"]) == 0
+    first = (run / "README.md").read_text()
+    assert first.startswith("---\n")
+    assert train.main([*arguments, "training.epochs=2", "--resume"]) == 0
+    second = (run / "README.md").read_text()
+    assert second != first, "the scores have changed"
+    (run / "README.md").write_text("# Mine\n")
+    assert train.main([*arguments, "training.epochs=3", "--resume"]) == 0
+    assert (run / "README.md").read_text() == "# Mine\n"
