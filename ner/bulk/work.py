@@ -124,15 +124,23 @@ def tag(data: bytes, shard: Shard, rewriter: Rewriter, job: Job) -> Tagged:
             return read_shard(source, shard, rewriter)
 
         try:
-            return _tag(read(data), source, target, rewriter, job)
+            return _tag(_placed(read(data), shard), source, target, rewriter, job)
         except NonFiniteLossError as error:
-            raise InputError(f"{shard.file}: in the shard from line {shard.line}: {error}") from None
+            raise InputError(str(error)) from None  # an exception that can be sent to another process
         except InputError as error:
             good, errors = without_invalid(data, shard, source, rewriter.source, read)
             if not errors:
                 raise InputError(str(error).replace(str(source), shard.file)) from None
             documents = read(good) if good else iter(())
             return _tag(documents, source, target, rewriter, job)._replace(errors=errors)
+
+
+def _placed(documents: Iterator[Document], shard: Shard) -> Iterator[Document]:
+    """Yield documents with the places of their examples in the input, for messages."""
+    for document in documents:
+        for example in document.examples:
+            example.source, example.line = shard.file, shard.line + example.line - 1
+        yield document
 
 
 def _tag(documents: Iterator[Document], source: Path, target: Path, rewriter: Rewriter, job: Job) -> Tagged:

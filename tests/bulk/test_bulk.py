@@ -193,6 +193,21 @@ def test_invalid_records_are_reported_with_file_and_line(run: Path, tmp_path: Pa
     assert (summary["rows"], summary["errors"]) == (rows, len(lines))
 
 
+def test_a_failure_of_the_model_names_the_line(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "in"
+    source.write_bytes(text("text"))
+    from ner.errors import NonFiniteLossError
+
+    def fail(documents: Any, **_: Any) -> Any:
+        raise NonFiniteLossError("the output", None, next(documents).examples)
+
+    job = jobs.create(str(run), [str(source)], str(tmp_path / "out"), "text", shard_size=2 * CHUNK)
+    worker = Worker(job)
+    monkeypatch.setattr(worker.rewriter.tagger, "annotate", fail)
+    with job.output_directory().locked(job.identity), pytest.raises(InputError, match=f"{source}:17 "):
+        worker.process(list(job.shards())[2])
+
+
 def test_invalid_rows_are_reported(run: Path, tmp_path: Path) -> None:
     source = tmp_path / "in.parquet"
     pq.write_table(pa.table({"tokens": [["a"]] * 10 + [["", "b"]] + [["c"]] * 5}), source)
