@@ -107,7 +107,7 @@ def configuration(application: Any, **more: Any) -> uvicorn.Config:
         lifespan="on",
         backlog=BACKLOG,
         timeout_graceful_shutdown=5,
-        timeout_worker_healthcheck=60,  # imports of a worker take seconds on a busy machine
+        timeout_worker_healthcheck=15,  # imports of a worker take seconds; a death during a check is noticed after it
         **more,
     )
 
