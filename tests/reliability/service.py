@@ -340,7 +340,7 @@ def _bytes(generator: random.Random) -> bytes:
 
 @fuzz("wrong types", 422)
 def _types(generator: random.Random) -> bytes:
-    wrong = [None, 1, -1.5, True, [], {}, [[]], [1], ["a", 1], [["a", ""]], {"text": "a"}, 10**400, ["a", None]]
+    wrong = [None, 99, -1.5, True, [], {}, [[]], [1], ["a", 1], [["a", ""]], {"text": "a"}, 10**400, ["a", None]]
     field = generator.choice(["text", "texts", "words", "sentences", "n_best", "probabilities", "unknown"])
     value = generator.choice(wrong if field != "probabilities" else [value for value in wrong if value is not True])
     base = {} if field in ("text", "texts", "words", "sentences") else {"text": "a"}
