@@ -81,9 +81,8 @@ def read(data: Any, format: str = "auto", *, word_split: WordRule | None = None,
         InputError: If a file cannot be read, or an item is invalid; the message contains its place.
         TypeError: If the object is of no supported type, or an option is unknown.
     """
-    from ner import api
-
-    return api.read(data, format, word_split=word_split, **options)
+    dataset: Dataset = _api().read(data, format, word_split=word_split, **options)
+    return dataset
 
 
 def train(
@@ -126,9 +125,7 @@ def train(
         NonFiniteLossError: If the loss is not finite.
         KeyboardInterrupt: If the training was interrupted; its state is saved.
     """
-    from ner import api
-
-    return api.train(
+    trained: Run = _api().train(
         config,
         train,
         valid,
@@ -142,6 +139,7 @@ def train(
         settings=settings,
         **overrides,
     )
+    return trained
 
 
 def load(
@@ -170,6 +168,22 @@ def load(
     from ner.runs import hub
 
     return Tagger.load(hub.find(name), device, precision)
+
+
+def _api() -> Any:
+    """Import the module of :func:`read` and :func:`train`.
+
+    Raises:
+        ner.errors.InputError: If torch is not installed.
+    """
+    try:
+        return importlib.import_module("ner.api")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        from ner.errors import NEEDS_TORCH, InputError
+
+        raise InputError(NEEDS_TORCH) from None
 
 
 def __getattr__(name: str) -> Any:

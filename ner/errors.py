@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE = 4000
 """Characters of a message that are shown."""
+DISTRIBUTIONS = {"ruamel": "ruamel.yaml", "torchcrf": "pytorch-crf"}
+"""Packages whose name is not that of their module."""
+NEEDS_TORCH = (
+    "this needs torch, which is not installed; the runtime without torch can only predict, serve and tag in bulk, "
+    "with exports (ner export)"
+)
+"""Message about torch in the distribution ``ner-crf-runtime``."""
 
 
 def printable(text: str) -> str:
@@ -28,6 +35,24 @@ def printable(text: str) -> str:
     return text.translate({ord(character): ascii(character)[1:-1] for character in escaped})
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, such as ``1 sentence`` and ``2 sentences``."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def not_installed(module: str, *packages: str) -> str:
+    """Return the message about a missing module, with the packages to install; by default, the one of its name."""
+    return f"{module} is not installed; pip install {' '.join(packages or (DISTRIBUTIONS.get(module, module),))}"
+
+
+def unknown_key(key: str, known: Sequence[str]) -> str:
+    """Return the message about a key that does not exist, with the most similar one or all keys."""
+    import difflib
+
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; known keys: {', '.join(known)}"
+
+
 def reason(error: OSError | ValueError) -> str:
     """Return why a path cannot be used, without the path; a ``ValueError`` means a NUL character in it."""
     return getattr(error, "strerror", None) or str(error)
@@ -42,7 +67,10 @@ class InputError(Exception):
 
 
 class MisalignedSpanError(InputError):
-    """A span that begins or ends inside a word of the chosen splitting of raw text."""
+    """A span that begins or ends inside a word of the chosen splitting of raw text; its argument is the problem."""
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}; choose another data.word_split, or data.format.on_misaligned=expand, shrink or drop"
 
 
 class NonFiniteLossError(Exception):

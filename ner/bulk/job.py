@@ -17,7 +17,7 @@ from ner.config.base import ComponentConfig
 from ner.config.data import DataConfig
 from ner.config.parts import load_component, validate
 from ner.data.batching import CHUNK
-from ner.data.formats import conll
+from ner.data.formats import arrow, conll
 from ner.errors import InputError
 from ner.inference.rewriting import format_options
 from ner.portable.description import is_export, read_description
@@ -129,6 +129,8 @@ def create(
         raise InputError(f"--shard-size {size}: expected a multiple of {CHUNK}, the records that are tagged together")
     paths = tuple(str(file.absolute()) for file in files)
     parquet = to == "parquet" or chosen == "arrow"
+    if parquet:
+        arrow.import_pyarrow()
     return Job(str(model.absolute()), paths, str(Path(directory).absolute()), chosen, parquet=parquet, **options)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -24,7 +25,7 @@ AHEAD = 2
 MAX_FAILURES = 5
 """Times in a row that the pool may break without finishing a shard."""
 
-_worker: Any = None
+_job: Any = None
 
 
 def run(job: Job, shards: Iterator[Shard], workers: int) -> Generator[tuple[Shard, Record, bool], None, None]:
@@ -80,7 +81,8 @@ def _pool(job: Job, workers: int) -> Iterator[ProcessPoolExecutor]:
 
 def _start(job: Job, lifeline: Connection) -> None:
     """Set up a worker process."""
-    global _worker
+    global _job
+    _job = job
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the first one decides
 
     def watch() -> None:
@@ -90,11 +92,15 @@ def _start(job: Job, lifeline: Connection) -> None:
     threading.Thread(target=watch, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
+
+@cache
+def _worker() -> Any:
+    """Return the worker of this process, made by its first shard: exceptions of an initializer look like a kill."""
     from ner.bulk.work import Worker
 
-    _worker = Worker(job)
+    return Worker(_job)
 
 
 def _process(shard: Shard) -> tuple[Record, bool]:
-    found: tuple[Record, bool] = _worker.process(shard)
+    found: tuple[Record, bool] = _worker().process(shard)
     return found

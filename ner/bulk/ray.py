@@ -14,7 +14,7 @@ from typing import Any
 from ner.bulk.job import Job, from_json
 from ner.bulk.output import ADAPTER, Record
 from ner.bulk.shards import Shard
-from ner.errors import InputError
+from ner.errors import InputError, not_installed
 
 OBJECT_STORE = 100 << 20
 """Bytes of the object store of a local Ray; rows are descriptions of shards."""
@@ -58,7 +58,7 @@ def run(job: Job, shards: Iterator[Shard], workers: int) -> Generator[tuple[Shar
         import ray
         import ray.data
     except ImportError:
-        raise InputError("the engine ray needs Ray; install it: pip install 'ner-crf[ray]'") from None
+        raise InputError(not_installed("ray", "'ray[data]'")) from None
     own = not ray.is_initialized()
     if own:
         _start(ray, workers)

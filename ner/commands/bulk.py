@@ -74,6 +74,8 @@ def _bulk(arguments: argparse.Namespace) -> None:
         from ner.bulk.ray import run
     else:
         from ner.bulk.local import run
+    if not arguments.run:
+        logger.info("run directory: {}", job.run)
     output = job.output_directory()
     shards = skipped = 0
     workers = arguments.workers or len(os.sched_getaffinity(0))

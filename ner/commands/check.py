@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner.commands import _plugins
+from ner.errors import counted
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -97,10 +98,16 @@ def _show(report: DataReport) -> None:
         labels = summary.labels or summary.classes or summary.tags
         listed = ", ".join(f"{label} {count}" for label, count in sorted(labels.items())[:12])
         more = f", and {len(labels) - 12} more" if len(labels) > 12 else ""
-        what = f"{summary.answers} different answers" if summary.answers else f"{summary.entities} entities"
+        what = counted(summary.answers, "different answer")
+        if not summary.answers:
+            what = counted(summary.entities, "entity", "entities")
         logger.info(
-            "{}: {} documents, {} sentences, {} words, {}{}",
-            *(split, summary.documents, summary.sentences, summary.words, what),
+            "{}: {}, {}, {}, {}{}",
+            split,
+            counted(summary.documents, "document"),
+            counted(summary.sentences, "sentence"),
+            counted(summary.words, "word"),
+            what,
             f" ({listed}{more})" if labels else "",
         )
     for finding in report.findings:
@@ -111,7 +118,7 @@ def _show(report: DataReport) -> None:
         if finding.advice:
             logger.info("          {}", finding.advice)
     counts = Counter(finding.level for finding in report.findings)
-    logger.info("{} errors, {} warnings", counts["error"], counts["warning"])
+    logger.info("{}, {}", counted(counts["error"], "error"), counted(counts["warning"], "warning"))
 
 
 def _values(report: DataReport) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from ner.commands import _plugins
+from ner.errors import counted
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     from ner.config.base import WordRule
     from ner.config.parts import load_component
     from ner.data import conversion
-    from ner.errors import InputError
+    from ner.errors import InputError, MisalignedSpanError
     from ner.runs.directory import check_outputs
     from ner.runtime import text_files
     from ner.runtime.log import set_up_log
@@ -60,9 +61,13 @@ def _convert(arguments: argparse.Namespace) -> int:
     check_outputs({"OUT": arguments.output}, [arguments.input])
     if Path(arguments.output).resolve().is_relative_to(Path(arguments.input).resolve()):
         raise InputError(f"OUT {arguments.output}: is inside IN {arguments.input}; choose another place")
-    with text_files.spooled([arguments.input]):
-        documents = load_component("formats", arguments.source).read(arguments.input, source, rule)
-        fitting = list(conversion.fitting(documents, arguments.source, arguments.target, arguments.drop))
+    try:
+        with text_files.spooled([arguments.input]):
+            documents = load_component("formats", arguments.source).read(arguments.input, source, rule)
+            fitting = list(conversion.fitting(documents, arguments.source, arguments.target, arguments.drop))
+    except MisalignedSpanError as error:
+        advice = "choose --word-split characters, or from.on_misaligned=expand, shrink or drop"
+        raise InputError(f"{error.args[0]}; {advice}") from None
     if arguments.target in ("brat", "doccano", "labelstudio", "tsv"):
         fitting = list(conversion.joined(fitting, arguments.join))
     load_component("formats", arguments.target).export(arguments.output, fitting, target)
@@ -102,7 +107,12 @@ def _report(path: str, documents: Sequence[Document]) -> None:
 
     examples = [example for document in documents for example in document.examples]
     words, entities = sum(len(e.words) for e in examples), sum(len(e.spans) for e in examples if not e.query_length)
-    counts = f"{len(documents)} documents, {len(examples)} sentences, {words} words, {entities} entities"
+    counts = ", ".join(
+        [
+            *(counted(len(documents), "document"), counted(len(examples), "sentence")),
+            *(counted(words, "word"), counted(entities, "entity", "entities")),
+        ]
+    )
     logger.info("{}: {}", path, counts)
     for notice, count in sorted(Counter(notice for example in examples for notice in example.warnings).items()):
         logger.info("{} {}", count, notice)

@@ -98,7 +98,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     from ner.evaluation.robustness import PERTURBATIONS, perturb
     from ner.evaluation.scorer import Scorer
     from ner.runs.calibration import choose_threshold
-    from ner.runs.directory import LABELS, PREDICTIONS, check_outputs, files_in_config
+    from ner.runs.directory import LABELS, check_outputs, files_in_config
     from ner.runtime import text_files
     from ner.runtime.log import progress
 
@@ -112,7 +112,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     form = load_component("formats", config.data.format.name)
     name = _name(Path(path), config.data, form.output_extension) if arguments.data else split
     suffix = form.output_extension if arguments.precision == "run" else f"{arguments.precision}.{form.output_extension}"
-    target = arguments.predictions or str(directory / PREDICTIONS / f"{name}.{suffix}")
+    target = arguments.predictions or str(_predictions(directory, f"{name}.{suffix}"))
     check_outputs({"--predictions": target, "--json": arguments.json}, [path, *files_in_config(config)])
     if arguments.robustness and "tags" not in tasks.decoder_outputs(config.decoder.name):
         raise InputError(f"--robustness: the decoder {config.decoder.name} predicts no entities; leave the option out")
@@ -186,6 +186,16 @@ def fraction(text: str) -> float:
     if not 0 < float(text) <= 1:
         raise ValueError(text)
     return float(text)
+
+
+def _predictions(directory: Path, name: str) -> Path:
+    """Return the file of the predictions; for the copy ``last`` of a run, it is among those of the run."""
+    from ner.runs.directory import CONFIG, FILES, PREDICTIONS
+
+    path = directory.resolve()
+    if path.name in FILES and (path.parent / CONFIG).is_file():
+        return path.parent / PREDICTIONS / f"{path.name}-{name}"
+    return directory / PREDICTIONS / name
 
 
 def _name(path: Path, data: DataConfig, extension: str) -> str:

@@ -26,18 +26,22 @@ def _export(arguments: argparse.Namespace) -> None:
     with cli.paused_garbage_collection():
         from loguru import logger
 
+        from ner.errors import InputError
         from ner.export.export import export
+        from ner.portable.description import is_export
         from ner.runs.directory import check_outputs, resolve_run
         from ner.runtime.log import set_up_log
 
         set_up_log(sys.stderr)
         run = resolve_run(arguments.run)
+    if is_export(arguments.output):
+        raise InputError(f"--output {arguments.output}: already contains an export; remove it or choose another name")
     check_outputs({"--output": arguments.output}, [run])
     description = export(run, Path(arguments.output), arguments.precision)
     logger.info(
-        "{}: {} sentences as in torch, probabilities within {:.1e}",
+        "{}: same spans as torch in {:.4g} % of the sentences, probabilities within {:.1e}",
         arguments.output,
-        f"{description.parity.equal:.1%} of the",
+        100 * description.parity.equal,
         description.parity.difference,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner.errors import InputError
+from ner.errors import InputError, counted
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--train", required=True, metavar="FILE", help="training file")
     parser.add_argument("--valid", metavar="FILE", help="validation file; without one, the last epoch is kept")
     parser.add_argument("--test", metavar="FILE", help="test file")
+    formats = sorted(path.stem for path in Path(__file__).parents[1].glob("data/formats/[a-z]*.py"))
+    help = f"format of the files: {', '.join(formats)} (default: detected)"
+    parser.add_argument("--format", choices=["auto", *formats], default="auto", metavar="NAME", help=help)
     parser.add_argument("--output", metavar="FILE", help="configuration to write (default: standard output)")
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
@@ -33,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.output and Path(arguments.output).exists():
             raise InputError(f"--output {arguments.output}: already exists; choose another name, or remove it")
         files = {split: getattr(arguments, split) for split in ("train", "valid", "test")}
-        text = _configuration({split: path for split, path in files.items() if path})
+        text = _configuration({split: path for split, path in files.items() if path}, arguments.format)
         with text_files.open_text(arguments.output or "-") as file:
             file.write(text)
         if arguments.output:
@@ -41,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status.code
 
 
-def _configuration(files: dict[str, str]) -> str:
+def _configuration(files: dict[str, str], name: str) -> str:
     """Return a configuration with comments.
 
     Raises:
@@ -56,9 +59,9 @@ def _configuration(files: dict[str, str]) -> str:
     from ner.data.inspection import inspect
     from ner.runtime.device import resolve_device
 
-    facts = inspect(files["train"])
+    facts = inspect(files["train"], name)
     for split, path in files.items():
-        other = inspect(path) if split != "train" else facts
+        other = inspect(path, name) if split != "train" else facts
         if other.detected.format.name != facts.detected.format.name:
             raise InputError(
                 f"{path}: expected the format {facts.detected.format.name} as in {files['train']}, "
@@ -93,9 +96,10 @@ def _configuration(files: dict[str, str]) -> str:
     listed = ", ".join(f"{label} {count}" for label, count in facts.labels.most_common(12))
     more = f", {len(facts.labels) - 12} more" if len(facts.labels) > 12 else ""
     kinds = {"tags": f"tags ({facts.scheme})", "labels": "labels of texts", "answers": "answers"}
+    script = "Chinese characters" if facts.script == "CJK" else f"script {facts.script.capitalize()}"
     head = [
-        f"{files['train']}: format {facts.detected.format.name}, {facts.sentences} sentences, {facts.words} words, "
-        f"longest {facts.longest} words, script {facts.script.capitalize()}",
+        f"{files['train']}: format {facts.detected.format.name}, {counted(facts.sentences, 'sentence')}, "
+        f"{counted(facts.words, 'word')}, longest {counted(facts.longest, 'word')}, {script}",
         f"{' and '.join(kinds[kind] for kind in sorted(facts.outputs))}: {listed}{more}",
         f"Recipe {recipe} on {resolve_device('auto')}: {why}",
         "All keys: docs/configuration.md",

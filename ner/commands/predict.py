@@ -68,6 +68,8 @@ def _predict(arguments: argparse.Namespace) -> None:
         if arguments.format:
             _check_format(arguments.format)
         directory = resolve_run(arguments.run)
+        if not arguments.run:
+            logger.info("run directory: {}", directory)
         if arguments.verify and not is_export(directory):
             raise InputError("--verify: only exports contain sentences to compare with; pass --run with an export")
         tagger = load(directory, precision=arguments.precision, verify=arguments.verify)

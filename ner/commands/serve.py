@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from ner.commands import _plugins
 from ner.runtime import cli
 
+PACKAGES = ("httptools", "jinja2", "markdown-it-py", "prometheus-client", "starlette", "uvicorn")
+"""Packages of the extra ``serve``, and Jinja, which the runtime without torch does not require."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ner serve``."""
@@ -36,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from ner.errors import InputError
+    from ner.errors import InputError, not_installed
     from ner.runs.directory import resolve_run
     from ner.runtime.log import set_up_log
 
@@ -48,7 +51,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
         del prometheus_client, starlette, uvicorn
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed; pip install 'ner-crf[serve]'") from None
+        raise InputError(not_installed(str(error.name), *PACKAGES)) from None
     from ner.service.app import Limits
     from ner.service.server import Settings, serve
 

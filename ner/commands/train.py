@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[Callback] = ()) 
             quoted, (text, form) = shlex.quote(str(run.directory)), example_input(run.documents)
             plugins = "".join(f" --plugin {shlex.quote(path)}" for path in arguments.plugin)
             logger.info("next:")
-            logger.info("  python evaluate.py --run {} --split {}{}", quoted, split, plugins)
+            logger.info("  ner evaluate --run {} --split {}{}", quoted, split, plugins)
             logger.info("  ner report --run {} --split {}{}", quoted, split, plugins)
             logger.info("  echo '{}' | ner predict --run {} --format {}{}", text, quoted, form, plugins)
     return status.code
@@ -123,7 +123,7 @@ def _command(arguments: argparse.Namespace) -> str:
     """Return the command line without the run directory."""
     start = ["--resume"] if arguments.resume else ["--init", arguments.init] if arguments.init else []
     plugins = [argument for path in arguments.plugin for argument in ("--plugin", path)]
-    return shlex.join(["python", "train.py", "--config", arguments.config, *start, *plugins, *arguments.overrides])
+    return shlex.join(["ner", "train", "--config", arguments.config, *start, *plugins, *arguments.overrides])
 
 
 def example_input(documents: Mapping[str, Sequence[Document]]) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -13,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from ner.config import plugins, renamed
 from ner.config.base import FOLDERS, ComponentConfig, ConfigSection, DecoderConfig, EncoderConfig, shipped_names
-from ner.errors import InputError
+from ner.errors import InputError, unknown_key
 
 
 class ConfigError(InputError):
@@ -145,11 +144,8 @@ def validate(section: type[ConfigSection], value: Any) -> Any:
             ):
                 break
             section = field.annotation
-        known = list(section.model_fields)
-        near = difflib.get_close_matches(path[-1], known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-        raise ConfigError(path, f"unknown key; {hint}")
-    message, found = problem["msg"].removeprefix("Value error, "), problem["input"]
+        raise ConfigError(path, unknown_key(path[-1], list(section.model_fields)))
+    message, found = problem["msg"].removeprefix("Value error, ").partition(", unable to parse")[0], problem["input"]
     hidden = isinstance(found, (dict, ConfigSection)) or problem["type"] == "value_error"
     raise ConfigError(path, message[0].lower() + message[1:] + ("" if hidden else f", found {found!r}"))
 

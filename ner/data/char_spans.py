@@ -183,8 +183,7 @@ def align(example: Example, start: int, end: int, label: str, fix: SpanFix, loca
             fixed, notice, change = Span(first, last, label), Notice.SPAN_SHRUNK, "shrunk"
     elif fix != "drop":
         raise MisalignedSpanError(
-            f"{location}: span {start} to {end} ('{text[start:end][:40]}') begins or ends inside a word; choose "
-            "another data.word_split, or data.format.on_misaligned=expand, shrink or drop"
+            f"{location}: span {start} to {end} ('{text[start:end][:40]}') begins or ends inside a word"
         )
     before, after = text[max(0, start - CONTEXT) : start], text[end : end + CONTEXT]
     result = f" to '{example.text_of(fixed)}'" if fixed else ""

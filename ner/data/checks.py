@@ -15,6 +15,7 @@ from typing import Literal
 
 from ner.data.notices import Notice
 from ner.data.tags import PLAIN, flatten
+from ner.errors import counted
 from ner.types import Document, Example
 
 Level = Literal["error", "warning", "info"]
@@ -336,10 +337,11 @@ def _repeated(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[F
     """Yield sentences that occur several times, in one split or in several, and contradicting annotations."""
     for split, pairs in state.duplicates.items():
         share = len(pairs) / summaries[split].sentences
+        sentences = counted(len(pairs), f"sentence ({share:.1%}) repeats", f"sentences ({share:.1%}) repeat")
         yield Finding(
             "duplicate-sentences",
             "warning" if share > MAX_REPEATED else "info",
-            f"{split}: {len(pairs)} sentences ({share:.1%}) repeat an earlier one of the split",
+            f"{split}: {sentences} an earlier one of the split",
             "Remove repetitions unless their frequency is meant.",
             len(pairs),
             tuple(example.location for example, _ in pairs[:SHOWN]),
@@ -347,12 +349,13 @@ def _repeated(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[F
         )
     for (split, other_split), pairs in state.leaked.items():
         share = len(pairs) / summaries[split].sentences
+        sentences = counted(len(pairs), f"sentence ({share:.1%}) also occurs", f"sentences ({share:.1%}) also occur")
         yield Finding(
             "leaked-sentences",
             "warning",
-            f"{split}: {len(pairs)} sentences ({share:.1%}) also occur in {other_split}",
+            f"{split}: {sentences} in {other_split}",
             "Scores on them do not measure new text: remove them, or compare scores on the same split only "
-            "(evaluate.py --unseen).",
+            "(ner evaluate --unseen).",
             len(pairs),
             tuple(example.location for example, _ in pairs[:SHOWN]),
             tuple(f"{_text(example)} as in {other.location}" for example, other in pairs[:SHOWN]),
@@ -362,7 +365,7 @@ def _repeated(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[F
         yield Finding(
             "contradicting-sentences",
             "warning",
-            f"{len(found)} sentences occur several times with different annotations",
+            counted(len(found), "sentence occurs", "sentences occur") + " several times with different annotations",
             "Correct one of the annotations.",
             len(found),
             tuple(f"{first.location} and {second.location}" for first, second in found[:SHOWN]),
@@ -389,8 +392,8 @@ def _mentions(state: _Pass) -> Iterator[Finding]:
         yield Finding(
             "contradicting-mentions",
             "info",
-            f"{len(found)} times, a label of a mention differs from at least {100 * (1 - MAX_DEVIATING):.0f} % of its "
-            "mentions",
+            f"{counted(len(found), 'time')}, a label of a mention differs from at least "
+            f"{100 * (1 - MAX_DEVIATING):.0f} % of its mentions",
             "Look at these annotations; ambiguous names are normal, single exceptions are often errors.",
             len(found),
             tuple(state.examples[labels[label][1]].location for _, _, label, labels in found[:SHOWN]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ner.config.schema import RunConfig
 from ner.data.checks import Finding
+from ner.errors import counted
 
 MIN_STEPS = 100
 """Steps of a whole training below which a model rarely learns."""
@@ -36,7 +37,7 @@ def check_warmup(config: RunConfig, sentences: int) -> list[Finding]:
     warmup = config.training.warmup_steps or 0
     if not 0 < steps < warmup:
         return []
-    message = f"training.warmup_steps={warmup} exceeds all {steps} steps"
+    message = f"training.warmup_steps={warmup} exceeds all {counted(steps, 'step')}"
     return [Finding("warm-up", "warning", message, "Lower it, or use training.warmup_ratio.")]
 
 
@@ -74,7 +75,7 @@ def _steps(config: RunConfig, sentences: int) -> list[Finding]:
         Finding(
             "steps",
             "warning",
-            f"{steps} steps an epoch, {steps * epochs} in all, from {sentences} sentences with "
+            f"{counted(steps, 'step')} an epoch, {steps * epochs} in all, from {counted(sentences, 'sentence')} with "
             f"batch.size={config.batch.size} and training.epochs={epochs}",
             "Reduce batch.size or raise training.epochs; below some hundred steps, models rarely learn.",
             steps * epochs,

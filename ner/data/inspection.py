@@ -50,13 +50,13 @@ class Facts:
     single_characters: bool
 
 
-def inspect(path: str) -> Facts:
-    """Return facts about a data file.
+def inspect(path: str, name: str = "auto") -> Facts:
+    """Return facts about a data file; ``name`` is its format.
 
     Raises:
         InputError: If it cannot be read, or is in no known format.
     """
-    detected = detect(path)
+    detected = detect(path, name)
     form = load_component("formats", detected.format.name)
     documents = list(islice(form.read(path, detected.format, detected.word_split or "space"), DOCUMENTS))
     examples = [example for document in documents for example in document.examples]

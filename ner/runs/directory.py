@@ -253,7 +253,7 @@ def newest_run(root: Path = Path("runs")) -> Path:
         except InputError:
             continue
         return path
-    raise InputError(f"{root}/: found no run with a model; train one (python train.py --config ...) or pass --run DIR")
+    raise InputError(f"{root}/: found no run with a model; train one (ner train --config ...) or pass --run DIR")
 
 
 def resolve_run(name: str | None) -> Path:

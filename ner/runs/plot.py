@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner.errors import InputError
+from ner.errors import InputError, not_installed
 from ner.runs.directory import HISTORY
 from ner.runs.events import Event
 from ner.runs.history import LEARNING_RATE, SCORES
@@ -67,7 +67,7 @@ def plot_history(
         from matplotlib.figure import Figure
         from matplotlib.font_manager import fontManager
     except ImportError:
-        raise InputError("ner plot requires matplotlib; pip install 'ner-crf[plot]'") from None
+        raise InputError(not_installed("matplotlib")) from None
     if not history:
         raise InputError(f"{path}: nothing to draw: {HISTORY} contains no finished epoch")
     installed = {font.name for font in fontManager.ttflist}

@@ -10,11 +10,21 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from ner.errors import InputError, NonFiniteLossError, OutputError, ProcessLostError, printable, reason
+from ner.errors import (
+    NEEDS_TORCH,
+    InputError,
+    NonFiniteLossError,
+    OutputError,
+    ProcessLostError,
+    not_installed,
+    printable,
+    reason,
+)
 from ner.runtime.log import discard
 
 USAGE = 2
@@ -81,10 +91,12 @@ class ExitStatus:
                 self.code = 1
             case ModuleNotFoundError() if (error.name or "ner").partition(".")[0] != "ner":
                 self.code = 1
-                target = "-e ." if (Path(__file__).parents[2] / "pyproject.toml").is_file() else "ner-crf"
-                message = (
-                    f"error: {error.name} is not installed; install ner and its dependencies: pip install {target}"
-                )
+                checkout = (Path(__file__).parents[2] / "pyproject.toml").is_file()
+                message = f"error: {not_installed((error.name or '').partition('.')[0])}"
+                if error.name == "torch" and find_spec("onnxruntime"):
+                    message = f"error: {NEEDS_TORCH}"
+                elif checkout:
+                    message += ", or ner and its dependencies: pip install -e ."
             case OSError():
                 self.code = USAGE
                 message = f"error: {f'{error.filename}: ' if error.filename else ''}{reason(error)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ner.errors import InputError
+from ner.errors import InputError, not_installed
 
 
 class Table(list[dict[str, Any]]):
@@ -37,7 +37,7 @@ class Table(list[dict[str, Any]]):
         try:
             import pandas
         except ImportError:
-            raise InputError("pandas is not installed; pip install 'ner-crf[pandas]'") from None
+            raise InputError(not_installed("pandas")) from None
         return pandas.DataFrame(list(self), columns=self.columns)
 
     def __str__(self) -> str:

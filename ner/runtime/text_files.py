@@ -185,7 +185,8 @@ def json_lines(path: str, encoding: str = "utf-8") -> Iterator[tuple[int, str, d
             raise InputError(f"{location}: the key {error} occurs twice in an object; keep one") from None
         except (ValueError, RecursionError) as error:
             at = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
-            raise InputError(f"{location}: not JSON: {at}") from None
+            hint = "" if line.lstrip()[0] in "{[" else "; if the file has columns, set data.format.name=conll"
+            raise InputError(f"{location}: not JSON: {at}{hint}") from None
         if not isinstance(value, dict):
             raise InputError(f"{location}: expected a JSON object, found {type(value).__name__}")
         yield number, line, value

@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ner.errors import printable
+from ner.errors import printable, unknown_key
 from ner.service.batcher import Batcher, Item, QueueFullError
 from ner.service.metrics import Metrics
 from ner.service.model import ServedModel, merge_coverage
@@ -255,7 +255,12 @@ def _parse(body: bytes) -> TagRequest:
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)[:10]
         fields = [
-            {"field": ".".join(map(str, entry["loc"])), "error": entry["msg"].removeprefix("Value error, ")}
+            {
+                "field": ".".join(map(str, entry["loc"])),
+                "error": unknown_key(str(entry["loc"][-1]), list(TagRequest.model_fields))
+                if entry["type"] == "extra_forbidden"
+                else entry["msg"].removeprefix("Value error, "),
+            }
             for entry in found
         ]
         first = fields[0]
@@ -271,7 +276,8 @@ async def _disconnected(request: Request) -> None:
 
 async def _error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _json({"error": error.detail}, error.status_code, error.headers)
+    message = f"{error.detail}: expected POST /tag, or another path of GET /docs"
+    return _json({"error": message}, error.status_code, error.headers)
 
 
 async def _health(request: Request) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner.errors import InputError
+from ner.errors import InputError, not_installed
 from ner.runtime.log import progress as progress_bar
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def tensorboard_writer(directory: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise InputError("TensorBoard is not installed; pip install 'ner-crf[tensorboard]'") from None
+        raise InputError(not_installed("tensorboard")) from None
     return SummaryWriter(str(directory))
 
 

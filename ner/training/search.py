@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
-from ner.errors import InputError
+from ner.errors import InputError, not_installed
 from ner.evaluation.scorer import monitored
 from ner.runs.directory import HISTORY
 from ner.runs.history import read_history
@@ -254,7 +254,7 @@ class Sweep:
         try:
             import optuna
         except ImportError:
-            raise InputError("Optuna is not installed; pip install 'ner-crf[sweep]'") from None
+            raise InputError(not_installed("optuna")) from None
         from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)

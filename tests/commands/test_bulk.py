@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ner.bulk import job as jobs
+from ner.bulk import local
 from ner.commands import bulk, predict
+from ner.errors import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +48,24 @@ def test_an_input_of_another_format_is_refused(
     error = capsys.readouterr().err
     assert error.startswith(f"error: {source}:1: not JSON: ")
     assert error.count("\n") == 1
+
+
+def test_parquet_without_pyarrow_is_refused_before_the_work(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = tmp_path / "in.txt", tmp_path / "out"
+    source.write_text("Ada met Bob\n")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    options = ["--run", str(tiny_run), "--format", "text", "--input", str(source), "--output", str(output)]
+    assert bulk.main([*options, "--to", "parquet"]) == 2
+    assert capsys.readouterr().err == "error: pyarrow is not installed; pip install pyarrow\n"
+    assert not output.exists()
+
+
+@pytest.mark.processes
+def test_an_exception_in_a_worker_is_no_kill(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("Ada met Bob\n")
+    inputs, plugins = [str(tmp_path / "in.txt")], (str(tmp_path / "gone.py"),)
+    job = jobs.create(str(tiny_run), inputs, str(tmp_path / "out"), "text", plugins=plugins)
+    with pytest.raises((OSError, InputError), match="gone.py"):
+        list(local.run(job, job.shards(), 1))

@@ -41,6 +41,7 @@ def test_findings_are_logged_with_their_places_and_written_as_json(
     printed = capsys.readouterr().out
     assert "train: 8 documents, 8 sentences, 16 words, 8 entities (PER 8)" in printed
     assert 'test.conll:1 "Ada won" as in train.conll:1' in printed
+    assert "test: 1 sentence (50.0%) also occurs in train" in printed
     value = json.loads((folder / "out.json").read_text(encoding="utf-8"))
     assert value["splits"]["test"]["labels"] == {"PER": 1, "LOC": 1}
     assert {"leaked-sentences", "unseen-labels"} <= {finding["name"] for finding in value["findings"]}

@@ -77,6 +77,7 @@ def test_changed_spans_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[
     path.write_text(json.dumps({"text": "Ada's book", "label": [[0, 3, "PER"]]}), encoding="utf-8")
     arguments = [str(path), str(tmp_path / "out.conll"), "--from", "doccano", "--to", "conll"]
     assert main(arguments) == 2
+    assert "choose --word-split characters, or from.on_misaligned=expand" in capsys.readouterr().err
     assert main([*arguments, "from.on_misaligned=expand"]) == 0
     assert "in.jsonl:1: PER '[Ada]'s book' expanded to 'Ada's'" in capsys.readouterr().err
 

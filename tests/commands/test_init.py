@@ -70,3 +70,12 @@ def test_a_file_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert init.main(["--train", str(SAMPLE / "en" / "valid.conll"), "--output", str(output)]) == 2
     assert "already exists" in capsys.readouterr().err
     assert output.read_text() == "mine"
+
+
+def test_the_format_may_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mixed.txt"
+    path.write_text("Ada B-PER\nwon O\n\n")
+    assert init.main(["--train", str(path), "--format", "jsonl"]) == 2
+    assert "not JSON" in capsys.readouterr().err
+    assert init.main(["--train", str(path), "--format", "conll"]) == 0
+    assert "format conll, 1 sentence, 2 words" in capsys.readouterr().out

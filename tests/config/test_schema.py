@@ -168,10 +168,10 @@ def test_the_same_part_keeps_its_fields(tmp_path: Path) -> None:
         ("metrics=entity", "config.metrics: input should be a valid tuple, found 'entity'"),
         ("seed=-1", "config.seed: input should be greater than or equal to 0, found -1"),
         ("seed=1.5", "config.seed: input should be a valid integer, "),
-        ("seed=a.b", "config.seed: input should be a valid integer, "),
+        ("seed=a.b", "config.seed: input should be a valid integer, found 'a.b'"),
         ("seed.sub=1", "config.seed: input should be a valid integer"),
         ("batch.size=.inf", "config.batch.size: input should be a finite number, found inf"),
-        ("training.learning_rate=fast", "config.training.learning_rate: input should be a valid number, "),
+        ("training.learning_rate=fast", "config.training.learning_rate: input should be a valid number, found 'fast'"),
         ("training.learning_rate=.nan", "config.training.learning_rate: input should be a finite number, found nan"),
         ("training.learning_rate=-1", "config.training: training.learning_rate must be at least 0, found -1"),
         (

@@ -37,7 +37,7 @@ def test_equal_scores_pass_and_different_ones_are_an_error() -> None:
 )
 def test_entities_that_tags_cannot_represent_are_not_compared(gold: Example) -> None:
     check, scores = checked(gold, example("B-X O"))
-    assert "skipped: 1 sentences" in check.compare(scores)
+    assert "skipped: 1 sentence with" in check.compare(scores)
 
 
 def test_sentences_without_entities_are_not_compared() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import ner
-from ner.errors import InputError
+from ner.commands.export import main
+from ner.errors import NEEDS_TORCH, InputError
 from ner.export.export import export
 from ner.inference.tagger import Tagger
 from ner.model.saving import save
@@ -137,6 +138,15 @@ def test_the_runtime_needs_neither_torch_nor_transformers(exported: Path) -> Non
     assert json.loads(result.stdout)["text"] == "Ann of Berlin"
 
 
+def test_without_torch_the_error_is_one_sentence(tmp_path: Path) -> None:
+    blocked = "import sys; sys.modules.update(dict.fromkeys(['torch', 'transformers', 'torchcrf', 'seqeval']))\n"
+    for code, name in (("import ner; ner.train('tiny')", "ner.errors.InputError"), ("main()", "error")):
+        arguments = ["train", "--config", "configs/tiny.yaml", "--run", str(tmp_path / "run")]
+        script = f"{blocked}from ner.__main__ import main; {code}"
+        result = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+        assert result.stderr.splitlines()[-1] == f"{name}: {NEEDS_TORCH}"
+
+
 def test_int8_weights_are_smaller_and_the_description_has_the_agreement(tmp_path: Path, tiny_bert: str) -> None:
     run = trained(tmp_path, tiny_bert, {"decoder": {"name": "crf", "scheme": "bioes"}})
     described = export(run, tmp_path / "export", "int8")
@@ -216,9 +226,11 @@ def test_other_decoders_are_refused(tmp_path: Path, tiny_bert: str) -> None:
     assert not (tmp_path / "export").exists()
 
 
-def test_an_export_is_written_to_an_empty_directory_only(exported: Path) -> None:
+def test_an_export_is_written_to_an_empty_directory_only(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="choose an empty directory"):
         export(exported.parent / "run", exported)
+    assert main(["--run", str(exported.parent / "run"), "--output", str(exported)]) == 2
+    assert "already contains an export; remove it" in capsys.readouterr().err
 
 
 def test_an_export_leaves_no_device_id_in_the_home_directory(tmp_path: Path, tiny_bert: str) -> None:

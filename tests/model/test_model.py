@@ -113,7 +113,7 @@ def test_the_newest_verified_run_is_taken(tiny_run: Path, tmp_path: Path) -> Non
 
 
 def test_no_run_at_all_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no run with a model; train one \(python train.py"):
+    with pytest.raises(InputError, match=r"no run with a model; train one \(ner train"):
         newest_run(tmp_path / "runs")
 
 

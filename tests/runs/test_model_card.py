@@ -179,7 +179,7 @@ def test_parts_settings_scores_and_changes_are_those_of_the_files(run: Path) -> 
     assert table(section(text, "Epochs"))[3][:2] == ["2", "0.2500"]
     assert table(section(text, "Changes during training"))[2] == ["120", "2", "control", "`batch.size=64`"]
     assert "```sh\npython train.py --config configs/tiny.yaml seed=7\n```" in section(text, "Reproduce")
-    assert "python evaluate.py --run DIR" in section(text, "Use")
+    assert "ner evaluate --run DIR" in section(text, "Use")
 
 
 def test_limits_follow_from_configuration_and_scores(run: Path) -> None:

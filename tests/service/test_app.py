@@ -82,10 +82,16 @@ def test_a_request_that_is_not_valid_has_a_sentence_and_a_field(
     assert ask(port, body={"text": "Ada"}).status == 200
 
 
+def test_an_unknown_key_is_refused_with_the_most_similar_one_or_all(port: int) -> None:
+    assert ask(port, body={"txt": "Ada"}).json["error"] == "txt: unknown key; did you mean 'text'?"
+    assert "known keys: text, texts, words, sentences" in ask(port, body={"quux": "Ada"}).json["error"]
+
+
 def test_other_paths_and_methods_are_refused_as_json(port: int) -> None:
-    assert ask(port, "/nothing").status == 404
-    assert ask(port, "/tag").status == 405
-    assert "error" in ask(port, "/tag").json
+    for path, status in (("/nothing", 404), ("/tag", 405)):
+        answer = ask(port, path)
+        assert answer.status == status
+        assert "POST /tag" in answer.json["error"]
 
 
 def test_a_body_without_a_length_is_limited_too(port: int) -> None:

@@ -17,7 +17,7 @@ from ner.config.base import SpanFormatConfig, WordSplit
 from ner.data import tags
 from ner.data.char_spans import CharSpan, in_characters, in_unit, set_spans
 from ner.data.words import split_words
-from ner.errors import InputError, reason
+from ner.errors import InputError, not_installed, reason
 from ner.runtime import atomic
 from ner.types import Document, Example
 
@@ -102,8 +102,8 @@ def detect_scheme(path: str, config: Config) -> str:
     return detector.scheme
 
 
-def _arrow() -> Any:
-    """Import pyarrow.
+def import_pyarrow() -> Any:
+    """Import pyarrow and its module for Parquet.
 
     Raises:
         InputError: If it is not installed.
@@ -112,7 +112,7 @@ def _arrow() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise InputError("the format arrow needs pyarrow; install it: pip install 'ner-crf[arrow]'") from None
+        raise InputError(not_installed("pyarrow")) from None
     return pyarrow
 
 
@@ -148,7 +148,7 @@ def _json(path: Path) -> dict[str, Any]:
 @contextmanager
 def _reading(path: str) -> Iterator[Any]:
     """Yield pyarrow; inside the block, its errors become an :class:`InputError`."""
-    arrow = _arrow()
+    arrow = import_pyarrow()
     try:
         yield arrow
     except OSError as error:
@@ -215,13 +215,13 @@ def read_schema(path: str) -> Any:
 
 def count_stream_rows(data: bytes) -> int:
     """Return the number of rows of an Arrow stream."""
-    rows: int = _arrow().ipc.open_stream(data).read_all().num_rows
+    rows: int = import_pyarrow().ipc.open_stream(data).read_all().num_rows
     return rows
 
 
 def take_rows(data: bytes, numbers: Sequence[int]) -> bytes:
     """Return some rows of an Arrow stream as a stream."""
-    arrow = _arrow()
+    arrow = import_pyarrow()
     table = arrow.ipc.open_stream(data).read_all().take(arrow.array(numbers, arrow.int64()))
     sink = arrow.BufferOutputStream()
     with arrow.ipc.new_stream(sink, table.schema) as writer:
@@ -236,7 +236,7 @@ def _rows(path: str, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
 
 def _class_names(path: str) -> dict[str, list[str]]:
     """Return the names of the integers of each ``ClassLabel`` column, as the library datasets stores them."""
-    arrow = _arrow()
+    arrow = import_pyarrow()
     if os.path.isdir(path) and (Path(path) / INFO).is_file():
         features = _json(Path(path) / INFO).get("features")
     else:
@@ -331,7 +331,7 @@ def _write(
     schema: Any = None,
     has_labels: bool = False,
 ) -> None:
-    arrow = _arrow()
+    arrow = import_pyarrow()
     rows: list[dict[str, Any]] = []
     for document in documents:
         for example in document.examples:

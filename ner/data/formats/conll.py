@@ -267,7 +267,9 @@ class RowParser:
         config, cells = self.config, split_columns(row, self.layout.tabs)
         if len(cells) < self.least or (config.tag is not None and len(cells) > self.least):
             shown = row.rstrip("\r\n")[:40]
-            raise InputError(f'expected {self.least} columns, found {len(cells)} ("{shown}")')
+            is_object = row.lstrip().startswith("{") and row.rstrip().endswith("}")
+            hint = "; the line looks like a JSON object; set data.format.name=jsonl" if is_object else ""
+            raise InputError(f'expected {self.least} columns, found {len(cells)} ("{shown}"){hint}')
         word = cells[config.word]
         if not word:
             raise InputError(f"expected a word in column {config.word}, found nothing")

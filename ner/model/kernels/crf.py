@@ -50,8 +50,7 @@ def choose(backend: Backend, device: torch.device) -> Backend:
     if backend not in ("torch", native):
         raise ValueError(f"the backend {backend} does not run on {device.type}; choose torch or {native}")
     if not _installed(backend):
-        package = "'ner-crf[compiled]'" if backend == "numba" else backend
-        raise ValueError(f"the backend {backend} requires a package: pip install {package}, or choose torch")
+        raise ValueError(f"the backend {backend} requires a package: pip install {backend}, or choose torch")
     return backend
 
 

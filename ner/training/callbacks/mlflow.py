@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ner.errors import InputError
+from ner.errors import InputError, not_installed
 from ner.runtime.nested import flat
 from ner.training.history import history_row
 
@@ -23,7 +23,7 @@ def build() -> MLflow:
     try:
         import mlflow
     except ImportError:
-        raise InputError("MLflow is not installed; pip install 'ner-crf[mlflow]'") from None
+        raise InputError(not_installed("mlflow", "mlflow-skinny")) from None
     return MLflow(mlflow)
 
 

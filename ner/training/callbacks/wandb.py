@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ner.errors import InputError
+from ner.errors import InputError, not_installed
 from ner.runtime.nested import flat
 from ner.training.history import history_row
 
@@ -23,7 +23,7 @@ def build() -> Wandb:
     try:
         import wandb
     except ImportError:
-        raise InputError("wandb is not installed; pip install 'ner-crf[wandb]'") from None
+        raise InputError(not_installed("wandb")) from None
     return Wandb(wandb)
 
 

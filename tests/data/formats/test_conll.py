@@ -212,6 +212,7 @@ PREFIXES = "found '{}'; set data.format.tag to the column of the tag, or data.fo
         ("\n \t\n\r\n", {}, "FILE: expected sentences, found none"),
         ("\ufeff", {}, "FILE: expected sentences, found none"),
         ("-DOCSTART- O\n\n", {}, "FILE: expected sentences, found none"),
+        ("{} O\n{ O }\n", {}, 'FILE:2: expected 2 columns, found 3 ("{ O }"); the line looks like a JSON object'),
         ("a O\n\nBerlin\n", {}, 'FILE:3: expected 2 columns, found 1 ("Berlin")'),
         ("a\n", {}, 'FILE:1: expected 2 columns, found 1 ("a")'),
         ("a NN O\nb O\n", {}, 'FILE:2: expected 3 columns, found 2 ("b O")'),

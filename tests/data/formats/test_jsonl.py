@@ -165,7 +165,10 @@ def test_a_span_of_white_space_has_no_words(tmp_path: Path) -> None:
         ("\n \r\n", "in.jsonl: expected a JSON object per line, found none"),
         ("\ufeff\n", "in.jsonl: expected a JSON object per line, found none"),
         ("{", "in.jsonl:1: not JSON: Expecting property name enclosed in double quotes at char"),
-        ('{"text": "a"}\ntext\n', "in.jsonl:2: not JSON: Expecting value at character 1"),
+        (
+            '{"text": "a"}\ntext\n',
+            "in.jsonl:2: not JSON: Expecting value at character 1; if the file has columns, set ",
+        ),
         ('{"text": "a"} {"text": "b"}', "in.jsonl:1: not JSON: Extra data at character 15"),
         ("[]", "in.jsonl:1: expected a JSON object, found list"),
         ("3", "in.jsonl:1: expected a JSON object, found int"),
