@@ -39,13 +39,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     with cli.paused_garbage_collection():
+        from loguru import logger
+
         from ner.config.load import load_config
         from ner.data import checks, config_checks
         from ner.runs.directory import check_outputs, files_in_config
         from ner.runtime.log import set_up_log
 
         set_up_log(sys.stderr if arguments.json == "-" else sys.stdout)
-        config, _ = load_config(arguments.config, arguments.overrides)
+        config, notes = load_config(arguments.config, arguments.overrides)
+        for note in notes:
+            logger.info(note)
         check_outputs({"--json": arguments.json}, [arguments.config, *files_in_config(config)])
         documents = _read(config)
         report = checks.check_documents(documents, one_word_per_line=config.data.format.name == "conll")

@@ -121,7 +121,7 @@ def load_config(
         settings: Values by dotted keys or by short names, see :func:`full_key`.
 
     Returns:
-        The configuration, and a note for each override that discarded options.
+        The configuration, and notes: overrides that discarded options, and sample data beside other training data.
 
     Raises:
         InputError: If the file is missing or not YAML, or a key or value is invalid.
@@ -131,6 +131,8 @@ def load_config(
     for name, value in (settings or {}).items():
         key = full_key(raw, name)
         notes += assign(raw, key, deepcopy(value), f"{key}={value!r}")
+    if any(text.startswith("data.train=") for text in overrides):
+        notes += recipes.sample_notes(raw)
     if not isinstance(source, RunConfig):
         recipes.use_sample(raw, recipes.find(source))
     return validate(RunConfig, raw), notes

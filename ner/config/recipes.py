@@ -35,6 +35,19 @@ def measured() -> dict[str, dict[str, Any]]:
     return found
 
 
+def sample_notes(raw: dict[str, Any]) -> list[str]:
+    """Return a note if files of the bundled sample remain beside training data of the user."""
+    data = raw.get("data")
+    if not isinstance(data, dict) or _is_sample(data.get("train")):
+        return []
+    left = [f"data.{split}" for split in SPLITS if _is_sample(data.get(split))]
+    return [f"{' and '.join(left)}: still the bundled sample; set your own file, or null"] if left else []
+
+
+def _is_sample(path: Any) -> bool:
+    return str(path).startswith(f"{SAMPLE}/")
+
+
 def find(name: str | Path) -> Path:
     """Return the configuration file of a path or of the name of a recipe; an existing file takes precedence.
 

@@ -28,6 +28,8 @@ MAX_SENTENCES = 20_000
 """Sentences that are used, at most; documents are then taken at equal distances."""
 RANGE = (0.1, 10.0)
 """Temperatures that are searched."""
+MARGIN = 0.01
+"""Distance from an end of the range, in logarithms, at which a temperature counts as that end."""
 
 
 @dataclass
@@ -44,6 +46,9 @@ class _Scored:
 @torch.no_grad()
 def calibrate(tagger: Tagger, documents: Sequence[Document], data: str) -> Calibration:
     """Fit the temperature of a tagger to gold documents, and set it.
+
+    If the best temperature is an end of :data:`RANGE`, it remains 1: documents without mistakes would make all
+    probabilities 1.
 
     Args:
         tagger: Tagger with a decoder of tags.
@@ -72,7 +77,9 @@ def calibrate(tagger: Tagger, documents: Sequence[Document], data: str) -> Calib
     decoder.temperature = 1.0
     before = _predictions(decoder, batches)
     low, high = (math.log(value) for value in RANGE)
-    temperature = round(math.exp(maximum(lambda value: log_likelihood(math.exp(value)), low, high)), 4)
+    best = maximum(lambda value: log_likelihood(math.exp(value)), low, high)
+    is_inside = low + MARGIN < best < high - MARGIN
+    temperature = round(math.exp(best), 4) if is_inside else 1.0
     sentences = sum(len(batch.examples) for batch in batches)
     likelihoods = log_likelihood(1.0) / sentences, log_likelihood(temperature) / sentences
     decoder.temperature = temperature

@@ -88,3 +88,8 @@ def _calibrate(run: TrainingRun) -> None:
     calibration.write(run.directory, found)
     before, after = found.before.error, found.after.error
     run.log_info(f"valid calibration error: {before:.4f} before, {after:.4f} after, temperature {found.temperature:g}")
+    if found.temperature == 1:
+        run.log_info(
+            f"valid: its {found.gold} entities do not determine a temperature, so probabilities are not calibrated; "
+            "use ner calibrate with more data"
+        )

@@ -38,3 +38,11 @@ def test_recipes_are_listed_with_measured_scores(capsys: pytest.CaptureFixture[s
     assert "test entity F1 85.5" in row
     assert sum(line.split(" ")[0] in recipes.names() for line in lines) == len(recipes.names())
     assert {*recipes.measured()} <= {*recipes.names()}
+
+
+def test_sample_files_beside_other_training_data_are_named() -> None:
+    _, notes = load_config("tiny", ["data.train=my/train.txt", "data.valid=my/dev.txt"])
+    assert notes == ["data.test: still the bundled sample; set your own file, or null"]
+    for others in (["data.test=null", "data.valid=null", "training.keep_epoch=last"], ["data.test=a", "data.valid=b"]):
+        assert load_config("tiny", ["data.train=my/train.txt", *others])[1] == []
+    assert load_config("tiny", ["training.epochs=1"])[1] == []
