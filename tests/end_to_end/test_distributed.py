@@ -39,6 +39,7 @@ def test_weights_losses_and_train_scores_do_not_depend_on_the_number_of_processe
         assert found["same"], found
 
 
+@pytest.mark.thorough
 def test_an_encoder_that_is_spread_learns_the_same() -> None:
     assert experiment("sharded") < 1e-5
 
@@ -49,6 +50,7 @@ def test_one_model_has_the_same_scores_and_answers_in_any_number_of_processes(ti
     assert all(other == one for other in more)
 
 
+@pytest.mark.thorough
 def test_one_process_takes_over_from_two_in_the_same_order() -> None:
     found = experiment("order")
     assert [*found["two"], *found["one"]] == found["whole"]
@@ -113,6 +115,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+@pytest.mark.thorough
 def test_a_killed_process_is_started_again_and_two_machines_meet(tmp_path: Path) -> None:
     port = free_port()
     meeting = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-id", "notes"]

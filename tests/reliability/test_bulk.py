@@ -9,6 +9,7 @@ import pytest
 from tests.reliability import bulk
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_job_that_is_killed_continues_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"SHARDS": 16, "KILLS": 3, "STARTS": 4}.items():

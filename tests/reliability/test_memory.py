@@ -9,6 +9,7 @@ import pytest
 from tests.reliability import memory
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_long_word_is_annotated_in_bounded_memory() -> None:
     assert "MB at the peak" in memory.bounded("bilstm_crf", "word", 100)

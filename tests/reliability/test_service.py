@@ -20,5 +20,6 @@ def test_answers_are_the_same_alone_and_in_batches() -> None:
     service.same_answers("tiny")
 
 
+@pytest.mark.thorough
 def test_no_accepted_request_is_lost_by_a_restart() -> None:
     assert service.restarts(1, times=1).startswith("0 of ")

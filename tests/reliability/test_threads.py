@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.reliability.report import ROOT
 from tests.reliability.threads import cases
 
@@ -32,6 +34,7 @@ def test_there_are_threads_processes_and_caches() -> None:
     assert {case.kind for case in cases()} == {"threads", "processes", "caches"}
 
 
+@pytest.mark.thorough
 def test_a_sample_is_annotated_as_by_one_thread() -> None:
     found = subprocess.run(
         [sys.executable, "-c", SAMPLE, *NAMES], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False

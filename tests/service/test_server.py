@@ -18,6 +18,7 @@ from ner.service import server
 from tests.service.builders import Process, ask
 
 pytestmark = pytest.mark.processes
+THOROUGH = pytest.mark.thorough
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "", "127.0.0.1:80", "1.2.3", "*"])
@@ -64,7 +65,14 @@ def test_a_model_that_cannot_be_loaded_ends_the_server(tmp_path: Path, workers: 
     assert not any("Traceback" in line for line in process.lines)
 
 
-@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGTERM), (1, signal.SIGINT), (2, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [
+        (1, signal.SIGTERM),
+        pytest.param(1, signal.SIGINT, marks=THOROUGH),
+        pytest.param(2, signal.SIGTERM, marks=THOROUGH),
+    ],
+)
 def test_a_signal_under_load_loses_no_request(export_directory: Path, workers: int, number: int) -> None:
     statuses: Counter[int | str] = Counter()
     with Process(export_directory, "--workers", str(workers)) as process:
@@ -97,6 +105,7 @@ def test_a_signal_under_load_loses_no_request(export_directory: Path, workers: i
     assert process.lines[-1].startswith("stopped serving")
 
 
+@THOROUGH
 def test_metrics_of_several_processes_are_summed(export_directory: Path) -> None:
     with Process(export_directory, "--workers", "2") as process:
         process.wait_until_ready()
