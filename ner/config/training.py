@@ -125,8 +125,7 @@ class TrainingConfig(ConfigSection):
     early_stopping: EarlyStoppingConfig | None = None
     """Stop training when a validation score stops improving."""
     keep_epoch: Literal["best", "last"] = "best"
-    """Saved model: the epoch with the best validation score, or the last epoch. Among equal scores, the epoch with the
-    lowest validation loss is the best."""
+    """Saved model: the epoch with the best validation score, or the last epoch."""
     monitor: str = "entity.micro.f1"
     """Score that selects the best epoch: a path that starts with the name of a metric, or loss."""
     keep_checkpoints: int = Field(2, ge=1)

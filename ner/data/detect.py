@@ -68,7 +68,7 @@ def _name(path: str) -> str:
         raise InputError(f"{path}: expected a file, or a folder with seq.in, seq.out and label; found another folder")
     lines = [line for line in _lines(path, "utf-8") if line.strip()]
     if not lines:
-        raise InputError(f"{path}: expected sentences, found none")
+        raise InputError(f"{path}: expected sentences, found an empty file")
     if lines[0].lstrip()[0] in "{[":
         try:
             value = json.loads(lines[0])

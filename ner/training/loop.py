@@ -140,7 +140,7 @@ def _finish_epoch(state: State, evaluations: dict[str, Evaluation]) -> EpochReco
     state.epoch += 1
     state.position = 0
     training = state.training_config
-    best = training.keep_epoch == "last" or _is_best(state, evaluations["valid"])
+    best = training.keep_epoch == "last" or state.best.update(monitored(evaluations["valid"], training.monitor))
     if best:
         state.best_epoch = state.epoch
     size, rates = state.batch_config.max_size, dict(state.learning_rates)
@@ -157,14 +157,6 @@ def _finish_epoch(state: State, evaluations: dict[str, Evaluation]) -> EpochReco
             state.ended = f"{path} has not improved for {epochs} epochs"
             state.record_event("stopping", state.ended)
     return record
-
-
-def _is_best(state: State, valid: Evaluation) -> bool:
-    """Return whether an epoch has the best score so far; among equal scores, the lowest validation loss decides."""
-    score = monitored(valid, state.training_config.monitor)
-    if state.best.update(score):
-        return True
-    return score == state.best.best and valid.loss < state.history[state.best_epoch - 1].evaluations["valid"].loss
 
 
 def _adapt_to_plateau(state: State, score: float) -> None:

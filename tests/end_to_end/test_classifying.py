@@ -71,7 +71,7 @@ def test_the_log_has_a_line_a_class_and_hints_that_fit(run: tuple[Path, str]) ->
         *("train loss", "train class bad precision", "train class good precision", "train accuracy"),
         *("valid loss", "valid class bad precision", "valid class good precision", "valid accuracy"),
     ]
-    assert lines[-2].strip() == f"ner evaluate --run {run[0]} --split test"
+    assert lines[-3].strip() == f"ner evaluate --run {run[0]} --split test"
     first = (REVIEWS / "test.tsv").read_text(encoding="utf-8").splitlines()[1].split("\t")[2]
     assert lines[-1].strip() == f"echo '{first[:80]}' | ner predict --run {run[0]} --format text"
 

@@ -137,6 +137,7 @@ def test_a_killed_process_is_started_again_and_two_machines_meet(tmp_path: Path)
         )
 
 
+@pytest.mark.thorough
 def test_an_encoder_is_spread_by_a_line_of_the_configuration(tmp_path: Path) -> None:
     data = [f"data.{split}={SAMPLE / 'en' / 'valid.conll'}" for split in ("train", "valid", "test")]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"]

@@ -379,7 +379,7 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings are forked
 
 
 @forks
-@pytest.mark.parametrize("kind", ["bilstm", "bert"])
+@pytest.mark.parametrize("kind", ["bilstm", pytest.param("bert", marks=pytest.mark.thorough)])
 def test_no_kill_leaves_a_run_that_cannot_go_on(kind: str) -> None:
     crashes("kill", "--kind", kind, "--count", "6", "--seed", "7")
 

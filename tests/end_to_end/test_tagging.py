@@ -67,7 +67,7 @@ def test_the_log_has_one_figure_a_line_in_the_order_of_the_notes(run: tuple[Path
             assert re.fullmatch(entity, lines[start + 1])
             start += 1
     assert any(line.startswith("test loss: ") for line in lines)
-    assert lines[-2].strip().startswith("ner evaluate --run")
+    assert lines[-3].strip().startswith("ner evaluate --run")
     assert "ner predict --run" in lines[-1]
     logged = (run[0] / "train.log").read_text(encoding="utf-8")
     assert all(line.removeprefix("WARNING: ") in logged for line in lines)

@@ -215,7 +215,7 @@ def detect_layout(file: BinaryIO, path: str, config: Config) -> Layout:
     """
     first = next((sentence for sentence in sentences(file, path, config, str) if sentence.rows), None)
     if first is None:
-        raise InputError(f"{path}: expected sentences, found none")
+        raise InputError(f"{path}: expected sentences, found an empty file")
     row, place = first.rows[0], f"{path}:{first.line}"
     tabs = config.separator == "tab" or (config.separator == "auto" and "\t" in row)
     columns = len(split_columns(row, tabs))

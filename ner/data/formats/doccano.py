@@ -62,7 +62,7 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
         example.metadata = {key: value for key, value in value.items() if key not in (config.text, *KEYS)}
         yield Document([example], str(value.get("id", number - 1)), path)
     if empty:
-        raise InputError(f"{path}: expected a JSON object per line, found none")
+        raise InputError(f"{path}: expected a JSON object per line, found an empty file")
 
 
 def _annotations(value: dict[str, Any], location: str) -> tuple[list[CharSpan] | None, list[str]]:

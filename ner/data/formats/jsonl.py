@@ -95,7 +95,7 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
             example.metadata = value
         yield Document([example], str(value.get("id", number - 1)), path)
     if empty:
-        raise InputError(f"{path}: expected a JSON object per line, found none")
+        raise InputError(f"{path}: expected a JSON object per line, found an empty file")
 
 
 def parse_object(value: dict[str, Any], config: Config, rule: WordSplit, location: str) -> Example:

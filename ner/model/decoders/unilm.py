@@ -136,8 +136,8 @@ class UniLMDecoder(GenerativeDecoder):
         examples = [example for group in groups for example in group]
         randomness: Sequence[Generator | None] = generators or [None] * len(examples)
         rows = [self.encoder.source(e, self.max_source, own) for e, own in zip(examples, randomness, strict=True)]
-        pieces, piece_mask = padded([row.pieces for row in rows], self.encoder.tokenizer.padding)
-        words, _ = padded([row.words for row in rows], -1)
+        pieces, piece_mask = padded([row.pieces for row in rows], self.encoder.tokenizer.padding, min_length=1)
+        words, _ = padded([row.words for row in rows], -1, min_length=1)
         sizes = np.array([len(example.words) for example in examples], dtype=np.int64)
         mask = np.arange(sizes.max(initial=0)) < sizes[:, None]
         arrays = {"pieces": pieces, "piece_mask": piece_mask, "words": words, "mask": mask}

@@ -208,10 +208,10 @@ PREFIXES = "found '{}'; set data.format.tag to the column of the tag, or data.fo
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        ("", {}, "FILE: expected sentences, found none"),
-        ("\n \t\n\r\n", {}, "FILE: expected sentences, found none"),
-        ("\ufeff", {}, "FILE: expected sentences, found none"),
-        ("-DOCSTART- O\n\n", {}, "FILE: expected sentences, found none"),
+        ("", {}, "FILE: expected sentences, found an empty file"),
+        ("\n \t\n\r\n", {}, "FILE: expected sentences, found an empty file"),
+        ("\ufeff", {}, "FILE: expected sentences, found an empty file"),
+        ("-DOCSTART- O\n\n", {}, "FILE: expected sentences, found an empty file"),
         ("{} O\n{ O }\n", {}, 'FILE:2: expected 2 columns, found 3 ("{ O }"); the line looks like a JSON object'),
         ("a O\n\nBerlin\n", {}, 'FILE:3: expected 2 columns, found 1 ("Berlin")'),
         ("a\n", {}, 'FILE:1: expected 2 columns, found 1 ("a")'),

@@ -161,9 +161,9 @@ def test_a_span_of_white_space_has_no_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("", "in.jsonl: expected a JSON object per line, found none"),
-        ("\n \r\n", "in.jsonl: expected a JSON object per line, found none"),
-        ("\ufeff\n", "in.jsonl: expected a JSON object per line, found none"),
+        ("", "in.jsonl: expected a JSON object per line, found an empty file"),
+        ("\n \r\n", "in.jsonl: expected a JSON object per line, found an empty file"),
+        ("\ufeff\n", "in.jsonl: expected a JSON object per line, found an empty file"),
         ("{", "in.jsonl:1: not JSON: Expecting property name enclosed in double quotes at char"),
         (
             '{"text": "a"}\ntext\n',
