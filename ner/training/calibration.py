@@ -29,7 +29,7 @@ MAX_SENTENCES = 20_000
 RANGE = (0.1, 10.0)
 """Temperatures that are searched."""
 MARGIN = 0.01
-"""Distance from an end of the range, in logarithms, at which a temperature counts as that end."""
+"""Distance from the lower end, in logarithms, at which a temperature counts as that end."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class _Scored:
 def calibrate(tagger: Tagger, documents: Sequence[Document], data: str) -> Calibration:
     """Fit the temperature of a tagger to gold documents, and set it.
 
-    If the best temperature is an end of :data:`RANGE`, it remains 1: documents without mistakes would make all
+    If the best temperature is the lower end of :data:`RANGE`, it remains 1: documents without mistakes would make all
     probabilities 1.
 
     Args:
@@ -78,8 +78,7 @@ def calibrate(tagger: Tagger, documents: Sequence[Document], data: str) -> Calib
     before = _predictions(decoder, batches)
     low, high = (math.log(value) for value in RANGE)
     best = maximum(lambda value: log_likelihood(math.exp(value)), low, high)
-    is_inside = low + MARGIN < best < high - MARGIN
-    temperature = round(math.exp(best), 4) if is_inside else 1.0
+    temperature = round(math.exp(best), 4) if best > low + MARGIN else 1.0
     sentences = sum(len(batch.examples) for batch in batches)
     likelihoods = log_likelihood(1.0) / sentences, log_likelihood(temperature) / sentences
     decoder.temperature = temperature

