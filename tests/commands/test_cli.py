@@ -148,7 +148,7 @@ def test_a_wrong_configuration_is_one_sentence_and_leaves_nothing_behind(
         ("data.train=none.conll", "none.conll: cannot be read: No such file or directory"),
         ("data.valid=none.conll", "none.conll: cannot be read: No such file or directory"),
         ("data.train=words", 'words:1: expected 2 columns, found 1 ("Berlin")'),
-        ("data.train=empty", "empty: expected sentences, found none"),
+        ("data.train=empty", "empty: expected sentences, found an empty file"),
         ("data.format={name: jsonl}", "in.conll:1: not JSON: Expecting value at character 1"),
         ("data.format={name: conll, encoding: utf-9}", "config.data.format.encoding: no text encoding is called"),
         ("encoder.vectors=none.txt", "none.txt: no such file of vectors"),
