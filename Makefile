@@ -118,7 +118,7 @@ results: ## update docs/results.md and the tables of docs/notes.md and docs/trai
 # Benchmarks of docs/performance.md. CONLL as above; one thread; half an hour on an idle machine, after
 # bench-environments (a few minutes) and bench-models (an hour and a half of training).
 BENCH = crf finetuning finetuning_alike bilstm_training bilstm_tagging encoder_tagging scoring reading startup arithmetic compiling
-SHORT = crf scoring reading
+SHORT = crf scoring reading startup
 SYSTEMS = benchmarks/systems
 VENV = benchmarks/.venv
 MODELS = benchmarks/models
