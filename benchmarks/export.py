@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,14 +24,14 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 from extras import keep  # noqa: E402  # after the path
 
-import ner  # noqa: E402
-from ner.config.parts import load_component  # noqa: E402
-from ner.evaluation.metrics import entity  # noqa: E402
-from ner.export.export import export  # noqa: E402
-from ner.inference.tagger import Tagger  # noqa: E402
-from ner.model.pretrained import resolve  # noqa: E402
-from ner.runtime.device import processor  # noqa: E402
-from ner.types import Document, Example  # noqa: E402
+import ner  # noqa: E402  # after the path
+from ner.config.parts import load_component  # noqa: E402  # after the path
+from ner.evaluation.metrics import entity  # noqa: E402  # after the path
+from ner.export.export import export  # noqa: E402  # after the path
+from ner.inference.tagger import Tagger  # noqa: E402  # after the path
+from ner.model.pretrained import resolve  # noqa: E402  # after the path
+from ner.runtime.device import processor  # noqa: E402  # after the path
+from ner.types import Document, Example  # noqa: E402  # after the path
 
 SENTENCES = 600
 """Number of sentences of the speed measurement, at least."""
@@ -63,7 +64,7 @@ def pipeline(sentences: Sequence[Example]) -> dict[str, Callable[[], Any]]:
         "token-classification", model, tokenizer=transformers.AutoTokenizer.from_pretrained(path)
     )
     texts = sorted((" ".join(example.words) for example in sentences), key=len)
-    return {f"pipeline, batches of {size}": (lambda size=size: made(texts, batch_size=size)) for size in (8, 32)}  # type: ignore[misc]
+    return {f"pipeline, batches of {size}": partial(made, texts, batch_size=size) for size in (8, 32)}
 
 
 def main() -> None:
@@ -86,13 +87,10 @@ def main() -> None:
         taggers: dict[str, Any] = {"torch": tagger}
         with tempfile.TemporaryDirectory() as folder:
             for precision in ("float32", "int8"):
-                export(Path(run), Path(folder) / precision, precision)  # type: ignore[arg-type]
+                export(Path(run), Path(folder) / precision, precision)
                 taggers[precision] = ner.load(Path(folder) / precision)
             found = {key: examples(one.tag(documents, probabilities=True)) for key, one in taggers.items()}
-            calls: dict[str, Callable[[], Any]] = {
-                key: (lambda one=one, few=few: one.tag(few))  # type: ignore[misc]
-                for key, one in taggers.items()
-            }
+            calls: dict[str, Callable[[], Any]] = {key: partial(one.tag, few) for key, one in taggers.items()}
             if arguments.pipeline == name:
                 calls |= pipeline(examples(few))
             seconds: dict[str, list[float]] = {key: [] for key in calls}

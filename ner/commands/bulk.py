@@ -11,7 +11,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ner.commands import _plugins
-from ner.commands.predict import positive
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -40,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     help = "local: processes on this machine (default); ray: Ray Data, on a cluster if RAY_ADDRESS is set"
     parser.add_argument("--engine", choices=["local", "ray"], default="local", help=help)
     help = "worker processes, each with one thread (default: one per processor)"
-    parser.add_argument("--workers", type=positive, metavar="N", help=help)
+    parser.add_argument("--workers", type=cli.positive, metavar="N", help=help)
     help = "lines, rows or sentences in a shard, a multiple of 2000 (default 20000)"
-    parser.add_argument("--shard-size", type=positive, metavar="N", default=20_000, help=help)
+    parser.add_argument("--shard-size", type=cli.positive, metavar="N", default=20_000, help=help)
     _plugins.add_option(parser)
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:

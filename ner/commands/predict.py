@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", metavar="data.format.key=value", help="options of the input format")
     parser.add_argument("--scores", action="store_true", help="add the probability of each entity and label")
     parser.add_argument("--token-scores", action="store_true", help="add the probability of the tag of each word")
-    parser.add_argument("--n-best", type=positive, metavar="N", help="add the N most probable sets of entities")
+    parser.add_argument("--n-best", type=cli.positive, metavar="N", help="add the N most probable sets of entities")
     help = "choose a threshold for the probabilities of entities by this precision on the calibration data"
     parser.add_argument("--min-precision", type=float, metavar="P", help=help)
     below = "entities below the threshold: drop them (default) or mark them as uncertain"
@@ -148,13 +148,6 @@ def _check_format(name: str) -> None:
         load_component("formats", name)
     except ConfigError as error:
         raise InputError(f"--format: {error.message}") from None
-
-
-def positive(text: str) -> int:
-    """Parse a number above 0."""
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default 127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="default 8000; 0 chooses a free port")
     parser.add_argument(
-        "--workers", type=positive, default=1, metavar="N", help="processes, each with a copy; default 1"
+        "--workers", type=cli.positive, default=1, metavar="N", help="processes, each with a copy; default 1"
     )
     help = "bytes of a request, at most; default 1048576"
-    parser.add_argument("--max-bytes", type=positive, default=1 << 20, metavar="N", help=help)
+    parser.add_argument("--max-bytes", type=cli.positive, default=1 << 20, metavar="N", help=help)
     help = "word pieces (4 bytes each) that are annotated together; default 4096"
-    parser.add_argument("--batch-pieces", type=positive, default=4096, metavar="N", help=help)
+    parser.add_argument("--batch-pieces", type=cli.positive, default=4096, metavar="N", help=help)
     help = "word pieces that may wait before requests are refused with 429; default 65536"
-    parser.add_argument("--queue-pieces", type=positive, default=65536, metavar="N", help=help)
+    parser.add_argument("--queue-pieces", type=cli.positive, default=65536, metavar="N", help=help)
     parser.add_argument("--deadline", type=float, default=30, metavar="S", help="seconds of a request; default 30")
     help = "seconds for requests in flight after SIGTERM; default 30"
     parser.add_argument("--drain", type=float, default=30, metavar="S", help=help)
@@ -69,13 +69,6 @@ def _serve(arguments: argparse.Namespace) -> None:
         drain=arguments.drain,
     )
     serve(Settings(directory, arguments.host, arguments.port, arguments.workers, limits, tuple(arguments.plugin)))
-
-
-def positive(text: str) -> int:
-    """Parse a number above 0."""
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
 
 
 if __name__ == "__main__":

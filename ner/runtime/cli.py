@@ -117,6 +117,13 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     raise KeyboardInterrupt(number)
 
 
+def positive(text: str) -> int:
+    """Parse a number above 0."""
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
 def parse_arguments(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the arguments of a command; a help text that cannot be written is an error like any other output."""
     with ExitStatus() as status:
