@@ -217,4 +217,4 @@ def test_the_command_to_try_next_names_a_split_that_the_run_has(
     options = ["encoder={name: embedding, dimension: 8}", "training.epochs=1", "training.learning_rate=1e-3"]
     config = str(ROOT / "configs" / "notes" / "intent.yaml")
     assert train.main(["--config", config, "--run", str(tmp_path / "run"), *options]) == 0
-    assert f"evaluate.py --run {tmp_path / 'run'} --split valid" in capsys.readouterr().out
+    assert f"ner evaluate --run {tmp_path / 'run'} --split valid" in capsys.readouterr().out
