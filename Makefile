@@ -20,7 +20,7 @@ types:
 test:
 	pytest
 
-test-thorough: ## also the tests that repeat others with further settings
+test-thorough: ## also long tests, and those that repeat others with further settings
 	pytest --thorough
 
 schema: ## fail if a generated file is out of date

@@ -1,7 +1,8 @@
 """Run a benchmark: ``python benchmarks/run.py NAME [--conll DIR] [--short] [--check]``.
 
-Every system is a process of its own; they work in turns, one round to warm up and then at least five that count.
-Figures go to ``results/benchmarks/NAME.json``; ``benchmarks/render.py`` generates ``docs/performance.md`` from them.
+Every system is a process of its own; they work in turns, one round to warm up and then five that count, or three
+with ``--short``. Figures go to ``results/benchmarks/NAME.json``; ``benchmarks/render.py`` generates
+``docs/performance.md`` from them.
 """
 
 from __future__ import annotations
@@ -144,8 +145,9 @@ def main() -> int:
     parser.add_argument("--environments", metavar="DIR", default="benchmarks/.venv", help="of make bench-environments")
     parser.add_argument("--short", action="store_true", help="small, and with the peers of this environment only")
     parser.add_argument("--check", action="store_true", help="fail where a ratio is below half its goal")
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, help="default 5, and 3 with --short")
     arguments = parser.parse_args()
+    repetitions = arguments.repetitions or (3 if arguments.short else 5)
     from ner.model.pretrained import resolve
     from ner.runs.directory import newest_run
 
@@ -155,16 +157,16 @@ def main() -> int:
     setting = Setting(*files, resolve("all-MiniLM-L6-v2"), arguments.models, run, arguments.short)
     cases = []
     for case in CLAIMS[arguments.name](setting):
-        found = compare(case, arguments.repetitions, Path(arguments.environments).absolute())
+        found = compare(case, repetitions, Path(arguments.environments).absolute())
         cases.append(found)
         for pair in found["ratios"]:
             goal = "" if pair["goal"] is None else f" (goal {pair['goal']})"
             print(f"{found['title']}: {pair['ours']} is {pair['ratio']:.2f} times {pair['peer']}{goal}", flush=True)
-    if not arguments.short and arguments.conll and arguments.repetitions >= 5:
+    if not arguments.short and arguments.conll and repetitions >= 5:
         command = shlex.join(
             ["python", "benchmarks/run.py", arguments.name, *(["--conll", "DIR"] * bool(arguments.conll))]
         )
-        kept = {"command": command, "processor": processor(), "threads": 1, "repetitions": arguments.repetitions}
+        kept = {"command": command, "processor": processor(), "threads": 1, "repetitions": repetitions}
         target = ROOT / "results" / "benchmarks" / f"{arguments.name}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps({**kept, "cases": cases}, indent=1) + "\n", encoding="utf-8")

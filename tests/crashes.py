@@ -193,9 +193,9 @@ def full(trainings: Trainings, count: int, seed: int) -> None:
 
 
 def main() -> int:
-    """Run one of them."""
+    """Run some of them, with the same trainings."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["kill", "interrupt", "full"])
+    parser.add_argument("what", choices=["kill", "interrupt", "full"], nargs="+")
     parser.add_argument("--kind", choices=["bilstm", "bert"], default="bilstm")
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
@@ -203,7 +203,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background ignores it
     with tempfile.TemporaryDirectory() as folder:
         trainings = Trainings(Path(folder), arguments.kind)
-        globals()[arguments.what](trainings, arguments.count, arguments.seed)
+        for name in arguments.what:
+            globals()[name](trainings, arguments.count, arguments.seed)
     return 0
 
 

@@ -5,6 +5,8 @@ Each function below is one experiment; ``tests/end_to_end/test_distributed.py`` 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import socket
@@ -105,8 +107,15 @@ def trained(sentences: int, at_once: int, shard: bool = False, epochs: int = 1, 
     return work
 
 
+def warm_up() -> None:
+    """Train once in this process, so that its forks neither import nor compile."""
+    config = settings(training__epochs=1)
+    list(train(*fresh(config, documents(2)), documents(2), config.metrics, CPU))
+
+
 def gradients() -> Any:
     """The largest difference of any weight to that of one process, by processes, sentences and accumulation."""
+    warm_up()
     found = []
     for sentences, at_once, *sizes in ((1, 7, 3), (8, 2, 2), (13, 3, 3)):
         ((code, alone, said),) = together(1, trained(sentences, at_once))
@@ -127,6 +136,7 @@ def gradients() -> Any:
 
 def sharded() -> Any:
     """The same for FSDP2 against a single process, two epochs."""
+    warm_up()
     options = {"training__optimizer": "adamw", "training__learning_rate": 0.01, "training__max_grad_norm": 0.5}
     ((code, alone, said),) = together(1, trained(13, 2, epochs=2, **options))
     assert code == 0, said
@@ -143,6 +153,8 @@ def sharded() -> Any:
 
 def evaluation(run: str) -> Any:
     """Scores and predictions of one model in one to three processes."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert evaluate.main(["--run", run]) == 0  # imports and compiles for all forks
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for size in (1, 2, 3):
@@ -162,6 +174,7 @@ def evaluation(run: str) -> Any:
 
 def order() -> Any:
     """Sentences in the order in which they are learned: of one process, and of two that one takes over from."""
+    warm_up()
 
     def lines(step_batch: loader.StepBatch) -> list[int]:
         return [example.line for part in step_batch.micro_batches if not part.sync_only for example in part.gold]
@@ -244,6 +257,7 @@ def together_until_first(size: int, work: Callable[[], Any]) -> Any:
 
 def spoiled(policy: str) -> Any:
     """Two processes of which the second cannot compute a step: exit codes, words, and the weights if they went on."""
+    warm_up()
 
     def work() -> Any:
         process_group = distributed.ProcessGroup.from_environment()

@@ -137,9 +137,11 @@ def marginals(
         begin = chain.first + onto[:, 0]
         log_partition = np.where(lengths > 0, log_partition + _log_sum(begin), 0.0)
         unary[:, 0] = _softmax(begin) * (lengths > 0)[:, None]
-    for word in range(1, words):
-        step = _softmax(chain.transitions + onto[:, word, None])
-        unary[:, word] = (unary[:, word - 1, None] @ step)[:, 0] * (word < lengths)[:, None]
+    together = _examples_together(size, num_tags)
+    for start in range(1, words, together):
+        steps = _softmax(chain.transitions + onto[:, start : start + together, None])  # (S, words, K, K)
+        for word in range(start, min(words, start + together)):
+            unary[:, word] = (unary[:, word - 1, None] @ steps[:, word - start])[:, 0] * (word < lengths)[:, None]
     return log_partition, unary, onto
 
 
@@ -164,18 +166,45 @@ def span_probabilities(
     if not spans:
         return []
     _, unary, onto = marginals(emissions, lengths, chain)
-    found = []
-    for example, start, end, label in spans:
-        mass = unary[example, 0] * begins[label, -1]
-        if start:
-            step = _softmax(chain.transitions + onto[example, start])
-            mass = unary[example, start - 1] @ (step * begins[label, :-1])
-        for word in range(start + 1, end):
-            mass = mass @ (_softmax(chain.transitions + onto[example, word]) * continues[label])
-        if end < lengths[example]:
-            mass = mass * (1 - (_softmax(chain.transitions + onto[example, end]) * continues[label]).sum(-1))
-        found.append(float(mass.sum()))
+    table = np.asarray(spans, dtype=np.int64)
+    together = _examples_together(1, emissions.shape[2])
+    found: list[float] = []
+    for start in range(0, len(spans), together):
+        found.extend(_masses(unary, onto, lengths, chain, table[start : start + together], begins, continues).tolist())
     return found
+
+
+def _masses(
+    unary: np.ndarray,
+    onto: np.ndarray,
+    lengths: np.ndarray,
+    chain: Potentials,
+    spans: np.ndarray,
+    begins: np.ndarray,
+    continues: np.ndarray,
+) -> np.ndarray:
+    """Return the probability ``(P,)`` of spans ``(P, 4)``, one word of all spans at a time."""
+    example, start, end, label = spans.T
+
+    def step(chosen: np.ndarray, word: np.ndarray) -> np.ndarray:
+        return _softmax(chain.transitions + onto[example[chosen], word[chosen], None])  # (chosen, K, K)
+
+    inner = start > 0
+    mass = unary[example, 0] * begins[label, -1]
+    from_before = step(inner, start) * begins[label[inner], :-1]
+    mass[inner] = (unary[example[inner], start[inner] - 1, None] @ from_before)[:, 0]
+    for offset in range(1, int((end - start).max())):
+        longer = start + offset < end
+        mass[longer] = (mass[longer, None] @ (step(longer, start + offset) * continues[label[longer]]))[:, 0]
+    followed = end < lengths[example]
+    mass[followed] *= 1 - (step(followed, end) * continues[label[followed]]).sum(-1)
+    total: np.ndarray = mass.sum(-1)
+    return total
+
+
+def _examples_together(size: int, num_tags: int) -> int:
+    """Return how many matrices ``(size, K, K)`` are computed at once, at most 32 MB unless one is larger."""
+    return max(1, (1 << 22) // (size * num_tags * num_tags))
 
 
 def _clean(emissions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -197,7 +226,8 @@ def _log_sum(values: np.ndarray) -> np.ndarray:
 
 def _softmax(values: np.ndarray) -> np.ndarray:
     """Return the softmax over the last dimension, 0 where all values are -inf."""
-    exponentials = np.exp(values - np.maximum(values.max(-1, keepdims=True), np.finfo(values.dtype).min))
+    exponentials = values - np.maximum(values.max(-1, keepdims=True), np.finfo(values.dtype).min)
+    np.exp(exponentials, out=exponentials)
     total = exponentials.sum(-1, keepdims=True)
     result: np.ndarray = exponentials / np.where(total > 0, total, 1)
     return result

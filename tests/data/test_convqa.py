@@ -139,12 +139,14 @@ def test_a_third_of_the_later_questions_need_the_turns_before(modules: dict[str,
     assert max(turn.back for turn in turns) <= 2
 
 
+@pytest.mark.thorough
 def test_the_files_come_from_the_generator(tmp_path: Path, modules: dict[str, ModuleType]) -> None:
     modules["generate"].write(tmp_path)
     for split in SPLITS:
         assert (tmp_path / f"{split}.json").read_bytes() == (FOLDER / f"{split}.json").read_bytes()
 
 
+@pytest.mark.thorough
 def test_without_the_question_nobody_gets_far(modules: dict[str, ModuleType]) -> None:
     baseline = modules["baseline"]
     train, test = baseline.read(FOLDER / "train.json"), baseline.read(FOLDER / "test.json")

@@ -130,7 +130,7 @@ def test_a_loaded_model_answers_in_a_conversation(run: Path) -> None:
     assert sum(second.scores[kind] for kind in ("span", "yes", "no", "unknown")) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("unit", ["word", "piece"])
+@pytest.mark.parametrize("unit", [pytest.param("word", marks=pytest.mark.thorough), "piece"])
 def test_a_transformer_answers_with_words_or_pieces_as_units(unit: str, tiny_bert: str, tmp_path: Path) -> None:
     data = tmp_path / "data.json"
     data.write_text(json.dumps({"data": [conversations()]}), encoding="utf-8")

@@ -379,19 +379,14 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings are forked
 
 
 @forks
-@pytest.mark.parametrize("kind", ["bilstm", pytest.param("bert", marks=pytest.mark.thorough)])
-def test_no_kill_leaves_a_run_that_cannot_go_on(kind: str) -> None:
-    crashes("kill", "--kind", kind, "--count", "6", "--seed", "7")
+def test_no_kill_signal_or_full_disk_leaves_a_run_that_cannot_go_on() -> None:
+    crashes("kill", "interrupt", "full", "--count", "5", "--seed", "7")
 
 
 @forks
-def test_signals_end_a_training_in_order() -> None:
-    crashes("interrupt", "--count", "4")
-
-
-@forks
-def test_a_full_disk_leaves_the_checkpoint_before() -> None:
-    crashes("full", "--count", "8")
+@pytest.mark.thorough
+def test_no_kill_leaves_a_transformer_that_cannot_go_on() -> None:
+    crashes("kill", "--kind", "bert", "--count", "6", "--seed", "7")
 
 
 def test_a_run_that_is_stopped_at_the_end_of_an_epoch_is_not_taken_for_finished(

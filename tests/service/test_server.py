@@ -57,7 +57,7 @@ def test_a_missing_library_is_named_with_the_packages(
     assert re.search("uvicorn is not installed; pip install .*starlette uvicorn\n", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=THOROUGH), 2])
 def test_a_model_that_cannot_be_loaded_ends_the_server(tmp_path: Path, workers: int) -> None:
     with Process(tmp_path, "--workers", str(workers)) as process:
         assert process.process.wait(60) != 0

@@ -314,7 +314,11 @@ def learner(config: RunConfig, count: int) -> tuple[State, loader.TrainLoader]:
 
 @pytest.mark.parametrize(
     "decoder",
-    [{}, pytest.param({"mask_probability": 0.7}, marks=pytest.mark.thorough), {"copy_mechanism": True}],
+    [
+        {},
+        pytest.param({"mask_probability": 0.7}, marks=pytest.mark.thorough),
+        pytest.param({"copy_mechanism": True}, marks=pytest.mark.thorough),
+    ],
     ids=["every", "masked", "copying"],
 )
 def test_it_learns_to_copy_what_is_asked_for_and_is_saved_with_what_it_learned(

@@ -30,6 +30,7 @@ for size, words, tags in ((1, 1, 2), (8, 5, 3), (19, 11, 9)):
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names CPUs of this architecture")
 @pytest.mark.parametrize("cpu", ["x86-64", pytest.param("haswell", marks=pytest.mark.thorough)])
 def test_the_results_do_not_depend_on_the_vector_width_of_the_cpu(cpu: str, tmp_path: Path) -> None:
