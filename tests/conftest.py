@@ -40,7 +40,9 @@ def seed() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--thorough", action="store_true", help="run long tests, and those that repeat others with further settings")
+    parser.addoption(
+        "--thorough", action="store_true", help="run long tests, and those that repeat others with further settings"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,7 +1,7 @@
 """Linear-chain CRF in NumPy: best paths, marginals and probabilities of spans; the reference for the kernels.
 
-All sums are float64 and in log space. Functions take ``emissions (S, W, K)`` and ``lengths (S,)``: the words come first
-in each row. See :mod:`ner.model.kernels.crf` for the same functions in torch.
+All sums are float64, and in log space where exponentials could underflow. Functions take ``emissions (S, W, K)`` and
+``lengths (S,)``: the words come first in each row. See :mod:`ner.model.kernels.crf` for the same functions in torch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ner.errors import InputError
+
+UNDERFLOW = 1e-200
+"""Sums of exponentials below are computed again in log space."""
 
 
 class Potentials(NamedTuple):
@@ -122,26 +125,38 @@ def marginals(
     """
     scores = _clean(emissions, lengths)
     size, words, num_tags = scores.shape
+    inside = np.arange(words) < lengths[:, None]
     onto, following = np.empty_like(scores), np.broadcast_to(chain.last, (size, num_tags))
     log_partition = np.zeros(size)
+    has_next = np.isfinite(chain.transitions).any(1)
+    top = max(chain.transitions.max(initial=-np.inf), np.finfo(scores.dtype).min)
+    weights = np.exp(chain.transitions - top)
+    sums: dict[int, np.ndarray] = {}  # (S, K) of the words whose sums of exponentials do not underflow
     for word in reversed(range(words)):
-        inside = word < lengths
         value = scores[:, word] + following
         peak = np.maximum(value.max(-1, keepdims=True), np.finfo(value.dtype).min)
         onto[:, word] = value - peak
-        log_partition += np.where(inside, peak[:, 0], 0.0)
-        reached = _log_sum(chain.transitions + onto[:, word, None])
-        following = np.where(inside[:, None], reached, chain.last)
+        log_partition += np.where(inside[:, word], peak[:, 0], 0.0)
+        if word:
+            total = np.exp(onto[:, word]) @ weights.T
+            if total[:, has_next].min(initial=1.0) > UNDERFLOW:
+                sums[word] = np.where(has_next, total, 1.0)
+                reached = np.where(has_next, np.log(sums[word]) + top, -np.inf)
+            else:
+                reached = _log_sum(chain.transitions + onto[:, word, None])
+            following = np.where(inside[:, word, None], reached, chain.last)
     unary = np.zeros_like(scores)
     if words:
         begin = chain.first + onto[:, 0]
         log_partition = np.where(lengths > 0, log_partition + _log_sum(begin), 0.0)
-        unary[:, 0] = _softmax(begin) * (lengths > 0)[:, None]
-    together = _examples_together(size, num_tags)
-    for start in range(1, words, together):
-        steps = _softmax(chain.transitions + onto[:, start : start + together, None])  # (S, words, K, K)
-        for word in range(start, min(words, start + together)):
-            unary[:, word] = (unary[:, word - 1, None] @ steps[:, word - start])[:, 0] * (word < lengths)[:, None]
+        unary[:, 0] = _softmax(begin)
+    for word in range(1, words):
+        if word in sums:
+            unary[:, word] = (unary[:, word - 1] / sums[word]) @ weights * np.exp(onto[:, word])
+        else:
+            step = _softmax(chain.transitions + onto[:, word, None])
+            unary[:, word] = (unary[:, word - 1, None] @ step)[:, 0]
+    unary *= inside[..., None]
     return log_partition, unary, onto
 
 
@@ -167,7 +182,7 @@ def span_probabilities(
         return []
     _, unary, onto = marginals(emissions, lengths, chain)
     table = np.asarray(spans, dtype=np.int64)
-    together = _examples_together(1, emissions.shape[2])
+    together = max(1, (1 << 22) // emissions.shape[2] ** 2)  # spans, whose matrices take 32 MB
     found: list[float] = []
     for start in range(0, len(spans), together):
         found.extend(_masses(unary, onto, lengths, chain, table[start : start + together], begins, continues).tolist())
@@ -200,11 +215,6 @@ def _masses(
     mass[followed] *= 1 - (step(followed, end) * continues[label[followed]]).sum(-1)
     total: np.ndarray = mass.sum(-1)
     return total
-
-
-def _examples_together(size: int, num_tags: int) -> int:
-    """Return how many matrices ``(size, K, K)`` are computed at once, at most 32 MB unless one is larger."""
-    return max(1, (1 << 22) // (size * num_tags * num_tags))
 
 
 def _clean(emissions: np.ndarray, lengths: np.ndarray) -> np.ndarray:

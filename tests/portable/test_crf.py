@@ -22,7 +22,7 @@ def test_the_kernels_compute_the_same_paths_and_marginals(seed: int, backend: ke
     torch.manual_seed(seed)
     chain = random_chain(5, constrained=seed % 2 == 1, scale=10.0 ** (seed % 3 - 1))
     lengths = [7, 1, 0, 4]
-    mask, emissions = random_mask(lengths), torch.randn(4, 7, 5) * 10.0 ** (seed % 4 - 1)
+    mask, emissions = random_mask(lengths), torch.randn(4, 7, 5) * 10.0 ** (2 * (seed % 4) - 1)
     path, _ = kernels.best_path(emissions, mask, chain, backend)
     sizes = np.array(lengths)
     assert crf.best_paths(emissions.numpy(), sizes, potentials(chain)).tolist() == path.tolist()
