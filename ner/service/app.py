@@ -19,9 +19,11 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ner.errors import printable, unknown_key
 from ner.service.batcher import Batcher, Item, QueueFullError
@@ -168,7 +170,7 @@ class Service:
                 raise Refusal(422, f"n_best: {error}", fields=[{"field": "n_best", "error": error}])
             job = self.batcher.put([_item(value) for value in asked.items], options)
         except QueueFullError as full:
-            raise Refusal(429, str(full), {"Retry-After": str(max(1, math.ceil(full.seconds)))}) from None
+            raise _refusal(full) from None
         self.metrics.waiting.set(self.batcher.waiting_pieces)
         gone = asyncio.ensure_future(_disconnected(request))
         try:
@@ -190,13 +192,11 @@ class Service:
         return {"documents": answers, "coverage": coverage, "model": model.sha256}
 
     async def _body(self, request: Request) -> bytes:
-        """Read the body within its limits, if there is room for it in the queue."""
+        """Read the body within its limits."""
         limit = self.limits.body_bytes
         too_large = Refusal(413, f"expected at most {limit:,} bytes", {"Connection": "close"})
         length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) <= limit:
-            self.batcher.check_room(int(length) // BYTES_PER_PIECE)  # an overload is refused before it is read
-        elif length.isdecimal() and int(length) > limit + DISCARDED:
+        if length.isdecimal() and int(length) > limit + DISCARDED:
             raise too_large
         size, body = 0, bytearray()
         try:
@@ -224,6 +224,36 @@ class Service:
         if self.model is None:
             return _json({"error": "the service is loading"}, 503, {"Retry-After": "1"})
         return _json(self.model.version())
+
+
+class RefuseWhenFull:
+    """Middleware that refuses requests without room in the queue before they are read; an overload costs little.
+
+    Args:
+        app: The application.
+        service: Its state.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app, self.service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 429, or call the application."""
+        answer = self.app
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/tag"):
+            size = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+            if self.service.phase == "ready" and size.isdigit() and int(size) <= self.service.limits.body_bytes:
+                try:
+                    self.service.batcher.check_room(int(size) // BYTES_PER_PIECE)
+                except QueueFullError as full:
+                    self.service.metrics.requests.labels("429").inc()
+                    refusal = _refusal(full)
+                    answer = _json(refusal.content, refusal.status, refusal.headers)
+        await answer(scope, receive, send)
+
+
+def _refusal(full: QueueFullError) -> Refusal:
+    return Refusal(429, str(full), {"Retry-After": str(max(1, math.ceil(full.seconds)))})
 
 
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -329,7 +359,10 @@ def create(service: Service) -> Starlette:
         Route("/docs", interface),
         Route("/", demonstration),
     ]
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _error})
+    middleware = [Middleware(RefuseWhenFull, service=service)]
+    return Starlette(
+        routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: _error}
+    )
 
 
 def drain_on_signals(service: Service) -> None:
