@@ -95,8 +95,6 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
     from ner.config.parts import load_component
     from ner.data import seen, tasks
     from ner.evaluation.evaluator import Evaluator, slices_of
-    from ner.evaluation.robustness import PERTURBATIONS, perturb
-    from ner.evaluation.scorer import Scorer
     from ner.runs.calibration import choose_threshold
     from ner.runs.directory import LABELS, check_outputs, files_in_config
     from ner.runtime import text_files
@@ -161,17 +159,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
         logger.warning(line)
     for line in evaluator.lines(name, arguments.details):
         logger.info(line)
-    robustness: dict[str, dict[str, Any]] = {}
-    if arguments.robustness:
-        for change in PERTURBATIONS:
-            scorer = Scorer(["entity"])
-            documents = form.read(path, config.data.format, config.data.word_rule)
-            for chunk in tagger.annotate(perturb(documents, change), process_group=process_group):
-                scorer.add_chunk(chunk)
-            changed = scorer.result()
-            robustness[change] = changed.scores.get("entity", {})
-            for line in changed.lines(f"{name} {change}")[1:]:  # without the loss
-                logger.info(line)
+    robustness = _robustness(tagger, path, name, process_group) if arguments.robustness else {}
     if target != "-":
         logger.info("predictions: {}", target)
     if arguments.json and process_group.is_main:
@@ -179,6 +167,29 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
         report["seconds"] = time.monotonic() - started
         with text_files.open_text(arguments.json) as file:
             file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+
+
+def _robustness(tagger: Tagger, path: str, name: str, process_group: ProcessGroup) -> dict[str, dict[str, Any]]:
+    """Return and log the entity scores on changed copies of a file."""
+    from loguru import logger
+
+    from ner.config.parts import load_component
+    from ner.evaluation.robustness import PERTURBATIONS, perturb
+    from ner.evaluation.scorer import Scorer
+
+    data = tagger.config.data
+    form = load_component("formats", data.format.name)
+    found = {}
+    for change in PERTURBATIONS:
+        scorer = Scorer(["entity"])
+        documents = form.read(path, data.format, data.word_rule)
+        for chunk in tagger.annotate(perturb(documents, change), process_group=process_group):
+            scorer.add_chunk(chunk)
+        changed = scorer.result()
+        found[change] = changed.scores.get("entity", {})
+        for line in changed.lines(f"{name} {change}")[1:]:  # without the loss
+            logger.info(line)
+    return found
 
 
 def fraction(text: str) -> float:

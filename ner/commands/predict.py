@@ -13,6 +13,7 @@ from ner.commands import _plugins
 from ner.runtime import cli
 
 if TYPE_CHECKING:
+    from ner.inference.text_tagger import TextTagger
     from ner.types import Document
 
 
@@ -55,7 +56,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         from ner.data import tasks
         from ner.errors import InputError
         from ner.inference.confidence import apply_threshold
-        from ner.inference.rewriting import check_probabilities, format_options, rewriter
+        from ner.inference.rewriting import format_options, rewriter
         from ner.portable.description import is_export
         from ner.portable.tagger import PortableTagger
         from ner.runs.calibration import choose_threshold
@@ -78,16 +79,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     name = arguments.format or data.format.name
     tasks.check_format(decoder, name, "--format", tagger.outputs)
     scored = arguments.scores or arguments.token_scores or bool(arguments.n_best)
-    option = "--scores" if arguments.scores else "--token-scores" if arguments.token_scores else "--n-best"
-    if scored:
-        check_probabilities(option, name, tagger.outputs)
-    if arguments.n_best and name in ("conll", "slot_filling"):
-        raise InputError(f"--n-best: {name} files cannot store alternatives; choose --format text or jsonl")
-    if model is None and (arguments.token_scores or arguments.min_precision is not None):
-        option = "--token-scores" if arguments.token_scores else "--min-precision"
-        raise InputError(f"{option}: not supported by exports; use the run")
-    if (arguments.n_best or arguments.token_scores) and "tags" not in tagger.outputs:
-        raise InputError(f"{option}: the decoder {decoder} predicts no tags of words; leave the option out")
+    _check_options(arguments, tagger, name)
     threshold = choose_threshold(model.calibration, arguments.min_precision) if model else None
     read = [] if isinstance(tagger, PortableTagger) else files_in_config(tagger.config)
     check_outputs({"--output": arguments.output}, [arguments.input, *read])
@@ -138,6 +130,32 @@ def _predict(arguments: argparse.Namespace) -> None:
         logger.warning(
             "every sentence has one word: conll files have one word per line; for raw text use --format text"
         )
+
+
+def _check_options(arguments: argparse.Namespace, tagger: TextTagger, name: str) -> None:
+    """Check that a tagger computes what is requested, and that the format ``name`` can hold it."""
+    from ner.errors import InputError
+    from ner.inference.rewriting import check_probabilities
+    from ner.portable.tagger import PortableTagger
+
+    asked = {
+        "--scores": arguments.scores,
+        "--token-scores": arguments.token_scores,
+        "--n-best": arguments.n_best,
+        "--min-precision": arguments.min_precision is not None,
+    }
+    if probabilities := [option for option, value in asked.items() if value and option != "--min-precision"]:
+        check_probabilities(probabilities[0], name, tagger.outputs)
+    if asked["--n-best"] and name in ("conll", "slot_filling"):
+        raise InputError(f"--n-best: {name} files cannot store alternatives; choose --format text or jsonl")
+    for option in ("--token-scores", "--min-precision"):
+        if asked[option] and isinstance(tagger, PortableTagger):
+            raise InputError(f"{option}: not supported by exports; use the run")
+    for option in ("--token-scores", "--n-best"):
+        if asked[option] and "tags" not in tagger.outputs:
+            raise InputError(
+                f"{option}: the decoder {tagger.decoder_name} predicts no tags of words; leave the option out"
+            )
 
 
 def _check_format(name: str) -> None:
