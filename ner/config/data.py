@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ner.config.base import ConfigSection, WordRule
 from ner.config.parts import AnyFormat
@@ -26,6 +26,13 @@ class DataConfig(ConfigSection):
     """Splitting of raw text: at white space, also at punctuation, into characters, or into Chinese characters and runs
     of other letters. By default, raw training files are split at white space. If the training files contain words, the
     splitting of other texts is learned from them."""
+
+    @field_validator("train", "valid", "test", "memmap_dir")
+    @classmethod
+    def _without_nul(cls, name: str | None) -> str | None:
+        if name and "\0" in name:
+            raise ValueError("expected the name of a file, found a NUL character")
+        return name
 
     @property
     def word_rule(self) -> WordRule:

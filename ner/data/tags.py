@@ -20,6 +20,8 @@ from ner.types import Example, RawTags, Span
 
 OUTSIDE = "O"
 PLAIN = "none"
+MIXED = "mixed"
+"""Scheme of a file with both plain tags and tags of a scheme, which is refused at the first plain one."""
 MODES = ("conlleval", "strict", "discard")
 """Rules by which entities are read from tags that are invalid in their scheme, see :func:`read_as`."""
 
@@ -102,7 +104,7 @@ def annotate(example: Example, tags: list[str], scheme: str, one_word_per_line: 
         one_word_per_line: True if every word has a line of its own.
     """
     example.spans, example.tags, example.raw_tags = normalize(tags, scheme)
-    if scheme in ("bio", PLAIN) or not example.spans:
+    if scheme in ("bio", PLAIN, MIXED) or not example.spans:  # of a mixed file, a later tag is refused
         return
     found = [(span.start, span.end, span.label) for span in example.spans]
     kept = well_formed(tags, found, scheme)
@@ -312,11 +314,11 @@ class SchemeDetector:
 
     @property
     def scheme(self) -> str:
-        """The scheme; ``none`` for plain tags, ``mixed`` for plain and prefixed tags or ``O``."""
+        """The scheme; :data:`PLAIN`, or :data:`MIXED` for plain and prefixed tags or ``O``."""
         names = {tag for _, tag in self.transitions}
         prefixes = {split(tag)[0] for tag in names if is_valid(tag)}
         if not all(map(is_valid, names)):
-            return "mixed" if prefixes else PLAIN
+            return MIXED if prefixes else PLAIN
         if prefixes & {"L", "U"}:
             return "bilou"
         if "M" in prefixes:

@@ -69,7 +69,10 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         InputError: If the file cannot be written.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    # Python before 3.13 writes a carriage return without the quotes that it needs to be read
+    quotes: dict[str, Any] = {"quoting": csv.QUOTE_NONNUMERIC} if any("\r" in column for column in columns) else {}
+    writer = csv.DictWriter(text, columns, lineterminator="\n", **quotes)
     writer.writeheader()
     writer.writerows(rows)
     atomic.write_bytes(path, text.getvalue().encode())

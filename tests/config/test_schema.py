@@ -46,6 +46,8 @@ def test_the_smallest_configuration_needs_a_file_and_an_encoder(tmp_path: Path) 
     assert error(tmp_path, "data: {train: a}\n") == "config.encoder: field required"
     assert error(tmp_path, "encoder: embedding\n") == "config.data: field required"
     assert error(tmp_path, "data: {}\nencoder: embedding\n") == "config.data.train: field required"
+    message = "expected the name of a file, found a NUL character"
+    assert message in error(tmp_path, 'data: {train: a, test: "a\\0b"}\nencoder: embedding\n')
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -335,7 +337,12 @@ def test_the_saved_configuration_has_every_key(tmp_path: Path) -> None:
 strings = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85\u2028\u2029"))
 
 
-@given(strings, strings, st.floats(1e-9, 1, exclude_min=True), st.integers(0, 2**40))
+@given(
+    strings.map(lambda text: text.replace("\0", "")),
+    strings,
+    st.floats(1e-9, 1, exclude_min=True),
+    st.integers(0, 2**40),
+)
 def test_any_path_label_and_number_survives_being_saved(train: str, monitor: str, rate: float, seed: int) -> None:
     values = {
         "data": {"train": train, "valid": "NO"},

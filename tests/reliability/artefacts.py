@@ -413,7 +413,7 @@ def anything(name: str, required: bool) -> Iterator[tuple[str, Damage, bool]]:
     outside = "../../outside"
     yield "missing", _replace(name, lambda path: None), required
     yield "empty", content(name, b""), required
-    yield "folder in its place", _replace(name, Path.mkdir), True
+    yield "folder in its place", _replace(name, Path.mkdir), required  # a manifest that matches does not list it
     yield "pipe in its place", _replace(name, os.mkfifo), True
     for target in (f"{outside}/secret.txt", "/dev/zero", f"{outside}/nothing"):
         yield f"link to {target}", _replace(name, lambda path, target=target: path.symlink_to(target)), True
@@ -1047,7 +1047,7 @@ def metric_files() -> Iterator[tuple[str, Damage, bool]]:
 
 def requests() -> Iterator[tuple[str, Damage, bool]]:
     name = "control/1-1-0.json"
-    yield from anything(name, False)
+    yield from ((variant, damage, False) for variant, damage, _ in anything(name, False))  # set aside, if not a request
     yield from ((variant, damage, False) for variant, damage, _ in no_json(name))
     for change in ("", "x", "batch.size=4", "stop=step", "freeze=encoder", "freeze=__class__", LONG, CODES, "seed=2",
                    "training.learning_rate=[[[[", "training.learning_rate.x=1", "batch.size=9" + "9" * 400,

@@ -407,7 +407,7 @@ PLACES = {
     "validation": ("ner.training.loop", "evaluate", 1),
     "saving a checkpoint": ("ner.training.checkpoint", "save", 2),
     "saving the model": ("ner.model.saving", "save", 1),
-    "test scores": ("ner.training.run", "TrainingRun.finish", 1),
+    "test scores": ("ner.training.trainer", "finish", 1),
     "test predictions": ("ner.data.formats.conll", "write", 1),
 }
 
@@ -883,9 +883,10 @@ def stream(script: str, redirection: str, code: int, sentence: bool) -> None:
     """Run a command with a standard stream that is closed, full or a closed pipe."""
     run = new_run(whole)
     text = script.format(run=run, data=data(), out=run.parent / "out").replace("python", sys.executable, 1)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     found = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {text} {redirection}"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, env=buffered, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     result = Result(found.returncode, found.stdout, found.stderr)
     if sentence:

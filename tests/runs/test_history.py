@@ -47,6 +47,12 @@ def test_what_is_no_number_is_named_with_its_place(tmp_path: Path, text: str, me
     assert str(caught.value) == f"{tmp_path / 'history.csv'}{message}"
 
 
+def test_columns_may_contain_any_character(tmp_path: Path) -> None:
+    rows = [{"epoch": 1, "f1.first\rname": 0.5, 'f1.a,"b\n': 0.25}, {"epoch": 2, "f1.first\rname": 0.75}]
+    write_csv(tmp_path / "history.csv", rows)
+    assert read_history(tmp_path / "history.csv") == rows
+
+
 def test_a_missing_history_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file; is this a run directory?"):
         read_history(tmp_path / "history.csv")

@@ -109,6 +109,10 @@ def test_files_may_have_other_names_and_encodings(tmp_path: Path) -> None:
         ({"seq.out": b"O B-city I-city\nO O\n"}, r"seq\.out:2: expected a tag for each of 1 words, found 2 tags"),
         ({"seq.out": b"O B-city\nO\n"}, r"seq\.out:1: expected a tag for each of 3 words, found 2 tags"),
         ({"seq.out": b"O city I-city\nO\n"}, r"seq\.out:1: expected O or one of .*, found 'city'; set data\.format"),
+        (
+            {"seq.out": b"O B-city I-city\nfare\n"},
+            r"seq\.out:2: expected O or one of .*, found 'fare'; set data\.format",
+        ),
         ({"seq.in": b"", "seq.out": b"", "label": b""}, r"seq\.in: expected an utterance per line, found an empty"),
         ({"seq.out": b"O B-city I-city\n\xff\n"}, r"seq\.out:2: expected utf-8, found byte 0xff at byte 1"),
     ],
