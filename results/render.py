@@ -181,7 +181,8 @@ def details_of(name: str, result: dict[str, Any]) -> list[str]:
             for value, scores in values.items()
             if "answer" in scores
         )
-        lines.append(f"- test F1 by {field}: {scores}")
+        if scores:
+            lines.append(f"- test F1 by {field}: {scores}")
     return [*lines, ""]
 
 

@@ -902,7 +902,8 @@ def trained_on() -> Iterator[tuple[str, Damage, bool]]:
 def states() -> Iterator[tuple[str, Damage, bool]]:
     name = "checkpoints/*/state.json"
     for variant, damage, refused in (*anything(name, True), *no_json(name)):
-        yield f"state.json: {variant}", damage, False if not _is_special(variant) else refused
+        special = _is_special(variant) and "folder" not in variant
+        yield f"state.json: {variant}", damage, refused and special
     keys = ("step", "epoch", "position", "sentences", "skipped", "lr_scale", "best_epoch", "ended", "learning_rates")
     keys += ("best", "plateau", "stopping", "training_config", "batch_config", "next_batch_config", "averaged_updates")
     keys += ("scaler", "frozen", "train_scorer", "history", "events", "provenance")
@@ -945,7 +946,8 @@ def state_tensors() -> Iterator[tuple[str, Damage, bool]]:
         name = "checkpoints/*/state.safetensors"
         for variant, damage, refused in weights(name, start):
             if start == "model/" or variant in TENSOR_VARIANTS:
-                weights_differ = variant in TENSOR_VARIANTS or _is_special(variant)  # otherwise an older one is taken
+                special = _is_special(variant) and "folder" not in variant
+                weights_differ = variant in TENSOR_VARIANTS or special  # otherwise an older one is taken
                 yield f"state.safetensors, {start}: {variant}", damage, refused and start == "model/" and weights_differ
     for variant, damage, _ in weights("checkpoints/*/kept.safetensors"):
         if _is_special(variant) or variant in (*TENSOR_VARIANTS, "cut", "pickle"):
