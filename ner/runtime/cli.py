@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from io import UnsupportedOperation
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -64,8 +65,11 @@ class ExitStatus:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         try:
-            if error is None or isinstance(error, SystemExit):  # argparse ends with it
+            unnamed = isinstance(error, OSError) and error.filename is None  # perhaps of a write to standard output
+            if error is None or unnamed or isinstance(error, SystemExit):  # argparse ends with it
                 sys.stdout.flush()
+            if isinstance(error, UnsupportedOperation):  # see __enter__
+                raise error
         except BrokenPipeError as broken:
             error = broken
         except OSError as broken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,14 @@ def test_help_ends_with_its_own_code(capsys: pytest.CaptureFixture[str]) -> None
         cli.parse_arguments(argparse.ArgumentParser(description="words"), ["--help"])
     assert ended.value.code == 0
     assert "words" in capsys.readouterr().out
+
+
+def test_what_is_written_to_a_closed_standard_output_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(os.devnull) as closed:  # what stands for it while a command runs
+        monkeypatch.setattr(sys, "stdout", closed)
+        with cli.ExitStatus() as status:
+            sys.stdout.write("an answer")
+    assert status.code == 1
+    assert capsys.readouterr().err == "error: standard output: cannot be written: not writable\n"
