@@ -20,12 +20,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.config.schema import RunConfig
+        from ner.runtime import text_files
 
-        if arguments.markdown:
-            sys.stdout.write(_page())
-        else:
-            schema = _with_components(RunConfig.model_json_schema())
-            sys.stdout.write(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+        schema = _with_components(RunConfig.model_json_schema())
+        text = _page() if arguments.markdown else json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        with text_files.open_text("-") as file:
+            file.write(text)
     return status.code
 
 

@@ -888,7 +888,9 @@ def stream(script: str, redirection: str, code: int, sentence: bool) -> None:
         ["bash", "-c", f"set -o pipefail; {text} {redirection}"],
         cwd=ROOT, env=buffered, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    result = Result(found.returncode, found.stdout, found.stderr)
+    errors = found.stderr.splitlines(keepends=True)
+    logged = "--json -" in script  # scores on standard output, so the log is on standard error
+    result = Result(found.returncode, found.stdout, "".join(errors[-1:] if logged else errors))
     if sentence:
         result.refused("standard output: cannot be written", code=code)
     else:
