@@ -182,7 +182,7 @@ def span_probabilities(
         return []
     _, unary, onto = marginals(emissions, lengths, chain)
     table = np.asarray(spans, dtype=np.int64)
-    together = max(1, (1 << 22) // emissions.shape[2] ** 2)  # spans, whose matrices take 32 MB
+    together = max(1, (1 << 16) // emissions.shape[2] ** 2)  # spans, whose matrices fit into a cache
     found: list[float] = []
     for start in range(0, len(spans), together):
         found.extend(_masses(unary, onto, lengths, chain, table[start : start + together], begins, continues).tolist())
