@@ -144,8 +144,9 @@ def _check_options(arguments: argparse.Namespace, tagger: TextTagger, name: str)
         "--n-best": arguments.n_best,
         "--min-precision": arguments.min_precision is not None,
     }
-    if probabilities := [option for option, value in asked.items() if value and option != "--min-precision"]:
-        check_probabilities(probabilities[0], name, tagger.outputs)
+    for option in ("--scores", "--token-scores", "--n-best"):
+        if asked[option]:
+            check_probabilities(option, name, tagger.outputs)
     if asked["--n-best"] and name in ("conll", "slot_filling"):
         raise InputError(f"--n-best: {name} files cannot store alternatives; choose --format text or jsonl")
     for option in ("--token-scores", "--min-precision"):

@@ -413,7 +413,7 @@ def anything(name: str, required: bool) -> Iterator[tuple[str, Damage, bool]]:
     outside = "../../outside"
     yield "missing", _replace(name, lambda path: None), required
     yield "empty", content(name, b""), required
-    yield "folder in its place", _replace(name, Path.mkdir), required  # a manifest that matches does not list it
+    yield "folder in its place", _replace(name, Path.mkdir), True
     yield "pipe in its place", _replace(name, os.mkfifo), True
     for target in (f"{outside}/secret.txt", "/dev/zero", f"{outside}/nothing"):
         yield f"link to {target}", _replace(name, lambda path, target=target: path.symlink_to(target)), True
@@ -902,8 +902,7 @@ def trained_on() -> Iterator[tuple[str, Damage, bool]]:
 def states() -> Iterator[tuple[str, Damage, bool]]:
     name = "checkpoints/*/state.json"
     for variant, damage, refused in (*anything(name, True), *no_json(name)):
-        special = _is_special(variant) and "folder" not in variant
-        yield f"state.json: {variant}", damage, refused and special
+        yield f"state.json: {variant}", damage, refused and _is_refused(variant)
     keys = ("step", "epoch", "position", "sentences", "skipped", "lr_scale", "best_epoch", "ended", "learning_rates")
     keys += ("best", "plateau", "stopping", "training_config", "batch_config", "next_batch_config", "averaged_updates")
     keys += ("scaler", "frozen", "train_scorer", "history", "events", "provenance")
@@ -941,13 +940,17 @@ def _is_special(variant: str) -> bool:
     return "place" in variant or "link" in variant
 
 
+def _is_refused(variant: str) -> bool:
+    """Return whether a checkpoint has to be refused; a matching manifest lists no folder, so an older one is taken."""
+    return _is_special(variant) and "folder" not in variant
+
+
 def state_tensors() -> Iterator[tuple[str, Damage, bool]]:
     for start in ("model/", "optimizer/", "random/"):
         name = "checkpoints/*/state.safetensors"
         for variant, damage, refused in weights(name, start):
             if start == "model/" or variant in TENSOR_VARIANTS:
-                special = _is_special(variant) and "folder" not in variant
-                weights_differ = variant in TENSOR_VARIANTS or special  # otherwise an older one is taken
+                weights_differ = variant in TENSOR_VARIANTS or _is_refused(variant)  # otherwise an older one is taken
                 yield f"state.safetensors, {start}: {variant}", damage, refused and start == "model/" and weights_differ
     for variant, damage, _ in weights("checkpoints/*/kept.safetensors"):
         if _is_special(variant) or variant in (*TENSOR_VARIANTS, "cut", "pickle"):
@@ -1049,7 +1052,9 @@ def metric_files() -> Iterator[tuple[str, Damage, bool]]:
 
 def requests() -> Iterator[tuple[str, Damage, bool]]:
     name = "control/1-1-0.json"
-    yield from ((variant, damage, False) for variant, damage, _ in anything(name, False))  # set aside, if not a request
+    yield from (  # noise is set aside
+        (variant, damage, refused and "noise" not in variant) for variant, damage, refused in anything(name, False)
+    )
     yield from ((variant, damage, False) for variant, damage, _ in no_json(name))
     for change in ("", "x", "batch.size=4", "stop=step", "freeze=encoder", "freeze=__class__", LONG, CODES, "seed=2",
                    "training.learning_rate=[[[[", "training.learning_rate.x=1", "batch.size=9" + "9" * 400,

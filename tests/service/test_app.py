@@ -124,6 +124,9 @@ def test_a_full_queue_refuses_with_a_time() -> None:
         refused = ask(port, body={"text": "a" * 12})
         assert refused.status == 429
         assert int(refused.headers["retry-after"]) >= 1
+        with socket.create_connection(("127.0.0.1", port), 5) as client:  # refused before its body is read
+            client.sendall(b"POST /tag HTTP/1.1\r\nHost: x\r\nContent-Length: 24\r\n\r\n{")
+            assert client.recv(100).startswith(b"HTTP/1.1 429 ")
         assert "ner_requests_in_flight 4" in ask(port, "/metrics").body.decode()
         model.gate.set()
         assert [client.result().status for client in waiting] == [200] * 4
