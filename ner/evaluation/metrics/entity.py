@@ -14,6 +14,9 @@ from itertools import chain, zip_longest
 from operator import attrgetter, itemgetter
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ner.data import tags
 from ner.evaluation.metrics._prf import KINDS, by_label, mean, micro
 from ner.types import Example, Span
@@ -36,7 +39,15 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
         [[(n, s.start, s.end, s.label) for n, e in enumerate(side) for s in read(e)] for side in (gold, predicted)]
         for read in (attrgetter("spans"), _strict)
     )
-    return _count(len(gold), entities, strict)
+    counts = Counter({"sentences": len(gold)})
+    sets = [set(side) for side in entities]
+    for mode in ("", "strict "):
+        if mode and strict != entities:
+            sets = [set(side) for side in strict]
+        for kind, found in zip(KINDS, (*sets, sets[0] & sets[1]), strict=True):
+            for label, number in Counter(map(itemgetter(-1), found)).items():
+                counts[f"{mode}{kind} {label}"] = number
+    return counts
 
 
 def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], scheme: str = "auto") -> Counter[str]:
@@ -56,36 +67,94 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
         if left != right:
             raise ValueError(f"sentence {number}: expected as many gold tags as predicted ones")
     rows = [list(chain.from_iterable((*row, tags.OUTSIDE) for row in side)) for side in (gold, predicted)]
-    for tag in {*rows[0], *rows[1]}:
+    names = sorted({tags.OUTSIDE, *rows[0], *rows[1]})
+    for tag in names:
         if not tags.is_valid(tag):
             raise ValueError(f"expected O or a prefix, a hyphen and a label, found the tag '{tag}'")
-    entities = [tags.entities(row) for row in rows]
+    table = _TagTable(names)
+    ids = [table.encode(row) for row in rows]
+    entities = [table.entities(side) for side in ids]
     if scheme == "auto":
-        scheme = "bio"
-        if not all(tag[0] in "BIO" for tag in {*rows[0]}) or any(
-            rows[0][start][0] != "B" for start, _, _ in entities[0]
-        ):
-            detector = tags.SchemeDetector()
-            detector.add(rows[0])
-            scheme = detector.scheme
-    strict = [tags.well_formed(row, side, scheme) for row, side in zip(rows, entities, strict=True)]
-    return _count(len(gold), entities, strict)
-
-
-def _count(
-    sentences: int, entities: Sequence[Sequence[tuple[Any, ...]]], strict: Sequence[Sequence[tuple[Any, ...]]]
-) -> Counter[str]:
-    """Count gold and predicted entities, which are tuples of their position and type, and those that are equal."""
-    counts = Counter({"sentences": sentences})
-    sets = [set(side) for side in entities]
+        scheme = "bio" if table.valid_in_bio(ids[0], entities[0]).all() else _detect(rows[0])
+    counts = Counter({"sentences": len(gold)})
     for mode in ("", "strict "):
-        if mode and list(map(len, strict)) != list(map(len, entities)):  # otherwise the sets are the same
-            sets = [set(side) for side in strict]
-        for kind, found in zip(KINDS, (*sets, sets[0] & sets[1]), strict=True):
-            if found:
-                for label, number in Counter(map(itemgetter(-1), found)).items():
-                    counts[f"{mode}{kind} {label}"] = number
+        if mode:
+            entities = [table.well_formed(side, found, scheme) for side, found in zip(ids, entities, strict=True)]
+        both = np.where(entities[0] == entities[1], entities[0], 0)
+        for kind, found in zip(KINDS, (*entities, both), strict=True):
+            counts.update({f"{mode}{kind} {label}": number for label, number in table.by_label(found).items()})
     return counts
+
+
+def _detect(row: Sequence[str]) -> str:
+    detector = tags.SchemeDetector()
+    detector.add(row)
+    return detector.scheme
+
+
+class _TagTable:
+    """Entities of long tag sequences as arrays, for :func:`count_tags`.
+
+    Whether a tag continues the entity of the one before is decided by :func:`ner.data.tags.entities`, once for each
+    pair of tags that occurs. Entities are an array ``(W,)`` that contains, at the first word of each entity, a number
+    for its length and label, and 0 elsewhere.
+
+    Args:
+        names: All tags of the sequences, with ``O``.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.ids = {name: position for position, name in enumerate(names)}
+        self.labels = sorted({tags.split(name)[1] for name in names})
+        self.label = np.array([self.labels.index(tags.split(name)[1]) for name in names])
+        self.bio = np.array([name[0] in "BIO" for name in names])
+        self.begins = np.array([name[0] == "B" for name in names])
+
+    def encode(self, row: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the ids ``(W,)`` of tags."""
+        return np.fromiter(map(self.ids.__getitem__, row), np.int64, len(row))
+
+    def entities(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the entities of tags of which the last one is ``O``."""
+        pairs = ids[:-1] * len(self.names) + ids[1:]
+        continues = np.zeros(len(self.names) ** 2, bool)
+        continues[pairs] = True
+        for pair in np.flatnonzero(continues).tolist():
+            two = [self.names[position] for position in divmod(pair, len(self.names))]
+            continues[pair] = tags.OUTSIDE not in two and len(tags.entities(two)) == 1
+        joined = np.concatenate(([False], continues[pairs], [False]))
+        inside = ids != self.ids[tags.OUTSIDE]
+        first = np.flatnonzero(inside & ~joined[:-1])
+        last = np.flatnonzero(inside & ~joined[1:])
+        found = np.zeros(len(ids), np.int64)
+        found[first] = (last - first + 1) * len(self.labels) + self.label[ids[first]]
+        return found
+
+    def valid_in_bio(self, ids: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return which tags are valid in BIO: none is of another scheme, and entities begin with ``B``."""
+        return self.bio[ids] & (self.begins[ids] | (found == 0))
+
+    def well_formed(
+        self, ids: npt.NDArray[np.int64], found: npt.NDArray[np.int64], scheme: str
+    ) -> npt.NDArray[np.int64]:
+        """Return the entities without those that :func:`ner.data.tags.well_formed` leaves out."""
+        if scheme == "bio":  # the same in arrays
+            return np.where(self.begins[ids], found, 0)
+        first = np.flatnonzero(found)
+        lengths, labels = np.divmod(found[first], len(self.labels))
+        row = [self.names[position] for position in ids.tolist()]
+        names = [self.labels[position] for position in labels.tolist()]
+        entities = list(zip(first.tolist(), (first + lengths).tolist(), names, strict=True))
+        kept = [start for start, _, _ in tags.well_formed(row, entities, scheme)]
+        strict = np.zeros_like(found)
+        strict[kept] = found[kept]
+        return strict
+
+    def by_label(self, found: npt.NDArray[np.int64]) -> dict[str, int]:
+        """Return the number of entities of each label that occurs."""
+        numbers = np.bincount(found[found > 0] % len(self.labels), minlength=len(self.labels)).tolist()
+        return {label: number for label, number in zip(self.labels, numbers, strict=True) if number}
 
 
 def _strict(example: Example) -> list[Span]:
