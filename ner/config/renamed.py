@@ -1,4 +1,4 @@
-"""Keys and values of earlier versions, so that an error can name the new ones."""
+"""Keys and values of earlier versions: errors about configurations name the new ones, saved runs are converted."""
 
 from __future__ import annotations
 
@@ -89,3 +89,34 @@ def explain(path: str, value: Any = None) -> str | None:
     if new is None:
         return None if replacement is None else f"'{value}' was renamed to '{replacement}'"
     return f"was renamed to '{new}'" + (f", and its value '{value}' to '{replacement}'" if replacement else "")
+
+
+_FOLDERS = {"encoder": "encoders", "context": "context", "decoder": "decoders", "format": "formats"}
+
+
+def upgrade(value: Any, path: str = "", folder: str = "") -> Any:
+    """Return the configuration of a run with new keys and values. Everything else is unchanged and validated later.
+
+    Removed keys are left out if they are 0, false or null, since this was how they were turned off.
+
+    Args:
+        value: Plain values, as read from the file of a run.
+        path: Path of the value as in ``KEYS``.
+        folder: Folder of the components in it.
+    """
+    if isinstance(value, list):
+        return [upgrade(item, path, folder) for item in value]
+    if not isinstance(value, dict):
+        return VALUES.get(path, {}).get(value, value) if isinstance(value, str) else value
+    if folder and isinstance(value.get("name"), str):
+        name = COMPONENTS.get(f"{folder}/{value['name']}", value["name"])
+        value = {**value, "name": name}
+        path = f"{folder}/{name}"
+    upgraded = {}
+    for key, item in value.items():
+        old = f"{path}.{key}".lstrip(".")
+        if old in REMOVED and not item:
+            continue
+        new = KEYS.get(old, key)
+        upgraded[new] = upgrade(item, f"{path}.{new}".lstrip("."), _FOLDERS.get(key, folder))
+    return upgraded

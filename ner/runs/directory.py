@@ -75,14 +75,15 @@ def read_config(directory: Path) -> RunConfig:
 
 
 def read_raw_config(directory: Path) -> Any:
-    """Read the configuration of a run as plain values; another version may have written it."""
+    """Read the configuration of a run as plain values; keys of earlier versions have their new names."""
     from ner.config.load import read_text, read_yaml
+    from ner.config.renamed import upgrade
 
     check_links(directory)
     path = directory / CONFIG
     if not path.is_file():
         raise InputError(f"{path}: cannot be read: no such file; is {directory} the directory of a run?")
-    return read_yaml(read_text(path), str(path))
+    return upgrade(read_yaml(read_text(path), str(path)))
 
 
 def config_files(config: RunConfig) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ import pytest
 from ner.config.base import ConfigSection
 from ner.config.load import override
 from ner.config.parts import ConfigError, component_names, load_component, validate
-from ner.config.renamed import COMPONENTS, KEYS, REMOVED, VALUES
+from ner.config.renamed import COMPONENTS, KEYS, REMOVED, VALUES, upgrade
 from ner.config.schema import RunConfig
 
 PLACES = {
@@ -118,3 +118,54 @@ def test_an_old_key_is_reported_before_other_errors() -> None:
     config["batch"] = {"size": 0.5, "unit": "words"}
     with pytest.raises(ConfigError, match=r"config\.batch\.unit: was renamed to 'measure'"):
         validate(RunConfig, config)
+
+
+@pytest.mark.parametrize("old", KEYS)
+def test_the_configuration_of_a_saved_run_is_converted(old: str) -> None:
+    config, path, section = parsed(old)
+    default = section.model_fields[KEYS[old]].get_default(call_default_factory=True)
+    override(config, f"{path}=null")
+    *parents, last = path.split(".")
+    written = config
+    for key in parents:
+        written = written[key]
+    written[last] = default
+    upgraded = upgrade(config)
+    for key in parents:
+        upgraded = upgraded[key]
+    assert upgraded[KEYS[old]] == default
+    assert last not in upgraded
+
+
+def test_values_components_and_removed_keys_of_a_saved_run_are_converted() -> None:
+    config = raw()
+    config["context"] = None
+    config["decoder"] = {
+        "name": "joint",
+        "tags": {"name": "crf", "constrain": "both", "kernel": "compiled"},
+        "classes": {"name": "classifier", "several": True, "pooling": "summary"},
+    }
+    config["encoder"] = {"name": "concat", "embedding": {"name": "embedding", "characters": {"kernel": 5}}}
+    config["training"] |= {"rdrop": 0.0, "precision": "float32"}
+    config["batch"] = {"unit": "words", "size": 100}
+    converted = upgrade(config)
+    assert converted["decoder"]["tags"] == {
+        "name": "crf",
+        "constraints": "training_and_decoding",
+        "backend": "numba",
+    }
+    assert converted["decoder"]["classes"] == {"name": "classifier", "multi_label": True, "pooling": "cls"}
+    assert converted["encoder"]["embedding"]["characters"] == {"kernel_size": 5}
+    assert converted["training"] == {"monitor": "loss", "precision": "fp32"}
+    assert upgrade(converted) == converted
+    validate(RunConfig, converted)
+    assert upgrade({"decoder": {"name": "span", "evidence": 1}}) == {
+        "decoder": {"name": "extractive_qa", "evidence_weight": 1}
+    }
+
+
+def test_a_removed_key_that_was_used_is_not_ignored() -> None:
+    config = raw()
+    config["training"]["rdrop"] = 0.5
+    with pytest.raises(ConfigError, match="rdrop: was removed"):
+        validate(RunConfig, upgrade(config))

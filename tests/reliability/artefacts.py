@@ -766,7 +766,7 @@ def encoder_files() -> Iterator[tuple[str, str, Damage, bool]]:
     for name in ("encoder/config.json", "encoder/tokenizer.json", "encoder/tokenizer_config.json"):
         for variant, damage, refused in (*anything(name, True), *no_json(name)):
             is_optional = name.endswith("tokenizer_config.json")
-            yield "pieces", f"{name}: {variant}", damage, refused and not (is_optional and "place" not in variant)
+            yield "pieces", f"{name}: {variant}", damage, refused and not is_optional
     name = "encoder/config.json"
     for key, value in (
         ("model_type", "x"), ("model_type", None), ("model_type", "gpt2"), ("model_type", "roberta"),

@@ -31,8 +31,8 @@ from ner.model.tokenizer import WordTokenizer
 from ner.model.windows import skipped_words
 from ner.types import Document, Encoding, Example
 
-ROWS_AT_ONCE = 32
-"""Rows of one forward pass outside training, for texts of any length; a GPU takes eight times as many."""
+PIECES_AT_ONCE = 2048
+"""Pieces of one forward pass outside training, for texts of any length; a GPU takes sixteen times as many."""
 WHOLE_MASKS = {"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"}
 """Models that accept a mask ``(B, 1, 1, T)``. For a mask ``(B, T)`` transformers checks whether it is true everywhere,
 which synchronizes with the GPU."""
@@ -203,35 +203,51 @@ class TransformerEncoder(Encoder):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """Return words ``(S, W, width)``; ``pooled`` is the vector of the first piece, averaged over its rows."""
-        mask = inputs["mask"]
-        hidden = self._encode(inputs["pieces"], inputs["piece_mask"], inputs.get("segments"))  # (B, T, H)
-        flat = hidden.reshape(-1, hidden.shape[-1])
-        words = F.embedding_bag(inputs["word_pieces"], flat, inputs["word_starts"], mode="mean")
-        words = self.dropout(words.view(*mask.shape, self.width))
+        mask, pieces = inputs["mask"], inputs["pieces"]
+        at_once = max(1, PIECES_AT_ONCE * (16 if pieces.is_cuda else 1) // max(1, pieces.shape[1]))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            if self.training or len(pieces) <= at_once:
+                hidden = self._encode(inputs, slice(None))  # (B, T, H)
+                flat = hidden.reshape(-1, self.width)
+                words = F.embedding_bag(inputs["word_pieces"], flat, inputs["word_starts"], mode="mean")
+                first = hidden[:, 0]
+            else:
+                words, first = self._encode_in_parts(inputs, at_once)
         pooled = None
         if "rows" in inputs:
-            pooled = F.embedding_bag(inputs["rows"], hidden[:, 0], inputs["row_starts"], mode="mean")
+            pooled = F.embedding_bag(inputs["rows"], first, inputs["row_starts"], mode="mean")
         question_mask = torch.arange(mask.shape[1], device=mask.device) < inputs["query_lengths"].unsqueeze(1)
-        return Encoding(words, mask, pooled, question_mask)
+        return Encoding(self.dropout(words.view(*mask.shape, self.width)), mask, pooled, question_mask)
 
-    def _encode(self, pieces: Tensor, mask: Tensor, segments: Tensor | None) -> Tensor:
-        step = len(pieces) if self.training else ROWS_AT_ONCE * (8 if pieces.is_cuda else 1)
-        hidden: Tensor | None = None
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            for start in range(0, len(pieces), max(1, step)):
-                rows = slice(start, start + step)
-                segment_ids = {} if segments is None else {"token_type_ids": segments[rows].long()}
-                attention_mask = (
-                    mask[rows, None, None] if self.takes_whole_masks and mask.is_cuda else mask[rows].long()
-                )
-                result = self.model(input_ids=pieces[rows], attention_mask=attention_mask, **segment_ids)
-                states = result.last_hidden_state
-                if len(states) == len(pieces):
-                    return states
-                if hidden is None:
-                    hidden = states.new_empty((len(pieces), *states.shape[1:]))
-                hidden[rows] = states
-        return torch.zeros((0, 0, self.width), device=pieces.device) if hidden is None else hidden
+    def _encode(self, inputs: Mapping[str, Tensor], rows: slice) -> Tensor:
+        """Return the vectors ``(B, T, H)`` of the pieces of rows."""
+        pieces, mask, segments = inputs["pieces"][rows], inputs["piece_mask"][rows], inputs.get("segments")
+        if not len(pieces):
+            return torch.zeros((0, 1, self.width), device=pieces.device)
+        segment_ids = {} if segments is None else {"token_type_ids": segments[rows].long()}
+        attention_mask = mask[:, None, None] if self.takes_whole_masks and mask.is_cuda else mask.long()
+        states: Tensor = self.model(input_ids=pieces, attention_mask=attention_mask, **segment_ids).last_hidden_state
+        return states
+
+    def _encode_in_parts(self, inputs: Mapping[str, Tensor], size: int) -> tuple[Tensor, Tensor]:
+        """Encode ``size`` rows at a time; return vectors of words ``(S * W, H)`` and of first pieces ``(B, H)``.
+
+        The vectors of all pieces would take several times the memory of those of the words.
+        """
+        pieces, starts = inputs["word_pieces"], inputs["word_starts"].long()
+        sizes = torch.diff(starts, append=starts.new_tensor([len(pieces)]))
+        word_of_piece = torch.repeat_interleave(torch.arange(len(starts), device=starts.device), sizes)
+        words = firsts = torch.empty(0)
+        for start in range(0, len(inputs["pieces"]), size):
+            hidden = self._encode(inputs, slice(start, start + size))
+            flat = hidden.reshape(-1, self.width)
+            positions = pieces - start * hidden.shape[1]
+            (own,) = torch.where((positions >= 0) & (positions < len(flat)))
+            if not start:
+                words, firsts = (flat.new_zeros((len(inputs[name]), self.width)) for name in ("word_starts", "pieces"))
+            words.index_add_(0, word_of_piece[own], flat[positions[own]])
+            firsts[start : start + size] = hidden[:, 0]
+        return words.div_(sizes.clamp(min=1).unsqueeze(1)), firsts
 
 
 def _positions(model: Any, tokenizer: WordTokenizer) -> int:

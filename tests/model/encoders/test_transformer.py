@@ -97,12 +97,19 @@ def test_no_step_skips_a_word(tiny_bert: str, windows: dict[str, int]) -> None:
     assert (encoding.words.abs().sum(-1) > 0).all()
 
 
-def test_rows_in_turns_are_rows_at_once(tiny_bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    part = encoder(tiny_bert, WindowsConfig(max_length=8))
-    inputs = part.inputs([[Example(SENTENCE * 9)]])
-    at_once = part(inputs).words
-    monkeypatch.setattr("ner.model.encoders.transformer.ROWS_AT_ONCE", 2)
-    torch.testing.assert_close(part(inputs).words, at_once, rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+@pytest.mark.parametrize("query_length", [0, 2])  # the words of a question are in every row
+def test_rows_in_parts_are_rows_at_once(
+    tiny_bert: str, pooling: str, query_length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = encoder(tiny_bert, WindowsConfig(max_length=12), pooling=pooling)
+    inputs = part.inputs([[Example(SENTENCE * 9, query_length=query_length)], [Example(["Berlin"])]])
+    at_once = part(inputs)
+    monkeypatch.setattr("ner.model.encoders.transformer.PIECES_AT_ONCE", 24)
+    in_parts = part(inputs)
+    torch.testing.assert_close(in_parts.words, at_once.words, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(in_parts.pooled, at_once.pooled, rtol=1e-5, atol=1e-5)
+    assert len(inputs["pieces"]) > 2, "one part only"
 
 
 def test_sentences_of_a_document_share_rows_and_see_each_other(tiny_bert: str) -> None:
