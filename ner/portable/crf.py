@@ -114,19 +114,30 @@ def _largest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(values, order, -1), order
 
 
-def marginals(
-    emissions: np.ndarray, lengths: np.ndarray, chain: Potentials
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the distribution of the tags as a Markov chain.
+class Marginals(NamedTuple):
+    """Distribution of the tags as a Markov chain, in which all words depend on the one before.
 
-    Returns:
-        ``(S,)`` log-partitions, ``(S, W, K)`` probability of each tag at each word, 0 on padding, and ``(S, W, K)``
-        log-sums over the tags from each word on, up to a constant for each word.
+    Attributes:
+        log_partition: ``(S,)``.
+        unary: ``(S, W, K)`` probability of each tag at each word, 0 on padding.
+        onto: ``(S, W, K)`` log-sum over the tags from each word on, up to a constant for each word.
+        reached: ``(S, W, K)`` log-sum of ``onto`` over the tags of a word, given the tag of the word before; 0 at the
+            first word.
     """
+
+    log_partition: np.ndarray
+    unary: np.ndarray
+    onto: np.ndarray
+    reached: np.ndarray
+
+
+def marginals(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials) -> Marginals:
+    """Return the distribution of the tags."""
     scores = _clean(emissions, lengths)
     size, words, num_tags = scores.shape
     inside = np.arange(words) < lengths[:, None]
-    onto, following = np.empty_like(scores), np.broadcast_to(chain.last, (size, num_tags))
+    onto, reached = np.empty_like(scores), np.zeros_like(scores)
+    following = np.broadcast_to(chain.last, (size, num_tags))
     log_partition = np.zeros(size)
     has_next = np.isfinite(chain.transitions).any(1)
     top = max(chain.transitions.max(initial=-np.inf), np.finfo(scores.dtype).min)
@@ -141,10 +152,10 @@ def marginals(
             total = np.exp(onto[:, word]) @ weights.T
             if total[:, has_next].min(initial=1.0) > UNDERFLOW:
                 sums[word] = np.where(has_next, total, 1.0)
-                reached = np.where(has_next, np.log(sums[word]) + top, -np.inf)
+                reached[:, word] = np.where(has_next, np.log(sums[word]) + top, -np.inf)
             else:
-                reached = _log_sum(chain.transitions + onto[:, word, None])
-            following = np.where(inside[:, word, None], reached, chain.last)
+                reached[:, word] = _log_sum(chain.transitions + onto[:, word, None])
+            following = np.where(inside[:, word, None], reached[:, word], chain.last)
     unary = np.zeros_like(scores)
     if words:
         begin = chain.first + onto[:, 0]
@@ -157,7 +168,7 @@ def marginals(
             step = _softmax(chain.transitions + onto[:, word, None])
             unary[:, word] = (unary[:, word - 1, None] @ step)[:, 0]
     unary *= inside[..., None]
-    return log_partition, unary, onto
+    return Marginals(log_partition, unary, onto, reached)
 
 
 def span_probabilities(
@@ -180,39 +191,57 @@ def span_probabilities(
     """
     if not spans:
         return []
-    _, unary, onto = marginals(emissions, lengths, chain)
+    found = marginals(emissions, lengths, chain)
+    own = begins.any(1) | continues.any(1)  # (N, K): the tags within spans of each label
+    width = own.sum(1).max()
+    tags = np.argsort(~own, axis=1, kind="stable")[:, :width]  # (N, C)
     table = np.asarray(spans, dtype=np.int64)
-    together = max(1, (1 << 16) // emissions.shape[2] ** 2)  # spans, whose matrices fit into a cache
-    found: list[float] = []
+    together = max(1, (1 << 16) // (emissions.shape[2] * width))  # spans, whose matrices fit into a cache
+    masses: list[float] = []
     for start in range(0, len(spans), together):
-        found.extend(_masses(unary, onto, lengths, chain, table[start : start + together], begins, continues).tolist())
-    return found
+        some = table[start : start + together]
+        masses.extend(_masses(found, lengths, chain, some, tags, begins, continues).tolist())
+    return masses
 
 
 def _masses(
-    unary: np.ndarray,
-    onto: np.ndarray,
+    found: Marginals,
     lengths: np.ndarray,
     chain: Potentials,
     spans: np.ndarray,
+    tags: np.ndarray,
     begins: np.ndarray,
     continues: np.ndarray,
 ) -> np.ndarray:
-    """Return the probability ``(P,)`` of spans ``(P, 4)``, one word of all spans at a time."""
+    """Return the probability ``(P,)`` of spans ``(P, 4)``, one word of all spans at a time.
+
+    The tags within a span are those of its label, so that ``C`` columns of the ``(K, K)`` probabilities of a tag given
+    the one before are enough. ``tags (N, C)`` contains them, followed by others, which the masks exclude.
+    """
     example, start, end, label = spans.T
 
-    def step(chosen: np.ndarray, word: np.ndarray) -> np.ndarray:
-        return _softmax(chain.transitions + onto[example[chosen], word[chosen], None])  # (chosen, K, K)
+    def step(chosen: np.ndarray, word: np.ndarray, before: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return the probabilities ``(P, B, C)`` of the tags of the label, given ``before (P, B)``."""
+        rows, next_tags = example[chosen, None], tags[label[chosen]]
+        normalizer = found.reached[rows, word[:, None], before]
+        scores = chain.transitions[before[:, :, None], next_tags[:, None]]
+        scores = scores + found.onto[rows, word[:, None], next_tags][:, None]
+        scores -= np.where(np.isfinite(normalizer), normalizer, 0)[:, :, None]
+        result: np.ndarray = np.exp(scores) * mask[label[chosen, None, None], before[:, :, None], next_tags[:, None]]
+        return result
 
-    inner = start > 0
-    mass = unary[example, 0] * begins[label, -1]
-    from_before = step(inner, start) * begins[label[inner], :-1]
-    mass[inner] = (unary[example[inner], start[inner] - 1, None] @ from_before)[:, 0]
+    own = tags[label]
+    everyone = np.arange(found.unary.shape[2])
+    mass = found.unary[example[:, None], 0, own] * begins[label[:, None], -1, own]
+    (inner,) = np.nonzero(start > 0)
+    before = np.broadcast_to(everyone, (len(inner), len(everyone)))
+    opened = step(inner, start[inner], before, begins)
+    mass[inner] = (found.unary[example[inner], start[inner] - 1, None] @ opened)[:, 0]
     for offset in range(1, int((end - start).max())):
-        longer = start + offset < end
-        mass[longer] = (mass[longer, None] @ (step(longer, start + offset) * continues[label[longer]]))[:, 0]
-    followed = end < lengths[example]
-    mass[followed] *= 1 - (step(followed, end) * continues[label[followed]]).sum(-1)
+        (longer,) = np.nonzero(start + offset < end)
+        mass[longer] = (mass[longer, None] @ step(longer, start[longer] + offset, own[longer], continues))[:, 0]
+    (followed,) = np.nonzero(end < lengths[example])
+    mass[followed] *= 1 - step(followed, end[followed], own[followed], continues).sum(-1)
     total: np.ndarray = mass.sum(-1)
     return total
 

@@ -314,7 +314,7 @@ class PortableTagger(TextTagger):
         """Set the probability of the predicted tags and the alternatives, see ``ner.model.tag_probabilities``."""
         assert self.description.tags is not None, "only tags have alternatives"
         emissions = emissions.astype(np.float64) / self.description.tags.temperature
-        log_partition, _, _ = crf.marginals(emissions, lengths, self.distribution)
+        log_partition = crf.marginals(emissions, lengths, self.distribution).log_partition
         predicted = crf.path_scores(emissions, lengths, self.distribution, paths) - log_partition
         best, scores = crf.k_best_paths(emissions, lengths, self.distribution, n_best)
         values = np.minimum(1, np.exp(scores - log_partition[:, None]))

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ner.model.kernels import crf_torch
 from ner.model.kernels.chain import BadExampleError, Chain, check_paths
+from ner.model.kernels.markov import markov_chain
 
 Backend = Literal["auto", "torch", "numba", "triton"]
 
@@ -203,9 +204,10 @@ def entropy(emissions: Tensor, mask: Tensor, chain: Chain) -> Tensor:
         BadExampleError: As :func:`log_likelihood`.
     """
     words = _Alignment(mask, emissions)
-    unary, step = crf_torch.as_markov_chain(words.move(emissions), words.mask, chain)
+    tags = markov_chain(words.move(emissions), words.mask, chain)
+    unary = tags.unary
     example, before = words.mask[:, 1:].nonzero(as_tuple=True)
-    following = step(example, before + 1)  # (M, K, K)
+    following = tags.steps(example, before + 1)  # (M, K, K)
     later = (unary[example, before] * torch.xlogy(following, following).sum(-1)).sum(-1)
     return -torch.xlogy(unary[:, 0], unary[:, 0]).sum(-1).index_add(0, example, later).clamp(max=0)
 
@@ -241,20 +243,27 @@ def span_probabilities(
     words = _Alignment(mask, emissions)
     if not spans:
         return torch.zeros(0, dtype=torch.float64)
-    unary, step = crf_torch.as_markov_chain(words.move(emissions), words.mask, chain)
-    begins, continues, lengths = begins.to(unary), continues.to(unary), mask.sum(1)
-    size = max(1, MAX_STEPS // unary.shape[-1] ** 2)
+    tags = markov_chain(words.move(emissions), words.mask, chain)
+    inside, lengths = begins.any(1) | continues.any(1), mask.sum(1)  # (N, K): the tags within spans of a label
+    width = int(inside.sum(1).max())
+    tags_of_label = inside.long().argsort(dim=1, descending=True, stable=True)[:, :width]  # (N, C)
+    everything = torch.arange(inside.shape[1], device=mask.device)
+    size = max(1, MAX_STEPS // (inside.shape[1] * width))
     found = []
     for first in range(0, len(spans), size):
-        example, start, end, label = torch.tensor(list(spans[first : first + size]), device=unary.device).T
-        before = unary[example, (start - 1).clamp(min=0)]  # (M, K)
-        inner = (before.unsqueeze(1) @ (step(example, start) * begins[label, :-1])).squeeze(1)
-        mass = torch.where((start == 0).unsqueeze(1), unary[example, 0] * begins[label, -1], inner)  # (M, K)
+        example, start, end, label = torch.tensor(list(spans[first : first + size]), device=mask.device).T
+        own, before = tags_of_label[label], everything.expand(len(label), -1)  # (M, C), (M, K)
+        labels, after = label[:, None, None], own.unsqueeze(1)
+        opened = tags.step(example, start, before, own) * begins[labels, before.unsqueeze(2), after]
+        opened = (tags.unary[example, (start - 1).clamp(min=0)].unsqueeze(1) @ opened).squeeze(1)
+        at_start = tags.unary[example, 0].gather(1, own) * begins[label.unsqueeze(1), -1, own]
+        mass = torch.where((start == 0).unsqueeze(1), at_start, opened)  # (M, C)
+        continued = continues[labels, own.unsqueeze(2), after]
         for offset in range(1, int((end - start).max())):
             word = start + offset
-            on = (mass.unsqueeze(1) @ (step(example, word) * continues[label])).squeeze(1)
+            on = (mass.unsqueeze(1) @ (tags.step(example, word, own, own) * continued)).squeeze(1)
             mass = torch.where((word < end).unsqueeze(1), on, mass)
-        leaves = 1 - (step(example, end) * continues[label]).sum(-1)  # (M, K)
+        leaves = 1 - (tags.step(example, end, own, own) * continued).sum(-1)  # (M, C)
         at_end = (end >= lengths[example]).unsqueeze(1)
         found.append((mass * torch.where(at_end, 1.0, leaves)).sum(1))
     return torch.cat(found).cpu().double()
@@ -282,12 +291,12 @@ def run_probabilities(
     words = _Alignment(mask, emissions)
     if not ranges:
         return torch.zeros(0, dtype=torch.float64)
-    unary, step = crf_torch.as_markov_chain(words.move(emissions), words.mask, chain)
-    example, start, end = torch.tensor(list(ranges), device=unary.device).T
-    mass = unary[example, start, tag]
+    tags = markov_chain(words.move(emissions), words.mask, chain)
+    example, start, end = torch.tensor(list(ranges), device=mask.device).T
+    mass, same = tags.unary[example, start, tag], torch.full_like(example, tag).unsqueeze(1)
     for offset in range(1, int((end - start).max())):
         word = start + offset
-        mass = torch.where(word < end, mass * step(example, word)[:, tag, tag], mass)
+        mass = torch.where(word < end, mass * tags.step(example, word, same, same)[:, 0, 0], mass)
     return mass.cpu().double()
 
 

@@ -6,13 +6,11 @@ computed for all words at once. :func:`log_space` is slower, but exact for emiss
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from ner.model.kernels.chain import TINY, TINY_SINGLE, Chain, check_paths
+from ner.model.kernels.chain import TINY, TINY_SINGLE, Chain
 
 ANY_MASK = False
 
@@ -24,7 +22,7 @@ def forward(
     emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, gradient: bool
 ) -> tuple[Tensor, Marginals | None]:
     """See :mod:`ner.model.kernels.chain`."""
-    scores = _clean(emissions, mask)
+    scores = clean(emissions, mask)
     values, before, log_partition = _recursion(scores, mask, chain, directions=2 if gradient else 1)
     marginals = _marginals(values, before, mask, chain) if gradient else None
     rows = ~torch.isfinite(log_partition) | _underflowed(values, mask, chain)
@@ -32,7 +30,7 @@ def forward(
         log_partition[rows], *exact = log_space(scores[rows], mask[rows], chain)
         for table, part in zip(marginals or (), exact, strict=False):
             table[rows] = part
-    log_partition = log_partition.masked_fill(_not_finite(scores), torch.nan)
+    log_partition = log_partition.masked_fill(not_finite(scores), torch.nan)
     first, transitions, last = chain.tables()
     begin, end = tags[:, 0], at_end(tags.T, mask)
     score = scores.gather(2, tags.unsqueeze(-1)).squeeze(-1).sum(1)
@@ -57,7 +55,7 @@ def backward(
 
 def viterbi(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
     """See :mod:`ner.model.kernels.chain`."""
-    scores = _clean(emissions, mask)
+    scores = clean(emissions, mask)
     first, transitions, last = (table.to(scores) for table in chain.tables())
     bests, pointers = [first + scores[:, 0]], []
     onto = transitions.T.contiguous()  # (K, K): next tag, previous tag
@@ -75,7 +73,7 @@ def viterbi(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tens
             tag = row.gather(1, tag.unsqueeze(1)).squeeze(1)
             tags.append(tag)
     path = reverse(torch.stack(tags, 1), mask).masked_fill(~mask, 0)
-    return path, score.masked_fill(~mask[:, 0], 0).masked_fill(_not_finite(scores), torch.nan)
+    return path, score.masked_fill(~mask[:, 0], 0).masked_fill(not_finite(scores), torch.nan)
 
 
 def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tensor, Tensor]:
@@ -84,7 +82,7 @@ def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tenso
     Returns:
         ``(S, k, W)`` tag ids, 0 on padding, and ``(S, k)`` scores, -inf where fewer paths exist.
     """
-    scores = _clean(emissions, mask)
+    scores = clean(emissions, mask)
     size, _, num_tags = scores.shape
     first, transitions, last = (table.to(scores) for table in chain.tables())
     best = scores.new_full((size, num_tags, k), -torch.inf)  # (S, K, k): paths that end in a tag
@@ -104,39 +102,27 @@ def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tenso
     paths = (torch.stack(places[::-1], 2) // k).masked_fill(~mask.unsqueeze(1), 0)
     only_empty = torch.where(torch.arange(k, device=mask.device) == 0, 0.0, -torch.inf)  # of a sentence without words
     score = torch.where(mask[:, :1], score, only_empty)
-    return paths, score.masked_fill(_not_finite(scores).unsqueeze(1), torch.nan)
+    return paths, score.masked_fill(not_finite(scores).unsqueeze(1), torch.nan)
 
 
-def as_markov_chain(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
-    """Return the distribution of the tags as a Markov chain.
+def log_space(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return log-partitions, marginals, and the log-sums of a :class:`ner.model.kernels.markov.MarkovChain`.
 
     Returns:
-        ``(S, W, K)`` marginals, and a function from ``(M,)`` examples and words to the ``(M, K, K)`` probabilities of
-        each tag (last axis) given the tag of the previous word.
-
-    Raises:
-        BadExampleError: If an emission is not finite or no path is allowed.
+        ``(S,)``, ``(S, W, K)`` and ``(S, K, K)``, then ``onto`` and ``reached (S, W, K)``.
     """
-    scores = _clean(emissions, mask)
-    log_partition, unary, _, onto = log_space(scores, mask, chain)
-    check_paths(log_partition.masked_fill(_not_finite(scores), torch.nan), mask)
-    transitions = chain.tables()[1].to(scores)
-    return unary, lambda example, word: _step(transitions, onto[example, word.clamp(max=onto.shape[1] - 1)])
-
-
-def log_space(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the ``(S,)`` log-partitions, the marginals, and ``(S, W, K)`` log-sums over the tags from each word on."""
     first, transitions, last = (table.to(scores) for table in chain.tables())
     size, words, num_tags = scores.shape
-    onto, following = torch.empty_like(scores), last.expand(size, -1)
+    onto, reached, following = torch.empty_like(scores), torch.zeros_like(scores), last.expand(size, -1)
     log_partition = scores.new_zeros(size)
     for word in reversed(range(words)):
         value = scores[:, word] + following
         peak = value.amax(-1, keepdim=True).clamp(min=torch.finfo(value.dtype).min)  # not of -inf only
         onto[:, word] = value - peak
         log_partition += torch.where(mask[:, word], peak.squeeze(-1), 0)
-        reached = (transitions + onto[:, word].unsqueeze(1)).logsumexp(-1)
-        following = torch.where(mask[:, word, None], reached, last)
+        if word:
+            reached[:, word] = (transitions + onto[:, word].unsqueeze(1)).logsumexp(-1)
+            following = torch.where(mask[:, word, None], reached[:, word], last)
     begin = first + onto[:, 0]
     log_partition = torch.where(mask[:, 0], log_partition + begin.logsumexp(-1), 0)
     unary, pairs = torch.zeros_like(scores), scores.new_zeros((size, num_tags, num_tags))
@@ -145,7 +131,7 @@ def log_space(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tenso
         joint = unary[:, word - 1].unsqueeze(-1) * _step(transitions, onto[:, word]) * mask[:, word, None, None]
         pairs += joint
         unary[:, word] = joint.sum(1)
-    return log_partition, unary, pairs, onto
+    return log_partition, unary, pairs, onto, reached
 
 
 def _step(transitions: Tensor, onto: Tensor) -> Tensor:
@@ -183,12 +169,12 @@ def reverse(values: Tensor, mask: Tensor) -> Tensor:
     return values.gather(1, index.view(*index.shape, *[1] * (values.ndim - 2)).expand_as(values))
 
 
-def _clean(emissions: Tensor, mask: Tensor) -> Tensor:
+def clean(emissions: Tensor, mask: Tensor) -> Tensor:
     """Return the emissions without gradient in the dtype of sums, 0 on padding."""
     return emissions.detach().to(work_type(emissions.device)).masked_fill(~mask.unsqueeze(-1), 0)
 
 
-def _not_finite(scores: Tensor) -> Tensor:
+def not_finite(scores: Tensor) -> Tensor:
     """Return ``(S,)``, true where an emission is NaN or infinite."""
     return ~torch.isfinite(scores).flatten(1).all(1)
 
