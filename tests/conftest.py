@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         repeated = [item for item in items if item.get_closest_marker("thorough")]
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=repeated)
-    items.sort(key=lambda item: [not item.get_closest_marker(name) for name in ("processes", "training")])
+    items.sort(key=lambda item: [not item.get_closest_marker(name) for name in ("processes", "training", "slow")])
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -52,6 +52,7 @@ def case(fake: str, ours: dict[str, Any], peer: dict[str, Any], **options: Any) 
     return Case("a claim", {"we": System(fake, ours)}, {"they": System(fake, peer)}, **options)
 
 
+@pytest.mark.slow
 def test_the_ratio_is_that_of_medians_without_the_first_round(fake: str, tmp_path: Path) -> None:
     compared = case(fake, {"seconds": [100, 1, 9, 1, 1, 1]}, {"seconds": [1, 3, 3, 3, 0.1, 50]}, goals={"we": 2.0})
     found = runner.compare(compared, 5, tmp_path)
@@ -61,12 +62,14 @@ def test_the_ratio_is_that_of_medians_without_the_first_round(fake: str, tmp_pat
     assert runner.failures([found]) == []
 
 
+@pytest.mark.slow
 def test_the_check_fails_below_half_the_goal_only(fake: str, tmp_path: Path) -> None:
     for goal, fails in ((5.9, False), (6.1, True)):
         compared = case(fake, {"seconds": [1, 1]}, {"seconds": [3, 3]}, goals={"we / they": goal})
         assert bool(runner.failures([runner.compare(compared, 1, tmp_path)])) == fails
 
 
+@pytest.mark.slow
 def test_systems_that_disagree_are_no_comparison(fake: str, tmp_path: Path) -> None:
     options = {"equal_results": True}
     same = case(fake, {"seconds": [1, 1]}, {"seconds": [1, 1]}, **options)
@@ -76,6 +79,7 @@ def test_systems_that_disagree_are_no_comparison(fake: str, tmp_path: Path) -> N
         runner.compare(other, 1, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_a_system_is_shown(fake: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no such luck"):
         runner.compare(case(fake, {"seconds": [1], "fail": True}, {"seconds": [1]}), 1, tmp_path)
@@ -109,6 +113,7 @@ def test_a_missed_goal_is_said_first() -> None:
     assert "**2.50**" in render.section("a_claim", kept)
 
 
+@pytest.mark.slow
 def test_the_readers_of_the_systems_read_as_ours_does() -> None:
     script = (
         "import sys; sys.path[:0] = sys.argv[1:3]; import worker; from ner.data.formats import conll;"

@@ -35,6 +35,7 @@ def configured(folder: str, name: str, bert: str) -> Any:
     return parse_component(folder, {"name": name, **settings_of(folder, name, bert)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "name", "check"),
     [
@@ -69,6 +70,7 @@ def test_outputs_have_the_same_names_in_decoders_formats_and_metrics() -> None:
             assert found <= {*tasks.OUTPUTS}
 
 
+@pytest.mark.slow
 def test_formats_are_used_by_the_names_of_their_contract_only() -> None:
     names = {*contracts.Format.__annotations__, *vars(contracts.Format)}
     assert {*plugins.REQUIRED["formats"], *plugins.OPTIONAL["formats"]} == {n for n in names if not n.startswith("_")}
@@ -90,6 +92,7 @@ def test_formats_are_used_by_the_names_of_their_contract_only() -> None:
     assert {"read", "write", "export", "forbidden_characters", "output_extension", "STORES"} <= used
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GENERATIVE)
 def test_a_decoder_that_runs_the_encoder_reads_plans_and_learns_as_the_two_together(name: str, tiny_bert: str) -> None:
     source = document()
@@ -134,6 +137,7 @@ def test_a_decoder_that_runs_the_encoder_reads_plans_and_learns_as_the_two_toget
         assert model.decoder.decode(model(empty)[1], empty.inputs["mask"]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["sentence", "document"])
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("context", [None, *component_names("context")])

@@ -68,6 +68,7 @@ def imports(file: str) -> set[str]:
     return {module for module in found if module.startswith("ner.")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [name for name in MODULES if name not in ("ner", "ner.__main__")])
 def test_packages_import_in_one_direction(module: str) -> None:
     for other in imports(MODULES[module]):
@@ -76,6 +77,7 @@ def test_packages_import_in_one_direction(module: str) -> None:
         assert package(other) not in SEPARATE.get(package(module), ()), f"{module} imports {other}"
 
 
+@pytest.mark.slow
 def test_files_import_each_other_without_cycles() -> None:
     graph = {module: imports(file) & MODULES.keys() for module, file in MODULES.items()}
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError
@@ -92,6 +94,7 @@ def test_the_init_files_of_packages_are_empty(file: str) -> None:
     assert not (PACKAGE / file).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "forbidden"),
     [

@@ -66,6 +66,7 @@ def test_code_blocks_of_all_pages_can_be_parsed() -> None:
     assert count > 30
 
 
+@pytest.mark.slow
 def test_documents_are_those_of_the_figures() -> None:
     found = subprocess.run([sys.executable, "results/render.py", "--check"], cwd=ROOT, check=False)
     assert found.returncode == 0, "run: make results"

@@ -23,6 +23,8 @@ from ner.inference import annotate
 from ner.model.saving import save
 from tests.builders import build, documents, settings
 
+pytestmark = pytest.mark.slow  # the first test trains or imports for seconds
+
 CHUNK = 4
 SENTENCES = [[*(["Ann", "of", "Rare7", "far", "Bob", "."] * 3)[: 1 + n % 17], f"w{n % 5}"] for n in range(43)]
 

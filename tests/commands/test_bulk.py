@@ -50,6 +50,7 @@ def test_an_input_of_another_format_is_refused(
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_parquet_without_pyarrow_is_refused_before_the_work(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_inputs_are_not_overwritten_and_wrong_data_end_with_their_line(capsys: p
     assert "test.conll:1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "name"), [([], "the loss falls"), (["training.learning_rate=1e-12"], "loss-not-falling")]
 )
@@ -75,6 +76,7 @@ def test_the_probe_reports_the_loss_and_leaves_nothing_behind(
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_the_probe_names_a_model_that_predicts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Path("train.conll").write_text("a B-X\n\n" + "a O\na O\na O\na O\n\n" * 40, encoding="utf-8")
     assert main(["--config", "config.yaml", "--probe", "data.test=null"]) == 0

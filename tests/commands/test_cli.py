@@ -213,6 +213,7 @@ def test_a_format_that_does_not_exist_is_one_sentence(folder: Path, capsys: pyte
     assert error.startswith("--format: no file named 'xml' in ner/data/formats; there are: arrow, brat, ")
 
 
+@pytest.mark.slow
 def test_a_wrong_key_is_one_line_and_no_traceback_from_the_shell(tmp_path: Path) -> None:
     found = run("train.py", "--config", CONFIG, "--run", str(tmp_path / "run"), "training.epoch=3")
     assert (found.returncode, found.stdout) == (2, "")

@@ -70,6 +70,7 @@ def test_every_command_that_reads_a_run_accepts_plugins() -> None:
             assert "--plugin" in options, f"ner {path.stem}: call ner.commands._plugins.add_option"
 
 
+@pytest.mark.slow
 def test_a_plugin_is_trained_and_used_for_prediction(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,6 +170,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return last.removeprefix("error: ")
 
 
+@pytest.mark.slow
 def test_exactly_the_files_of_the_run_arrive_byte_for_byte(
     hub: Hub, run: Path, token: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +185,7 @@ def test_exactly_the_files_of_the_run_arrive_byte_for_byte(
     assert hub.tokens == {"Bearer hf_ours"}
 
 
+@pytest.mark.slow
 def test_what_arrives_is_a_run_that_can_be_verified(hub: Hub, run: Path, token: str, tmp_path: Path) -> None:
     assert push.main(["--run", str(run), "--repo", "me/tiny", "--endpoint", hub.url, "--token-file", token]) == 0
     for name, content in hub.commits[0].items():
@@ -235,6 +237,7 @@ def test_a_file_without_a_token_is_one_sentence(
     assert refused(capsys, "--run", str(run), "--repo", "me/a", "--token-file", str(path)) == f"{path}: {message}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "status", "message", "said"),
     [
@@ -260,6 +263,7 @@ def test_what_the_hub_refuses_is_one_sentence(
     assert refused(capsys, *arguments) == f"{hub.url} refused me/tiny: {said}"
 
 
+@pytest.mark.slow
 def test_a_card_that_the_hub_does_not_accept_is_one_sentence(
     hub: Hub, run: Path, token: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,6 +272,7 @@ def test_a_card_that_the_hub_does_not_accept_is_one_sentence(
     assert said.startswith(f"{hub.url} refused me/tiny: 400 license must be one of")
 
 
+@pytest.mark.slow
 def test_no_network_and_a_wrong_name_are_one_sentence(
     hub: Hub, run: Path, token: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

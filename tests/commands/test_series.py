@@ -27,6 +27,7 @@ def log() -> Iterator[None]:
     logger.remove()
 
 
+@pytest.mark.slow
 def test_seeds_are_trained_like_single_runs_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     series = [*CONFIG, "--run", str(tmp_path / "s"), "--seeds", "1,2", *SMALL]
     assert train.main(series) == 0
@@ -61,6 +62,7 @@ def test_wrong_seeds_are_refused(
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_all_combinations_and_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "sweep"
     command = [*CONFIG, "--run", str(folder), "batch.size=8,16", *SMALL]

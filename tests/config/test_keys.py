@@ -252,6 +252,7 @@ def shipped(section: ConfigSection, raw: dict[str, Any], prefix: str = "") -> It
             yield from shipped(inner, value, f"{prefix}{name}.")
 
 
+@pytest.mark.slow
 def test_every_key_is_in_a_shipped_configuration_or_has_a_row() -> None:
     every = {*keys(RunConfig, "")}.union(*(keys(config, f"{name}.") for name, config in COMPONENTS.items()))
     used: set[str] = set()
@@ -282,6 +283,7 @@ def trained(options: dict[str, Any], seed: int = 1) -> list[Any]:
     return [digest(state), len(steps)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", TRAINING)
 def test_a_setting_changes_the_training(key: str) -> None:
     options, value = TRAINING[key]
@@ -323,6 +325,7 @@ def observed(kind: str, options: dict[str, Any], bert: str) -> list[Any]:
     return [*found, [(name, p.shape, p.requires_grad) for name, p in part.named_parameters()]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", MODULES)
 @torch.no_grad()
 def test_an_option_changes_a_module(key: str, tiny_bert: str) -> None:

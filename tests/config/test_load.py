@@ -14,6 +14,7 @@ BOMB = "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10) if n else 'a'}]\n"
 WIDE = f"x0: &x0 {{{', '.join(f'k{n}: 1' for n in range(1000))}}}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -31,6 +31,7 @@ def test_an_unknown_recipe_lists_similar_ones() -> None:
         recipes.find("bert-crf")
 
 
+@pytest.mark.slow
 def test_recipes_are_listed_with_measured_scores(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -50,6 +50,7 @@ def test_the_smallest_configuration_needs_a_file_and_an_encoder(tmp_path: Path) 
     assert message in error(tmp_path, 'data: {train: a, test: "a\\0b"}\nencoder: embedding\n')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_shipped_configuration_loads_and_survives_being_saved(path: Path) -> None:
     config, said = load_config(path)
@@ -337,6 +338,7 @@ def test_the_saved_configuration_has_every_key(tmp_path: Path) -> None:
 strings = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85\u2028\u2029"))
 
 
+@pytest.mark.slow
 @given(
     strings.map(lambda text: text.replace("\0", "")),
     strings,
@@ -360,6 +362,7 @@ def test_long_paths_with_spaces_survive_being_saved() -> None:
     assert validate(RunConfig, read_yaml(write_yaml(config), "saved")) == config
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_text_is_yaml_or_an_input_error(text: str) -> None:
     with suppress(InputError):  # and nothing else

@@ -39,6 +39,7 @@ class Layer(nn.Module):
         return Encoding(self.change(words, encoding), encoding.mask, None, encoding.question_mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "failed"),
     [
@@ -77,6 +78,7 @@ def changed(monkeypatch: pytest.MonkeyPatch, folder: str, name: str, method: str
         return problems(component)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "function", "failed"),
     [
@@ -122,6 +124,7 @@ def test_a_decoder_without_a_property_is_found(
     assert failed in changed(monkeypatch, "decoders", "softmax", method, function)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "name", "attribute", "value", "failed"),
     [

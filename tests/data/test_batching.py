@@ -72,6 +72,7 @@ def test_no_group_holds_more_sentences_than_the_limit() -> None:
     assert sentences(group_documents(documents, in_pairs)) == [2, 1]
 
 
+@pytest.mark.slow
 @given(groups_of_any_size, st.integers(0, 3), st.integers(0, 3))
 def test_an_order_is_a_function_of_seed_and_epoch(groups: np.ndarray, seed: int, epoch: int) -> None:
     found = epoch_order(groups, seed, epoch)
@@ -94,6 +95,7 @@ def test_an_order_is_sorted_by_cost_within_pools(monkeypatch: pytest.MonkeyPatch
     assert costs != sorted(costs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
 @given(groups=groups_of_any_size, size=st.integers(1, 40), seed=st.integers(0, 3), epoch=st.integers(0, 3))
 def test_every_group_stands_in_one_batch_of_an_epoch_and_sizes_are_respected(
@@ -108,6 +110,7 @@ def test_every_group_stands_in_one_batch_of_an_epoch_and_sizes_are_respected(
     assert listed(epoch_batches(groups, unit, size, seed, epoch)) == listed(again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
 @given(groups=groups_of_any_size, size=st.integers(1, 40))
 def test_batches_follow_the_order_and_are_as_large_as_they_may_be(

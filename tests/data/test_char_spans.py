@@ -3,6 +3,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from ner.types import Example, Span
 ANYTHING = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(text=ANYTHING, data=st.data(), unit=st.sampled_from(["characters", "utf16", "bytes"]))
 def test_positions_in_any_unit_come_back_and_recorded_words_find_the_unit(

@@ -70,6 +70,7 @@ def test_evidence_stands_where_its_offsets_say_and_holds_the_answer_once(
             assert len(answer["input_text"].split()) <= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 def test_each_span_answer_has_rivals_of_its_type(
     split: str, stories: dict[str, list[dict[str, Any]]], modules: dict[str, ModuleType]
@@ -123,6 +124,7 @@ def test_no_name_of_valid_and_test_occurs_in_training(
         assert not words & names
 
 
+@pytest.mark.slow
 def test_the_wording_does_not_tell_yes_from_no(modules: dict[str, ModuleType]) -> None:
     said: dict[str, Counter[str]] = {}
     for _, turns in modules["generate"].make("test"):
@@ -133,6 +135,7 @@ def test_the_wording_does_not_tell_yes_from_no(modules: dict[str, ModuleType]) -
     assert all(abs(counts["yes"] - counts["no"]) <= 1 for counts in said.values())
 
 
+@pytest.mark.slow
 def test_a_third_of_the_later_questions_need_the_turns_before(modules: dict[str, ModuleType]) -> None:
     turns = [turn for _, turns in modules["generate"].make("test") for turn in turns[1:]]
     assert sum(turn.style != "full" for turn in turns) >= len(turns) / 3

@@ -85,6 +85,7 @@ def test_what_is_found_is_the_answer_and_no_occurrence_is_overlooked(passage: st
         assert found in places
 
 
+@pytest.mark.slow
 @given(passage=anything, data=st.data())
 def test_offsets_in_units_of_utf16_are_understood(passage: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(passage)))
@@ -120,6 +121,7 @@ def test_tokens_by_which_answers_are_compared(text: str, tokens: list[str]) -> N
     assert normalize_answer(text) == tokens
 
 
+@pytest.mark.slow
 @given(text=st.text(string.printable) | st.lists(st.sampled_from(["the", "An", "a", "b", " ", "-", "'s"])).map("".join))
 def test_in_ascii_they_are_those_of_squad(text: str) -> None:
     """A second way to the same: word by word instead of with a pattern."""
@@ -154,6 +156,7 @@ def test_f1_of_tokens(left: str, right: str, value: float) -> None:
     assert token_f1(left.split(), right.split()) == pytest.approx(value)
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from("xyz"), min_size=1), st.lists(st.sampled_from("xyz"), min_size=1))
 def test_f1_is_the_harmonic_mean_of_precision_and_recall(left: list[str], right: list[str]) -> None:
     rest = Counter(right)
@@ -191,6 +194,7 @@ RULES = get_args(WordRule)
 texts = st.text(st.characters(exclude_categories=[])) | st.text("a b-京\U0002b6ad\U0001f600\u0301\n", max_size=20)
 
 
+@pytest.mark.slow
 @given(turns=st.lists(texts, max_size=4), passage=texts, rule=st.sampled_from(RULES))
 def test_the_words_of_the_question_come_first_and_offsets_give_all_of_them(
     turns: list[str], passage: str, rule: WordRule
@@ -210,6 +214,7 @@ def test_the_words_of_the_question_come_first_and_offsets_give_all_of_them(
     assert example.text[len(passage) :] == "".join(f"\n{turn}" for turn in turns)
 
 
+@pytest.mark.slow
 @given(question=texts, passage=texts, rule=st.sampled_from(RULES), data=st.data())
 def test_the_characters_of_words_mark_just_these_words(
     question: str, passage: str, rule: WordRule, data: st.DataObject
@@ -228,6 +233,7 @@ def test_the_characters_of_words_mark_just_these_words(
     assert example.text_of(span) == passage[start:end]
 
 
+@pytest.mark.slow
 @given(question=texts, passage=texts, rule=st.sampled_from(RULES), data=st.data())
 def test_marked_are_the_words_that_the_characters_touch(
     question: str, passage: str, rule: WordRule, data: st.DataObject

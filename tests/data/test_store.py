@@ -83,6 +83,7 @@ def read_all(documents: Store) -> list[Document]:
     return [replace(document, examples=list(document.examples)) for document in documents]
 
 
+@pytest.mark.slow
 @given(documents=DOCUMENTS)
 def test_what_is_read_is_what_was_written(tmp_path_factory: pytest.TempPathFactory, documents: list[Document]) -> None:
     folder = tmp_path_factory.mktemp("stores") / "store"

@@ -94,6 +94,7 @@ def test_no_spans_are_all_outside_in_every_scheme(scheme: str, length: int) -> N
     assert decode(["O"] * length) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", sorted(set(ALL) - {"io"}))
 @given(sentences())
 def test_decode_is_the_inverse_of_encode(scheme: str, sentence: tuple[list[Span], int]) -> None:
@@ -101,6 +102,7 @@ def test_decode_is_the_inverse_of_encode(scheme: str, sentence: tuple[list[Span]
     assert decode(encode(spans, length, scheme)) == spans
 
 
+@pytest.mark.slow
 @given(sentences())
 def test_io_only_joins_what_touches_with_one_label(sentence: tuple[list[Span], int]) -> None:
     spans, length = sentence
@@ -112,6 +114,7 @@ def test_io_only_joins_what_touches_with_one_label(sentence: tuple[list[Span], i
     assert decode(encode(spans, length, "io")) == joined
 
 
+@pytest.mark.slow
 @given(sentences(), st.lists(st.sampled_from(sorted(set(ALL) - {"io"})), min_size=1, max_size=4))
 def test_conversions_in_a_row_lose_nothing(sentence: tuple[list[Span], int], schemes: list[str]) -> None:
     first = tags = encode(*sentence, "bio")
@@ -121,12 +124,14 @@ def test_conversions_in_a_row_lose_nothing(sentence: tuple[list[Span], int], sch
     assert convert(tags, "bio") == first
 
 
+@pytest.mark.slow
 @given(sentences(), st.sampled_from(ALL))
 def test_every_entity_of_encoded_spans_is_well_formed(sentence: tuple[list[Span], int], scheme: str) -> None:
     tags = encode(*sentence, scheme)
     assert well_formed(tags, entities(tags), scheme) == entities(tags)
 
 
+@pytest.mark.slow
 @given(sentences(), st.sampled_from(ALL))
 def test_written_columns_are_read_back_with_the_same_spans(sentence: tuple[list[Span], int], scheme: str) -> None:
     spans, length = sentence
@@ -163,6 +168,7 @@ def test_decode_agrees_with_seqeval_on_any_tags(prefixes: str) -> None:
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "theirs"), [("bio", IOB2), ("bioes", IOBES), ("bilou", BILOU)])
 def test_well_formed_entities_are_those_of_strict_seqeval_on_any_tags(scheme: str, theirs: Any) -> None:
     @given(tag_sequences("".join(sorted(SCHEMES[scheme].prefixes))))
@@ -198,6 +204,7 @@ def test_of_overlapping_spans_the_longest_then_the_first_stays(
     assert flatten(Span(*span, "X") for span in spans) == [Span(*span, "X") for span in kept]
 
 
+@pytest.mark.slow
 @given(st.lists(st.builds(lambda start, width: Span(start, start + width, "X"), st.integers(0, 9), st.integers(1, 4))))
 def test_flat_spans_never_overlap_and_each_dropped_one_touches_a_kept_one(spans: list[Span]) -> None:
     kept = flatten(spans)
@@ -246,6 +253,7 @@ def test_the_scheme_of_a_file_is_found(sentences: list[str], scheme: str) -> Non
     assert detector.scheme == scheme
 
 
+@pytest.mark.slow
 @given(st.sampled_from(ALL), sentences(), st.lists(sentences(), max_size=4))
 def test_a_found_scheme_reads_back_what_was_written(
     scheme: str, sentence: tuple[list[Span], int], more: list[tuple[list[Span], int]]
@@ -300,6 +308,7 @@ def test_everything_may_follow_everything_where_tags_have_no_beginning(scheme: s
     assert all(all(row) for row in follow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["bio", "bioes", "bmes", "bilou"])
 @given(sentence=sentences())
 def test_targets_read_back_are_the_spans_and_bio_tags(scheme: str, sentence: tuple[list[Span], int]) -> None:

@@ -64,6 +64,7 @@ def test_a_form_takes_what_it_has_a_place_for_and_names_others(decoder: str, for
     assert "jsonl" in str(e.value).partition("choose")[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["conll", "squad", "coqa"])
 def test_a_classifier_writes_no_files_of_another_task(
     classifier: Path, form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -87,6 +88,7 @@ def test_a_tagger_writes_no_files_of_another_task(
     assert "predicts tags of words" in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "what"), [("classifier", "labels of texts"), ("tiny_run", "tags of words")])
 def test_a_question_is_not_taken_for_a_text(
     kind: str, what: str, request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -161,6 +163,7 @@ def test_what_cannot_be_learned_or_scored_is_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_answers_that_stand_nowhere_cannot_be_pointed_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "train.jsonl"
     line = {"question": "Who came?", "text": "Maren came.", "answers": ["Tilda"]}
@@ -234,6 +237,7 @@ def test_kinds_of_answers_are_never_new() -> None:
     assert notable(vars(tally), Vocabs()) == {"unseen_labels": {"unknown": 1}}
 
 
+@pytest.mark.slow
 def test_texts_whose_label_nobody_knows_are_counted_and_not_scored(
     classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,6 +266,7 @@ def test_none_is_an_answer_only_where_several_may_be_given(several: bool, counte
     assert model.mark_unlabelled(gold)[1].labels == ([] if several else None)
 
 
+@pytest.mark.slow
 def test_nothing_unseen_is_a_count_and_no_score(
     classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

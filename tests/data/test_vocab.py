@@ -44,6 +44,7 @@ def test_frequent_strings_come_first_and_rare_ones_are_left_out(
     assert Vocab.from_counts(Counter(counts), min_count).strings[2:] == strings
 
 
+@pytest.mark.slow
 @given(st.dictionaries(anything, st.integers(1, 5)))
 def test_a_vocabulary_survives_being_saved(counts: dict[str, int]) -> None:
     vocab = Vocab.from_counts(Counter(counts))
@@ -84,6 +85,7 @@ def test_plain_tags_are_counted_instead_of_labels() -> None:
     assert vocabs.plain
 
 
+@pytest.mark.slow
 @given(st.dictionaries(anything, st.integers(1, 5)), st.sampled_from(["bio", "none"]))
 def test_saved_labels_are_read_back_and_words_stay_behind(counts: dict[str, int], scheme: str) -> None:
     found = Counter(counts)

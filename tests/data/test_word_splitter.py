@@ -59,6 +59,7 @@ def test_shapes(text: str, expected: str) -> None:
     assert shape(text) == expected
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 def test_offsets_are_exact_and_nothing_but_white_space_is_left_out(text: str) -> None:
     for split in (WordSplitter.learn(SENTENCES), WordSplitter.learn([list("我在北京")])):
@@ -81,6 +82,7 @@ def test_a_saved_splitter_is_the_same() -> None:
         WordSplitter.from_bytes(b'{"words": [1]}', "words.json")
 
 
+@pytest.mark.slow
 def test_long_strings_take_linear_time() -> None:
     split = WordSplitter.learn(SENTENCES)
     noise = "".join(random.Random(1).choices(string.punctuation + "a1", k=50_000))

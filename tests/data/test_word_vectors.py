@@ -115,6 +115,7 @@ def test_arrays_without_words_or_content_are_refused(tmp_path: Path) -> None:
         word_vectors.load(str(path), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape"),
     [

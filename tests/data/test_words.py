@@ -60,6 +60,7 @@ def test_no_word_holds_white_space(text: str, rule: WordRule) -> None:
         assert all(len(word) == 1 for word in words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_a_long_text_takes_no_longer_than_its_length_asks(rule: WordRule) -> None:
     words, _ = split_words("a" * 500_000 + "." * 500_000, rule)
@@ -118,6 +119,7 @@ def test_chinese_words_are_those_before_the_pieces_of_bert(text: str) -> None:
     assert split_words(text, "chinese")[0] == expected
 
 
+@pytest.mark.slow
 def test_all_marks_of_unicode_belong_to_words() -> None:
     found = {chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("M")}
     assert {*marks()} == {*found, "\u200c", "\u200d"}

@@ -53,6 +53,7 @@ def test_a_seed_determines_the_intervals() -> None:
     assert one.scores != other.scores
 
 
+@pytest.mark.slow
 def test_a_thousand_resamples_of_3453_sentences_take_less_than_two_seconds() -> None:
     counts = [{"entity": c} for c in random_counts(3453)]
     started = time.process_time()

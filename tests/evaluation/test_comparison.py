@@ -25,6 +25,7 @@ def candidate(name: str, rate: float, seed: int, group: str = "x") -> Candidate:
     return Candidate(name, group, seed, scorer, predicted)
 
 
+@pytest.mark.slow
 def test_a_clear_difference_is_significant_and_a_small_one_is_not() -> None:
     result = compare(GOLD, [candidate("a", 0.4, 1), candidate("b", 0.1, 2), candidate("c", 0.1, 3)], "entity.micro.f1")
     clear, _, small = result.differences

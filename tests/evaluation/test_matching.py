@@ -33,6 +33,7 @@ def test_each_kind_of_error_is_recognised(gold: list, predicted: list, errors: l
     assert [pair.error for pair in match(*([Span(*span) for span in side] for side in (gold, predicted)))] == errors
 
 
+@pytest.mark.slow
 @given(SPANS, SPANS)
 def test_every_entity_is_in_one_pair_and_sides_are_symmetric(gold: list[Span], predicted: list[Span]) -> None:
     pairs = match(gold, predicted)

@@ -75,6 +75,7 @@ def scores(documents: list[Document]) -> list[float]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_an_export_annotates_as_the_run_does(case: str, tmp_path: Path, tiny_bert: str) -> None:
     run = trained(tmp_path, tiny_bert, CASES[case])
@@ -112,6 +113,7 @@ def _check_alternatives(tagger: PortableTagger, expected: Tagger) -> None:
                 assert ours.n_best[0].tags == theirs.n_best[0].tags
 
 
+@pytest.mark.slow
 def test_an_export_refuses_probabilities_that_it_does_not_compute(exported: Path) -> None:
     with pytest.raises(InputError, match="does not compute tokens"):
         list(ner.load(exported).annotate([], query=TagQuery(tokens=True)))
@@ -123,6 +125,7 @@ def exported(tmp_path: Path, tiny_bert: str) -> Path:
     return tmp_path / "export"
 
 
+@pytest.mark.slow
 def test_the_runtime_needs_neither_torch_nor_transformers(exported: Path) -> None:
     blocked = "import sys; sys.modules.update(dict.fromkeys(['torch', 'transformers', 'torchcrf', 'onnx']))\n"
     script = (
@@ -138,6 +141,7 @@ def test_the_runtime_needs_neither_torch_nor_transformers(exported: Path) -> Non
     assert json.loads(result.stdout)["text"] == "Ann of Berlin"
 
 
+@pytest.mark.slow
 def test_without_torch_the_error_is_one_sentence(tmp_path: Path) -> None:
     blocked = "import sys; sys.modules.update(dict.fromkeys(['torch', 'transformers', 'torchcrf', 'seqeval']))\n"
     for code, name in (("import ner; ner.train('tiny')", "ner.errors.InputError"), ("main()", "error")):
@@ -147,6 +151,7 @@ def test_without_torch_the_error_is_one_sentence(tmp_path: Path) -> None:
         assert result.stderr.splitlines()[-1] == f"{name}: {NEEDS_TORCH}"
 
 
+@pytest.mark.slow
 def test_int8_weights_are_smaller_and_the_description_has_the_agreement(tmp_path: Path, tiny_bert: str) -> None:
     run = trained(tmp_path, tiny_bert, {"decoder": {"name": "crf", "scheme": "bioes"}})
     described = export(run, tmp_path / "export", "int8")
@@ -160,6 +165,7 @@ def rewritten(directory: Path, name: str, data: bytes) -> None:
     manifest.write_manifest(directory, json.loads((directory / "manifest.json").read_bytes()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.onnx", "potentials.safetensors", "labels.json", "export.json"])
 def test_malformed_files_are_refused_in_one_sentence(exported: Path, name: str) -> None:
     original = (exported / name).read_bytes()
@@ -177,6 +183,7 @@ def test_malformed_files_are_refused_in_one_sentence(exported: Path, name: str) 
     ner.load(exported)
 
 
+@pytest.mark.slow
 def test_wrong_values_of_the_description_are_refused(exported: Path) -> None:
     path = exported / "export.json"
     value = json.loads(path.read_bytes())
@@ -197,6 +204,7 @@ def test_wrong_values_of_the_description_are_refused(exported: Path) -> None:
             ner.load(exported).tag([["Ann", "of", "Rare3"]])
 
 
+@pytest.mark.slow
 def test_parity_with_other_numbers_is_refused(exported: Path) -> None:
     lines = [json.loads(line) for line in (exported / "parity.jsonl").read_text().splitlines()]
     lines[0]["spans"] = [[0, 1, "LOC", 0.5]]
@@ -226,6 +234,7 @@ def test_other_decoders_are_refused(tmp_path: Path, tiny_bert: str) -> None:
     assert not (tmp_path / "export").exists()
 
 
+@pytest.mark.slow
 def test_an_export_is_written_to_an_empty_directory_only(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="choose an empty directory"):
         export(exported.parent / "run", exported)
@@ -233,6 +242,7 @@ def test_an_export_is_written_to_an_empty_directory_only(exported: Path, capsys:
     assert "already contains an export; remove it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_export_leaves_no_device_id_in_the_home_directory(tmp_path: Path, tiny_bert: str) -> None:
     run = trained(tmp_path, tiny_bert, CASES["crf"])
     export(run, tmp_path / "export")

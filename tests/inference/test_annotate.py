@@ -32,6 +32,7 @@ def documents() -> list[Document]:
     return list(form.read(str(SAMPLE / "en" / "valid.conll"), form.Config(), "space"))[:6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "batch",
     [
@@ -73,6 +74,7 @@ def test_documents_are_read_lazily(tagger: Tagger, documents: list[Document], mo
     assert len(read) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["sentence", "document"])
 def test_batches_change_no_answer_of_a_transformer(
     documents: list[Document], tiny_bert: str, unit: str, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,8 @@ from ner.inference.tagger import Tagger
 from ner.integrations.datasets import annotate
 from tests.integrations.conftest import perfect
 
+pytestmark = pytest.mark.slow  # the first test trains or imports for seconds
+
 TEXTS = ["Ann of Rare1", "", "Bob of Rare2 ."]
 
 

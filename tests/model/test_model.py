@@ -29,6 +29,7 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_a_saved_model_gives_the_same_answers(run: Path, tmp_path: Path) -> None:
     model, config = load(run)
     save(model, config, tmp_path / "again")
@@ -143,6 +144,7 @@ PRETRAINED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [make_bert, make_bpe, make_unigram])
 @pytest.mark.parametrize("name", PRETRAINED)
 def test_a_model_with_pretrained_parts_is_whole_without_their_source(

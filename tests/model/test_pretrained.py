@@ -79,6 +79,7 @@ def test_files_of_a_saved_tokenizer_name_no_other_file() -> None:
     assert not Path(folder).exists()
 
 
+@pytest.mark.slow
 def test_models_of_the_shipped_configurations_are_of_known_types() -> None:
     root = Path(__file__).parents[2] / "configs"
     names = {str(load_config(path)[0].encoder.pretrained_model) for path in root.rglob("*.yaml")} - {"None"}

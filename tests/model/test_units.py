@@ -88,6 +88,7 @@ def test_empty_and_untagged_examples_come_back(tokenizer: WordTokenizer, example
     assert made.merge([example], [found]) == [example]
 
 
+@pytest.mark.slow
 def test_merge_is_the_inverse_of_split_over_all_of_unicode(tokenizer: WordTokenizer) -> None:
     made = PieceUnits(tokenizer)
 

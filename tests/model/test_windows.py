@@ -68,6 +68,7 @@ def test_long_examples_are_cut_into_overlapping_rows(
     assert cut(lengths, capacity, overlap) == rows
 
 
+@pytest.mark.slow
 @given(texts())
 def test_cut_rows_fit_cover_every_word_and_always_move_on(text: tuple[list[int], int, int]) -> None:
     lengths, capacity, overlap = text
@@ -80,6 +81,7 @@ def test_cut_rows_fit_cover_every_word_and_always_move_on(text: tuple[list[int],
     assert rows == [(0, len(lengths))] or sum(lengths) > capacity or not lengths
 
 
+@pytest.mark.slow
 @given(texts())
 def test_rows_are_as_full_and_overlap_as_much_as_they_may(text: tuple[list[int], int, int]) -> None:
     lengths, capacity, overlap = text
@@ -90,6 +92,7 @@ def test_rows_are_as_full_and_overlap_as_much_as_they_may(text: tuple[list[int],
             assert repeated > overlap or repeated + lengths[stop] > capacity
 
 
+@pytest.mark.slow
 @given(texts())
 def test_each_word_is_read_where_it_has_most_context(text: tuple[list[int], int, int]) -> None:
     lengths, capacity, overlap = text

@@ -5,6 +5,8 @@ import pickle
 import random
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from ner.model.word_cache import WordCache
 
 
@@ -35,6 +37,7 @@ def test_the_table_is_bounded_by_its_characters() -> None:
     assert not any(len(word) > 1000 for word in cache._table)
 
 
+@pytest.mark.slow
 def test_threads_lose_no_word_of_a_cache_that_is_always_full() -> None:
     cache = WordCache[int](200)
 

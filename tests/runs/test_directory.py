@@ -137,6 +137,7 @@ def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None
         assert [path.name for path in (run / "checkpoints").iterdir()] == ["000001-step-5"]
 
 
+@pytest.mark.slow
 def test_a_locked_run_is_refused_until_its_process_ends(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from ner.runs.lock import locked\n"

@@ -192,6 +192,7 @@ def test_limits_follow_from_configuration_and_scores(run: Path) -> None:
     assert "lowest F1 on test is that of `A|B`: 0.2500" in limits
 
 
+@pytest.mark.slow
 def test_what_a_run_does_not_know_its_card_does_not_say(run: Path) -> None:
     (run / "config.yaml").write_text("encoder: {name: embedding}\n", encoding="utf-8")
     (run / "labels.json").write_text('{"tags": {"NN": 2, "VB": 1}}', encoding="utf-8")
@@ -276,6 +277,7 @@ def test_a_model_that_answers_questions_is_called_one(run: Path) -> None:
     assert "tagger.answer(" in section(text, "Use")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("decoder", "classes", "task"),
     [
@@ -303,6 +305,7 @@ def test_a_card_is_edited_as_soon_as_a_byte_differs(run: Path) -> None:
         assert is_edited(path)
 
 
+@pytest.mark.slow
 def test_a_training_ends_with_a_card_and_keeps_an_edited_one(tmp_path: Path) -> None:
     run = tmp_path / "run"
     data = [f"data.{split}={SAMPLE / 'en' / 'valid.conll'}" for split in ("train", "valid", "test")]

@@ -38,6 +38,7 @@ EVENTS = [Event(50, 1, "freeze", "encoder released"), Event(120, 2, "control", "
 MANY = [Event(7 * number, 1, "skip", f"batch {number} is $not$ finite") for number in range(40)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("history", "events"),
     [
@@ -73,6 +74,7 @@ def test_a_picture_that_cannot_be_drawn_is_one_sentence(tmp_path: Path, name: st
         plot_history(rows(2) if name else [], tmp_path / (name or "a.png"), "a")
 
 
+@pytest.mark.slow
 def test_the_command_draws_a_run_with_its_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "history.csv").write_text(
         "epoch,avg_train_loss,avg_val_loss,f1,batch_size,step,best\n1,0.5,0.4,0.7,32,10,1\n", encoding="utf-8"
@@ -130,6 +132,7 @@ def draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figur
     return run
 
 
+@pytest.mark.slow
 def test_the_picture_shows_the_score_that_chose_and_the_kinds_of_answers(draw: Callable[..., Figure]) -> None:
     figure = draw(
         [{"epoch": 1.0, "step": 1, "valid.answer.f1": 0.5, "valid.answer.kinds.yes.f1": 0.5}], score="answer.f1"
@@ -139,6 +142,7 @@ def test_the_picture_shows_the_score_that_chose_and_the_kinds_of_answers(draw: C
     assert "valid F1 by answer type" in titles
 
 
+@pytest.mark.slow
 def test_the_lowest_labels_are_drawn_and_named(draw: Callable[..., Figure]) -> None:
     tags = tuple(f"B-T{i}" for i in range(20))
     history = [{f"valid.tag.f1.{tag}": 0.01 * i for i, tag in enumerate(tags)} | {"epoch": 1.0}]
@@ -153,6 +157,7 @@ def labels_of(axes: Any) -> list[str]:
     return [text.get_text() for text in sorted(texts, key=lambda text: float(text.get_position()[1]))]
 
 
+@pytest.mark.slow
 def test_labels_of_equal_lines_have_a_distance_and_the_best_epoch_is_named(draw: Callable[..., Figure]) -> None:
     tags = tuple(f"B-T{i}" for i in range(9))
     history = [{f"valid.tag.f1.{tag}": 0.5 for tag in tags} | {"epoch": epoch, "best": epoch == 2} for epoch in (1, 2)]
@@ -162,6 +167,7 @@ def test_labels_of_equal_lines_have_a_distance_and_the_best_epoch_is_named(draw:
     assert "best: epoch 2" in [text.get_text() for text in axes.texts]
 
 
+@pytest.mark.slow
 def test_equal_learning_rates_are_one_line_and_a_changed_batch_size_has_a_scale(draw: Callable[..., Figure]) -> None:
     history = [{**row, "learning_rate.third": row["learning_rate.decoder"]} for row in rows(3)]
     *_, rates, _, sizes = draw(history).get_axes()
@@ -170,12 +176,14 @@ def test_equal_learning_rates_are_one_line_and_a_changed_batch_size_has_a_scale(
     assert list(sizes.lines[0].get_ydata()) == [32, 32, 64]
 
 
+@pytest.mark.slow
 def test_more_events_than_fit_are_counted(draw: Callable[..., Figure]) -> None:
     lines = draw(rows(3), events=MANY).get_supxlabel().splitlines()
     assert lines[0] == "epoch 0.00, step 0, skip: batch 0 is $not$ finite"
     assert (len(lines), lines[-1]) == (12, "29 more in events.jsonl")
 
 
+@pytest.mark.slow
 def test_characters_that_the_first_font_lacks_are_drawn_in_another(
     font: str, draw: Callable[..., Figure], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parent", "child", "code"), [(2, 2, 2), (3, 2, 2), (2, 1, 0), (1, 1, 0), (1, 2, 0)])
 def test_a_fork_that_lacks_the_threads_of_its_parent_is_refused(parent: int, child: int, code: int) -> None:
     found = subprocess.run(

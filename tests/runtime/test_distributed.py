@@ -52,6 +52,7 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Heartbeat, 
             heartbeat.stop()
 
 
+@pytest.mark.slow
 def test_a_silent_process_is_named_with_its_step(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,12 +67,14 @@ def test_a_silent_process_is_named_with_its_step(
     assert f"(last seen at step 7) sent no heartbeat for {TIMEOUT:.0f} s; process 0 on " in said
 
 
+@pytest.mark.slow
 def test_long_work_and_a_process_that_waits_for_it_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     with two_processes(monkeypatch) as (first, second, codes), first.during("waiting"), second.during("busy"):
         time.sleep(3 * TIMEOUT)
         assert codes == []
 
 
+@pytest.mark.slow
 def test_processes_that_all_wait_for_each_other_give_up(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +83,7 @@ def test_processes_that_all_wait_for_each_other_give_up(
     assert "the network between the processes" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_in_order_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     with two_processes(monkeypatch) as (first, second, codes):
         second.stop()

@@ -49,6 +49,7 @@ def test_a_file_of_another_length_is_found(model: Path, change: bytes) -> None:
         verify(model)
 
 
+@pytest.mark.slow
 def test_any_flipped_byte_of_the_manifest_is_found(model: Path) -> None:
     path = model / MANIFEST
     whole = path.read_bytes()

@@ -101,6 +101,7 @@ def test_a_body_without_a_length_is_limited_too(port: int) -> None:
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.slow
 def test_a_body_that_does_not_arrive_is_given_up() -> None:
     with in_thread(FakeModel(), receive=0.1) as (port, _), socket.create_connection(("127.0.0.1", port), 10) as client:
         client.sendall(b"POST /tag HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
@@ -133,6 +134,7 @@ def test_a_full_queue_refuses_with_a_time() -> None:
         assert ask(port, body={"text": "a" * 8}).status == 200
 
 
+@pytest.mark.slow
 def test_a_request_at_its_deadline_leaves_the_queue() -> None:
     model = FakeModel()
     with in_thread(model, deadline=0.2) as (port, service), ThreadPoolExecutor(2) as clients:

@@ -124,6 +124,7 @@ def test_a_text_on_which_the_model_fails_does_not_fail_its_neighbours() -> None:
     run(check)
 
 
+@pytest.mark.slow
 def test_a_queue_that_is_too_slow_refuses_with_the_expected_time() -> None:
     async def check(batcher: Batcher, worker: Worker) -> None:
         batcher.queue_seconds = 0.1

@@ -24,6 +24,7 @@ def spans(answer: dict[str, Any]) -> list[Any]:
     return [(entity["start"], entity["end"], entity["label"]) for entity in answer["entities"]]
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_the_other_texts(model: ServedModel) -> None:
     names = ["Ann", "Bob", "Rare3", "far", "of", "unseen", "中国", "😀", "."]
     generator = random.Random(0)
@@ -38,6 +39,7 @@ def test_answers_do_not_depend_on_the_other_texts(model: ServedModel) -> None:
             assert one["score"] == pytest.approx(other["score"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_answers_of_an_export_in_int8_do_not_depend_on_the_other_texts(tmp_path: Path, tiny_bert: str) -> None:
     pytest.importorskip("onnx")
     from ner.export.export import export

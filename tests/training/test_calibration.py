@@ -41,6 +41,7 @@ def spans(found: Sequence[Document]) -> list[object]:
     return [(span, example.tags) for document in found for example in document.examples for span in example.spans]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["crf", "softmax"])
 def test_a_temperature_undoes_a_factor_and_keeps_the_predictions(decoder: str) -> None:
     plain, sharp = tagger(1.0, decoder), tagger(3.0, decoder)
@@ -56,6 +57,7 @@ def test_a_temperature_undoes_a_factor_and_keeps_the_predictions(decoder: str) -
     assert same == pytest.approx([s.score for d in predictions(plain) for e in d.examples for s in e.spans], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_the_gold_tags_rises() -> None:
     found = calibrate(tagger(5.0), documents(), "valid")
     assert found.log_likelihood[1] > found.log_likelihood[0]
@@ -72,6 +74,7 @@ def test_a_part_of_many_documents_is_spread_over_them() -> None:
     assert [d.examples[0].line for d in evenly(documents(10), 5)] == [0, 2, 4, 6, 8]
 
 
+@pytest.mark.slow
 def test_probabilities_of_sequences_words_and_gold_spans_agree() -> None:
     model = tagger(2.0)
     model.model.tag_decoder.temperature = 1.7
@@ -106,6 +109,7 @@ def test_softmax_multiplies_the_probabilities_of_the_tags() -> None:
             assert span.score == pytest.approx(math.prod(values[span.start : span.end]), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_run_is_calibrated_unless_the_configuration_forbids_it(wanted: bool, tmp_path: Path) -> None:
     files = [f"data.{split}={VALID}" for split in ("train", "valid")]
@@ -124,6 +128,7 @@ def test_a_run_is_calibrated_unless_the_configuration_forbids_it(wanted: bool, t
         assert loaded.model.calibration.temperature == found["temperature"]
 
 
+@pytest.mark.slow
 def test_documents_without_mistakes_leave_the_temperature(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ner.training.calibration.RANGE", (5.0, 10.0))  # the best temperature lies below
     assert calibrate(tagger(1.0), documents(), "valid").temperature == 1.0

@@ -64,6 +64,7 @@ def fake(name: str, calls: list[Any]) -> ModuleType:
     return Fake(name)
 
 
+@pytest.mark.slow
 def test_a_training_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
     monkeypatch.setitem(sys.modules, "mlflow", fake("mlflow", calls))
@@ -83,6 +84,7 @@ def test_a_training_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert calls[-1][1] == ("FINISHED",)
 
 
+@pytest.mark.slow
 def test_a_callback_may_stop_the_training(tmp_path: Path) -> None:
     recorder = Recorder(stops=True)
     assert train.main(["--config", CONFIG, "--run", str(tmp_path / "run"), *SMALL], [recorder]) == 0

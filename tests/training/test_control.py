@@ -12,6 +12,7 @@ from ner.training.loop import train
 from tests.builders import CPU, documents, fresh, settings
 
 
+@pytest.mark.slow
 def test_a_batch_size_is_that_of_the_next_epoch_which_between_two_epochs_is_the_one_to_come() -> None:
     config = settings(training__epochs=3)
     state, data = fresh(config)

@@ -52,6 +52,7 @@ def train(configuration: RunConfig, valid: bool = True, model: Model | None = No
     return model, list(steps)
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_scores_rise() -> None:
     _, steps = train(config(epochs=15))
     ends = [now for now in steps if now.epoch_record]
@@ -63,11 +64,13 @@ def test_the_loss_falls_and_scores_rise() -> None:
     assert ends[-1].epoch_record.evaluations["valid"].scores["entity"]["micro"]["f1"] == 1
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_seed_end_in_the_same_weights() -> None:
     states = [train(config())[0].state_dict() for _ in range(2)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["sentences", "words"])
 def test_a_batch_in_several_passes_is_the_same_step(unit: str) -> None:
     sure = {"encoder": {"name": "embedding", "dimension": 8, "dropout": 0.0, "singleton_unk_rate": 0.0}}
@@ -115,6 +118,7 @@ def test_train_scores_are_those_of_the_forwards_that_trained() -> None:
     assert (evaluation.sentences, evaluation.words) == (12, sum(len(d.examples[0].words) for d in documents()))
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_marked_or_the_last() -> None:
     _, steps = train(config(epochs=6))
     scores = [
@@ -232,6 +236,7 @@ def test_sentences_without_any_tag_are_nothing_to_learn_from() -> None:
         build(config(), [Document([Example(["Ann", "went"]), Example([])])])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["sentence", "document"])
 def test_a_transformer_with_dropout_ends_in_the_same_weights_and_moves_all_of_them(tiny_bert: str, unit: str) -> None:
     configuration = config(epochs=1, learning_rate={"encoder": 1e-3, "decoder": 1e-2})
@@ -264,6 +269,7 @@ def poisoned(model: Model, steps: set[int], factor: float, what: str = "the loss
     model.forward = spoiled  # type: ignore[method-assign]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["the loss", "the gradient"])
 @pytest.mark.parametrize("factor", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("kind", ["bilstm", "bert"])

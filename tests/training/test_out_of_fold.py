@@ -30,6 +30,7 @@ def test_a_training_on_folds_needs_no_validation_file() -> None:
     assert config.training.early_stopping is None
 
 
+@pytest.mark.slow
 def test_a_wrong_label_is_found_and_a_second_call_trains_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

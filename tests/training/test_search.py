@@ -99,6 +99,7 @@ def searched(folder: Path, interrupt: int = 0, trials: int = 14) -> list[Trial]:
     return sweep.trials
 
 
+@pytest.mark.slow
 def test_a_search_finds_good_values_prunes_bad_ones_and_survives_an_interruption(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     trials = searched(tmp_path / "a")

@@ -102,6 +102,7 @@ def test_a_mark_may_be_a_sentence(tmp_path: Path) -> None:
     assert words(found) == [[["-DOCSTART-"]], [["a"]], [["-DOCSTART-"]], [["b"]]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("marked", [True, False])
 @pytest.mark.parametrize("sentences", [999, 1000, 1001, 2500])
 def test_long_documents_are_read_in_parts(tmp_path: Path, sentences: int, marked: bool) -> None:
@@ -281,6 +282,7 @@ def column_files(draw: st.DrawFn) -> str:
     return draw(st.sampled_from(["", "\ufeff"])) + "".join(lines)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=column_files())
 def test_each_line_is_written_where_it_stood_with_the_prediction_behind(tmp_path: Path, text: str) -> None:
@@ -391,6 +393,7 @@ def shared(path: str) -> str:
     return str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", sorted(CONLL2003))
 def test_three_forms_of_conll2003_give_the_published_counts(split: str) -> None:
     name, sentences, tokens, documents, entities = CONLL2003[split]
@@ -412,6 +415,7 @@ def test_three_forms_of_conll2003_give_the_published_counts(split: str) -> None:
     assert found["iob1"] == found["bio"] == found["two"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "sentences", "tokens", "entities"),
     [("train", 1350, 73778, 1895), ("dev", 270, 14509, 389), ("test", 270, 14842, 418)],

@@ -181,6 +181,7 @@ def test_the_evidence_of_an_answer_is_a_span_of_its_own(
     assert all(span.label == EVIDENCE for span in example.spans)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.sampled_from(["x", "y", "z", "the", "w", "."]), min_size=1, max_size=9),
     st.lists(st.sampled_from(["x", "y", "z", "q"]), min_size=1, max_size=5),
@@ -210,6 +211,7 @@ def test_of_equally_near_words_the_shortest_and_first_are_learned(evidence: str,
     assert example.text_of(found) == surface
 
 
+@pytest.mark.slow
 def test_long_evidence_takes_no_time() -> None:
     example = question_example(["q"], "x " * 20_000 + "y", "space")
     found = coqa.nearest_span(example, Span(1, 20_002, ANSWER), "x y x", "space")

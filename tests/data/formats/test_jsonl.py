@@ -401,6 +401,7 @@ def texts_with_spans(draw: st.DrawFn) -> tuple[str, list[list[Any]]]:
     return text, [[min(left, right), max(left, right) + 1, label] for left, right, label in pairs]
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts_with_spans(), st.sampled_from(["inclusive", "exclusive"]))
 def test_spans_of_characters_come_back_as_they_were(
@@ -418,6 +419,7 @@ def test_spans_of_characters_come_back_as_they_were(
         assert entity["text"] == text[entity["start"] : entity["end"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "texts", "entities", "overlapping"), [("train", 10748, 23972, 2), ("dev", 1343, 3072, 0)]
 )

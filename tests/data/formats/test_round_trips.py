@@ -54,6 +54,7 @@ def exported(name: str, path: Path, documents: list[Document], rule: Any = "spac
 RUNS = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["characters", "utf16", "bytes"])
 @pytest.mark.parametrize("name", ["jsonl", "doccano", "labelstudio", "arrow"])
 @RUNS
@@ -66,6 +67,7 @@ def test_texts_with_spans(
     assert facts(exported(name, path, documents, rule, offsets=unit)) == facts(documents)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["characters", "utf16", "bytes", "auto"])
 @RUNS
 @given(lines=st.lists(LINE, min_size=1, max_size=4), data=st.data())
@@ -83,6 +85,7 @@ def test_lines_of_standoff_files(tmp_path: Path, unit: str, lines: list[str], da
     assert facts(found) == (facts([Document(examples)]) if examples else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["conll", "slot_filling", "jsonl", "arrow"])
 @RUNS
 @given(data=st.data())
@@ -103,6 +106,7 @@ def test_words_with_tags(tmp_path: Path, name: str, data: st.DataObject) -> None
     assert facts(exported(name, tmp_path / "out", documents, **options)) == facts(documents)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["jsonl", "doccano", "labelstudio", "arrow", "tsv"])
 @RUNS
 @given(labels=st.lists(st.sampled_from(["joy", "喜", "a b"]), min_size=1, max_size=1), text=LINE)

@@ -244,6 +244,7 @@ def test_the_sample_is_written_again_byte_for_byte(tmp_path: Path) -> None:
     assert all((tmp_path / path).read_bytes() == (SAMPLE / "intent" / path).read_bytes() for path in written)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ATIS.exists(), reason="ATIS is not part of the project")
 def test_atis_has_its_published_numbers() -> None:
     sizes = {"train": (4478, 50497, 14851), "dev": (500, 5703, 1709), "test": (893, 9164, 2837)}

@@ -234,6 +234,7 @@ def test_examples_of_another_source_are_called_by_their_numbers(tmp_path: Path) 
     assert written(tmp_path, []) == {}
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(context=st.text(st.characters(exclude_categories=[]), min_size=1), data=st.data(), utf16=st.booleans())
 def test_gold_answers_written_back_are_gold_answers(
@@ -251,6 +252,7 @@ def test_gold_answers_written_back_are_gold_answers(
     assert written(tmp_path, [Document([example])]) == {"q": text.strip()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "passages", "questions", "answers", "absent", "repaired"),
     [("trial", 256, 1002, 1002, 0, 5), ("dev", 848, 3219, 9657, 193, 7)],

@@ -279,6 +279,7 @@ def test_white_space_that_a_table_cannot_hold_becomes_spaces(tmp_path: Path) -> 
 CELL = st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"]), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(CELL.map(lambda cell: f"x{cell}".strip()), CELL.map(lambda cell: f"{cell}x")), min_size=1))
 def test_any_cells_are_read_as_they_stand(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
@@ -290,6 +291,7 @@ def test_any_cells_are_read_as_they_stand(tmp_path: Path, rows: list[tuple[str, 
     assert written(tmp_path, found).decode().replace("\t\n", "\n").replace("\tpredicted\n", "\n", 1) == table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "rows", "positive"), [("train", 9600, 4799), ("dev", 1200, 593), ("test", 1200, 608)]
 )

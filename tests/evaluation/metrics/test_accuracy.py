@@ -19,6 +19,7 @@ def texts(labels: list[list[str]]) -> list[Example]:
     return [Example(["w"], labels=list(own)) for own in labels]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), min_size=1, max_size=12))
 def test_figures_of_one_class_agree_with_sklearn(pairs: list[tuple[str, str]]) -> None:
     gold, predicted = [left for left, _ in pairs], [right for _, right in pairs]
@@ -35,6 +36,7 @@ def test_figures_of_one_class_agree_with_sklearn(pairs: list[tuple[str, str]]) -
         assert [own["precision"], own["recall"], own["f1"], own["gold"]] == pytest.approx(figures)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sets(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES))), min_size=1, max_size=8))
 def test_figures_of_several_classes_agree_with_sklearn(pairs: list[tuple[set[str], set[str]]]) -> None:
     gold, predicted = [sorted(left) for left, _ in pairs], [sorted(right) for _, right in pairs]
@@ -51,6 +53,7 @@ def test_figures_of_several_classes_agree_with_sklearn(pairs: list[tuple[set[str
         assert list(scores[average].values()) == pytest.approx(list(theirs[:3])), average
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.sets(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES))), max_size=8), st.integers(0, 8)
 )

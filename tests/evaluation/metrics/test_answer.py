@@ -101,6 +101,7 @@ def squad_normal(text: str) -> str:
     return " ".join(word for word in text.split() if word not in ("a", "an", "the"))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.lists(words, min_size=1, max_size=3), words), max_size=5))
 def test_scores_are_those_of_a_plain_program(cases: list[tuple[list[str], str]]) -> None:
     exact = f1 = 0.0
@@ -126,6 +127,7 @@ def test_scores_are_those_of_a_plain_program(cases: list[tuple[list[str], str]])
     assert scores["f1"] == pytest.approx(f1 / max(1, len(cases)), abs=1e-8)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(words, words), max_size=6))
 def test_counts_are_integers_that_add_up(cases: list[tuple[str, str]]) -> None:
     golds, predicted = [gold(left) for left, _ in cases], [said(right) for _, right in cases]
@@ -136,6 +138,7 @@ def test_counts_are_integers_that_add_up(cases: list[tuple[str, str]]) -> None:
     assert all(type(number) is int for number in one_by_one.values())
 
 
+@pytest.mark.slow
 @given(st.lists(words, min_size=1, max_size=3))
 def test_gold_answers_are_perfect(answers: list[str]) -> None:
     example = gold(*answers)

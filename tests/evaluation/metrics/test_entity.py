@@ -58,6 +58,7 @@ def seqeval(gold: list[Example], predicted: list[Example], average: str | None, 
     return found
 
 
+@pytest.mark.slow
 @given(pairs())
 def test_micro_macro_and_types_agree_with_seqeval(case: tuple[list[Example], list[Example]]) -> None:
     gold, predicted = case
@@ -75,6 +76,7 @@ def test_micro_macro_and_types_agree_with_seqeval(case: tuple[list[Example], lis
     assert list(scores["by_type"]) == sorted(scores["by_type"])
 
 
+@pytest.mark.slow
 @given(pairs())
 def test_strict_scores_agree_with_strict_seqeval(case: tuple[list[Example], list[Example]]) -> None:
     gold, predicted = case
@@ -85,6 +87,7 @@ def test_strict_scores_agree_with_strict_seqeval(case: tuple[list[Example], list
     assert names(strict) == pytest.approx(seqeval(gold, predicted, "micro", strict=True)[:3])
 
 
+@pytest.mark.slow
 @given(pairs(), st.lists(st.integers(0, 6), max_size=3))
 def test_counts_add_up_over_any_split(case: tuple[list[Example], list[Example]], cuts: list[int]) -> None:
     gold, predicted = case
@@ -95,6 +98,7 @@ def test_counts_add_up_over_any_split(case: tuple[list[Example], list[Example]],
     assert total == entity.count(gold, predicted)
 
 
+@pytest.mark.slow
 @given(pairs())
 def test_scores_are_numbers_from_0_to_1_and_gold_against_itself_is_perfect(
     case: tuple[list[Example], list[Example]],
@@ -177,6 +181,7 @@ def test_the_log_has_one_line() -> None:
 ANY_TAG = st.sampled_from(["O", "B-X", "I-X", "E-X", "S-X", "B-Y", "I-Y", "M-Y", "L-X", "U-Y"])
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.tuples(ANY_TAG, ANY_TAG), max_size=8), max_size=6))
 def test_counts_from_tags_are_those_from_spans(rows: list[list[tuple[str, str]]]) -> None:
     gold, predicted = ([[pair[side] for pair in row] for row in rows] for side in (0, 1))

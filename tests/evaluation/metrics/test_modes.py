@@ -42,6 +42,7 @@ def test_the_modes_differ_on_invalid_tags_only(
     assert [counts[f"gold {mode}"] for mode in tags.MODES] == [len(conlleval), len(strict), len(discard)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_properties_of_random_sequences(scheme: str) -> None:
     draw = random.Random(scheme)

@@ -24,6 +24,7 @@ def sides(batch: list[list[tuple[str, str]]]) -> tuple[list[Example], list[Examp
     return gold, predicted
 
 
+@pytest.mark.slow
 @given(batches)
 def test_scores_are_the_means_over_batches_as_the_notes_took_them(made: list[list[list[tuple[str, str]]]]) -> None:
     total: Counter[str] = Counter()
@@ -46,6 +47,7 @@ def test_scores_are_the_means_over_batches_as_the_notes_took_them(made: list[lis
     assert scores["f1"] == pytest.approx({label: f1 / used for label, f1 in sorted(means.items())}, abs=1e-8)
 
 
+@pytest.mark.slow
 @given(batches)
 def test_counts_are_integers_that_do_not_depend_on_the_order(made: list[list[list[tuple[str, str]]]]) -> None:
     found = []

@@ -23,6 +23,7 @@ def pairs(draw: st.DrawFn) -> tuple[list[Example], list[Example]]:
     return sides[0], sides[1]
 
 
+@pytest.mark.slow
 @given(pairs())
 def test_f1_and_accuracy_agree_with_sklearn(case: tuple[list[Example], list[Example]]) -> None:
     gold, predicted = ([name for example in side for name in example.tags or ()] for side in case)
@@ -39,6 +40,7 @@ def test_f1_and_accuracy_agree_with_sklearn(case: tuple[list[Example], list[Exam
     assert scores["accuracy"] == pytest.approx(sklearn.accuracy_score(gold, predicted))
 
 
+@pytest.mark.slow
 @given(pairs(), st.integers(0, 6))
 def test_counts_add_up_over_any_split(case: tuple[list[Example], list[Example]], cut: int) -> None:
     gold, predicted = case

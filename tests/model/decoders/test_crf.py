@@ -127,6 +127,7 @@ def test_an_unknown_label_is_ignored_in_the_targets() -> None:
     assert counts == {"tags": 1}
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(0, 10_000), st.sampled_from(["bio", "bioes", "bmes", "bilou"]), st.integers(1, 4))
 def test_a_constrained_path_is_the_best_valid_one(seed: int, scheme: str, length: int) -> None:
@@ -191,6 +192,7 @@ def test_an_example_whose_known_tags_are_no_sequence_is_left_out_of_a_constraine
     assert free.targets([gap])[1] == {"tags": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constraints", ["decoding", "none"])
 @pytest.mark.parametrize("scheme", ["bio", "bioes", "io"])
 def test_the_probability_of_a_span_is_the_mass_of_the_sequences_that_hold_it(constraints: str, scheme: str) -> None:

@@ -39,6 +39,7 @@ def enumerated(starts: list[float], ends: list[float], words: range, longest: in
     return {answer: math.exp(value) / total for answer, value in found.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), min_size=1, max_size=3), st.integers(1, 6))
 def test_answers_are_those_of_enumeration(shapes: list[tuple[int, int]], longest: int) -> None:

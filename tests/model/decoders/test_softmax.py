@@ -18,6 +18,7 @@ from ner.types import Encoding
 VOCABS = Vocabs(labels=Counter({"PER": 2, "LOC": 1}))
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_sum_over_words_with_a_known_tag() -> None:
     part = build(Config(), 4, VOCABS)
     emissions = torch.randn(2, 3, len(part.tags))

@@ -66,6 +66,7 @@ def cached(hub: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return NAME
 
 
+@pytest.mark.slow
 def test_the_chinese_encoder_loads_by_its_name(cached: str, hub: Path) -> None:
     config = transformer.Config(model=cached)
     part = transformer.build(config, Vocabs(), WindowsConfig()).eval()

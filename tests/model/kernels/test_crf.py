@@ -58,6 +58,7 @@ cases = given(
 )
 
 
+@pytest.mark.slow
 @backends
 @cases
 @settings(max_examples=100)
@@ -101,6 +102,7 @@ def test_enumeration(
                 assert path_score(words, own, chain) == pytest.approx(wanted)
 
 
+@pytest.mark.slow
 @backends
 @given(st.integers(0, 1000), st.booleans())
 @settings(max_examples=30)
@@ -148,6 +150,7 @@ def test_the_loss_and_its_gradient_are_those_of_pytorch_crf(backend: crf.Backend
             torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-3)  # theirs are the less exact ones
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:where received a uint8")
 def test_tags_are_those_of_pytorch_crf_on_10000_batches() -> None:
     torch.manual_seed(2)
@@ -168,6 +171,7 @@ def test_tags_are_those_of_pytorch_crf_on_10000_batches() -> None:
     assert sentences == 30_000
 
 
+@pytest.mark.slow
 @backends
 @pytest.mark.parametrize("scale", [1.0, 20.0])
 def test_marginals_of_a_long_text_are_exact(backend: crf.Backend, scale: float) -> None:
@@ -211,6 +215,7 @@ def test_half_precision_emissions(backend: crf.Backend, dtype: torch.dtype) -> N
     torch.testing.assert_close(half.grad, single.grad.to(dtype))  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @backends
 @given(st.integers(0, 10_000), st.sampled_from([50.0, 1e3, 1e4]), st.booleans())
 @example(265, 1e3, True)
@@ -329,6 +334,7 @@ def test_nothing_at_all(backend: crf.Backend, shape: tuple[int, int, int]) -> No
     assert crf.k_best(emissions, mask, chain, 2)[0].shape == (shape[0], 2, shape[1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("numba" not in BACKENDS, reason="needs the extra compiled")
 @given(st.integers(0, 10_000), st.booleans())
 @settings(max_examples=50)
@@ -394,6 +400,7 @@ def test_the_number_of_autograd_nodes_does_not_grow_with_the_length(backend: crf
     assert len(counts) == 1
 
 
+@pytest.mark.slow
 @backends
 def test_decoding_never_asks_for_a_single_number_word_by_word(backend: crf.Backend) -> None:
     def items(length: int) -> int:
@@ -417,6 +424,7 @@ def test_a_kernel_that_cannot_run_says_so() -> None:
     assert crf.choose("auto", torch.device("meta")) == "torch"
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.booleans())
 @settings(max_examples=15)
 def test_the_probability_of_a_span_is_that_of_enumeration(seed: int, constrained: bool) -> None:
