@@ -350,6 +350,11 @@ class Batch:
     counts: dict[str, int]
     examples: Sequence[Example]
 
+    @property
+    def piece_masks(self) -> list[Tensor]:
+        """Masks ``(B, T)`` of the word pieces, one for each encoder that reads pieces."""
+        return [tensor for name, tensor in self.inputs.items() if name.endswith("piece_mask")]
+
     def to(self, device: Any) -> Batch:
         """Return the batch on a device; copies from pinned memory do not block."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))

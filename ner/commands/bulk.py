@@ -77,7 +77,8 @@ def _bulk(arguments: argparse.Namespace) -> None:
         logger.info("run directory: {}", job.run)
     output = job.output_directory()
     shards = skipped = 0
-    workers = arguments.workers or len(os.sched_getaffinity(0))
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = arguments.workers or processors
     with (
         output.locked(job.identity),
         _Progress(job.inputs) as shown,

@@ -55,8 +55,8 @@ def _predict(arguments: argparse.Namespace) -> None:
         from ner import load
         from ner.data import tasks
         from ner.errors import InputError
-        from ner.inference.confidence import apply_threshold
         from ner.inference.rewriting import format_options, rewriter
+        from ner.inference.threshold import apply_threshold
         from ner.portable.description import is_export
         from ner.portable.tagger import PortableTagger
         from ner.runs.calibration import choose_threshold

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             run.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
             init = [event.change for event in recorded if event.kind == "init"]
             message = f"{newest}: too small for the sizes in {CONFIG}"
-            limit = AllocationLimit(EXTRA_ELEMENTS + 8 * checkpoint.num_weights(newest), message)
+            limit = AllocationLimit(EXTRA_ELEMENTS + 8 * checkpoint.num_elements(newest), message)
             with limit, cli.paused_garbage_collection():
                 prepare(run, parse_init_event(init[0]) if init else None)
             for message in checkpoint.compare(newest, run.provenance):

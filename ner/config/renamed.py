@@ -97,12 +97,13 @@ _FOLDERS = {"encoder": "encoders", "context": "context", "decoder": "decoders", 
 def upgrade(value: Any, path: str = "", folder: str = "") -> Any:
     """Return the configuration of a run with new keys and values. Everything else is unchanged and validated later.
 
-    Removed keys are left out if they are 0, false or null, since this was how they were turned off.
+    Removed keys are left out if they are 0, false or null, since this was how they were turned off, and beside
+    ``kind: fgm``, which did not use them.
 
     Args:
         value: Plain values, as read from the file of a run.
-        path: Path of the value as in ``KEYS``.
-        folder: Folder of the components in it.
+        path: Path of the value with new names; that of a component starts with its folder and file.
+        folder: Folder of the components in it: each mapping with a string ``name`` is one.
     """
     if isinstance(value, list):
         return [upgrade(item, path, folder) for item in value]
@@ -115,7 +116,7 @@ def upgrade(value: Any, path: str = "", folder: str = "") -> Any:
     upgraded = {}
     for key, item in value.items():
         old = f"{path}.{key}".lstrip(".")
-        if old in REMOVED and not item:
+        if old in REMOVED and (not item or value.get("kind") == "fgm"):
             continue
         new = KEYS.get(old, key)
         upgraded[new] = upgrade(item, f"{path}.{new}".lstrip("."), _FOLDERS.get(key, folder))

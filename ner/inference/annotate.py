@@ -52,12 +52,12 @@ def annotate(
     query: TagQuery | None = None,
     interactive: bool = False,
 ) -> Iterator[AnnotatedChunk]:
-    """Yield annotated copies of documents, in order.
+    """Yield annotated copies of documents in chunks, in order.
 
     Args:
         model: Model on ``device``; set to evaluation mode meanwhile.
         documents: Read lazily, in chunks of at least ``CHUNK`` examples.
-        batch: Batch size. It affects speed and memory, not the annotations.
+        batch: Batch size. It affects speed and memory; annotations are the same up to rounding.
         device: Device to compute on.
         precision: Dtype of autocast, or None.
         loss: Compute the loss of the gold annotations.
@@ -231,5 +231,6 @@ def _read(model: Model, batch: Batch, annotations: list[Annotation] | None, copy
     if annotations is None:
         with name_bad_example(batch.examples):
             annotations = model.decoder.annotations(host, batch.inputs["mask"])
-    rows = batch.inputs.get("pieces", batch.inputs["mask"])
-    return _BatchOutput(annotations, losses, batch.counts, int(batch.inputs["mask"].sum()), len(rows))
+    mask = batch.inputs["mask"]
+    rows = [*batch.piece_masks, mask][0]
+    return _BatchOutput(annotations, losses, batch.counts, int(mask.sum()), len(rows))

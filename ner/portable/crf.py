@@ -14,7 +14,7 @@ import numpy as np
 from ner.errors import InputError
 
 UNDERFLOW = 1e-200
-"""Sums of exponentials below are computed again in log space."""
+"""Sums of exponentials below this value are recomputed in log space."""
 
 
 class Potentials(NamedTuple):
@@ -115,14 +115,14 @@ def _largest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Marginals(NamedTuple):
-    """Distribution of the tags as a Markov chain, in which all words depend on the one before.
+    """Distribution of the tags as a Markov chain: each word depends only on the one before.
 
     Attributes:
         log_partition: ``(S,)``.
         unary: ``(S, W, K)`` probability of each tag at each word, 0 on padding.
         onto: ``(S, W, K)`` log-sum over the tags from each word on, up to a constant for each word.
-        reached: ``(S, W, K)`` log-sum of ``onto`` over the tags of a word, given the tag of the word before; 0 at the
-            first word.
+        reached: ``(S, W, K)`` log-sum of transition and ``onto`` over the tags of a word, given the tag of the word
+            before; 0 at the first word.
     """
 
     log_partition: np.ndarray

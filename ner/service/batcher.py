@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 DECAY = 0.9
@@ -173,19 +174,22 @@ class Batcher:
             started = time.perf_counter()
             answers = await loop.run_in_executor(self.thread, self._annotate, parts)
             seconds = time.perf_counter() - started
+            for part, found in zip(parts, answers, strict=True):
+                self._deliver(part, found)
             self._done_pieces = DECAY * self._done_pieces + pieces
             self._done_seconds = DECAY * self._done_seconds + seconds
             self.on_batch(sum(part.stop - part.start for part in parts), pieces, seconds)
-            for part, found in zip(parts, answers, strict=True):
-                self._deliver(part, found)
 
     def _annotate(self, parts: list[_Part]) -> list[list[Any] | Exception]:
         """Annotate a batch in the thread; if it fails, each request by itself, so that only the cause fails."""
         values = [[item.value for item in part.job.items[part.start : part.stop]] for part in parts]
         options = parts[0].job.options
         try:
-            found = iter(self.work([value for part in values for value in part], options))
-            return [[next(found) for _ in part] for part in values]
+            found = self.work([value for part in values for value in part], options)
+            ends = [*accumulate(map(len, values))]
+            if len(found) != ends[-1]:
+                raise RuntimeError(f"expected {ends[-1]} answers of the model, found {len(found)}")
+            return [found[end - len(part) : end] for part, end in zip(values, ends, strict=True)]
         except BaseException as error:  # tokenizers raise PanicException, which is no Exception
             if len(parts) == 1:
                 return [error if isinstance(error, Exception) else RuntimeError(str(error))]

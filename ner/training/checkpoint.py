@@ -2,8 +2,7 @@
 
 A checkpoint is a directory below ``<run>/checkpoints``: tensors in safetensors, all other values in JSON, and a
 manifest with checksums. It is written to a temporary directory and renamed when it is complete; older checkpoints are
-removed
-afterwards. A crash during writing therefore leaves the previous checkpoint intact.
+removed afterwards. A crash during writing therefore leaves the previous checkpoint intact.
 """
 
 from __future__ import annotations
@@ -147,14 +146,14 @@ def save(state: State, run: Path, provenance: Mapping[str, Any], process_group: 
             atomic.write_tensors(directory / TENSOR_FILE, tensors)
             atomic.write_bytes(directory / STATE_FILE, json.dumps(values, ensure_ascii=False, indent=1).encode())
             names = [TENSOR_FILE, STATE_FILE]
-            # the kept model of now; an epoch that is later discarded may replace it
+            # the model that is kept at this step; an epoch that is later discarded may replace it
             if state.best_epoch and (run / WEIGHTS).exists():
                 _link(run / WEIGHTS, directory / KEPT_MODEL_FILE)
                 names.append(KEPT_MODEL_FILE)
             manifest.write_manifest(directory, names)
     except InputError as error:
-        previous = older[0] if older else "none"
-        raise InputError(f"{error}; continue from the previous checkpoint ({previous}) with --resume") from None
+        advice = f"; continue from the previous checkpoint ({older[0]}) with --resume" if older else ""
+        raise InputError(f"{error}{advice}") from None
     for path in older[max(0, state.training_config.keep_checkpoints - 1) :]:
         shutil.rmtree(path, ignore_errors=True)
     return target
@@ -286,10 +285,13 @@ def read_state(path: Path) -> SavedState:
     Raises:
         InputError: If they have other names or types.
     """
-    return read_json(path / STATE_FILE, SAVED_STATE)
+    try:
+        return read_json(path / STATE_FILE, SAVED_STATE)
+    except InputError as error:
+        raise InputError(f"{error}; a checkpoint of another version cannot be resumed, only used with --init") from None
 
 
-def num_weights(path: Path) -> int:
+def num_elements(path: Path) -> int:
     """Return the number of elements of all tensors in a checkpoint, from the header of the file.
 
     Raises:

@@ -133,5 +133,5 @@ class TrainLoader:
 def _amounts(batch: Batch) -> Counter[str]:
     """Return the numbers of words, of pieces (words if there are none), and of the tensor cells that hold them."""
     words = int(batch.inputs["mask"].sum())
-    masks = [mask for name, mask in batch.inputs.items() if name.endswith("piece_mask")] or [batch.inputs["mask"]]
-    return Counter(words=words, pieces=int(masks[0].sum()), cells=masks[0].numel())
+    mask = [*batch.piece_masks, batch.inputs["mask"]][0]
+    return Counter(words=words, pieces=int(mask.sum()), cells=mask.numel())

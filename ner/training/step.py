@@ -223,8 +223,9 @@ class OutOfMemory(InputError):
 def out_of_memory(step_batch: StepBatch, max_micro_size: int) -> OutOfMemory:
     """Return the error for a step that does not fit, with its largest micro-batch and a smaller size to try."""
     batches = [micro_batch.batch for micro_batch in step_batch.micro_batches]
-    sentences, words = max((tuple(batch.inputs["mask"].shape) for batch in batches), key=math.prod)
-    longest = max((len(row) for batch in batches for row in batch.inputs.get("pieces", [])), default=0)
+    largest = max(batches, key=lambda batch: batch.inputs["mask"].numel())
+    sentences, words = largest.inputs["mask"].shape
+    longest = max((mask.shape[1] for mask in largest.piece_masks), default=0)
     pieces = f", {longest} pieces in its longest row" if longest else ""
     return OutOfMemory(
         f"out of memory with {sentences} sentences of up to {words} words{pieces}; "

@@ -164,6 +164,14 @@ def test_values_components_and_removed_keys_of_a_saved_run_are_converted() -> No
     }
 
 
+def test_removed_keys_that_the_fast_gradient_method_did_not_use_are_left_out() -> None:
+    config = raw()
+    config["training"]["adversarial"] = {"kind": "fgm", "radius": 0.5, "steps": 3, "step_size": 0.3}
+    upgraded = upgrade(config)
+    assert upgraded["training"]["adversarial"] == {"kind": "fgm", "epsilon": 0.5}
+    validate(RunConfig, upgraded)
+
+
 def test_a_removed_key_that_was_used_is_not_ignored() -> None:
     config = raw()
     config["training"]["rdrop"] = 0.5

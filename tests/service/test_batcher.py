@@ -125,6 +125,18 @@ def test_a_text_on_which_the_model_fails_does_not_fail_its_neighbours() -> None:
 
 
 @pytest.mark.slow
+def test_a_model_that_gives_too_few_answers_fails_the_request_and_not_the_service() -> None:
+    async def check(batcher: Batcher, worker: Worker) -> None:
+        batcher.work = lambda values, options: values[1:]
+        with pytest.raises(RuntimeError, match="expected 2 answers of the model, found 1"):
+            await put(batcher, ["a", "b"]).answers
+        batcher.work = worker
+        worker.gate.release(9)
+        assert await put(batcher, ["c"]).answers == ["C"]
+
+    run(check)
+
+
 def test_a_queue_that_is_too_slow_refuses_with_the_expected_time() -> None:
     async def check(batcher: Batcher, worker: Worker) -> None:
         batcher.queue_seconds = 0.1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain, zip_longest
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -62,10 +62,14 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
     Raises:
         ValueError: If the numbers of sentences or tags differ, or a tag is invalid.
     """
+    if len(gold) != len(predicted):
+        raise ValueError(f"expected as many predicted sentences as gold ones ({len(gold)}), found {len(predicted)}")
     lengths = [list(map(len, side)) for side in (gold, predicted)]
-    for number, (left, right) in enumerate(zip_longest(*lengths)) if lengths[0] != lengths[1] else ():
-        if left != right:
-            raise ValueError(f"sentence {number}: expected as many gold tags as predicted ones")
+    if lengths[0] != lengths[1]:
+        number, (wanted, found) = next(
+            (n, pair) for n, pair in enumerate(zip(*lengths, strict=True)) if len({*pair}) > 1
+        )
+        raise ValueError(f"sentence {number}: expected as many predicted tags as gold ones ({wanted}), found {found}")
     rows = [list(chain.from_iterable((*row, tags.OUTSIDE) for row in side)) for side in (gold, predicted)]
     names = sorted({tags.OUTSIDE, *rows[0], *rows[1]})
     for tag in names:

@@ -11,13 +11,13 @@ from ner.model.kernels import crf_torch
 from ner.model.kernels.chain import Chain, check_paths
 
 UNDERFLOW = 1e-200
-"""Sums of exponentials in float64 below are computed again in log space."""
+"""If a sum of exponentials in float64 is below this value, the batch is recomputed in log space."""
 UNDERFLOW_SINGLE = 1e-25
-"""The same in float32."""
+"""The same limit for float32."""
 
 
 class MarkovChain(NamedTuple):
-    """Distribution of tags in which each word depends on the one before.
+    """Distribution of tags in which each word depends only on the one before.
 
     Attributes:
         transitions: ``(K, K)`` scores from previous tag to next tag, -inf where forbidden.
@@ -69,7 +69,7 @@ def markov_chain(emissions: Tensor, mask: Tensor, chain: Chain) -> MarkovChain:
 def _by_products(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return log-partitions, ``unary``, ``onto``, ``reached``, and the lowest sum of exponentials.
 
-    The sums are matrix products, which takes a tenth of the time of log-sums of 100 tags.
+    The sums are matrix products, which are about ten times as fast as ``logsumexp`` for 100 tags.
     """
     first, transitions, last = (table.to(scores) for table in chain.tables())
     has_next = torch.isfinite(transitions).any(1)
@@ -79,7 +79,7 @@ def _by_products(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Te
     following, log_partition = last.expand(len(scores), -1), scores.new_zeros(len(scores))
     for word in reversed(range(scores.shape[1])):
         value = scores[:, word] + following
-        peak = value.amax(-1, keepdim=True).clamp(min=torch.finfo(value.dtype).min)  # not of -inf only
+        peak = value.amax(-1, keepdim=True).clamp(min=torch.finfo(value.dtype).min)  # no NaN if all are -inf
         onto[:, word] = value - peak
         log_partition += torch.where(mask[:, word], peak.squeeze(-1), 0)
         if word:
