@@ -190,7 +190,7 @@ def test_counts_from_tags_are_those_from_spans(rows: list[list[tuple[str, str]]]
 
 
 def test_tags_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected as many predicted sentences as gold ones .2., found 1"):
+    with pytest.raises(ValueError, match="sentence 1: expected as many predicted tags as gold ones .2., found 1"):
         entity.count_tags([["O"], ["O", "O"]], [["O"], ["O"]])
     with pytest.raises(ValueError, match="expected as many predicted sentences as gold ones .2., found 1"):
         entity.count_tags([["O"], ["O"]], [["O"]])
