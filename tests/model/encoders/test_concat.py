@@ -8,7 +8,7 @@ from ner.config.schema import WindowsConfig
 from ner.data.notices import Notice
 from ner.data.vocab import Vocabs
 from ner.model.encoders.concat import ConcatEncoder, build
-from ner.types import Document, Example
+from ner.types import Batch, Document, Example
 
 EXAMPLES = [Example(["Berlin", "lives"]), Example(["in"])]
 
@@ -48,7 +48,10 @@ def test_the_member_with_windows_plans_wherever_it_stands_and_its_rows_serve_the
     assert [group[:2] for group in ahead.plan(document, None)] == [(0, 6)]
     alone = concat(tiny_bert, embedding={"dimension": 4}, transformer={"model": tiny_bert})
     assert [group[:2] for group in alone.plan(document, None)] == [(0, 6)]
-    assert alone(alone.inputs([document.examples])).words.shape == (6, 2, 20)
+    inputs = alone.inputs([document.examples])
+    assert alone(inputs).words.shape == (6, 2, 20)
+    masks = Batch(inputs, {}, {}, document.examples).piece_masks
+    assert [len(mask) for mask in masks] == [len(inputs["transformer/pieces"])]
 
 
 def test_a_file_may_stand_twice_under_names_of_its_own(tiny_bert: str) -> None:
