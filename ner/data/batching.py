@@ -60,7 +60,7 @@ def count_sentences(groups: np.ndarray) -> int:
 
 
 def epoch_order(groups: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """Return the order of an epoch: a permutation that depends on seed and epoch only, sorted by cost within pools."""
+    """Return the order of an epoch: a permutation by seed and epoch, sorted by cost within pools."""
     order = np.random.default_rng([seed, epoch]).permutation(np.arange(len(groups), dtype=np.int32))
     for start in range(0, len(order), SORT_POOL_SIZE):
         pool = order[start : start + SORT_POOL_SIZE]
@@ -71,8 +71,8 @@ def epoch_order(groups: np.ndarray, seed: int, epoch: int) -> np.ndarray:
 def cut_batches(groups: np.ndarray, order: np.ndarray, measure: Measure, size: int) -> list[np.ndarray]:
     """Cut an order into batches of consecutive groups.
 
-    Sentences are counted; words and pieces include padding, so a batch measures its longest group times its number of
-    groups. A group larger than ``size`` is a batch of its own.
+    The size of a batch is its number of sentences, or with words and pieces, which include padding, the length of its
+    longest group times its number of groups. A group larger than ``size`` is a batch of its own.
     """
     if not len(order):
         return []
@@ -100,12 +100,12 @@ def epoch_batches(groups: np.ndarray, measure: Measure, size: int, seed: int, ep
 
 
 def sorted_batches(groups: np.ndarray, measure: Measure, size: int) -> list[np.ndarray]:
-    """Return batches for evaluation and prediction, longest first, so that memory use peaks at once."""
+    """Return batches for evaluation and prediction, longest first: the first batch determines the peak memory."""
     return cut_batches(groups, np.argsort(-groups["cost"], kind="stable"), measure, size)
 
 
 def chunks(documents: Iterable[Document | None], size: int) -> Iterator[list[Document]]:
-    """Yield consecutive documents with at least ``size`` examples together; None ends a chunk."""
+    """Yield consecutive documents with at least ``size`` examples together; None stands for a pause and ends a chunk."""
     chunk: list[Document] = []
     count = 0
     for document in documents:

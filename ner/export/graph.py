@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ner.model.decoders.classifier import ClassifierDecoder
 from ner.model.encoders.concat import ConcatEncoder
 from ner.model.encoders.embedding import EmbeddingEncoder
-from ner.model.encoders.transformer import WHOLE_MASKS, TransformerEncoder
+from ner.model.encoders.transformer import ACCEPT_4D_MASKS, TransformerEncoder
 from ner.model.model import Model
 from ner.model.tag_decoder import TagDecoder
 from ner.types import Encoding
@@ -74,7 +74,7 @@ def encode(encoder: nn.Module, inputs: Mapping[str, Tensor]) -> Encoding:
     assert isinstance(encoder, TransformerEncoder), "other encoders are refused"
     piece_mask = inputs["piece_mask"]
     attention: Tensor = piece_mask.long()
-    if encoder.model.config.model_type in WHOLE_MASKS:  # a mask (B, T) would be checked while tracing
+    if encoder.model.config.model_type in ACCEPT_4D_MASKS:  # a mask (B, T) would be checked while tracing
         attention = (1.0 - piece_mask[:, None, None].float()) * torch.finfo(torch.float32).min
     hidden = encoder.model(input_ids=inputs["pieces"], attention_mask=attention).last_hidden_state
     flat = hidden.reshape(-1, encoder.width)

@@ -37,7 +37,7 @@ from ner.types import (
 )
 
 PAUSE = 0.05
-"""Seconds without a further document after which those that were read are annotated, if the input is interactive."""
+"""Seconds that an interactive input may pause before the documents read so far are annotated."""
 
 
 def annotate(
@@ -63,7 +63,7 @@ def annotate(
         loss: Compute the loss of the gold annotations.
         probabilities: Compute the probabilities of spans, labels and answers.
         process_group: Processes that share the batches. Each of them yields all documents.
-        query: Further probabilities of a decoder of tags.
+        query: Further probabilities to compute, if the decoder predicts tags.
         interactive: Read the documents in a thread, and end a chunk when their source pauses.
 
     Raises:
@@ -197,7 +197,10 @@ def _probabilities(value: dict[str, Any] | None) -> TagProbabilities | None:
 def _outputs(
     model: Model, batches: Iterable[Batch], device: Any, precision: Any, probabilities: bool, query: TagQuery | None
 ) -> Iterator[_BatchOutput]:
-    """Yield the output of each batch. It is decoded on the CPU while the device computes the next batch."""
+    """Yield the output of each batch.
+
+    Without probabilities and query, it is decoded on the CPU while the device computes the next batch.
+    """
     pending: tuple[Batch, list[Annotation] | None, HostCopy] | None = None
     for batch in batches:
         tensors = batch.to(device)
@@ -222,7 +225,7 @@ def _outputs(
 
 
 def _read(model: Model, batch: Batch, annotations: list[Annotation] | None, copy: HostCopy) -> _BatchOutput:
-    """Wait for a batch and decode it, unless it has been decoded with its probabilities."""
+    """Wait for a batch and decode it; batches with probabilities are already decoded."""
     host = copy.get()
     losses = {name.removeprefix("loss."): float(host[name]) for name in host if name.startswith("loss.")}
     for part, total in losses.items():

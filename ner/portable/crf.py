@@ -1,7 +1,7 @@
 """Linear-chain CRF in NumPy: best paths, marginals and probabilities of spans; the reference for the kernels.
 
 All sums are float64, and in log space where exponentials could underflow. Functions take ``emissions (S, W, K)`` and
-``lengths (S,)``: the words come first in each row. See :mod:`ner.model.kernels.crf` for the same functions in torch.
+``lengths (S,)``: rows are padded on the right. See :mod:`ner.model.kernels.crf` for the same functions in torch.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def span_probabilities(
         chain: Scores and constraints.
         spans: Example, first word, end (exclusive) and label of each span.
         begins: ``(N, K + 1, K)``, see :meth:`ner.data.tags.TagSet.span_masks`.
-        continues: ``(N, K, K)``, see there.
+        continues: ``(N, K, K)``, see :meth:`ner.data.tags.TagSet.span_masks`.
     """
     if not spans:
         return []

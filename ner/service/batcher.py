@@ -1,4 +1,4 @@
-"""Micro-batches: texts of several requests are annotated together, in front of one thread that owns the model.
+"""Micro-batches: texts of several requests are annotated together, by one thread that owns the model.
 
 While a batch is computed, further requests wait in a bounded queue, and the next batch takes as many of them as fit. So
 an idle service answers at once, and no timer delays a request. A request may be spread over several batches, and large
@@ -18,10 +18,10 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 DECAY = 0.9
-"""Weight of the earlier batches relative to the last one in the estimated speed."""
+"""Factor by which the weight of a batch in the estimated speed decreases with each later batch."""
 
 Work = Callable[[list[Any], Any], list[Any]]
-"""Function of the thread: items and their options to an answer for each item."""
+"""Function that runs in the thread: it takes items and their options, and returns an answer for each item."""
 
 
 class QueueFullError(Exception):

@@ -110,7 +110,7 @@ def save(state: State, run: Path, provenance: Mapping[str, Any], process_group: 
         process_group: Processes of the training.
 
     Returns:
-        The new directory, or None in other processes than the main one.
+        The new directory, or None on all processes but the main one.
 
     Raises:
         InputError: If it cannot be written; older checkpoints remain.

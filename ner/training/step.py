@@ -27,7 +27,7 @@ from ner.types import Batch, Example, Loss, Scores
 class NonFiniteGuard(nn.Module):
     """Model wrapper that returns NaN losses where the model raises :class:`BadExampleError`.
 
-    With several processes each must take part in the backward pass, even if its own examples cannot be computed.
+    In distributed training, every process must run the backward pass, even if one of its examples is invalid.
 
     Attributes:
         failed: The example that could not be computed in the last forward pass, or None.
@@ -170,7 +170,7 @@ def _check_finite(
     """Check the loss over all processes and the norm of the gradient.
 
     Raises:
-        NonFiniteLossError: If one of them is not finite; in fp16 a gradient may overflow.
+        NonFiniteLossError: If one of them is not finite, except the gradient in fp16, where overflows are expected.
     """
     if not math.isfinite(loss):
         if state.scaler.is_enabled():
@@ -186,7 +186,7 @@ def _check_finite(
 def _update_weights(state: State, trained: list[nn.Parameter], norm: Tensor, norm_on_host: float) -> None:
     """Clip the gradients and update weights and averages."""
     limit = state.training_config.max_grad_norm
-    if limit is not None and 0 < limit < norm_on_host:  # torch's own function multiplies by 1 otherwise
+    if limit is not None and 0 < limit < norm_on_host:  # clip_grad_norm_ would multiply by 1
         distributed.clip(trained, limit, norm)
     state.scaler.step(state.optimizer)  # in fp16 it skips the update after an overflow
     state.scaler.update()
@@ -208,7 +208,10 @@ def _score(state: State, step_batch: StepBatch, outputs: list[dict[str, Tensor]]
 
 @torch.no_grad()
 def _predict(model: Model, scores: Scores, batch: Batch, loss: Tensor) -> dict[str, Tensor]:
-    """Return the predictions of a forward pass as tensors on the device, without waiting for it."""
+    """Return the predictions of a forward pass as tensors on the device, without waiting for it.
+
+    If the loss is on the CPU and not finite, the result is empty.
+    """
     if loss.device.type == "cpu" and not bool(torch.isfinite(loss.detach())):
         return {}
     detached = {name: tensor.detach() for name, tensor in scores.items()}
@@ -221,7 +224,7 @@ class OutOfMemory(InputError):
 
 
 def out_of_memory(step_batch: StepBatch, max_micro_size: int) -> OutOfMemory:
-    """Return the error for a step that does not fit, with its largest micro-batch and a smaller size to try."""
+    """Return an error that describes the largest micro-batch of a step and suggests a smaller size."""
     batches = [micro_batch.batch for micro_batch in step_batch.micro_batches]
     largest = max(batches, key=lambda batch: batch.inputs["mask"].numel())
     sentences, words = largest.inputs["mask"].shape

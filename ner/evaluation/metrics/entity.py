@@ -2,8 +2,8 @@
 
 A predicted entity is correct if its boundaries and its type equal those of a gold entity. Tags are read as the CoNLL
 evaluation script reads them (Tjong Kim Sang and De Meulder, 2003), as in published results. ``strict`` counts only
-entities whose prefixes are those of the scheme, in BIO a ``B-`` followed by ``I-``. The scheme of gold tags is that of
-their file, the scheme of predicted tags that of the decoder.
+entities with the prefixes that the scheme requires: in BIO, ``B-`` on the first word and ``I-`` on all others. The
+scheme of gold tags is that of their file, the scheme of predicted tags that of the decoder.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class _TagTable:
         return found
 
     def valid_in_bio(self, ids: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Return which tags are valid in BIO: none is of another scheme, and entities begin with ``B``."""
+        """Return a mask ``(W,)`` of the tags that are valid in BIO, in which entities begin with ``B``."""
         return self.bio[ids] & (self.begins[ids] | (found == 0))
 
     def well_formed(

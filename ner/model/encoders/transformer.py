@@ -32,8 +32,8 @@ from ner.model.windows import skipped_words
 from ner.types import Document, Encoding, Example
 
 PIECES_AT_ONCE = 2048
-"""Pieces of one forward pass outside training, for texts of any length; a GPU takes sixteen times as many."""
-WHOLE_MASKS = {"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"}
+"""Pieces of one forward pass outside training, for texts of any length; on a GPU, sixteen times as many."""
+ACCEPT_4D_MASKS = {"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"}
 """Models that accept a mask ``(B, 1, 1, T)``. For a mask ``(B, T)`` transformers checks whether it is true everywhere,
 which synchronizes with the GPU."""
 
@@ -104,7 +104,7 @@ class TransformerEncoder(Encoder):
 
     - ``pieces (B, T)``, ``piece_mask (B, T)``, and with questions ``segments (B, T)``: 0 question, 1 passage;
     - ``word_pieces (M,)``: positions in the flattened pieces, and ``word_starts (S * W,)``: the first one of each word;
-    - ``rows (R,)`` and ``row_starts (S,)``: the rows of each example in the same form;
+    - ``rows (R,)`` and ``row_starts (S,)``: the rows of each example, as indices and offsets like ``word_pieces``;
     - ``mask (S, W)`` and ``query_lengths (S,)``.
 
     Attributes:
@@ -141,8 +141,8 @@ class TransformerEncoder(Encoder):
         except InputError as error:
             raise InputError(f"{config.model}: {error}") from None
         self.capacity, self.limits = self.input_maker.capacity, self.input_maker.limits
-        self.takes_whole_masks = (
-            model.config.model_type in WHOLE_MASKS and getattr(model.config, "_attn_implementation", "") == "sdpa"
+        self.accepts_4d_masks = (
+            model.config.model_type in ACCEPT_4D_MASKS and getattr(model.config, "_attn_implementation", "") == "sdpa"
         )
         layers = self.layers()
         for layer in layers if config.freeze == "all" else layers[: config.freeze]:
@@ -202,7 +202,10 @@ class TransformerEncoder(Encoder):
         return Source(row, [*words_of_pieces, *[-1] * len(tokens.suffix)], len(ends) - count, skipped)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
-        """Return words ``(S, W, width)``; ``pooled`` is the vector of the first piece, averaged over its rows."""
+        """Return an encoding with words ``(S, W, width)``.
+
+        ``pooled`` is the vector of the first piece of a row, averaged over the rows of an example.
+        """
         mask, pieces = inputs["mask"], inputs["pieces"]
         at_once = max(1, PIECES_AT_ONCE * (16 if pieces.is_cuda else 1) // max(1, pieces.shape[1]))
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
@@ -225,7 +228,7 @@ class TransformerEncoder(Encoder):
         if not len(pieces):
             return torch.zeros((0, 1, self.width), device=pieces.device)
         segment_ids = {} if segments is None else {"token_type_ids": segments[rows].long()}
-        attention_mask = mask[:, None, None] if self.takes_whole_masks and mask.is_cuda else mask.long()
+        attention_mask = mask[:, None, None] if self.accepts_4d_masks and mask.is_cuda else mask.long()
         states: Tensor = self.model(input_ids=pieces, attention_mask=attention_mask, **segment_ids).last_hidden_state
         return states
 
