@@ -105,7 +105,7 @@ def sorted_batches(groups: np.ndarray, measure: Measure, size: int) -> list[np.n
 
 
 def chunks(documents: Iterable[Document | None], size: int) -> Iterator[list[Document]]:
-    """Yield consecutive documents with at least ``size`` examples together; None stands for a pause and ends a chunk."""
+    """Yield consecutive documents with at least ``size`` examples together; None, for a pause, ends a chunk."""
     chunk: list[Document] = []
     count = 0
     for document in documents:
