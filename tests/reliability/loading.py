@@ -14,7 +14,8 @@ from typing import Any
 from tests.reliability.memory import MODELS, tagger
 from tests.reliability.report import Case, main
 
-SHARE = 0.05
+LIMIT = 0.05
+"""Seconds of both checks; the weights of the bundled encoder have 90 MB."""
 REPETITIONS = 15
 
 
@@ -35,7 +36,7 @@ def measured(config: str) -> str:
     total = statistics.median(loading)
     parts = {"finite weights": statistics.median(finite), "one word": statistics.median(forward)}
     figure = ", ".join(f"{name} {value * 1000:.1f} ms ({value / total:.1%})" for name, value in parts.items())
-    assert sum(parts.values()) < SHARE * total, f"{figure} of {total * 1000:.0f} ms"
+    assert sum(parts.values()) < LIMIT, f"{figure} of {total * 1000:.0f} ms"
     return f"{figure} of {total * 1000:.0f} ms"
 
 
@@ -53,4 +54,4 @@ def cases() -> Iterator[Case]:
 
 
 if __name__ == "__main__":
-    sys.exit(main("loading", "The checks of a model take less than 5 % of the time in which it is loaded.", cases()))
+    sys.exit(main("loading", "The checks of a model take less than 50 ms of the time in which it is loaded.", cases()))
