@@ -79,7 +79,11 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
     ids = [table.encode(row) for row in rows]
     entities = [table.entities(side) for side in ids]
     if scheme == "auto":
-        scheme = "bio" if table.valid_in_bio(ids[0], entities[0]).all() else _detect(rows[0])
+        scheme = "bio"
+        if not table.valid_in_bio(ids[0], entities[0]).all():
+            detector = tags.SchemeDetector()
+            detector.add(rows[0])
+            scheme = detector.scheme
     counts = Counter({"sentences": len(gold)})
     for mode in ("", "strict "):
         if mode:
@@ -88,12 +92,6 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
         for kind, found in zip(KINDS, (*entities, both), strict=True):
             counts.update({f"{mode}{kind} {label}": number for label, number in table.by_label(found).items()})
     return counts
-
-
-def _detect(row: Sequence[str]) -> str:
-    detector = tags.SchemeDetector()
-    detector.add(row)
-    return detector.scheme
 
 
 class _TagTable:
