@@ -45,8 +45,8 @@ def read(data: Any, format: str = "auto", *, word_split: WordRule | None = None,
         path = str(data)
         detected = detect(path, format, options)
         rule = word_split or detected.word_split
-        form = load_component("formats", detected.format.name)
-        return Dataset(form.read(path, detected.format, rule or "space"), path, detected.format, rule)
+        format_module = load_component("formats", detected.format.name)
+        return Dataset(format_module.read(path, detected.format, rule or "space"), path, detected.format, rule)
     if format != "auto":
         raise TypeError(f"format={format!r} applies to files; found {type(data).__name__}")
     if isinstance(data, Document):
@@ -86,12 +86,12 @@ def train(
     """
     for path in plugins:
         load_file(path)
-    given = {split: data for split, data in zip(SPLITS, (train, valid, test), strict=True) if data is not None}
-    found, documents = _data_settings(given, read_raw(config))
-    if "train" in given:  # the other files of a recipe belong to its own training file
-        found = {**{f"data.{split}": None for split in SPLITS}, **found}
+    data_by_split = {split: data for split, data in zip(SPLITS, (train, valid, test), strict=True) if data is not None}
+    data_settings, documents = _data_settings(data_by_split, read_raw(config))
+    if "train" in data_by_split:  # the other files of a recipe belong to its own training file
+        data_settings = {**{f"data.{split}": None for split in SPLITS}, **data_settings}
     changes = {**(settings or {}), **overrides}
-    resolved, notes = load_config(config, settings={**found, **changes})
+    resolved_config, notes = load_config(config, settings={**data_settings, **changes})
 
     def choose_directory() -> Path:
         if run is None:
@@ -102,22 +102,25 @@ def train(
             runs.check_unused(path)
         return path
 
-    shown = [repr(config if not isinstance(config, RunConfig) else "RunConfig"), *(f"{split}=..." for split in given)]
-    shown += [f"{key}={value!r}" for key, value in overrides.items()]
+    call_arguments = [
+        repr(config if not isinstance(config, RunConfig) else "RunConfig"),
+        *(f"{split}=..." for split in data_by_split),
+    ]
+    call_arguments += [f"{key}={value!r}" for key, value in overrides.items()]
     options = trainer.TrainingOptions(
         choose_directory,
         resume,
         None if init is None else Path(init),
         notes=notes,
-        command=f"ner.train({', '.join(shown + ([f'settings={dict(settings)!r}'] if settings else []))})",
+        command=f"ner.train({', '.join(call_arguments + ([f'settings={dict(settings)!r}'] if settings else []))})",
         documents=documents,
         start_log=partial(library_log, verbose=verbose),
         callbacks=callbacks,
     )
-    training = trainer.train(resolved, options)
+    training = trainer.train(resolved_config, options)
     if training.exit_code:
-        again = f"ner.train(..., run={str(training.directory)!r}, resume=True)"
-        raise KeyboardInterrupt(f"the training was stopped between two steps; continue with {again}")
+        resume_call = f"ner.train(..., run={str(training.directory)!r}, resume=True)"
+        raise KeyboardInterrupt(f"the training was stopped between two steps; continue with {resume_call}")
     return Run(training.directory, documents)
 
 
@@ -142,21 +145,21 @@ def _source(data: Any, own_format: Any) -> _Source:
         return _Source(str(data), detected.format, detected.word_split, [])
     dataset = read(data)
     if dataset.format is not None:
-        form = load_component("formats", dataset.format.name)
-        if list(form.read(dataset.source, dataset.format, dataset.word_split or "space")) == dataset.documents:
+        format_module = load_component("formats", dataset.format.name)
+        if list(format_module.read(dataset.source, dataset.format, dataset.word_split or "space")) == dataset.documents:
             return _Source(dataset.source, dataset.format, dataset.word_split, [])
     return _Source(IN_MEMORY, None, dataset.word_split, dataset.documents)
 
 
 def _data_settings(
-    given: Mapping[str, Any], raw: Mapping[str, Any]
+    data_by_split: Mapping[str, Any], raw: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, list[Document]]]:
     """Return the settings of the section ``data`` for data from Python, and the documents that are in no file."""
-    if not given:
+    if not data_by_split:
         return {}, {}
     section = raw.get("data")
     own_format = section.get("format") if isinstance(section, Mapping) else None
-    sources = {split: _source(data, own_format) for split, data in given.items()}
+    sources = {split: _source(data, own_format) for split, data in data_by_split.items()}
     chosen = next((source.format for source in sources.values() if source.format is not None), None)
     in_memory = [document for source in sources.values() for document in source.documents]
     if in_memory:
@@ -170,9 +173,9 @@ def _data_settings(
     documents = {}
     for split, source in sources.items():
         if source.format is not None and source.format != chosen:  # a file in another format than the training file
-            form = load_component("formats", source.format.name)
-            read_again = list(form.read(source.path, source.format, rule or "space"))
-            source = _Source(IN_MEMORY, None, rule, read_again)
+            format_module = load_component("formats", source.format.name)
+            reread = list(format_module.read(source.path, source.format, rule or "space"))
+            source = _Source(IN_MEMORY, None, rule, reread)
         settings[f"data.{split}"] = source.path
         if source.format is None:
             documents[split] = source.documents
@@ -205,8 +208,8 @@ class Run:
     def __repr__(self) -> str:
         record = read_run(self.path)
         split = record.scored_split
-        entity = record.metrics[split].get("entity") if split else None
-        score = f", {split} entity F1 {entity['micro']['f1']:.4f}" if entity else ""
+        entity_scores = record.metrics[split].get("entity") if split else None
+        score = f", {split} entity F1 {entity_scores['micro']['f1']:.4f}" if entity_scores else ""
         return f"<Run {self.path}: {len(record.history)} epochs{score}>"
 
     @property
@@ -287,11 +290,11 @@ class Run:
                 return self._documents[split], split
             data = getattr(self.config.data, split)
             if data is None or data == IN_MEMORY:
-                where = "were in memory" if data else "do not exist"
-                raise InputError(f"config.data.{split}: the documents of the run {where}; pass data=")
+                problem = "were in memory" if data else "do not exist"
+                raise InputError(f"config.data.{split}: the documents of the run {problem}; pass data=")
         if isinstance(data, (str, Path)):
             options = self.config.data
-            form = load_component("formats", options.format.name)
-            return form.read(str(data), options.format, options.word_rule), str(data)
+            format_module = load_component("formats", options.format.name)
+            return format_module.read(str(data), options.format, options.word_rule), str(data)
         dataset = read(data)
         return dataset, dataset.source or split

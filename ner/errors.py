@@ -49,8 +49,8 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
     """Return the message about a key that does not exist, with the most similar one or all keys."""
     import difflib
 
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; known keys: {', '.join(known)}"
+    similar = difflib.get_close_matches(key, known, n=1)
+    return f"unknown key; did you mean '{similar[0]}'?" if similar else f"unknown key; known keys: {', '.join(known)}"
 
 
 def reason(error: OSError | ValueError) -> str:

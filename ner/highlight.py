@@ -38,13 +38,13 @@ class Mark(NamedTuple):
 
 def colors(labels: Iterable[str]) -> dict[str, str]:
     """Return a colour for each label. It depends on the label, and differs between labels while colours last."""
-    found: dict[str, str] = {}
-    free: list[str] = []
+    color_by_label: dict[str, str] = {}
+    free_colors: list[str] = []
     for label in sorted({*labels}):
-        free = free or list(PALETTE)
+        free_colors = free_colors or list(PALETTE)
         preferred = PALETTE[zlib.crc32(label.encode(errors="replace")) % len(PALETTE)]
-        found[label] = free.pop(free.index(preferred) if preferred in free else 0)
-    return found
+        color_by_label[label] = free_colors.pop(free_colors.index(preferred) if preferred in free_colors else 0)
+    return color_by_label
 
 
 def join_words(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -74,14 +74,14 @@ def to_html(text: str, marks: Iterable[Mark], hues: Mapping[str, str]) -> str:
         marks: In any order.
         hues: Colour of each label, see :func:`colors`.
     """
-    waiting = sorted(marks, key=lambda mark: (mark.start, -mark.end))[::-1]
-    borders = sorted({0, len(text), *(mark.start for mark in waiting), *(mark.end for mark in waiting)})
+    pending = sorted(marks, key=lambda mark: (mark.start, -mark.end))[::-1]
+    borders = sorted({0, len(text), *(mark.start for mark in pending), *(mark.end for mark in pending)})
     parts: list[str] = []
     active: list[Mark] = []
     for start, end in pairwise(borders):
         active = [mark for mark in active if mark.end > start]
-        while waiting and waiting[-1].start == start:
-            active.append(waiting.pop())
+        while pending and pending[-1].start == start:
+            active.append(pending.pop())
         part = escape(text[start:end], quote=False)
         for mark in reversed(active):
             name = mark.label if mark.score is None else f"{mark.label} {mark.score:.3f}"
@@ -98,10 +98,10 @@ def paragraphs(sentences: Sequence[tuple[str, Sequence[Mark], str]], limit: int 
         sentences: Text, marks, and a note below the text, which may be empty.
         limit: Number of sentences that are shown; the number of others is reported.
     """
-    shown = sentences[:limit]
-    hues = colors(mark.label for _, marks, _ in shown for mark in marks)
+    shown_sentences = sentences[:limit]
+    hues = colors(mark.label for _, marks, _ in shown_sentences for mark in marks)
     lines = [f"<style>{STYLE}</style>"]
-    for text, marks, note in shown:
+    for text, marks, note in shown_sentences:
         lines.append(f'<p class="ner-text" dir="auto">{to_html(text, marks, hues)}</p>')
         if note:
             lines.append(f'<p class="ner-note" dir="auto">{escape(note)}</p>')

@@ -22,7 +22,7 @@ from ner.evaluation.robustness import PERTURBATIONS, perturb  # noqa: E402
 from ner.evaluation.scorer import Scorer  # noqa: E402
 from ner.inference.tagger import Tagger  # noqa: E402
 from ner.runs.history import read_history  # noqa: E402
-from ner.training.calibration import calibrate  # noqa: E402
+from ner.training.temperature import calibrate  # noqa: E402
 from ner.types import Document  # noqa: E402
 
 PRECISIONS = (0.9, 0.95, 0.98)

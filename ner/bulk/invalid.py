@@ -25,24 +25,24 @@ class TextRecords:
     def __init__(self, data: bytes, first: int, config: ComponentConfig) -> None:
         self.parts: list[bytes] = []
         self.lines: list[int] = []
-        part, start, continues = b"", first, False  # a row of a sentence follows its other rows
-        for line, raw in enumerate(io.BytesIO(data), first):
+        record, start, in_sentence = b"", first, False  # a row of a sentence follows its other rows
+        for line, line_bytes in enumerate(io.BytesIO(data), first):
             if isinstance(config, conll.Config):
-                is_record = not conll.is_separator(raw.decode("latin-1"), config)
+                is_record = not conll.is_separator(line_bytes.decode("latin-1"), config)
             else:
-                is_record = config.name == "text" or bool(raw.strip())
-            if is_record and continues:
-                self.parts[-1] += raw
+                is_record = config.name == "text" or bool(line_bytes.strip())
+            if is_record and in_sentence:
+                self.parts[-1] += line_bytes
                 continue
-            part = part + raw if part else raw
-            start = line if part == raw else start
+            record = record + line_bytes if record else line_bytes
+            start = line if record == line_bytes else start
             if is_record:
-                self.parts.append(part)
+                self.parts.append(record)
                 self.lines.append(start)
-                part = b""
-            continues = is_record and config.name == "conll"
-        if part and self.parts:
-            self.parts[-1] += part
+                record = b""
+            in_sentence = is_record and config.name == "conll"
+        if record and self.parts:
+            self.parts[-1] += record
 
     def take(self, numbers: Sequence[int]) -> bytes:
         """Return the bytes of some records."""
@@ -94,10 +94,10 @@ def without_invalid(
                 search(numbers[:middle])
                 search(numbers[middle:])
                 return
-            text, line = str(error), records.lines[numbers[0]]
-            if match := re.match(re.escape(str(path)) + r":([0-9]+): ", text):
-                text, line = text[match.end() :], line + int(match[1]) - 1
-            errors[numbers[0]] = {"file": shard.file, "line": line, "error": text.replace(str(path), shard.file)}
+            message, line = str(error), records.lines[numbers[0]]
+            if match := re.match(re.escape(str(path)) + r":([0-9]+): ", message):
+                message, line = message[match.end() :], line + int(match[1]) - 1
+            errors[numbers[0]] = {"file": shard.file, "line": line, "error": message.replace(str(path), shard.file)}
 
     numbers = range(len(records.lines))
     search(numbers)

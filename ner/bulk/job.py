@@ -64,12 +64,17 @@ class Job:
     @property
     def options(self) -> dict[str, Any]:
         """Values on which the bytes of a shard depend, besides its input: model, options and versions."""
-        used = ("onnxruntime",) if is_export(self.run) else ("torch",)
-        versions = {name: metadata.version(name) for name in (*used, *(["pyarrow"] if self.parquet else []))}
+        libraries = ("onnxruntime",) if is_export(self.run) else ("torch",)
+        versions = {name: metadata.version(name) for name in (*libraries, *(["pyarrow"] if self.parquet else []))}
         model = hashlib.sha256((Path(self.run) / manifest.MANIFEST).read_bytes()).hexdigest()
-        files = {name: manifest.sha256(Path(name)) for name in self.plugins}
-        chosen = {"overrides": list(self.overrides), "scores": self.scores, "precision": self.precision}
-        return {"model": model, **chosen, "plugins": files, "versions": {"ner": ner.__version__, **versions}}
+        plugin_checksums = {name: manifest.sha256(Path(name)) for name in self.plugins}
+        option_values = {"overrides": list(self.overrides), "scores": self.scores, "precision": self.precision}
+        return {
+            "model": model,
+            **option_values,
+            "plugins": plugin_checksums,
+            "versions": {"ner": ner.__version__, **versions},
+        }
 
     def format_config(self) -> ComponentConfig:
         """Return the options of the format of the inputs."""
@@ -84,8 +89,8 @@ class Job:
 
     def output_directory(self) -> Output:
         """Return the output directory."""
-        form = load_component("formats", "arrow" if self.parquet else self.format)
-        return Output(Path(self.output), form.output_extension)
+        format_module = load_component("formats", "arrow" if self.parquet else self.format)
+        return Output(Path(self.output), format_module.output_extension)
 
     def to_json(self) -> str:
         """Return the job as JSON, for :func:`from_json`."""
@@ -94,7 +99,9 @@ class Job:
 
 def from_json(text: str) -> Job:
     """Return a job from its JSON."""
-    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in json.loads(text).items()}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(text).items()
+    }
     return Job(**values)
 
 
@@ -121,17 +128,19 @@ def create(
     for file in files:
         if Path(directory).resolve() in file.resolve().parents:
             raise InputError(f"--output {directory}: contains the input {file}; choose another directory")
-    chosen = name or _data_config(model).format.name
-    if chosen not in FORMATS:
-        raise InputError(f"--format: files of the format {chosen} cannot be cut; choose one of {', '.join(FORMATS)}")
+    format_name = name or _data_config(model).format.name
+    if format_name not in FORMATS:
+        raise InputError(
+            f"--format: files of the format {format_name} cannot be cut; choose one of {', '.join(FORMATS)}"
+        )
     size = options.get("shard_size", SHARD_SIZE)
     if size < CHUNK or size % CHUNK:
         raise InputError(f"--shard-size {size}: expected a multiple of {CHUNK}, the records that are tagged together")
     paths = tuple(str(file.absolute()) for file in files)
-    parquet = to == "parquet" or chosen == "arrow"
+    parquet = to == "parquet" or format_name == "arrow"
     if parquet:
         arrow.import_pyarrow()
-    return Job(str(model.absolute()), paths, str(Path(directory).absolute()), chosen, parquet=parquet, **options)
+    return Job(str(model.absolute()), paths, str(Path(directory).absolute()), format_name, parquet=parquet, **options)
 
 
 def _files(path: Path) -> list[Path]:
@@ -141,10 +150,10 @@ def _files(path: Path) -> list[Path]:
             raise InputError(f"--input {path}: a pipe cannot be cut into shards; give a file, or use ner predict")
         text_files.open_bytes(str(path)).close()
         return [path]
-    found = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] not in "._")
-    if not found:
+    files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] not in "._")
+    if not files:
         raise InputError(f"{path}: expected files, found none")
-    return found
+    return files
 
 
 def _data_config(directory: Path) -> DataConfig:

@@ -37,14 +37,14 @@ def run(job: Job, shards: Iterator[Shard], workers: int) -> Generator[tuple[Shar
         InputError: If a worker raises one, or processes keep dying.
     """
     failures = 0
-    waiting: deque[Shard] = deque()
+    pending: deque[Shard] = deque()
     while failures < MAX_FAILURES:
         running: dict[Future[tuple[Record, bool]], Shard] = {}
         try:
             with _pool(job, workers) as pool:
                 while True:
                     while len(running) < AHEAD * workers:
-                        shard = waiting.popleft() if waiting else next(shards, None)
+                        shard = pending.popleft() if pending else next(shards, None)
                         if shard is None:
                             break
                         running[pool.submit(_process, shard)] = shard
@@ -56,11 +56,11 @@ def run(job: Job, shards: Iterator[Shard], workers: int) -> Generator[tuple[Shar
                         yield running.pop(future), record, is_new
         except BrokenProcessPool:
             failures += 1
-            waiting.extend(running.values())
-    shown = ", ".join(f"{shard.file}:{shard.line}" for shard in list(waiting)[:workers])
+            pending.extend(running.values())
+    places = ", ".join(f"{shard.file}:{shard.line}" for shard in list(pending)[:workers])
     raise InputError(
-        f"worker processes were killed {MAX_FAILURES} times in a row while they tagged the shards at {shown}; if there "
-        "was too little memory, choose fewer --workers or a smaller --shard-size"
+        f"worker processes were killed {MAX_FAILURES} times in a row while they tagged the shards at {places}; if "
+        "there was too little memory, choose fewer --workers or a smaller --shard-size"
     )
 
 
@@ -102,5 +102,5 @@ def _worker() -> Any:
 
 
 def _process(shard: Shard) -> tuple[Record, bool]:
-    found: tuple[Record, bool] = _worker().process(shard)
-    return found
+    result: tuple[Record, bool] = _worker().process(shard)
+    return result

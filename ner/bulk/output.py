@@ -87,20 +87,20 @@ class Output:
         """Return the record of a shard if the record has this key and the file has its checksum."""
         part = self.part(number)
         with suppress(InputError, OSError):
-            found = read_json(self.record(number), ADAPTER)
-            if found.number == number and found.key == key and part.stat().st_size == found.bytes:
+            record = read_json(self.record(number), ADAPTER)
+            if record.number == number and record.key == key and part.stat().st_size == record.bytes:
                 with open(part, "rb") as file:
-                    if hashlib.file_digest(file, "sha256").hexdigest() == found.sha256:
-                        return found
+                    if hashlib.file_digest(file, "sha256").hexdigest() == record.sha256:
+                        return record
         return None
 
     def store(self, number: int, key: str, tagged: Tagged) -> Record:
         """Write the output of a shard, then its record."""
         digest = hashlib.sha256(tagged.data).hexdigest()
-        found = Record(number, key, digest, len(tagged.data), tagged.rows, tagged.words, tagged.errors)
+        record = Record(number, key, digest, len(tagged.data), tagged.rows, tagged.words, tagged.errors)
         atomic.write_bytes(self.part(number), tagged.data)
-        atomic.write_bytes(self.record(number), ADAPTER.dump_json(found))
-        return found
+        atomic.write_bytes(self.record(number), ADAPTER.dump_json(record))
+        return record
 
     def finish(self, shards: int) -> dict[str, Any]:
         """Write ``errors.jsonl`` and ``summary.json`` of a complete job, remove what is left of more shards, and
@@ -110,15 +110,15 @@ class Output:
         digest = hashlib.sha256()
         with atomic.new_file(self.directory / ERRORS) as temporary, temporary.open("w", encoding="utf-8") as file:
             for number in range(shards):
-                found = read_json(self.record(number), ADAPTER)
-                digest.update(f"{found.sha256}  {self.part(number).name}\n".encode())
+                record = read_json(self.record(number), ADAPTER)
+                digest.update(f"{record.sha256}  {self.part(number).name}\n".encode())
                 for name in ("rows", "words", "bytes"):
-                    totals[name] += getattr(found, name)
-                totals["errors"] += len(found.errors)
-                file.writelines(json.dumps(error, ensure_ascii=False) + "\n" for error in found.errors)
+                    totals[name] += getattr(record, name)
+                totals["errors"] += len(record.errors)
+                file.writelines(json.dumps(error, ensure_ascii=False) + "\n" for error in record.errors)
         for path in (*self.directory.glob("part-*.*"), *(self.directory / RECORDS).glob("[0-9]*.json")):
-            number_of = path.stem.removeprefix("part-")
-            if number_of.isdecimal() and (int(number_of) >= shards or path.suffix not in (f".{self.suffix}", ".json")):
+            digits = path.stem.removeprefix("part-")
+            if digits.isdecimal() and (int(digits) >= shards or path.suffix not in (f".{self.suffix}", ".json")):
                 path.unlink()
         self._remove_temporary()
         summary = {"shards": shards, **totals, "sha256": digest.hexdigest()}
@@ -143,12 +143,12 @@ class Output:
         if entries and not records.is_dir():
             raise InputError(f"--output {directory}: contains other files ({entries[0]}); choose an empty directory")
         with held(records / LOCK, f"--output {directory}: {{holder}} writes to this directory; wait for its end"):
-            older = read_json(records / JOB, IDENTITY) if (records / JOB).exists() else dict(identity)
+            stored = read_json(records / JOB, IDENTITY) if (records / JOB).exists() else dict(identity)
             for name, value in identity.items():
-                if older.get(name) != value:
+                if stored.get(name) != value:
                     raise InputError(
-                        f"--output {directory}: contains the results of a job with {name} {_short(older.get(name))}, "
-                        f"not {_short(value)}; choose another directory"
+                        f"--output {directory}: contains the results of a job with {name} "
+                        f"{_short(stored.get(name))}, not {_short(value)}; choose another directory"
                     )
             atomic.write_bytes(records / JOB, json.dumps(dict(identity)).encode())
             (directory / SUMMARY).unlink(missing_ok=True)

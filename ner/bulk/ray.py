@@ -59,8 +59,8 @@ def run(job: Job, shards: Iterator[Shard], workers: int) -> Generator[tuple[Shar
         import ray.data
     except ImportError:
         raise InputError(not_installed("ray", "'ray[data]'")) from None
-    own = not ray.is_initialized()
-    if own:
+    started_here = not ray.is_initialized()
+    if started_here:
         _start(ray, workers)
     try:
         rows = [{"shard": json.dumps(shard)} for shard in shards]
@@ -77,7 +77,7 @@ def run(job: Job, shards: Iterator[Shard], workers: int) -> Generator[tuple[Shar
                 raise InputError(row["error"])
             yield Shard(*json.loads(row["shard"])), ADAPTER.validate_json(row["record"]), row["is_new"]
     finally:
-        if own:
+        if started_here:
             ray.shutdown()
 
 
@@ -85,16 +85,16 @@ def _start(ray: Any, workers: int) -> None:
     """Connect to the cluster of ``RAY_ADDRESS``, or start Ray on the loopback interface of this machine."""
     import logging
 
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    log_options = {"logging_level": logging.ERROR, "log_to_driver": False}
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
+        ray.init(**log_options)
         return
     ray.init(
         num_cpus=workers,
         object_store_memory=OBJECT_STORE,
         include_dashboard=False,
         _node_ip_address="127.0.0.1",
-        **quiet,
+        **log_options,
     )

@@ -111,9 +111,9 @@ def _conll_borders(file: BinaryIO, config: conll.Config, marked: bool, chunks: i
     """Yield the byte and the line after each number of chunks, which end with a document like those of predict."""
     file.seek(0)
     limit = conll.MAX_SENTENCES if marked else 1
-    position, sentences, in_chunk, complete = 0, 0, 0, 0  # sentences of the document, examples of the chunk, chunks
+    position, sentences, num_examples, num_chunks = 0, 0, 0, 0  # sentences of the document, examples of the chunk
     starts_document = in_sentence = False
-    end = (0, 1)  # after the last row
+    last_row_end = (0, 1)  # after the last row
     line = 1
     for raw in file:
         if _is_separator(raw, line, config):
@@ -121,16 +121,16 @@ def _conll_borders(file: BinaryIO, config: conll.Config, marked: bool, chunks: i
             starts_document = starts_document or b"-DOCSTART-" in raw
         elif not in_sentence:
             if sentences and (starts_document or sentences >= limit):
-                in_chunk, sentences = in_chunk + sentences, 0
-                if in_chunk >= CHUNK:
-                    in_chunk, complete = 0, complete + 1
-                    if complete == chunks:
-                        yield end
-                        complete = 0
+                num_examples, sentences = num_examples + sentences, 0
+                if num_examples >= CHUNK:
+                    num_examples, num_chunks = 0, num_chunks + 1
+                    if num_chunks == chunks:
+                        yield last_row_end
+                        num_chunks = 0
             sentences, in_sentence, starts_document = sentences + 1, True, False
         position, line = position + len(raw), line + 1
         if in_sentence:
-            end = position, line
+            last_row_end = position, line
     if position:
         yield position, line
 

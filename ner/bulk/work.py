@@ -51,11 +51,11 @@ class Worker:
             InputError: If the input cannot be read, or the model cannot be used.
         """
         data = shards.read(shard, self.job.format)
-        place = f"\n{shard.file}\n{shard.line}\n{shard.tabs} {shard.marked} {shard.scheme}\n".encode()
-        key = hashlib.sha256(self._options + place + hashlib.sha256(data).digest()).hexdigest()
-        found = self.output.verified(shard.number, key)
-        if found is not None:
-            return found, False
+        location = f"\n{shard.file}\n{shard.line}\n{shard.tabs} {shard.marked} {shard.scheme}\n".encode()
+        key = hashlib.sha256(self._options + location + hashlib.sha256(data).digest()).hexdigest()
+        record = self.output.verified(shard.number, key)
+        if record is not None:
+            return record, False
         rewriter = self.rewriter
         self._log_start(shard)
         return self.output.store(shard.number, key, tag(data, shard, rewriter, self.job)), True
@@ -67,8 +67,8 @@ class Worker:
 
     def _log_start(self, shard: Shard) -> None:
         """Append to the log of starts, which shows after a crash which shards were being tagged, and where."""
-        where = {"host": socket.gethostname(), "process": os.getpid(), "time": round(time.time(), 3)}
-        line = json.dumps({"shard": shard.number, "file": shard.file, "line": shard.line, **where}, ensure_ascii=False)
+        origin = {"host": socket.gethostname(), "process": os.getpid(), "time": round(time.time(), 3)}
+        line = json.dumps({"shard": shard.number, "file": shard.file, "line": shard.line, **origin}, ensure_ascii=False)
         with suppress(OSError), open(self.output.directory / output.RECORDS / output.STARTS, "ab") as file:
             file.write(f"{line}\n".encode())
 
@@ -119,8 +119,8 @@ def tag(data: bytes, shard: Shard, rewriter: Rewriter, job: Job) -> Tagged:
     with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=scratch) as folder:
         source, target = Path(folder, "in.arrow" if job.format == "arrow" else "in"), Path(folder, "out.parquet")
 
-        def read(part: bytes) -> Iterator[Document]:
-            source.write_bytes(part)
+        def read(content: bytes) -> Iterator[Document]:
+            source.write_bytes(content)
             return read_shard(source, shard, rewriter)
 
         try:
@@ -128,10 +128,10 @@ def tag(data: bytes, shard: Shard, rewriter: Rewriter, job: Job) -> Tagged:
         except NonFiniteLossError as error:
             raise InputError(str(error)) from None  # an exception that can be sent to another process
         except InputError as error:
-            good, errors = without_invalid(data, shard, source, rewriter.source, read)
+            valid_data, errors = without_invalid(data, shard, source, rewriter.source, read)
             if not errors:
                 raise InputError(str(error).replace(str(source), shard.file)) from None
-            documents = read(good) if good else iter(())
+            documents = read(valid_data) if valid_data else iter(())
             return _tag(documents, source, target, rewriter, job)._replace(errors=errors)
 
 
@@ -177,5 +177,5 @@ def read_shard(path: Path, shard: Shard, rewriter: Rewriter) -> Iterator[Documen
     elif config.name == "jsonl" and not path.read_bytes().strip():
         yield Document([], source_lines=[path.read_text(encoding="utf-8")])  # a file would be refused
     else:
-        scheme = {"scheme": shard.scheme} if shard.scheme else {}
-        yield from replace(rewriter, source=config.model_copy(update=scheme)).read(str(path))
+        scheme_option = {"scheme": shard.scheme} if shard.scheme else {}
+        yield from replace(rewriter, source=config.model_copy(update=scheme_option)).read(str(path))

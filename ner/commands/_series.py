@@ -57,9 +57,9 @@ def train_one(
 
 def write_tables(directories: Sequence[Path]) -> None:
     """Write a table of runs and a table of their means over seeds to standard output."""
-    from ner.runs.comparison import means, read_row, render
+    from ner.runs.run_table import means, read_row, render
 
     rows = [read_row(directory) for directory in directories]
-    shown = ("run", "epochs", "score", "valid", "test", "seconds", "changes")
-    sys.stdout.write("\n" + render([{key: row.cells()[key] for key in shown} for row in rows]))
+    columns = ("run", "epochs", "score", "valid", "test", "seconds", "changes")
+    sys.stdout.write("\n" + render([{key: row.cells()[key] for key in columns} for row in rows]))
     sys.stdout.write("\n" + render(means(rows)))

@@ -17,12 +17,12 @@ td, th { border-bottom: 1px solid #8888; padding: .4em; text-align: start; verti
 COLUMNS = ("rank", "probability", "kind", "gold", "answer", "place")
 
 
-def page(title: str, found: Iterable[Suspect]) -> str:
+def page(title: str, suspects: Iterable[Suspect]) -> str:
     """Return the page: a row for each suspect, with its sentence as annotated and as predicted."""
-    found = list(found)
-    spans = (span for suspect in found for span in (suspect.place, *suspect.answer))
+    suspects = list(suspects)
+    spans = (span for suspect in suspects for span in (suspect.place, *suspect.answer))
     hues = highlight.colors(span.label for span in spans)
-    rows = "\n".join(_row(number, suspect, hues) for number, suspect in enumerate(found, 1))
+    rows = "\n".join(_row(number, suspect, hues) for number, suspect in enumerate(suspects, 1))
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'

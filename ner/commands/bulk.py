@@ -76,24 +76,24 @@ def _bulk(arguments: argparse.Namespace) -> None:
     if not arguments.run:
         logger.info("run directory: {}", job.run)
     output = job.output_directory()
-    shards = skipped = 0
+    num_shards = num_skipped = 0
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = arguments.workers or processors
     with (
         output.locked(job.identity),
-        _Progress(job.inputs) as shown,
+        _Progress(job.inputs) as progress,
         closing(run(job, job.shards(), workers)) as results,
     ):
         for shard, record, is_new in results:
             if shard.number == 0 and record.errors and not record.rows:
-                first = "{file}:{line}: {error}".format(**record.errors[0])
-                raise InputError(f"{first}; no record of the first shard can be read, see --format")
-            shards, skipped = shards + 1, skipped + (not is_new)
-            shown.update(shard, record.words if is_new else 0)
-        summary = output.finish(shards)
+                first_error = "{file}:{line}: {error}".format(**record.errors[0])
+                raise InputError(f"{first_error}; no record of the first shard can be read, see --format")
+            num_shards, num_skipped = num_shards + 1, num_skipped + (not is_new)
+            progress.update(shard, record.words if is_new else 0)
+        summary = output.finish(num_shards)
     logger.info(
         "{:,} shards, {:,} of them from an earlier run: {:,} records, {:,} words, {:,} words/s",
-        *(shards, skipped, summary["rows"], summary["words"], round(shown.words / shown.seconds)),
+        *(num_shards, num_skipped, summary["rows"], summary["words"], round(progress.words / progress.seconds)),
     )
     if summary["errors"]:
         logger.warning("{:,} records could not be read, see {}", summary["errors"], output.directory / "errors.jsonl")
@@ -137,8 +137,10 @@ class _Progress:
         self.bar.update(size)
         if self.bar.disable and time.monotonic() - self.logged > INTERVAL:
             self.logged = time.monotonic()
-            left = self.seconds * (self.total - self.done) / self.done
-            logger.info("{:.1%}, {:,.0f} words/s, {:.0f} minutes left", self.done / self.total, speed, left / 60)
+            seconds_left = self.seconds * (self.total - self.done) / self.done
+            logger.info(
+                "{:.1%}, {:,.0f} words/s, {:.0f} minutes left", self.done / self.total, speed, seconds_left / 60
+            )
 
 
 if __name__ == "__main__":

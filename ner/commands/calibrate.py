@@ -32,7 +32,7 @@ def _calibrate(arguments: argparse.Namespace) -> None:
     from ner.runs import calibration
     from ner.runs.directory import resolve_run
     from ner.runtime.log import set_up_log
-    from ner.training.calibration import calibrate
+    from ner.training.temperature import calibrate
 
     set_up_log(sys.stdout)
     directory = resolve_run(arguments.run)
@@ -41,20 +41,20 @@ def _calibrate(arguments: argparse.Namespace) -> None:
     path = arguments.data or config.data.valid
     if path is None:
         raise InputError("config.data.valid: the run has no such file; use --data FILE")
-    form = load_component("formats", config.data.format.name)
-    documents = list(form.read(path, config.data.format, config.data.word_rule))
+    format_module = load_component("formats", config.data.format.name)
+    documents = list(format_module.read(path, config.data.format, config.data.word_rule))
     trained_on = seen.read(directory)
-    known, total = seen.count(documents, trained_on) if trained_on is not None else (0, 0)
-    if known:
+    num_seen, total = seen.count(documents, trained_on) if trained_on is not None else (0, 0)
+    if num_seen:
         logger.warning(
-            "{}: {} of {} sentences occur in the training data, which distorts the result", path, known, total
+            "{}: {} of {} sentences occur in the training data, which distorts the result", path, num_seen, total
         )
-    found = calibrate(tagger, documents, str(path))
-    calibration.write(directory, found)
-    logger.info("{} sentences, {} gold and {} predicted entities", found.sentences, found.gold, found.predicted)
-    logger.info("temperature: {:.4f}", found.temperature)
-    logger.info("calibration error: {:.4f} before, {:.4f} after", found.before.error, found.after.error)
-    logger.info("log-likelihood of a sentence: {:.4f} before, {:.4f} after", *found.log_likelihood)
+    fitted = calibrate(tagger, documents, str(path))
+    calibration.write(directory, fitted)
+    logger.info("{} sentences, {} gold and {} predicted entities", fitted.sentences, fitted.gold, fitted.predicted)
+    logger.info("temperature: {:.4f}", fitted.temperature)
+    logger.info("calibration error: {:.4f} before, {:.4f} after", fitted.before.error, fitted.after.error)
+    logger.info("log-likelihood of a sentence: {:.4f} before, {:.4f} after", *fitted.log_likelihood)
     logger.info("saved: {}", directory / calibration.FILE)
 
 

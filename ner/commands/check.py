@@ -79,9 +79,12 @@ def _read(config: RunConfig) -> dict[str, list[Document]]:
     from ner.config.parts import load_component
     from ner.types import SPLITS
 
-    form = load_component("formats", config.data.format.name)
+    format_module = load_component("formats", config.data.format.name)
     paths = {split: path for split in SPLITS if (path := getattr(config.data, split))}
-    return {split: list(form.read(path, config.data.format, config.data.word_rule)) for split, path in paths.items()}
+    return {
+        split: list(format_module.read(path, config.data.format, config.data.word_rule))
+        for split, path in paths.items()
+    }
 
 
 def _probe(config: RunConfig) -> list[Finding]:
@@ -100,19 +103,19 @@ def _show(report: DataReport) -> None:
 
     for split, summary in report.splits.items():
         labels = summary.labels or summary.classes or summary.tags
-        listed = ", ".join(f"{label} {count}" for label, count in sorted(labels.items())[:12])
-        more = f", and {len(labels) - 12} more" if len(labels) > 12 else ""
-        what = counted(summary.answers, "different answer")
+        label_counts = ", ".join(f"{label} {count}" for label, count in sorted(labels.items())[:12])
+        remainder = f", and {len(labels) - 12} more" if len(labels) > 12 else ""
+        annotation_count = counted(summary.answers, "different answer")
         if not summary.answers:
-            what = counted(summary.entities, "entity", "entities")
+            annotation_count = counted(summary.entities, "entity", "entities")
         logger.info(
             "{}: {}, {}, {}, {}{}",
             split,
             counted(summary.documents, "document"),
             counted(summary.sentences, "sentence"),
             counted(summary.words, "word"),
-            what,
-            f" ({listed}{more})" if labels else "",
+            annotation_count,
+            f" ({label_counts}{remainder})" if labels else "",
         )
     for finding in report.findings:
         logger.info("{:7} {}: {}", finding.level, finding.name, finding.message)
@@ -121,8 +124,8 @@ def _show(report: DataReport) -> None:
             logger.info("          {}", " ".join(parts))
         if finding.advice:
             logger.info("          {}", finding.advice)
-    counts = Counter(finding.level for finding in report.findings)
-    logger.info("{}, {}", counted(counts["error"], "error"), counted(counts["warning"], "warning"))
+    level_counts = Counter(finding.level for finding in report.findings)
+    logger.info("{}, {}", counted(level_counts["error"], "error"), counted(level_counts["warning"], "warning"))
 
 
 def _values(report: DataReport) -> dict[str, Any]:

@@ -62,8 +62,8 @@ def _compare(arguments: argparse.Namespace) -> None:
     monitor = config.training.monitor
     score = arguments.score or (f"{config.metrics[-1]}.micro.f1" if monitor == "loss" else monitor)
     metric = score.partition(".")[0]
-    form = load_component("formats", config.data.format.name)
-    gold = list(form.read(path, config.data.format, config.data.word_rule))
+    format_module = load_component("formats", config.data.format.name)
+    gold = list(format_module.read(path, config.data.format, config.data.word_rule))
     candidates = []
     for name, directory in zip(names, directories, strict=True):
         tagger, scorer, predicted = Tagger.load(directory), Scorer([metric], keep_units=True), []
@@ -82,11 +82,11 @@ def _compare(arguments: argparse.Namespace) -> None:
         file.write("\n".join(markdown(result)) + "\n")
 
 
-def _name(directory: Path, others: Sequence[Path]) -> str:
+def _name(directory: Path, directories: Sequence[Path]) -> str:
     """Return the name of a run directory, with that of its parent if another one has the same."""
     resolved = directory.resolve()
-    same = [other for other in others if other.resolve().name == resolved.name]
-    return "/".join(resolved.parts[-2:]) if len(same) > 1 else resolved.name
+    namesakes = [other for other in directories if other.resolve().name == resolved.name]
+    return "/".join(resolved.parts[-2:]) if len(namesakes) > 1 else resolved.name
 
 
 def markdown(result: Comparison) -> list[str]:

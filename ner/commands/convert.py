@@ -64,19 +64,19 @@ def _convert(arguments: argparse.Namespace) -> int:
     try:
         with text_files.spooled([arguments.input]):
             documents = load_component("formats", arguments.source).read(arguments.input, source, rule)
-            fitting = list(conversion.fitting(documents, arguments.source, arguments.target, arguments.drop))
+            target_documents = list(conversion.fitting(documents, arguments.source, arguments.target, arguments.drop))
     except MisalignedSpanError as error:
         advice = "choose --word-split characters, or from.on_misaligned=expand, shrink or drop"
         raise InputError(f"{error.args[0]}; {advice}") from None
     if arguments.target in ("brat", "doccano", "labelstudio", "tsv"):
-        fitting = list(conversion.joined(fitting, arguments.join))
-    load_component("formats", arguments.target).export(arguments.output, fitting, target)
-    _report(arguments.input, fitting)
+        target_documents = list(conversion.joined(target_documents, arguments.join))
+    load_component("formats", arguments.target).export(arguments.output, target_documents, target)
+    _report(arguments.input, target_documents)
     if arguments.output == "-":
         return 0
-    found = conversion.difference(fitting, arguments.output, target, rule)
-    if found is not None:
-        logger.warning("{}", found)
+    first_difference = conversion.difference(target_documents, arguments.output, target, rule)
+    if first_difference is not None:
+        logger.warning("{}", first_difference)
         return 1
     logger.info("{}: read back without a difference", arguments.output)
     return 0
@@ -90,11 +90,11 @@ def _options(arguments: argparse.Namespace, prefix: str) -> Any:
 
     raw: dict[str, Any] = {"name": arguments.source if prefix == "from" else arguments.target}
     for change in arguments.overrides:
-        start, _, rest = change.partition(".")
-        if start not in ("from", "to") or not rest or rest.startswith("name="):
+        option_prefix, _, option = change.partition(".")
+        if option_prefix not in ("from", "to") or not option or option.startswith("name="):
             raise InputError(f"{change}: expected from.KEY=VALUE or to.KEY=VALUE")
-        if start == prefix:
-            override(raw, rest)
+        if option_prefix == prefix:
+            override(raw, option)
     try:
         return parse_component("formats", raw)
     except ConfigError as error:
@@ -106,11 +106,12 @@ def _report(path: str, documents: Sequence[Document]) -> None:
     from loguru import logger
 
     examples = [example for document in documents for example in document.examples]
-    words, entities = sum(len(e.words) for e in examples), sum(len(e.spans) for e in examples if not e.query_length)
+    num_words = sum(len(e.words) for e in examples)
+    num_entities = sum(len(e.spans) for e in examples if not e.query_length)
     counts = ", ".join(
         [
             *(counted(len(documents), "document"), counted(len(examples), "sentence")),
-            *(counted(words, "word"), counted(entities, "entity", "entities")),
+            *(counted(num_words, "word"), counted(num_entities, "entity", "entities")),
         ]
     )
     logger.info("{}: {}", path, counts)

@@ -74,8 +74,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from ner.runtime.log import set_up_log
 
     process_group = distributed.ProcessGroup.from_environment()
-    answers = arguments.json == "-" or arguments.predictions == "-"
-    set_up_log(sys.stderr if answers else sys.stdout, enabled=process_group.is_main)
+    writes_to_stdout = arguments.json == "-" or arguments.predictions == "-"
+    set_up_log(sys.stderr if writes_to_stdout else sys.stdout, enabled=process_group.is_main)
     directory = resolve_run(arguments.run)
     device = resolve_device("auto", process_group.local_rank)
     if process_group.size > 1:
@@ -107,10 +107,11 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
         raise InputError(f"config.data.{split}: the run has no such file; use --data FILE")
     tasks.check_format(config.decoder.name, config.data.format.name)
     tasks.check_labels(tagger.model.vocabs, config.data.format, directory / LABELS)
-    form = load_component("formats", config.data.format.name)
-    name = _name(Path(path), config.data, form.output_extension) if arguments.data else split
-    suffix = form.output_extension if arguments.precision == "run" else f"{arguments.precision}.{form.output_extension}"
-    target = arguments.predictions or str(_predictions(directory, f"{name}.{suffix}"))
+    format_module = load_component("formats", config.data.format.name)
+    extension = format_module.output_extension
+    name = _name(Path(path), config.data, extension) if arguments.data else split
+    file_suffix = extension if arguments.precision == "run" else f"{arguments.precision}.{extension}"
+    target = arguments.predictions or str(_predictions(directory, f"{name}.{file_suffix}"))
     check_outputs({"--predictions": target, "--json": arguments.json}, [path, *files_in_config(config)])
     if arguments.robustness and "tags" not in tasks.decoder_outputs(config.decoder.name):
         raise InputError(f"--robustness: the decoder {config.decoder.name} predicts no entities; leave the option out")
@@ -121,7 +122,7 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
         trained_on = None  # no warning about the overlap
     by, seqeval = tuple(arguments.by or config.score_by), not arguments.fast and "entity" in config.metrics
     threshold = choose_threshold(tagger.model.calibration, arguments.min_precision)
-    scores = arguments.scores or threshold is not None
+    with_scores = arguments.scores or threshold is not None
     evaluator = Evaluator(
         config.metrics,
         tagger.model,
@@ -133,13 +134,13 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
         slices_of(config, arguments.slice),
         intervals=not arguments.fast,
         threshold=threshold,
-        confidence=scores,
+        confidence=with_scores,
     )
 
     def predicted() -> Iterator[Document]:
-        documents = form.read(path, config.data.format, config.data.word_rule, for_rewriting=True)
+        documents = format_module.read(path, config.data.format, config.data.word_rule, for_rewriting=True)
         with progress(unit="word") as bar:
-            chunks = tagger.annotate(documents, loss=True, probabilities=scores, process_group=process_group)
+            chunks = tagger.annotate(documents, loss=True, probabilities=with_scores, process_group=process_group)
             for document in evaluator.score(chunks):
                 bar.update(sum(len(example.words) for example in document.examples))
                 yield document
@@ -147,12 +148,12 @@ def _score(arguments: argparse.Namespace, directory: Path, tagger: Tagger, proce
 
     with text_files.spooled([path] if arguments.by else []):  # fields are looked up in a first pass
         for field in arguments.by or ():
-            documents = form.read(path, config.data.format, config.data.word_rule)
+            documents = format_module.read(path, config.data.format, config.data.word_rule)
             tasks.check_field(field, documents, path, f"--by {field}")
         logger.info("run directory: {}", directory)
         started = time.monotonic()
         if process_group.is_main:
-            form.write(target, predicted(), config.data.format)
+            format_module.write(target, predicted(), config.data.format)
         else:
             deque(predicted(), maxlen=0)
     for line in evaluator.warnings(name):
@@ -178,18 +179,18 @@ def _robustness(tagger: Tagger, path: str, name: str, process_group: ProcessGrou
     from ner.evaluation.scorer import Scorer
 
     data = tagger.config.data
-    form = load_component("formats", data.format.name)
-    found = {}
+    format_module = load_component("formats", data.format.name)
+    scores_by_change = {}
     for change in PERTURBATIONS:
         scorer = Scorer(["entity"])
-        documents = form.read(path, data.format, data.word_rule)
+        documents = format_module.read(path, data.format, data.word_rule)
         for chunk in tagger.annotate(perturb(documents, change), process_group=process_group):
             scorer.add_chunk(chunk)
-        changed = scorer.result()
-        found[change] = changed.scores.get("entity", {})
-        for line in changed.lines(f"{name} {change}")[1:]:  # without the loss
+        evaluation = scorer.result()
+        scores_by_change[change] = evaluation.scores.get("entity", {})
+        for line in evaluation.lines(f"{name} {change}")[1:]:  # without the loss
             logger.info(line)
-    return found
+    return scores_by_change
 
 
 def fraction(text: str) -> float:
@@ -212,9 +213,9 @@ def _predictions(directory: Path, name: str) -> Path:
 def _name(path: Path, data: DataConfig, extension: str) -> str:
     """Return a name for the scores of a file: its own, preceded by its folder if another file of the run has it."""
     name = path.name.removesuffix(".txt").removesuffix(f".{extension}")
-    own = getattr(data, name) if name in SPLITS else None
-    taken = name in SPLITS and not (own and path.resolve() == Path(own).resolve())
-    return f"{path.resolve().parent.name}-{name}" if taken else name
+    split_path = getattr(data, name) if name in SPLITS else None
+    is_taken = name in SPLITS and not (split_path and path.resolve() == Path(split_path).resolve())
+    return f"{path.resolve().parent.name}-{name}" if is_taken else name
 
 
 if __name__ == "__main__":

@@ -61,13 +61,13 @@ def _configuration(files: dict[str, str], name: str) -> str:
 
     facts = inspect(files["train"], name)
     for split, path in files.items():
-        other = inspect(path, name) if split != "train" else facts
-        if other.detected.format.name != facts.detected.format.name:
+        split_facts = inspect(path, name) if split != "train" else facts
+        if split_facts.detected.format.name != facts.detected.format.name:
             raise InputError(
                 f"{path}: expected the format {facts.detected.format.name} as in {files['train']}, "
-                f"found {other.detected.format.name}"
+                f"found {split_facts.detected.format.name}"
             )
-    recipe, why = _choose(facts)
+    recipe, reason = _choose(facts)
     raw = read_raw(recipe)
     raw["data"] = {**files, "format": _options(facts)}
     if facts.detected.word_split is not None:
@@ -93,18 +93,18 @@ def _configuration(files: dict[str, str], name: str) -> str:
         document.yaml_set_comment_before_after_key(key, before=description.replace("\n", " "))
     stream = io.StringIO()
     yaml.dump(document, stream)
-    listed = ", ".join(f"{label} {count}" for label, count in facts.labels.most_common(12))
-    more = f", {len(facts.labels) - 12} more" if len(facts.labels) > 12 else ""
+    label_counts = ", ".join(f"{label} {count}" for label, count in facts.labels.most_common(12))
+    remainder = f", {len(facts.labels) - 12} more" if len(facts.labels) > 12 else ""
     kinds = {"tags": f"tags ({facts.scheme})", "labels": "labels of texts", "answers": "answers"}
     script = "Chinese characters" if facts.script == "CJK" else f"script {facts.script.capitalize()}"
-    head = [
+    header_lines = [
         f"{files['train']}: format {facts.detected.format.name}, {counted(facts.sentences, 'sentence')}, "
         f"{counted(facts.words, 'word')}, longest {counted(facts.longest, 'word')}, {script}",
-        f"{' and '.join(kinds[kind] for kind in sorted(facts.outputs))}: {listed}{more}",
-        f"Recipe {recipe} on {resolve_device('auto')}: {why}",
+        f"{' and '.join(kinds[kind] for kind in sorted(facts.outputs))}: {label_counts}{remainder}",
+        f"Recipe {recipe} on {resolve_device('auto')}: {reason}",
         "All keys: docs/configuration.md",
     ]
-    return "".join(f"# {line}\n" for line in head) + stream.getvalue()
+    return "".join(f"# {line}\n" for line in header_lines) + stream.getvalue()
 
 
 def _options(facts: Facts) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _choose(facts: Facts) -> tuple[str, str]:
     from ner.model.pretrained import is_installed
 
     pretrained = is_installed("all-MiniLM-L6-v2") and facts.english
-    why = (
+    reason = (
         "the bundled encoder was trained on English text"
         if pretrained
         else "no installed pretrained encoder fits the language, so embeddings are learned from your file"
@@ -130,7 +130,7 @@ def _choose(facts: Facts) -> tuple[str, str]:
     if facts.outputs == {"answers"}:
         return "convqa/minilm", "questions need a pretrained encoder; choose one of your language as encoder.model"
     if facts.outputs == {"tags", "labels"}:
-        return ("atis/minilm_joint" if pretrained else "atis/bilstm_joint"), f"tags and labels; {why}"
+        return ("atis/minilm_joint" if pretrained else "atis/bilstm_joint"), f"tags and labels; {reason}"
     if facts.outputs == {"labels"}:
         return "classifier", "labels of whole texts"
     if facts.outputs != {"tags"}:
@@ -138,5 +138,5 @@ def _choose(facts: Facts) -> tuple[str, str]:
     if facts.single_characters:
         return "chinese", "words are single characters; a BERT of your language as encoder.model is better"
     if facts.sentences >= MANY:
-        return ("conll2003/minilm_crf" if pretrained else "conll2003/bilstm_crf"), why
-    return ("bert_crf" if pretrained else "bilstm_crf"), why
+        return ("conll2003/minilm_crf" if pretrained else "conll2003/bilstm_crf"), reason
+    return ("bert_crf" if pretrained else "bilstm_crf"), reason

@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n-best", type=cli.positive, metavar="N", help="add the N most probable sets of entities")
     help = "choose a threshold for the probabilities of entities by this precision on the calibration data"
     parser.add_argument("--min-precision", type=float, metavar="P", help=help)
-    below = "entities below the threshold: drop them (default) or mark them as uncertain"
-    parser.add_argument("--below", choices=["drop", "mark"], default="drop", help=below)
+    below_help = "entities below the threshold: drop them (default) or mark them as uncertain"
+    parser.add_argument("--below", choices=["drop", "mark"], default="drop", help=below_help)
     parser.add_argument(
         "--precision",
         choices=["run", "fp32", "bf16", "int8"],
@@ -78,16 +78,16 @@ def _predict(arguments: argparse.Namespace) -> None:
     data, decoder = tagger.data, tagger.decoder_name
     name = arguments.format or data.format.name
     tasks.check_format(decoder, name, "--format", tagger.outputs)
-    scored = arguments.scores or arguments.token_scores or bool(arguments.n_best)
+    with_scores = arguments.scores or arguments.token_scores or bool(arguments.n_best)
     _check_options(arguments, tagger, name)
     threshold = choose_threshold(model.calibration, arguments.min_precision) if model else None
-    read = [] if isinstance(tagger, PortableTagger) else files_in_config(tagger.config)
-    check_outputs({"--output": arguments.output}, [arguments.input, *read])
+    input_files = [] if isinstance(tagger, PortableTagger) else files_in_config(tagger.config)
+    check_outputs({"--output": arguments.output}, [arguments.input, *input_files])
     config = format_options(data.format, name, arguments.overrides)
-    column: Any = "none" if not scored else "token" if arguments.token_scores else "entity"
-    files = rewriter(tagger, directory, config, column)
+    column: Any = "none" if not with_scores else "token" if arguments.token_scores else "entity"
+    file_rewriter = rewriter(tagger, directory, config, column)
     options: dict[str, Any] = {}
-    if ((model and scored) or arguments.n_best) and "tags" in tagger.outputs:
+    if ((model and with_scores) or arguments.n_best) and "tags" in tagger.outputs:
         options["query"] = TagQuery(n_best=arguments.n_best or 0, tokens=arguments.token_scores)
     warnings: Counter[str] = Counter()
     lengths: set[int] = set()
@@ -98,8 +98,8 @@ def _predict(arguments: argparse.Namespace) -> None:
         with progress(unit="word") as bar:
             interactive = text_files.is_interactive(arguments.input)  # answers do not wait for the next line
             for chunk in tagger.annotate(
-                files.read(arguments.input),
-                probabilities=scored or threshold is not None,
+                file_rewriter.read(arguments.input),
+                probabilities=with_scores or threshold is not None,
                 interactive=interactive,
                 **options,
             ):
@@ -113,16 +113,16 @@ def _predict(arguments: argparse.Namespace) -> None:
                 if interactive and arguments.output == "-":
                     sys.stdout.flush()
 
-    found = predicted()
+    documents = predicted()
     if threshold is not None:
-        found = apply_threshold(found, threshold.probability, arguments.below, keep_scores=scored)
+        documents = apply_threshold(documents, threshold.probability, arguments.below, keep_scores=with_scores)
         logger.info(
             "threshold {:.4f}: precision {:.4f} and recall {:.4f} on the calibration data",
             threshold.probability,
             threshold.calibrated_precision,
             threshold.calibrated_recall,
         )
-    files.write(arguments.output, found)
+    file_rewriter.write(arguments.output, documents)
     logger.info("read: {}", coverage)
     for reason, count in sorted(warnings.items()):
         logger.warning("{} {}", count, reason)
@@ -138,22 +138,22 @@ def _check_options(arguments: argparse.Namespace, tagger: TextTagger, name: str)
     from ner.inference.rewriting import check_probabilities
     from ner.portable.tagger import PortableTagger
 
-    asked = {
+    requested = {
         "--scores": arguments.scores,
         "--token-scores": arguments.token_scores,
         "--n-best": arguments.n_best,
         "--min-precision": arguments.min_precision is not None,
     }
     for option in ("--scores", "--token-scores", "--n-best"):
-        if asked[option]:
+        if requested[option]:
             check_probabilities(option, name, tagger.outputs)
-    if asked["--n-best"] and name in ("conll", "slot_filling"):
+    if requested["--n-best"] and name in ("conll", "slot_filling"):
         raise InputError(f"--n-best: {name} files cannot store alternatives; choose --format text or jsonl")
     for option in ("--token-scores", "--min-precision"):
-        if asked[option] and isinstance(tagger, PortableTagger):
+        if requested[option] and isinstance(tagger, PortableTagger):
             raise InputError(f"{option}: not supported by exports; use the run")
     for option in ("--token-scores", "--n-best"):
-        if asked[option] and "tags" not in tagger.outputs:
+        if requested[option] and "tags" not in tagger.outputs:
             raise InputError(
                 f"{option}: the decoder {tagger.decoder_name} predicts no tags of words; leave the option out"
             )

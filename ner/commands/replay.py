@@ -32,37 +32,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ner.training.prepare import prepare, training_run
         from ner.training.resume import parse_init_event
 
-        first = Path(arguments.run)
-        config, recorded = read_config(first), events.read(first)
-        second = Path(arguments.to or f"{str(first).rstrip('/')}-replay")
-        if second.exists():
-            raise InputError(f"{second}: already exists; remove it, or choose another --to")
-        newest, _ = checkpoint.find(first)
-        if newest is None:
-            raise InputError(f"{first}: no checkpoint to compare with; is it the directory of a run?")
-        with training_run(config, lambda: second) as run:
-            run.pending_events = [event for event in recorded if event.kind in ("control", "auto", "resume")]
-            init = [event.change for event in recorded if event.kind == "init"]
-            message = f"{newest}: too small for the sizes in {CONFIG}"
-            limit = AllocationLimit(EXTRA_ELEMENTS + 8 * checkpoint.num_elements(newest), message)
+        original = Path(arguments.run)
+        config, recorded_events = read_config(original), events.read(original)
+        replay = Path(arguments.to or f"{str(original).rstrip('/')}-replay")
+        if replay.exists():
+            raise InputError(f"{replay}: already exists; remove it, or choose another --to")
+        original_checkpoint, _ = checkpoint.find(original)
+        if original_checkpoint is None:
+            raise InputError(f"{original}: no checkpoint to compare with; is it the directory of a run?")
+        with training_run(config, lambda: replay) as run:
+            run.pending_events = [event for event in recorded_events if event.kind in ("control", "auto", "resume")]
+            init = [event.change for event in recorded_events if event.kind == "init"]
+            message = f"{original_checkpoint}: too small for the sizes in {CONFIG}"
+            limit = AllocationLimit(EXTRA_ELEMENTS + 8 * checkpoint.num_elements(original_checkpoint), message)
             with limit, cli.paused_garbage_collection():
                 prepare(run, parse_init_event(init[0]) if init else None)
-            for message in checkpoint.compare(newest, run.provenance):
+            for message in checkpoint.compare(original_checkpoint, run.provenance):
                 logger.warning(message)
             run.start()
-            saved = checkpoint.read_state(newest)
+            saved_state = checkpoint.read_state(original_checkpoint)
             with Display(run) as display:
-                for progress in run.train(stop_at=(saved["step"], saved["epoch"]), watch=display.watch):
+                for progress in run.train(stop_at=(saved_state["step"], saved_state["epoch"]), watch=display.watch):
                     display.show(progress)
-            repeated, _ = checkpoint.find(second)
-            assert repeated is not None, "every epoch and every stop saves run"
-            pairs = [(newest, repeated, checkpoint.weights_digest)]
-            if (first / WEIGHTS).exists() and (second / WEIGHTS).exists():
-                pairs.append((first / WEIGHTS, second / WEIGHTS, manifest.sha256))
-            for left, right, digest in pairs:
-                same = digest(left) == digest(right)
-                logger.info("{} and {}: {}", left, right, "equal weights" if same else "different weights")
-                status.code = status.code or int(not same)
+            replay_checkpoint, _ = checkpoint.find(replay)
+            assert replay_checkpoint is not None, "every epoch and every stop saves a checkpoint"
+            compared_files = [(original_checkpoint, replay_checkpoint, checkpoint.weights_digest)]
+            if (original / WEIGHTS).exists() and (replay / WEIGHTS).exists():
+                compared_files.append((original / WEIGHTS, replay / WEIGHTS, manifest.sha256))
+            for left, right, digest in compared_files:
+                is_equal = digest(left) == digest(right)
+                logger.info("{} and {}: {}", left, right, "equal weights" if is_equal else "different weights")
+                status.code = status.code or int(not is_equal)
     return status.code
 
 

@@ -74,17 +74,17 @@ def _report(arguments: argparse.Namespace) -> None:
     )
     mistakes = Mistakes()
 
-    def counted(chunks: Iterable[AnnotatedChunk]) -> Iterator[AnnotatedChunk]:
+    def count_mistakes(chunks: Iterable[AnnotatedChunk]) -> Iterator[AnnotatedChunk]:
         with progress(unit="sentence") as bar:
             for chunk in chunks:
                 mistakes.add_chunk(chunk)
                 yield chunk
                 bar.update(sum(len(document.examples) for document in chunk.gold))
 
-    form = load_component("formats", config.data.format.name)
-    documents = form.read(path, config.data.format, config.data.word_rule)
+    format_module = load_component("formats", config.data.format.name)
+    documents = format_module.read(path, config.data.format, config.data.word_rule)
     chunks = tagger.annotate(documents, loss=True, probabilities=True, query=TagQuery(gold=True))
-    deque(evaluator.score(counted(chunks)), maxlen=0)
+    deque(evaluator.score(count_mistakes(chunks)), maxlen=0)
     evaluator.check(path)
     name = Path(path).name if arguments.data else arguments.split
     notices += evaluator.warnings(name)
@@ -124,9 +124,9 @@ def _slices(config: RunConfig) -> tuple[Slices | None, list[str]]:
 
     if Path(config.data.train).exists():
         return slices_of(config, ["all"]), []
-    left_out = ", ".join(sorted(NEED_TRAINING_DATA))
+    omitted = ", ".join(sorted(NEED_TRAINING_DATA))
     names = [name for name in get_args(SliceName) if name not in NEED_TRAINING_DATA]
-    return slices_of(config, names), [f"{config.data.train}: no such file; the report has no slices {left_out}"]
+    return slices_of(config, names), [f"{config.data.train}: no such file; the report has no slices {omitted}"]
 
 
 if __name__ == "__main__":

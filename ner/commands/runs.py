@@ -19,8 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.errors import InputError
-        from ner.runs.comparison import means, read_row, render
         from ner.runs.directory import find_runs
+        from ner.runs.run_table import means, read_row, render
 
         folder = Path(arguments.folder)
         rows = [read_row(directory) for directory in find_runs(folder)]

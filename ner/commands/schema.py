@@ -44,8 +44,8 @@ def _with_components(schema: dict[str, Any]) -> dict[str, Any]:
             return {"type": ["object", "string"]}
         if "component" in value:
             folders.add(value["component"])
-            kept = {key: walk(item) for key, item in value.items() if key in ("description", "default")}
-            return {**kept, "$ref": f"#/$defs/{value['component']}"}
+            kept_keys = {key: walk(item) for key, item in value.items() if key in ("description", "default")}
+            return {**kept_keys, "$ref": f"#/$defs/{value['component']}"}
         return {key: walk(item) for key, item in value.items()}
 
     schema = walk(schema)
@@ -78,18 +78,18 @@ def _page() -> str:
 
     def table(title: str, section: type[ConfigSection]) -> None:
         lines.extend([title, "", (section.__doc__ or "").strip(), "", "| key | default | meaning |", "|---|---|---|"])
-        below: list[tuple[str, type[ConfigSection]]] = []
+        subsections: list[tuple[str, type[ConfigSection]]] = []
         for key, field in section.model_fields.items():
             kind = field.annotation
             meaning = " ".join((field.description or "").split())
             if isinstance(kind, type) and issubclass(kind, ConfigSection) and not issubclass(kind, ComponentConfig):
-                below.append((key, kind))
+                subsections.append((key, kind))
                 default = "see below"
             else:
                 default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"
             lines.append(f"| `{key}` | {default} | {meaning} |")
         lines.append("")
-        for key, kind in below:
+        for key, kind in subsections:
             table(f"{title.rstrip('`')}{'.' if title.endswith('`') else ' `'}{key}`", kind)
 
     table("## The file", RunConfig)

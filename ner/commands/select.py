@@ -51,20 +51,20 @@ def _select(arguments: argparse.Namespace) -> None:
         raise InputError(f"config.decoder: {tagger.config.decoder.name} predicts no tags of words")
     check_outputs({"--output": arguments.output}, [arguments.input, *files_in_config(tagger.config)])
     tasks.check_format(tagger.config.decoder.name, arguments.output_format or "jsonl", "--output-format")
-    form = load_component("formats", arguments.format)
-    data = tagger.config.data.format
-    config = data if arguments.format == data.name else form.Config()
-    documents = form.read(arguments.input, config, tagger.word_split)
+    format_module = load_component("formats", arguments.format)
+    run_format = tagger.config.data.format
+    config = run_format if arguments.format == run_format.name else format_module.Config()
+    documents = format_module.read(arguments.input, config, tagger.word_split)
     chunks = tagger.annotate(documents, probabilities=True, query=TagQuery(uncertainty=True))
     predicted = (document for chunk in chunks for document in chunk.predicted)
-    chosen = select(predicted, arguments.count, arguments.strategy, arguments.diversity)
+    selected = select(predicted, arguments.count, arguments.strategy, arguments.diversity)
     if arguments.output_format:
-        target = load_component("formats", arguments.output_format)
-        examples = [replace(item.example, probabilities=None, metadata={}) for item in chosen]
-        target.write(arguments.output, [Document([example]) for example in examples], target.Config())
+        output_module = load_component("formats", arguments.output_format)
+        examples = [replace(item.example, probabilities=None, metadata={}) for item in selected]
+        output_module.write(arguments.output, [Document([example]) for example in examples], output_module.Config())
         return
     with text_files.open_text(arguments.output) as file:
-        for item in chosen:
+        for item in selected:
             example = replace(item.example, probabilities=None)
             content = {"words": example.words} if example.text is None else {"text": example.text}
             reason = {arguments.strategy: item.uncertainty, "source": example.location}

@@ -110,29 +110,29 @@ def _search_file(arguments: argparse.Namespace) -> int:
         raise InputError(f"config.decoder: {tagger.config.decoder.name} predicts no entities")
     folder = Path(arguments.output) if arguments.output else Path("runs", "suspects", Path(path).stem)
     check_outputs({"--output": str(folder / TABLE)}, [path, *files_in_config(tagger.config)])
-    form = load_component("formats", data.format.name)
-    documents = list(form.read(path, data.format, data.word_rule))
+    format_module = load_component("formats", data.format.name)
+    documents = list(format_module.read(path, data.format, data.word_rule))
     trained_on = seen.read(directory)
-    known, total = seen.count(documents, trained_on) if trained_on is not None else (0, 0)
-    if known:
-        logger.warning("{} of {} sentences occur in the training data and are hardly doubted", known, total)
+    num_seen, total = seen.count(documents, trained_on) if trained_on is not None else (0, 0)
+    if num_seen:
+        logger.warning("{} of {} sentences occur in the training data and are hardly doubted", num_seen, total)
     chunks = tagger.annotate(documents, probabilities=True, query=TagQuery(gold=True))
     return _write(suspects(chunks), folder, path, arguments.count)
 
 
-def _write(found: Sequence[Suspect], folder: Path, data: str, count: int) -> int:
+def _write(ranked: Sequence[Suspect], folder: Path, data: str, count: int) -> int:
     """Write the table and the page of the doubted annotations."""
     from loguru import logger
 
     from ner.commands import _suspects_page
     from ner.runtime import atomic
 
-    doubted = [suspect for suspect in found if suspect.kind != "agreed"]
+    doubted = [suspect for suspect in ranked if suspect.kind != "agreed"]
     folder.mkdir(parents=True, exist_ok=True)
     write_table(folder / TABLE, doubted)
     text = _suspects_page.page(f"Suspects in {data}", doubted[:count])
     atomic.write_bytes(folder / PAGE, text.encode(errors="replace"))
-    gold = sum(suspect.gold is not None for suspect in found)
+    gold = sum(suspect.gold is not None for suspect in ranked)
     logger.info("{} gold entities, {} doubted; {} entities may be missing", gold, *_counts(doubted))
     logger.info("suspects: {} and {}", folder / TABLE, folder / PAGE)
     return 0
@@ -153,15 +153,15 @@ def _train(config: RunConfig, directory: Path, fold: int, folds: int) -> int:
     from ner.training.out_of_fold import FoldRun
     from ner.training.prepare import prepare, training_run
 
-    wanted = {
+    fold_record = {
         "config": config.model_dump(mode="json"),
         "data": file_sha256(config.data.train),
         "fold": fold,
         "folds": folds,
     }
-    done = directory / DONE
-    if done.is_file():
-        if json.loads(done.read_bytes()) == wanted:
+    record_path = directory / DONE
+    if record_path.is_file():
+        if json.loads(record_path.read_bytes()) == fold_record:
             return 0
         raise InputError(f"{directory}: was trained with other data or settings; choose another --output")
     check_unused(directory)
@@ -173,7 +173,7 @@ def _train(config: RunConfig, directory: Path, fold: int, folds: int) -> int:
                 display.show(progress)
         if run.stopped:
             return run.exit_code or 1
-    atomic.write_bytes(done, json.dumps(wanted).encode())
+    atomic.write_bytes(record_path, json.dumps(fold_record).encode())
     return 0
 
 
@@ -185,31 +185,31 @@ def rank(config: RunConfig, folder: Path, folds: int) -> list[Suspect]:
     from ner.training.out_of_fold import assign_folds
     from ner.types import TagQuery
 
-    form = load_component("formats", config.data.format.name)
-    documents: list[Document] = list(form.read(config.data.train, config.data.format, config.data.word_rule))
-    assigned = assign_folds(documents, folds, config.seed)
+    format_module = load_component("formats", config.data.format.name)
+    documents: list[Document] = list(format_module.read(config.data.train, config.data.format, config.data.word_rule))
+    fold_numbers = assign_folds(documents, folds, config.seed)
     chunks: list[Any] = []
     for fold in range(folds):
-        held_out = [document for document, number in zip(documents, assigned, strict=True) if number == fold]
+        held_out = [document for document, number in zip(documents, fold_numbers, strict=True) if number == fold]
         tagger = Tagger.load(folder / f"fold-{fold + 1}")
         chunks += tagger.annotate(held_out, probabilities=True, query=TagQuery(gold=True))
     return suspects(chunks)
 
 
-def write_table(path: Path, found: Sequence[Suspect]) -> None:
+def write_table(path: Path, ranked: Sequence[Suspect]) -> None:
     """Write suspects as CSV."""
     from ner.runtime import text_files
 
     with text_files.open_text(str(path)) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for rank, suspect in enumerate(found, 1):
-            example, place = suspect.example, suspect.place
+        for rank, suspect in enumerate(ranked, 1):
+            example, span = suspect.example, suspect.place
             answer = "; ".join(f"{example.text_of(s)} {s.label} {s.score or 0:.4f}" for s in suspect.answer)
             writer.writerow(
                 [
-                    *(rank, f"{suspect.probability:.6g}", suspect.kind, example.location, place.start, place.end),
-                    *(example.text_of(place), suspect.gold.label if suspect.gold else "", answer),
+                    *(rank, f"{suspect.probability:.6g}", suspect.kind, example.location, span.start, span.end),
+                    *(example.text_of(span), suspect.gold.label if suspect.gold else "", answer),
                     " ".join(example.words),
                 ]
             )

@@ -60,12 +60,12 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[Callback] = ()) 
         status.code = run.exit_code
         if not run.stopped:
             split = next(split for split in ("test", "valid", "train") if run.documents[split])
-            quoted, (text, form) = shlex.quote(str(run.directory)), example_input(run.documents)
+            quoted_run, (text, format_name) = shlex.quote(str(run.directory)), example_input(run.documents)
             plugins = "".join(f" --plugin {shlex.quote(path)}" for path in arguments.plugin)
             logger.info("next:")
-            logger.info("  ner evaluate --run {} --split {}{}", quoted, split, plugins)
-            logger.info("  ner report --run {} --split {}{}", quoted, split, plugins)
-            logger.info("  echo '{}' | ner predict --run {} --format {}{}", text, quoted, form, plugins)
+            logger.info("  ner evaluate --run {} --split {}{}", quoted_run, split, plugins)
+            logger.info("  ner report --run {} --split {}{}", quoted_run, split, plugins)
+            logger.info("  echo '{}' | ner predict --run {} --format {}{}", text, quoted_run, format_name, plugins)
     return status.code
 
 
@@ -107,8 +107,8 @@ def _directory(arguments: argparse.Namespace) -> Path:
 
     folder = runs.folder_for(str(recipes.find(arguments.config)))
     if arguments.resume and not arguments.run:
-        started = sorted(folder.glob("*/config.yaml"), key=lambda path: path.stat().st_mtime_ns)
-        return started[-1].parent if started else runs.create_timed(folder)
+        config_paths = sorted(folder.glob("*/config.yaml"), key=lambda path: path.stat().st_mtime_ns)
+        return config_paths[-1].parent if config_paths else runs.create_timed(folder)
     if not arguments.run:
         return runs.create_timed(folder)
     directory = Path(arguments.run)
@@ -121,9 +121,9 @@ def _directory(arguments: argparse.Namespace) -> Path:
 
 def _command(arguments: argparse.Namespace) -> str:
     """Return the command line without the run directory."""
-    start = ["--resume"] if arguments.resume else ["--init", arguments.init] if arguments.init else []
+    start_options = ["--resume"] if arguments.resume else ["--init", arguments.init] if arguments.init else []
     plugins = [argument for path in arguments.plugin for argument in ("--plugin", path)]
-    return shlex.join(["ner", "train", "--config", arguments.config, *start, *plugins, *arguments.overrides])
+    return shlex.join(["ner", "train", "--config", arguments.config, *start_options, *plugins, *arguments.overrides])
 
 
 def example_input(documents: Mapping[str, Sequence[Document]]) -> tuple[str, str]:

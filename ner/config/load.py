@@ -51,7 +51,7 @@ class _Composer(Composer):
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Return the next node."""
         is_alias = self.parser.check_event(AliasEvent)
-        before, self.depth = self.values, self.depth + 1
+        values_before, self.depth = self.values, self.depth + 1
         mark = self.parser.peek_event().start_mark
         if self.depth > MAX_DEPTH:
             raise MarkedYAMLError(problem=f"more than {MAX_DEPTH} levels", problem_mark=mark)
@@ -60,7 +60,7 @@ class _Composer(Composer):
         if is_alias and id(node) not in self.sizes:
             raise MarkedYAMLError(problem="a value contains itself", problem_mark=mark)
         self.values += self.sizes.get(id(node), 0) if is_alias else 1
-        self.sizes[id(node)] = self.values - before
+        self.sizes[id(node)] = self.values - values_before
         if self.values > MAX_VALUES:
             raise MarkedYAMLError(problem=f"more than {MAX_VALUES:,} values", problem_mark=mark)
         return node
@@ -80,9 +80,9 @@ def read_yaml(text: str, source: str) -> Any:
         return yaml.load(text)
     except (YAMLError, RecursionError, ValueError, TypeError, OverflowError) as error:  # ValueError: the 13th month
         mark = getattr(error, "problem_mark", None)
-        place = f"{source}:{mark.line + 1}" if mark else source
+        location = f"{source}:{mark.line + 1}" if mark else source
         reason = getattr(error, "problem", None) or str(error) or type(error).__name__
-        raise InputError(f"{place}: not YAML: {reason.splitlines()[0]}") from None
+        raise InputError(f"{location}: not YAML: {reason.splitlines()[0]}") from None
 
 
 def write_yaml(config: RunConfig) -> str:
@@ -192,24 +192,24 @@ def assign(raw: dict[str, Any], key: str, value: Any, change: str) -> list[str]:
     *parents, last = key.split(".")
     section: Any = raw
     for position, name in enumerate(parents):
-        below = section.get(name)
-        if parents[: position + 1] == ["training", "learning_rate"] and isinstance(below, (int, float)):
-            below = {"": below}  # for all other modules
-        if isinstance(below, str):  # short form of a component
-            below = {"name": below}
-        elif below is None:
-            below = {}
-        if not isinstance(below, dict):
+        subsection = section.get(name)
+        if parents[: position + 1] == ["training", "learning_rate"] and isinstance(subsection, (int, float)):
+            subsection = {"": subsection}  # for all other modules
+        if isinstance(subsection, str):  # short form of a component
+            subsection = {"name": subsection}
+        elif subsection is None:
+            subsection = {}
+        if not isinstance(subsection, dict):
             raise ConfigError(parents[: position + 1], f"is not a section, so {change} cannot be set")
-        section[name] = below
-        section = below
+        section[name] = subsection
+        section = subsection
     notes: list[str] = []
     if isinstance(section.get(last), dict) and "name" in section[last] and isinstance(value, str):
         section, key, last = section[last], f"{key}.name", "name"  # short form of a component
     if last == "name" and section.get("name") not in (None, value):
-        dropped = sorted(name for name in section if name != "name")
-        if dropped:
-            notes.append(f"{key}={value} replaces '{section['name']}' and discards its {', '.join(dropped)}")
+        discarded = sorted(name for name in section if name != "name")
+        if discarded:
+            notes.append(f"{key}={value} replaces '{section['name']}' and discards its {', '.join(discarded)}")
         section.clear()
     section[last] = value
     return notes
@@ -227,13 +227,15 @@ def full_key(raw: Mapping[str, Any], name: str) -> str:
     if "." in name or name in RunConfig.model_fields:
         return name
     keys = list(_keys(raw))
-    found = [key for key in keys if key.rpartition(".")[2] == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(f"{name}: several keys have this name ({', '.join(found)}); pass one of them in a dictionary")
-    short = {key.rpartition(".")[2] for key in keys} | {*RunConfig.model_fields}
-    similar = difflib.get_close_matches(name, short, 1)
+    matches = [key for key in keys if key.rpartition(".")[2] == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise InputError(
+            f"{name}: several keys have this name ({', '.join(matches)}); pass one of them in a dictionary"
+        )
+    last_parts = {key.rpartition(".")[2] for key in keys} | {*RunConfig.model_fields}
+    similar = difflib.get_close_matches(name, last_parts, 1)
     hint = f"; did you mean {similar[0]}?" if similar else "; see docs/configuration.md"
     raise InputError(f"{name}: no key of the configuration has this name{hint}")
 

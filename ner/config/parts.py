@@ -56,12 +56,14 @@ def load_component(folder: str, name: str) -> ModuleType:
 
 def _unknown(folder: str, name: str) -> ConfigError:
     """Return the error about a component that does not exist."""
-    known = sorted({*shipped_names(folder), *plugins.names(folder, installed=True)})
-    new = renamed.COMPONENTS.get(f"{folder}/{name}")
-    if new in known:
-        return ConfigError((), f"'{name}' was renamed to '{new}'")
+    known_names = sorted({*shipped_names(folder), *plugins.names(folder, installed=True)})
+    new_name = renamed.COMPONENTS.get(f"{folder}/{name}")
+    if new_name in known_names:
+        return ConfigError((), f"'{name}' was renamed to '{new_name}'")
     place = f"ner/{FOLDERS[folder]}"
-    return ConfigError((), f"no file named '{name}' in {place}; there are: {', '.join(known)}; or a file with --plugin")
+    return ConfigError(
+        (), f"no file named '{name}' in {place}; there are: {', '.join(known_names)}; or a file with --plugin"
+    )
 
 
 def parse_component(folder: str, value: Any) -> Any:
@@ -75,8 +77,8 @@ def parse_component(folder: str, value: Any) -> Any:
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        known = ", ".join(component_names(folder))
-        raise ConfigError((), f"expected the name of a component ({known}) or a mapping with 'name'")
+        known_names = ", ".join(component_names(folder))
+        raise ConfigError((), f"expected the name of a component ({known_names}) or a mapping with 'name'")
     return validate(load_component(folder, value["name"]).Config, dict(value))
 
 
@@ -126,9 +128,9 @@ def validate(section: type[ConfigSection], value: Any) -> Any:
     is_component = package in folders and issubclass(section, ComponentConfig)
     prefix = [f"{folders[package]}/{name}"] if is_component else []  # as in ner.config.renamed
     for path, problem in problems:
-        news = renamed.explain(".".join([*prefix, *path]), problem["input"])
-        if news is not None and problem["type"] in ("extra_forbidden", "literal_error"):
-            raise ConfigError(path, news)
+        explanation = renamed.explain(".".join([*prefix, *path]), problem["input"])
+        if explanation is not None and problem["type"] in ("extra_forbidden", "literal_error"):
+            raise ConfigError(path, explanation)
     path, problem = problems[0]
     if problem["type"] == "invalid_key":
         raise ConfigError(path or [str(problem["input"])], "keys should be strings; quote the key, or correct it")
@@ -145,9 +147,9 @@ def validate(section: type[ConfigSection], value: Any) -> Any:
                 break
             section = field.annotation
         raise ConfigError(path, unknown_key(path[-1], list(section.model_fields)))
-    message, found = problem["msg"].removeprefix("Value error, ").partition(", unable to parse")[0], problem["input"]
-    hidden = isinstance(found, (dict, ConfigSection)) or problem["type"] == "value_error"
-    raise ConfigError(path, message[0].lower() + message[1:] + ("" if hidden else f", found {found!r}"))
+    message, actual = problem["msg"].removeprefix("Value error, ").partition(", unable to parse")[0], problem["input"]
+    omits_value = isinstance(actual, (dict, ConfigSection)) or problem["type"] == "value_error"
+    raise ConfigError(path, message[0].lower() + message[1:] + ("" if omits_value else f", found {actual!r}"))
 
 
 def _path(location: Sequence[int | str], value: Any, kind: str) -> list[str]:

@@ -143,32 +143,32 @@ def find(folder: str, name: str) -> Plugin | None:
 
 def names(folder: str, installed: bool = False) -> list[str]:
     """Return the names of the loaded plug-ins of a kind, with ``installed`` also of those that are not yet imported."""
-    found = {name for kind, name in LOADED if kind == folder}
+    plugin_names = {name for kind, name in LOADED if kind == folder}
     if installed:
-        found |= {entry.name for entry in metadata.entry_points(group=f"ner.{folder}")}
-    return sorted(found)
+        plugin_names |= {entry.name for entry in metadata.entry_points(group=f"ner.{folder}")}
+    return sorted(plugin_names)
 
 
 def used_by(config: ConfigSection) -> dict[str, Record]:
     """Return the plug-ins that a configuration selects, as the contents of ``plugins.json``."""
     by_module = {plugin.module.__name__: plugin for plugin in LOADED.values()}
-    found = []
+    plugins = []
 
     def walk(section: ConfigSection) -> None:
         if isinstance(section, ComponentConfig) and type(section).__module__ in by_module:
-            found.append(by_module[type(section).__module__])
+            plugins.append(by_module[type(section).__module__])
         for _, value in section:
-            for below in value.values() if isinstance(value, Mapping) else (value,):
-                if isinstance(below, ConfigSection):
-                    walk(below)
+            for nested in value.values() if isinstance(value, Mapping) else (value,):
+                if isinstance(nested, ConfigSection):
+                    walk(nested)
 
     walk(config)
-    selected = {("metrics", name) for name in getattr(config, "metrics", ())}
-    selected |= {("callbacks", name) for name in getattr(getattr(config, "training", None), "callbacks", ())}
-    found += [plugin for key, plugin in LOADED.items() if key in selected]
+    selected_keys = {("metrics", name) for name in getattr(config, "metrics", ())}
+    selected_keys |= {("callbacks", name) for name in getattr(getattr(config, "training", None), "callbacks", ())}
+    plugins += [plugin for key, plugin in LOADED.items() if key in selected_keys]
     return {
         f"{plugin.folder}/{plugin.name}": Record(origin=plugin.origin, sha256=plugin.sha256)
-        for plugin in sorted(found, key=lambda plugin: (plugin.folder, plugin.name))
+        for plugin in sorted(plugins, key=lambda plugin: (plugin.folder, plugin.name))
     }
 
 
@@ -190,8 +190,8 @@ def check(needed: dict[str, Record], directory: Path) -> Iterator[str]:
         plugin = find(folder, name) if folder in FOLDERS else None
         origin, checksum = record["origin"], record["sha256"][:12]
         if plugin is None:
-            way = f"pass --plugin {origin}" if origin.endswith(".py") else f"install {origin}"
-            raise InputError(f"{directory}: needs the plug-in {key} of {origin} (SHA-256 {checksum}...); {way}")
+            remedy = f"pass --plugin {origin}" if origin.endswith(".py") else f"install {origin}"
+            raise InputError(f"{directory}: needs the plug-in {key} of {origin} (SHA-256 {checksum}...); {remedy}")
         if plugin.sha256 != record["sha256"]:
             yield (
                 f"{directory}: trained with another version of the plug-in {key}: {origin} (SHA-256 {checksum}...), "
@@ -203,7 +203,7 @@ def _distribution(entry: metadata.EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value
 
 
-def _register(plugin: Plugin, place: str) -> Plugin:
+def _register(plugin: Plugin, source: str) -> Plugin:
     """Add a plug-in to the loaded ones.
 
     Raises:
@@ -212,20 +212,20 @@ def _register(plugin: Plugin, place: str) -> Plugin:
     folder, name, module = plugin.folder, plugin.name, plugin.module
     missing = [attribute for attribute in REQUIRED[folder] if not hasattr(module, attribute)]
     if missing:
-        raise InputError(f"{place}: expected {missing[0]} in the module of {folder}/{name}; see ner.contracts")
+        raise InputError(f"{source}: expected {missing[0]} in the module of {folder}/{name}; see ner.contracts")
     if "Config" in REQUIRED[folder]:
-        base = CONFIGS.get(folder, ComponentConfig)
-        if not (isinstance(module.Config, type) and issubclass(module.Config, base)):
-            raise InputError(f"{place}: expected Config as a subclass of ner.config.base.{base.__name__}")
+        base_class = CONFIGS.get(folder, ComponentConfig)
+        if not (isinstance(module.Config, type) and issubclass(module.Config, base_class)):
+            raise InputError(f"{source}: expected Config as a subclass of ner.config.base.{base_class.__name__}")
         declared = get_args(module.Config.model_fields["name"].annotation)
         if declared != (name,):
-            found = ", ".join(map(str, declared)) or "any name"
-            raise InputError(f"{place}: expected Config.name to be Literal['{name}'], found {found}")
+            declared_names = ", ".join(map(str, declared)) or "any name"
+            raise InputError(f"{source}: expected Config.name to be Literal['{name}'], found {declared_names}")
     if name in shipped_names(folder):
-        raise InputError(f"{place}: {folder}/{name} is a component of ner and cannot be replaced; choose another name")
-    other = LOADED.get((folder, name))
-    if other is not None:
-        raise InputError(f"{place}: {folder}/{name} is already loaded from {other.origin}; choose another name")
+        raise InputError(f"{source}: {folder}/{name} is a component of ner and cannot be replaced; choose another name")
+    loaded = LOADED.get((folder, name))
+    if loaded is not None:
+        raise InputError(f"{source}: {folder}/{name} is already loaded from {loaded.origin}; choose another name")
     LOADED[folder, name] = plugin
     return plugin
 
@@ -252,5 +252,5 @@ def _reason(error: Exception, path: Path | None) -> str:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     if isinstance(error, SyntaxError):
         lines = [error.lineno]
-    place = f"line {lines[-1]}: " if lines else ""
-    return f"{place}{type(error).__name__}: {error}".splitlines()[0]
+    line_prefix = f"line {lines[-1]}: " if lines else ""
+    return f"{line_prefix}{type(error).__name__}: {error}".splitlines()[0]

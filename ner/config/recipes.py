@@ -31,8 +31,8 @@ def names() -> list[str]:
 
 def measured() -> dict[str, dict[str, Any]]:
     """Return the measured ``score`` (a text) and ``minutes`` by recipe; ``results/render.py`` writes the file."""
-    found: dict[str, dict[str, Any]] = json.loads((root() / FOLDER / "measured.json").read_bytes())
-    return found
+    results: dict[str, dict[str, Any]] = json.loads((root() / FOLDER / "measured.json").read_bytes())
+    return results
 
 
 def sample_notes(raw: dict[str, Any]) -> list[str]:
@@ -40,8 +40,8 @@ def sample_notes(raw: dict[str, Any]) -> list[str]:
     data = raw.get("data")
     if not isinstance(data, dict) or _is_sample(data.get("train")):
         return []
-    left = [f"data.{split}" for split in SPLITS if _is_sample(data.get(split))]
-    return [f"{' and '.join(left)}: still the bundled sample; set your own file, or null"] if left else []
+    sample_keys = [f"data.{split}" for split in SPLITS if _is_sample(data.get(split))]
+    return [f"{' and '.join(sample_keys)}: still the bundled sample; set your own file, or null"] if sample_keys else []
 
 
 def _is_sample(path: Any) -> bool:
@@ -58,14 +58,14 @@ def find(name: str | Path) -> Path:
     path = Path(name)
     if path.is_file() or path.is_absolute():
         return path
-    below = path.relative_to(FOLDER) if path.parts[:1] == (FOLDER,) else path
-    recipe = below.with_suffix("").as_posix() if below.suffix in (".yaml", ".yml") else below.as_posix()
-    if recipe in (known := names()):
+    relative = path.relative_to(FOLDER) if path.parts[:1] == (FOLDER,) else path
+    recipe = relative.with_suffix("").as_posix() if relative.suffix in (".yaml", ".yml") else relative.as_posix()
+    if recipe in (recipe_names := names()):
         return root() / FOLDER / f"{recipe}.yaml"
     if path.suffix or path.is_dir():
         return path
-    similar = difflib.get_close_matches(recipe, known, 3) or [
-        other for other in known if "/" not in other and other != "tiny"
+    similar = difflib.get_close_matches(recipe, recipe_names, 3) or [
+        other for other in recipe_names if "/" not in other and other != "tiny"
     ]
     raise InputError(
         f"{name}: no such file and no recipe of that name; recipes: {', '.join(similar)} (see ner recipes)"

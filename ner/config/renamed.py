@@ -81,14 +81,14 @@ def explain(path: str, value: Any = None) -> str | None:
     """
     if path in REMOVED:
         return f"was removed: {REMOVED[path]}"
-    new = KEYS.get(path)
-    if new is not None:
-        path = f"{path.rpartition('.')[0]}.{new}".lstrip(".")
+    new_key = KEYS.get(path)
+    if new_key is not None:
+        path = f"{path.rpartition('.')[0]}.{new_key}".lstrip(".")
     values = VALUES.get(path, {})
     replacement = values.get(value) if isinstance(value, str) else None
-    if new is None:
+    if new_key is None:
         return None if replacement is None else f"'{value}' was renamed to '{replacement}'"
-    return f"was renamed to '{new}'" + (f", and its value '{value}' to '{replacement}'" if replacement else "")
+    return f"was renamed to '{new_key}'" + (f", and its value '{value}' to '{replacement}'" if replacement else "")
 
 
 _FOLDERS = {"encoder": "encoders", "context": "context", "decoder": "decoders", "format": "formats"}
@@ -115,9 +115,9 @@ def upgrade(value: Any, path: str = "", folder: str = "") -> Any:
         path = f"{folder}/{name}"
     upgraded = {}
     for key, item in value.items():
-        old = f"{path}.{key}".lstrip(".")
-        if old in REMOVED and (not item or value.get("kind") == "fgm"):
+        old_path = f"{path}.{key}".lstrip(".")
+        if old_path in REMOVED and (not item or value.get("kind") == "fgm"):
             continue
-        new = KEYS.get(old, key)
-        upgraded[new] = upgrade(item, f"{path}.{new}".lstrip("."), _FOLDERS.get(key, folder))
+        new_key = KEYS.get(old_path, key)
+        upgraded[new_key] = upgrade(item, f"{path}.{new_key}".lstrip("."), _FOLDERS.get(key, folder))
     return upgraded

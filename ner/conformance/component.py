@@ -95,9 +95,9 @@ def run(component: Component, checks: Sequence[Check]) -> list[Result]:
         except Violation as violation:
             problem = str(violation)
         except Exception as error:
-            last = traceback.extract_tb(error.__traceback__)[-1]
+            last_frame = traceback.extract_tb(error.__traceback__)[-1]
             message = next(iter(str(error).splitlines()), "")
-            problem = f"{type(error).__name__}: {message} ({Path(last.filename).name}:{last.lineno})"
+            problem = f"{type(error).__name__}: {message} ({Path(last_frame.filename).name}:{last_frame.lineno})"
         results.append(Result(title(check), problem))
     return results
 

@@ -13,7 +13,7 @@ def described_configuration(component: Component) -> None:
     expect(config.name == component.name, f"expected the name {component.name}, found {config.name}")
     expect((type(config).__doc__ or "").strip(), "expected a docstring of Config")
     for key, field in type(config).model_fields.items():
-        described = (field.description or "").endswith(".")
-        expect(described, f"expected a docstring with a period below the key {key} of Config")
-    again = parse_component(component.folder, config.model_dump(mode="json"))
-    expect(again == config, f"expected {config!r} after saving, found {again!r}")
+        has_description = (field.description or "").endswith(".")
+        expect(has_description, f"expected a docstring with a period below the key {key} of Config")
+    loaded = parse_component(component.folder, config.model_dump(mode="json"))
+    expect(loaded == config, f"expected {config!r} after saving, found {loaded!r}")

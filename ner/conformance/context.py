@@ -45,8 +45,8 @@ def zeros_at_padding(component: Component) -> None:
 def batch_independence(component: Component) -> None:
     """Return the same words for an example alone and with others."""
     layer, encoding = build(component), random_encoding([3, 0, 5])
-    alone = layer(Encoding(encoding.words[:1, :3], encoding.mask[:1, :3]))
-    expect_close(layer(encoding).words[0, :3], alone.words[0], "an example in a batch and alone")
+    single = layer(Encoding(encoding.words[:1, :3], encoding.mask[:1, :3]))
+    expect_close(layer(encoding).words[0, :3], single.words[0], "an example in a batch and alone")
 
 
 def determinism(component: Component) -> None:
@@ -57,8 +57,8 @@ def determinism(component: Component) -> None:
         layer = component.module.build(component.config, WIDTH)
         results.append([layer(encoding).words, layer.eval()(encoding).words, layer(encoding).words])
     expect(torch.equal(results[0][1], results[0][2]), "expected equal words of two passes in evaluation mode")
-    same = all(torch.equal(left, right) for left, right in zip(*results, strict=True))
-    expect(same, "expected equal words of two layers that are built with the same seed")
+    is_equal = all(torch.equal(left, right) for left, right in zip(*results, strict=True))
+    expect(is_equal, "expected equal words of two layers that are built with the same seed")
 
 
 def complete_gradients(component: Component) -> None:
@@ -66,16 +66,16 @@ def complete_gradients(component: Component) -> None:
     layer, encoding = build(component).train(), random_encoding([3, 0, 5])
     encoding.words.requires_grad_()
     layer(encoding).words.square().sum().backward()
-    without = [name for name, parameter in layer.named_parameters() if parameter.grad is None]
-    expect(not without, f"expected gradients of all parameters, found none of {', '.join(without)}")
+    without_gradient = [name for name, parameter in layer.named_parameters() if parameter.grad is None]
+    expect(not without_gradient, f"expected gradients of all parameters, found none of {', '.join(without_gradient)}")
     expect(encoding.words.grad is not None and encoding.words.grad.abs().sum() > 0, "expected a gradient of the input")
 
 
 def faithful_reload(component: Component) -> None:
     """Return the same words after weights are loaded into a new layer."""
-    layer, again, encoding = build(component), build(component), random_encoding([3, 5])
-    again.load_state_dict(layer.state_dict())
-    expect(torch.equal(again(encoding).words, layer(encoding).words), "expected equal words before and after loading")
+    layer, loaded, encoding = build(component), build(component), random_encoding([3, 5])
+    loaded.load_state_dict(layer.state_dict())
+    expect(torch.equal(loaded(encoding).words, layer(encoding).words), "expected equal words before and after loading")
 
 
 def whole_model(component: Component) -> None:

@@ -77,8 +77,8 @@ def complete_gradients(component: Component) -> None:
     encoding.words.requires_grad_()
     losses = decoder.loss(decoder(encoding), decoder.targets(examples)[0], encoding.mask)
     sum(losses.values()).backward()
-    without = [name for name, parameter in decoder.named_parameters() if parameter.grad is None]
-    expect(not without, f"expected gradients of all parameters, found none of {', '.join(without)}")
+    without_gradient = [name for name, parameter in decoder.named_parameters() if parameter.grad is None]
+    expect(not without_gradient, f"expected gradients of all parameters, found none of {', '.join(without_gradient)}")
     expect(encoding.words.grad is not None, "expected a gradient of the input")
 
 
@@ -103,17 +103,17 @@ def additive_losses(component: Component) -> None:
     decoder = build(component).eval()
     examples, encoding = _inputs(3)
     scores = decoder(encoding)
-    whole = decoder.loss(scores, decoder.targets(examples)[0], encoding.mask)
-    sums = dict.fromkeys(whole, 0.0)
+    batch_losses = decoder.loss(scores, decoder.targets(examples)[0], encoding.mask)
+    sums = dict.fromkeys(batch_losses, 0.0)
     for row, example in enumerate(examples):
-        own = {key: tensor[row : row + 1] for key, tensor in scores.items()}
+        example_scores = {key: tensor[row : row + 1] for key, tensor in scores.items()}
         padded, _ = decoder.targets([example, examples[-1]])
         gold = {key: tensor[:1] for key, tensor in padded.items()}
-        for key, loss in decoder.loss(own, gold, encoding.mask[row : row + 1]).items():
+        for key, loss in decoder.loss(example_scores, gold, encoding.mask[row : row + 1]).items():
             sums[key] += loss.item()
-    for key, loss in whole.items():
-        same = abs(loss.item() - sums[key]) <= 1e-4 * abs(sums[key]) + 1e-12
-        expect(same, f"expected {sums[key]:.6g} as the loss {key}, found {loss.item():.6g}")
+    for key, loss in batch_losses.items():
+        is_close = abs(loss.item() - sums[key]) <= 1e-4 * abs(sums[key]) + 1e-12
+        expect(is_close, f"expected {sums[key]:.6g} as the loss {key}, found {loss.item():.6g}")
 
 
 def determinism(component: Component) -> None:
@@ -127,11 +127,11 @@ def determinism(component: Component) -> None:
 
 def faithful_reload(component: Component) -> None:
     """Return the same annotations after weights are loaded into a new decoder."""
-    decoder, again = build(component).eval(), build(component).eval()
-    again.load_state_dict(decoder.state_dict())
+    decoder, loaded = build(component).eval(), build(component).eval()
+    loaded.load_state_dict(decoder.state_dict())
     _, encoding = _inputs()
     with torch.no_grad():
-        first, second = (one.decode(one(encoding), encoding.mask, True) for one in (decoder, again))
+        first, second = (instance.decode(instance(encoding), encoding.mask, True) for instance in (decoder, loaded))
     expect(first == second, "expected equal annotations before and after loading")
 
 

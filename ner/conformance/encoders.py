@@ -79,10 +79,10 @@ def any_groups(component: Component) -> None:
 def batch_independence(component: Component) -> None:
     """Return the same vectors in any batch, order and padding."""
     encoder, examples = build(component), document().examples
-    together = encoder(encoder.inputs(_groups(examples[::-1]))).words.flip(0)
+    batched = encoder(encoder.inputs(_groups(examples[::-1]))).words.flip(0)
     for position, example in enumerate(examples):
-        alone = encoder(encoder.inputs([[example]])).words
-        expect_close(alone[0], together[position, : len(example.words)], f"example {position} alone and in a batch")
+        single = encoder(encoder.inputs([[example]])).words
+        expect_close(single[0], batched[position, : len(example.words)], f"example {position} alone and in a batch")
 
 
 def determinism(component: Component) -> None:
@@ -97,21 +97,23 @@ def faithful_reload(component: Component) -> None:
     encoder, groups = build(component), _groups(document().examples)
     files = encoder.asset_files()
     expect(all(isinstance(data, bytes) for data in files.values()), "expected bytes in asset_files")
-    again = component.module.build(component.config, Vocabs(), WINDOWS, files).eval()
-    again.load_state_dict(encoder.state_dict())
-    expect_close(again(again.inputs(groups)).words, encoder(encoder.inputs(groups)).words, "before and after loading")
+    loaded = component.module.build(component.config, Vocabs(), WINDOWS, files).eval()
+    loaded.load_state_dict(encoder.state_dict())
+    expect_close(loaded(loaded.inputs(groups)).words, encoder(encoder.inputs(groups)).words, "before and after loading")
 
 
 def input_warnings(component: Component) -> None:
     """Count the words that are truncated or replaced; counts of examples add up."""
-    encoder, long = build(component), "x" * 90
-    odd = Document([Example(["in", "\u200b", long]), Example([long])])
-    for usual in (Document([]), Document([Example(["in", "the"])])):
-        expect(not encoder.input_warnings(usual), f"expected no warning, found {encoder.input_warnings(usual)}")
-    found = encoder.input_warnings(odd)
-    expect(all(reason and type(count) is int for reason, count in found.items()), f"expected counts, found {found}")
-    twice = encoder.input_warnings(Document([*odd.examples, *odd.examples]))
-    expect(twice == {reason: 2 * count for reason, count in found.items()}, f"expected twice {found}, found {twice}")
+    encoder, long_word = build(component), "x" * 90
+    unusual = Document([Example(["in", "\u200b", long_word]), Example([long_word])])
+    for ordinary in (Document([]), Document([Example(["in", "the"])])):
+        expect(not encoder.input_warnings(ordinary), f"expected no warning, found {encoder.input_warnings(ordinary)}")
+    counts = encoder.input_warnings(unusual)
+    expect(all(reason and type(count) is int for reason, count in counts.items()), f"expected counts, found {counts}")
+    doubled = encoder.input_warnings(Document([*unusual.examples, *unusual.examples]))
+    expect(
+        doubled == {reason: 2 * count for reason, count in counts.items()}, f"expected twice {counts}, found {doubled}"
+    )
 
 
 def complete_gradients(component: Component) -> None:
@@ -123,10 +125,10 @@ def complete_gradients(component: Component) -> None:
     layers = encoder.layers()
     expect(layers, "expected layers for freezing and for learning rates by depth, found none")
     for number, layer in enumerate(layers):
-        moved = any(p.grad is not None and p.grad.abs().sum() > 0 for p in layer.parameters())
-        expect(moved, f"expected a gradient in layer {number}")
-    without = [name for name, p in encoder.named_parameters() if p.requires_grad and p.grad is None]
-    expect(not without, f"expected gradients of all parameters, found none of {', '.join(without)}")
+        has_gradient = any(p.grad is not None and p.grad.abs().sum() > 0 for p in layer.parameters())
+        expect(has_gradient, f"expected a gradient in layer {number}")
+    without_gradient = [name for name, p in encoder.named_parameters() if p.requires_grad and p.grad is None]
+    expect(not without_gradient, f"expected gradients of all parameters, found none of {', '.join(without_gradient)}")
 
 
 def whole_model(component: Component) -> None:

@@ -29,15 +29,15 @@ def _written(component: Component) -> Iterator[Path]:
 
 def declarations(component: Component) -> None:
     """Declare the suffix, whether probabilities are stored, and the outputs."""
-    form = component.module
+    format_module = component.module
     expect(
-        isinstance(form.output_extension, str) and form.output_extension,
-        f"expected a suffix, found {form.output_extension!r}",
+        isinstance(format_module.output_extension, str) and format_module.output_extension,
+        f"expected a suffix, found {format_module.output_extension!r}",
     )
-    expect(isinstance(form.probabilities, bool), f"expected a bool, found {form.probabilities!r}")
-    stores = form.STORES
-    expect(isinstance(stores, frozenset) and stores, f"expected a frozenset STORES, found {stores!r}")
-    expect(stores <= {*tasks.OUTPUTS}, f"expected outputs of {sorted(tasks.OUTPUTS)}, found {sorted(stores)}")
+    expect(isinstance(format_module.probabilities, bool), f"expected a bool, found {format_module.probabilities!r}")
+    outputs = format_module.STORES
+    expect(isinstance(outputs, frozenset) and outputs, f"expected a frozenset STORES, found {outputs!r}")
+    expect(outputs <= {*tasks.OUTPUTS}, f"expected outputs of {sorted(tasks.OUTPUTS)}, found {sorted(outputs)}")
 
 
 def complete_files(component: Component) -> None:
@@ -58,29 +58,29 @@ def _lines(file: Path) -> list[str] | None:
 
 def round_trip(component: Component) -> None:
     """Read what it writes: words, gold, file and line, as far as ROUND_TRIP promises."""
-    promise = component.module.ROUND_TRIP
-    expect(promise in ("gold", "words", "none"), f"expected ROUND_TRIP of gold, words, none, found {promise!r}")
-    if promise == "none":
+    guarantee = component.module.ROUND_TRIP
+    expect(guarantee in ("gold", "words", "none"), f"expected ROUND_TRIP of gold, words, none, found {guarantee!r}")
+    if guarantee == "none":
         return
-    written = _example()
+    expected = _example()
     with _written(component) as path:
         documents = [*component.module.read(str(path), component.config, "space", for_rewriting=True)]
         examples = [example for document in documents for example in document.examples]
         expect(len(examples) == 1, f"expected the example that was written, found {len(examples)}")
         (example,) = examples
-        expect(example.words == written.words, f"expected the words {written.words}, found {example.words}")
-        stores = component.module.STORES
-        if "tags" in stores and promise == "gold":
-            expect(example.spans == written.spans, f"expected the spans {written.spans}, found {example.spans}")
-        if "labels" in stores and promise == "gold":
-            expect(example.labels == written.labels, f"expected the labels {written.labels}, found {example.labels}")
+        expect(example.words == expected.words, f"expected the words {expected.words}, found {example.words}")
+        outputs = component.module.STORES
+        if "tags" in outputs and guarantee == "gold":
+            expect(example.spans == expected.spans, f"expected the spans {expected.spans}, found {example.spans}")
+        if "labels" in outputs and guarantee == "gold":
+            expect(example.labels == expected.labels, f"expected the labels {expected.labels}, found {example.labels}")
         expect(documents[0].source == str(path), f"expected {path} as the source, found {documents[0].source}")
         source, number = Path(example.source), example.line
         expect(source.exists(), f"expected the file of the example, found {example.source!r}")
         lines = _lines(source)
-        place = f"expected the line of the example, found {source.name}:{number}"
-        expect(number > 0 if lines is None else 0 < number <= len(lines), place)
-        expect(lines is None or "Berlin" in lines[number - 1], place)
+        message = f"expected the line of the example, found {source.name}:{number}"
+        expect(number > 0 if lines is None else 0 < number <= len(lines), message)
+        expect(lines is None or "Berlin" in lines[number - 1], message)
 
 
 CHECKS: tuple[Check, ...] = (described_configuration, declarations, complete_files, round_trip)

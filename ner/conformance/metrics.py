@@ -23,7 +23,7 @@ def _empty() -> list[Example]:
 
 
 def _numbers(value: Any) -> list[float]:
-    return [number for below in value.values() for number in _numbers(below)] if isinstance(value, dict) else [value]
+    return [number for nested in value.values() for number in _numbers(nested)] if isinstance(value, dict) else [value]
 
 
 def declarations(component: Component) -> None:
@@ -35,9 +35,9 @@ def declarations(component: Component) -> None:
 
 def integer_counts(component: Component) -> None:
     """Return positive integers as counts, which add up over processes."""
-    counted = component.module.count(_gold(), _gold())
-    expect(counted, "expected counts, found none")
-    expect(all(type(n) is int and n > 0 for n in counted.values()), f"expected positive integers, found {counted}")
+    counts = component.module.count(_gold(), _gold())
+    expect(counts, "expected counts, found none")
+    expect(all(type(n) is int and n > 0 for n in counts.values()), f"expected positive integers, found {counts}")
 
 
 def positive_perfect_score(component: Component) -> None:
@@ -60,10 +60,10 @@ def finite_empty_scores(component: Component) -> None:
 def text_lines(component: Component) -> None:
     """Describe scores in lines of text."""
     metric = component.module
-    counted: Counter[str]
-    for counted in (metric.count(_gold(), _gold()), Counter()):
-        found = metric.lines(metric.scores(counted))
-        expect(all(isinstance(line, str) for line in found), f"expected text, found {found!r}")
+    counts: Counter[str]
+    for counts in (metric.count(_gold(), _gold()), Counter()):
+        lines = metric.lines(metric.scores(counts))
+        expect(all(isinstance(line, str) for line in lines), f"expected text, found {lines!r}")
 
 
 CHECKS: tuple[Check, ...] = (declarations, integer_counts, positive_perfect_score, finite_empty_scores, text_lines)

@@ -43,42 +43,42 @@ def check(config: RunConfig, reload: bool = True) -> None:
     source = document()
     if "answers" in load_component("decoders", config.decoder.name).OUTPUTS:
         source.examples[0].labels = [UNKNOWN]
-    built = model.build(config, count_vocabs([source])).eval()
-    groups = [source.examples[start:stop] for start, stop, _ in built.input_maker.plan(source, None)]
+    network = model.build(config, count_vocabs([source])).eval()
+    groups = [source.examples[start:stop] for start, stop, _ in network.input_maker.plan(source, None)]
     with torch.inference_mode():
-        together = _annotate(built, [groups])
+        batched = _annotate(network, [groups])
         for batches in ([[group] for group in groups], [groups[::-1]], [groups[::2], groups[1::2]]):
-            _compare(_annotate(built, batches), together, "another batch")
+            _compare(_annotate(network, batches), batched, "another batch")
         if reload:
             with tempfile.TemporaryDirectory() as folder:
-                saving.save(built, config, Path(folder))
-                _compare(_annotate(saving.load(folder)[0], [groups]), together, "saving and loading")
+                saving.save(network, config, Path(folder))
+                _compare(_annotate(saving.load(folder)[0], [groups]), batched, "saving and loading")
 
 
-def _annotate(built: Model, batches: list[Groups]) -> dict[int, tuple[Annotation, dict[str, Tensor]]]:
+def _annotate(network: Model, batches: list[Groups]) -> dict[int, tuple[Annotation, dict[str, Tensor]]]:
     """Return the annotation and the scores of each example, without the places of padding."""
-    per_word = _tensors_per_word(built, [group for batch in batches for group in batch])
-    found = {}
+    word_tensors = _tensors_per_word(network, [group for batch in batches for group in batch])
+    results = {}
     for batch in batches:
-        tensors = built.batch(batch)
-        scores = built(tensors)[1]
+        tensors = network.batch(batch)
+        scores = network(tensors)[1]
         mask = tensors.inputs["mask"]
         expect(scores, "expected scores, found none")
         expect(all(len(tensor) == len(mask) for tensor in scores.values()), "expected a row of scores per example")
-        annotations = built.decoder.decode(scores, mask)
+        annotations = network.decoder.decode(scores, mask)
         for row, (example, annotation) in enumerate(zip(tensors.examples, annotations, strict=True)):
-            beyond = mask.shape[1] - len(example.words)
-            own = {
-                name: tensor[row, : tensor.shape[1] - (beyond if name in per_word else 0)]
+            num_padding = mask.shape[1] - len(example.words)
+            example_scores = {
+                name: tensor[row, : tensor.shape[1] - (num_padding if name in word_tensors else 0)]
                 for name, tensor in scores.items()
             }
-            found[id(example)] = annotation, own
-    return found
+            results[id(example)] = annotation, example_scores
+    return results
 
 
-def _tensors_per_word(built: Model, groups: Groups) -> set[str]:
+def _tensors_per_word(network: Model, groups: Groups) -> set[str]:
     """Return the names of the scores whose second dimension grows with the number of words."""
-    wide, narrow = (built(built.batch(batch, targets=False))[1] for batch in (groups, [[Example([])]]))
+    wide, narrow = (network(network.batch(batch, targets=False))[1] for batch in (groups, [[Example([])]]))
     longest = max(len(example.words) for group in groups for example in group)
     growth = {name: wide[name].shape[1] - narrow[name].shape[1] for name in wide}
     expect({*growth.values()} <= {0, longest}, f"expected scores per word or per example, found {growth}")
@@ -86,11 +86,11 @@ def _tensors_per_word(built: Model, groups: Groups) -> set[str]:
 
 
 def _compare(
-    found: dict[int, tuple[Annotation, dict[str, Tensor]]],
+    actual: dict[int, tuple[Annotation, dict[str, Tensor]]],
     expected: dict[int, tuple[Annotation, dict[str, Tensor]]],
     change: str,
 ) -> None:
-    for key, (annotation, scores) in found.items():
+    for key, (annotation, scores) in actual.items():
         expect(scores.keys() == expected[key][1].keys(), f"expected the same scores after {change}")
         for name, tensor in scores.items():
             expect_close(tensor, expected[key][1][name], f"scores '{name}' after {change}")

@@ -18,7 +18,7 @@ CHUNK = 2000
 """Number of examples that are read and sorted by length together for prediction."""
 
 
-GROUP = np.dtype([(name, np.int32) for name in ("document", "start", "stop", "cost", "words", "first")])
+GROUP_DTYPE = np.dtype([(name, np.int32) for name in ("document", "start", "stop", "cost", "words", "first")])
 """Consecutive examples of a document that an encoder reads together; an array of millions of groups stays small.
 
 ``document`` is the number of the document, ``start`` and ``stop`` the range of its examples. ``cost`` is the number of
@@ -40,7 +40,7 @@ def group_documents(
         limit: Maximum number of sentences in a group; None for no limit.
 
     Returns:
-        ``(G,)`` records of type ``GROUP``.
+        ``(G,)`` records of type ``GROUP_DTYPE``.
     """
 
     def groups() -> Iterator[tuple[int, ...]]:
@@ -51,7 +51,7 @@ def group_documents(
                 yield number, start, stop, cost, sum(lengths[start:stop]), first + start
             first += len(lengths)
 
-    return np.fromiter(groups(), GROUP)
+    return np.fromiter(groups(), GROUP_DTYPE)
 
 
 def count_sentences(groups: np.ndarray) -> int:

@@ -71,22 +71,24 @@ def _content_sum(source: Path, root: Path) -> str:
 
     For a directory, every file in it is compared, because editing a file leaves the times of the directory unchanged.
     """
-    note = root / f"{_name_of({'path': str(source.absolute())})}.json"
+    note_path = root / f"{_name_of({'path': str(source.absolute())})}.json"
     try:
-        now, states = time.time_ns(), [file.stat() for file in manifest.files_in(source)]
-        stamp = [value for s in states for value in (s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns)]
+        now, file_stats = time.time_ns(), [file.stat() for file in manifest.files_in(source)]
+        stamp = [value for s in file_stats for value in (s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns)]
         with suppress(OSError, ValueError, TypeError, KeyError):
-            noted = json.loads(note.read_bytes())
-            if noted["stamp"] == stamp:
-                return str(noted["sha256"])
-        found = manifest.sha256(source)
+            saved_note = json.loads(note_path.read_bytes())
+            if saved_note["stamp"] == stamp:
+                return str(saved_note["sha256"])
+        checksum = manifest.sha256(source)
     except OSError as error:
         raise InputError(f"{source}: cannot be read: {error.strerror}") from None
     # a second change right after the first may leave the times unchanged (git calls such entries racy)
-    if now - max((max(s.st_mtime_ns, s.st_ctime_ns) for s in states), default=now) > SETTLED:
+    if now - max((max(s.st_mtime_ns, s.st_ctime_ns) for s in file_stats), default=now) > SETTLED:
         with suppress(InputError):  # the stores of another user may be read-only
-            atomic.write_bytes(note, json.dumps({"source": str(source), "stamp": stamp, "sha256": found}).encode())
-    return found
+            atomic.write_bytes(
+                note_path, json.dumps({"source": str(source), "stamp": stamp, "sha256": checksum}).encode()
+            )
+    return checksum
 
 
 def derived(documents: Store, kind: str, key: Mapping[str, Any], make: Callable[[], np.ndarray]) -> np.ndarray:
@@ -105,7 +107,7 @@ def derived(documents: Store, kind: str, key: Mapping[str, Any], make: Callable[
     with suppress(OSError, ValueError, EOFError):  # absent or damaged
         return _load(path)
     array = make()
-    with atomic.new_file(path) as part, open(part, "wb") as file:  # without a second copy in memory
+    with atomic.new_file(path) as temporary_path, open(temporary_path, "wb") as file:  # without a second copy in memory
         np.save(file, array, allow_pickle=False)
     return _load(path)
 

@@ -59,28 +59,29 @@ def in_characters(text: str, spans: Sequence[CharSpan], unit: OffsetUnit, locati
         return []
     units: list[OffsetUnit] = [unit]
     if unit == "auto":
-        recorded = any(span.surface is not None for span in spans)
-        units = ["characters"] if text.isascii() else ["characters", "utf16", *(["bytes"] if recorded else [])]  # type: ignore[list-item]
-    fitting: dict[OffsetUnit, list[CharSpan]] = {}
-    problem = ""
+        has_surfaces = any(span.surface is not None for span in spans)
+        units = ["characters"] if text.isascii() else ["characters", "utf16", *(["bytes"] if has_surfaces else [])]  # type: ignore[list-item]
+    spans_by_unit: dict[OffsetUnit, list[CharSpan]] = {}
+    first_error = ""
     for name in units:
         try:
-            fitting[name] = [_converted(text, span, name, location) for span in spans]
+            spans_by_unit[name] = [_converted(text, span, name, location) for span in spans]
         except ValueError as error:
-            problem = problem or str(error)
-    if not fitting:
+            first_error = first_error or str(error)
+    if not spans_by_unit:
         hint = "; if the positions have another unit, set data.format.offsets" if not text.isascii() else ""
-        raise InputError(f"{problem}{hint}")
-    (first, chosen), *others = fitting.items()
-    for name, other in others:
-        for span, left, right in zip(spans, chosen, other, strict=True):
-            if left != right:
-                here, there = (f"'{text[found.start : found.end][:40]}'" for found in (left, right))
+        raise InputError(f"{first_error}{hint}")
+    (first_unit, first_spans), *alternatives = spans_by_unit.items()
+    for name, other_spans in alternatives:
+        for span, first_span, other_span in zip(spans, first_spans, other_spans, strict=True):
+            if first_span != other_span:
+                first_text, other_text = (f"'{text[s.start : s.end][:40]}'" for s in (first_span, other_span))
                 raise InputError(
-                    f"{span.location or location}: span {span.start} to {span.end} is {here} counted in {first} and "
-                    f"{there} counted in {name}; set data.format.offsets to {first} or {name}"
+                    f"{span.location or location}: span {span.start} to {span.end} is {first_text} counted in "
+                    f"{first_unit} and {other_text} counted in {name}; set data.format.offsets to {first_unit} or "
+                    f"{name}"
                 )
-    return chosen
+    return first_spans
 
 
 def in_unit(text: str, spans: Iterable[tuple[int, int]], unit: OffsetUnit) -> list[tuple[int, int]]:
@@ -101,11 +102,11 @@ def _starts(text: str, unit: OffsetUnit) -> list[int] | None:
 def _converted(text: str, span: CharSpan, unit: OffsetUnit, location: str) -> CharSpan:
     """Return a span in characters; raise a ValueError with the reason if its positions are not in this unit."""
     starts = _starts(text, unit)
-    size = len(text) if starts is None else starts[-1]
-    start, end, _, surface, own = span
-    place = own or location
-    if not 0 <= start < end <= size:
-        raise ValueError(f"{place}: expected a span within 0 and {size}, found {start} to {end}")
+    text_length = len(text) if starts is None else starts[-1]
+    start, end, _, surface, span_location = span
+    place = span_location or location
+    if not 0 <= start < end <= text_length:
+        raise ValueError(f"{place}: expected a span within 0 and {text_length}, found {start} to {end}")
     if starts is not None:
         start, end = bisect.bisect_left(starts, start), bisect.bisect_left(starts, end)
         if (starts[start], starts[end]) != span[:2]:
@@ -142,8 +143,8 @@ def annotate(example: Example, spans: Iterable[Span], config: SpanFormatConfig, 
     """
     example.spans = sorted(spans)
     if config.on_overlap != "keep":
-        kept = flatten(example.spans)
-        if len(kept) < len(example.spans):
+        non_overlapping = flatten(example.spans)
+        if len(non_overlapping) < len(example.spans):
             if config.on_overlap == "error":
                 overlap = next(pair for pair in pairwise(example.spans) if pair[0].end > pair[1].start)
                 left, right = (f"{span.label} '{example.text_of(span)[:40]}'" for span in overlap)
@@ -151,10 +152,10 @@ def annotate(example: Example, spans: Iterable[Span], config: SpanFormatConfig, 
                     f"{location}: {left} and {right} overlap; a tag per word cannot express both: choose "
                     "data.format.on_overlap=longest or keep"
                 )
-            for span in (span for span in example.spans if span not in kept):
+            for span in (span for span in example.spans if span not in non_overlapping):
                 example.warnings.append(Notice.SPAN_OVERLAPS)
                 example.repairs.append(f"{location}: {span.label} '{example.text_of(span)}' dropped, overlaps a longer")
-            example.spans = kept
+            example.spans = non_overlapping
     example.tags = encode(example.spans, len(example.words))
 
 
@@ -173,20 +174,20 @@ def align(example: Example, start: int, end: int, label: str, fix: SpanFix, loca
     outer = char_span(example, start, end, label)
     if outer is not None and (offsets[outer.start][0], offsets[outer.end - 1][1]) == (start, end):
         return outer
-    fixed, notice, change = None, Notice.SPAN_DROPPED, "dropped"
+    aligned_span, notice, change = None, Notice.SPAN_DROPPED, "dropped"
     if outer is not None and fix == "expand":
-        fixed, notice, change = outer, Notice.SPAN_EXPANDED, "expanded"
+        aligned_span, notice, change = outer, Notice.SPAN_EXPANDED, "expanded"
     elif outer is not None and fix == "shrink":
         first = outer.start + (offsets[outer.start][0] < start)
         last = outer.end - (offsets[outer.end - 1][1] > end)
         if first < last:
-            fixed, notice, change = Span(first, last, label), Notice.SPAN_SHRUNK, "shrunk"
+            aligned_span, notice, change = Span(first, last, label), Notice.SPAN_SHRUNK, "shrunk"
     elif fix != "drop":
         raise MisalignedSpanError(
             f"{location}: span {start} to {end} ('{text[start:end][:40]}') begins or ends inside a word"
         )
-    before, after = text[max(0, start - CONTEXT) : start], text[end : end + CONTEXT]
-    result = f" to '{example.text_of(fixed)}'" if fixed else ""
+    left_context, right_context = text[max(0, start - CONTEXT) : start], text[end : end + CONTEXT]
+    result = f" to '{example.text_of(aligned_span)}'" if aligned_span else ""
     example.warnings.append(notice)
-    example.repairs.append(f"{location}: {label} '{before}[{text[start:end]}]{after}' {change}{result}")
-    return fixed
+    example.repairs.append(f"{location}: {label} '{left_context}[{text[start:end]}]{right_context}' {change}{result}")
+    return aligned_span

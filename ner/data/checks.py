@@ -98,10 +98,10 @@ class SplitSummary:
 
     def percentile(self, fraction: float) -> int:
         """Return the length that a fraction of the sentences does not exceed."""
-        wanted, seen = fraction * self.sentences, 0
+        target_count, cumulative_count = fraction * self.sentences, 0
         for length in sorted(self.lengths):
-            seen += self.lengths[length]
-            if seen >= wanted:
+            cumulative_count += self.lengths[length]
+            if cumulative_count >= target_count:
                 return length
         return 0
 
@@ -175,23 +175,23 @@ class _Pass:
             if (
                 is_bio and tags is not None and tags[start][0] != "B" and span in flatten(example.spans)
             ):  # not a nested one
-                before = tags[start - 1] if start else "the start of the sentence"
-                self.broken[self.place(example, start)].append(f"'{words[start]}' {tags[start]} after {before}")
+                previous_tag = tags[start - 1] if start else "the start of the sentence"
+                self.broken[self.place(example, start)].append(f"'{words[start]}' {tags[start]} after {previous_tag}")
 
     def _add_sentence(self, split: str, example: Example) -> None:
         key = hash(tuple(example.words))
-        known = self.sentences.get(key)
-        if known is None:
+        first_occurrence = self.sentences.get(key)
+        if first_occurrence is None:
             self.sentences[key] = split, example
             return
-        other_split, other = known
+        other_split, other = first_occurrence
         if other_split == split:
             self.duplicates[split].append((example, other))
         else:
             self.leaked[split, other_split].append((example, other))
         if key not in self.contradicting and not example.query_length:
-            same = example.spans == other.spans and sorted(example.labels or ()) == sorted(other.labels or ())
-            if not same and _annotated(example) and _annotated(other):
+            is_same = example.spans == other.spans and sorted(example.labels or ()) == sorted(other.labels or ())
+            if not is_same and _annotated(example) and _annotated(other):
                 self.contradicting[key] = (other, example)
 
     def place(self, example: Example, word: int) -> str:
@@ -243,24 +243,24 @@ def _text(example: Example) -> str:
 
 def _with_counts(counts: Mapping[str, int], limit: int = 12) -> str:
     """Return the most frequent names with their counts."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    more = f" and {len(ordered) - limit} more" if len(ordered) > limit else ""
-    return ", ".join(f"{name} {count}" for name, count in ordered[:limit]) + more
+    most_frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    remainder = f" and {len(most_frequent) - limit} more" if len(most_frequent) > limit else ""
+    return ", ".join(f"{name} {count}" for name, count in most_frequent[:limit]) + remainder
 
 
 def _schemes(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
     """Yield the schemes with their conversions, and a difference between files."""
     schemes = {split: summary.scheme for split, summary in summaries.items() if summary.labels or summary.tags}
     for scheme in dict.fromkeys(schemes.values()):
-        splits = ", ".join(split for split, own in schemes.items() if own == scheme)
-        change = "" if scheme in ("bio", PLAIN) else ", converted to bio"
-        yield Finding("scheme", "info", f"{splits}: scheme {scheme}{change}")
+        splits = ", ".join(split for split, split_scheme in schemes.items() if split_scheme == scheme)
+        conversion = "" if scheme in ("bio", PLAIN) else ", converted to bio"
+        yield Finding("scheme", "info", f"{splits}: scheme {scheme}{conversion}")
     if len({*schemes.values()}) > 1:
-        listed = ", ".join(f"{split} {scheme}" for split, scheme in schemes.items())
+        scheme_by_split = ", ".join(f"{split} {scheme}" for split, scheme in schemes.items())
         yield Finding(
             "scheme-differs",
             "warning",
-            f"the files have different tagging schemes: {listed}",
+            f"the files have different tagging schemes: {scheme_by_split}",
             "Set data.format.scheme if a scheme was detected wrongly, or convert the files.",
             len({*schemes.values()}),
         )
@@ -301,33 +301,33 @@ def _label_gaps(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
     train = summaries.get("train")
     if train is None:
         return
-    for kind, what in (("labels", "entity labels"), ("tags", "tags"), ("classes", "labels of texts")):
-        own: Counter[str] = getattr(train, kind)
+    for kind, kind_name in (("labels", "entity labels"), ("tags", "tags"), ("classes", "labels of texts")):
+        train_counts: Counter[str] = getattr(train, kind)
         if not any(getattr(summary, kind) for summary in summaries.values()):
             continue
         for split, summary in summaries.items():
-            unseen = {name: count for name, count in getattr(summary, kind).items() if name not in own}
+            unseen = {name: count for name, count in getattr(summary, kind).items() if name not in train_counts}
             if split != "train" and unseen:
                 yield Finding(
                     "unseen-labels",
                     "warning",
-                    f"{split}: {len(unseen)} {what} do not occur in train: {_with_counts(unseen)}",
+                    f"{split}: {len(unseen)} {kind_name} do not occur in train: {_with_counts(unseen)}",
                     "A model cannot predict them: add training examples, correct the labels, or expect these errors.",
                     sum(unseen.values()),
                 )
-            absent = {name: count for name, count in own.items() if name not in getattr(summary, kind)}
+            absent = {name: count for name, count in train_counts.items() if name not in getattr(summary, kind)}
             if split != "train" and absent and getattr(summary, kind):
                 yield Finding(
                     "unscored-labels",
                     "info",
-                    f"{split}: {len(absent)} {what} of train do not occur: {_with_counts(absent)}",
+                    f"{split}: {len(absent)} {kind_name} of train do not occur: {_with_counts(absent)}",
                 )
-        rare = {name: count for name, count in own.items() if count < RARE_LABEL}
+        rare = {name: count for name, count in train_counts.items() if count < RARE_LABEL}
         if rare:
             yield Finding(
                 "rare-labels",
                 "info",
-                f"train: {len(rare)} {what} occur less than {RARE_LABEL} times: {_with_counts(rare)}",
+                f"train: {len(rare)} {kind_name} occur less than {RARE_LABEL} times: {_with_counts(rare)}",
                 "Annotate more examples of them, or merge them with other labels.",
                 sum(rare.values()),
             )
@@ -361,42 +361,43 @@ def _repeated(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[F
             tuple(f"{_text(example)} as in {other.location}" for example, other in pairs[:SHOWN]),
         )
     if state.contradicting:
-        found = list(state.contradicting.values())
+        contradictions = list(state.contradicting.values())
         yield Finding(
             "contradicting-sentences",
             "warning",
-            counted(len(found), "sentence occurs", "sentences occur") + " several times with different annotations",
+            counted(len(contradictions), "sentence occurs", "sentences occur")
+            + " several times with different annotations",
             "Correct one of the annotations.",
-            len(found),
-            tuple(f"{first.location} and {second.location}" for first, second in found[:SHOWN]),
-            tuple(_text(first) for first, _ in found[:SHOWN]),
+            len(contradictions),
+            tuple(f"{first.location} and {second.location}" for first, second in contradictions[:SHOWN]),
+            tuple(_text(first) for first, _ in contradictions[:SHOWN]),
         )
 
 
 def _mentions(state: _Pass) -> Iterator[Finding]:
     """Yield mentions with a label that almost all other mentions of the same words contradict."""
-    found: list[tuple[float, str, str, dict[str, list[int]]]] = []
+    deviations: list[tuple[float, str, str, dict[str, list[int]]]] = []
     for text, labels in state.mentions.items():
         if len(labels) < 2:
             continue
         total = sum(count for count, _ in labels.values())
         for label, (count, _) in labels.items():
             if total >= MIN_MENTIONS and count / total <= MAX_DEVIATING:
-                found.append((count / total, text, label, labels))
-    if found:
-        found.sort(key=lambda item: (item[0], item[1]))
+                deviations.append((count / total, text, label, labels))
+    if deviations:
+        deviations.sort(key=lambda item: (item[0], item[1]))
         evidence = [
             f"'{text[:40]}' {', '.join(f'{name} {entry[0]}' for name, entry in sorted(labels.items()))}"
-            for _, text, _, labels in found[:SHOWN]
+            for _, text, _, labels in deviations[:SHOWN]
         ]
         yield Finding(
             "contradicting-mentions",
             "info",
-            f"{counted(len(found), 'time')}, a label of a mention differs from at least "
+            f"{counted(len(deviations), 'time')}, a label of a mention differs from at least "
             f"{100 * (1 - MAX_DEVIATING):.0f} % of its mentions",
             "Look at these annotations; ambiguous names are normal, single exceptions are often errors.",
-            len(found),
-            tuple(state.examples[labels[label][1]].location for _, _, label, labels in found[:SHOWN]),
+            len(deviations),
+            tuple(state.examples[labels[label][1]].location for _, _, label, labels in deviations[:SHOWN]),
             tuple(evidence),
         )
 
@@ -405,12 +406,12 @@ def _lengths(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
     for split, summary in summaries.items():
         if summary.sentences:
             mean = summary.words / summary.sentences
-            middle, most = summary.percentile(0.5), summary.percentile(0.95)
+            median, percentile_95 = summary.percentile(0.5), summary.percentile(0.95)
             longest = max(summary.lengths)
             yield Finding(
                 "lengths",
                 "info",
-                f"{split}: {mean:.1f} words a sentence, median {middle}, 95 % up to {most}, longest {longest}",
+                f"{split}: {mean:.1f} words a sentence, median {median}, 95 % up to {percentile_95}, longest {longest}",
             )
 
 
@@ -436,18 +437,18 @@ def _unknown_words(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
 
 def suspicious_words(words: Iterable[str]) -> dict[str, list[str]]:
     """Return the words with suspicious characters, by kind: invisible, control, replacement or decomposed ones."""
-    found: dict[str, list[str]] = defaultdict(list)
+    words_by_kind: dict[str, list[str]] = defaultdict(list)
     for word in words:
         if word.isascii() and word.isprintable():
             continue
         for character in set(_ODD.findall(word)):
             if character == "\ufffd":
-                found["replacement characters (U+FFFD), left by a wrong encoding"].append(word)
+                words_by_kind["replacement characters (U+FFFD), left by a wrong encoding"].append(word)
             elif character not in _JOINERS and (kind := _KINDS.get(unicodedata.category(character))):
-                found[kind].append(word)
+                words_by_kind[kind].append(word)
         if not unicodedata.is_normalized("NFC", word):
-            found["characters in decomposed form (not NFC)"].append(word)
-    return found
+            words_by_kind["characters in decomposed form (not NFC)"].append(word)
+    return words_by_kind
 
 
 def _characters(
@@ -459,15 +460,15 @@ def _characters(
     for summary in summaries.values():
         vocabulary.update(summary.vocabulary)
     for kind, words in suspicious_words(vocabulary).items():
-        wanted = {*words}
+        suspicious = {*words}
         places = []
         for example in (example for items in documents.values() for document in items for example in document.examples):
-            if not wanted.isdisjoint(example.words):
-                position = next(n for n, word in enumerate(example.words) if word in wanted)
+            if not suspicious.isdisjoint(example.words):
+                position = next(n for n, word in enumerate(example.words) if word in suspicious)
                 places.append(place(example, position))
                 if len(places) == SHOWN:
                     break
-        count = sum(vocabulary[word] for word in wanted)
+        count = sum(vocabulary[word] for word in suspicious)
         yield Finding(
             "suspicious-characters",
             "warning",
@@ -475,5 +476,5 @@ def _characters(
             "Clean the source, and new text in the same way (unicodedata.normalize, str.translate).",
             count,
             tuple(places),
-            tuple(ascii(word) for word in sorted(wanted, key=lambda w: -vocabulary[w])[:SHOWN]),
+            tuple(ascii(word) for word in sorted(suspicious, key=lambda w: -vocabulary[w])[:SHOWN]),
         )

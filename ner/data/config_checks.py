@@ -44,27 +44,27 @@ def check_warmup(config: RunConfig, sentences: int) -> list[Finding]:
 def _learning_rates(config: RunConfig) -> list[Finding]:
     training = config.training
     rates = training.learning_rate if isinstance(training.learning_rate, dict) else {"": training.learning_rate}
-    found = []
+    findings = []
     if rates and not any(rates.values()):
-        found.append(
+        findings.append(
             Finding("learning-rate", "error", "every learning rate is 0", "Set training.learning_rate above 0.")
         )
     for path, rate in rates.items():
-        encoder = path.split(".")[0] == "encoder" or (path == "" and "encoder" not in rates)
-        trained = config.encoder.pretrained_model and getattr(config.encoder, "freeze", 0) != "all"
+        is_encoder = path.split(".")[0] == "encoder" or (path == "" and "encoder" not in rates)
+        is_pretrained = config.encoder.pretrained_model and getattr(config.encoder, "freeze", 0) != "all"
         low, high = SGD_RATES if training.optimizer == "sgd" else RATES
-        what, advice = "training usually diverges", "Lower it."
-        if encoder and trained and training.optimizer != "sgd":
-            high, what = PRETRAINED_LIMIT, "a pretrained encoder usually diverges or collapses"
+        consequence, advice = "training usually diverges", "Lower it."
+        if is_encoder and is_pretrained and training.optimizer != "sgd":
+            high, consequence = PRETRAINED_LIMIT, "a pretrained encoder usually diverges or collapses"
             advice = "Use 1e-5 to 5e-5 for the encoder and a higher rate for the rest."
-        where = f"training.learning_rate{f'.{path}' if path else ''}={rate:g}"
+        setting = f"training.learning_rate{f'.{path}' if path else ''}={rate:g}"
         if rate > high:
-            found.append(Finding("learning-rate", "warning", f"{where}: above {high:g}, {what}", advice))
+            findings.append(Finding("learning-rate", "warning", f"{setting}: above {high:g}, {consequence}", advice))
         elif 0 < rate < low:
-            found.append(
-                Finding("learning-rate", "warning", f"{where}: below {low:g}, nothing is learned", "Raise it.")
+            findings.append(
+                Finding("learning-rate", "warning", f"{setting}: below {low:g}, nothing is learned", "Raise it.")
             )
-    return found
+    return findings
 
 
 def _steps(config: RunConfig, sentences: int) -> list[Finding]:

@@ -45,22 +45,22 @@ def fitting(documents: Iterable[Document], source: str, name: str, drop: Sequenc
     Raises:
         InputError: With file and line, if an example has annotations that the format cannot store.
     """
-    stored = load_component("formats", name).STORES
+    storable_kinds = load_component("formats", name).STORES
     only_questions = {"answers"} == load_component("formats", source).STORES
     for document in documents:
         examples = [_without(example, drop) for example in document.examples]
         for example in examples:
             is_question = bool(example.query_length) or only_questions  # a question may have no word
-            if is_question and "answers" not in stored:
+            if is_question and "answers" not in storable_kinds:
                 raise InputError(f"{example.location}: {name} files cannot store questions; choose squad or jsonl")
-            if not is_question and stored == {"answers"}:
+            if not is_question and storable_kinds == {"answers"}:
                 raise InputError(f"{example.location}: {name} files store questions only, found a text without one")
             kinds = ["answers"] if is_question else list(OUTPUTS)  # spans and labels of a question are its answer
-            lost = [kind for kind in kinds if kind not in stored and has_gold(example, kind)]
-            if lost:
+            unstored = [kind for kind in kinds if kind not in storable_kinds and has_gold(example, kind)]
+            if unstored:
                 raise InputError(
-                    f"{example.location}: {name} files cannot store {' or '.join(OUTPUTS[kind] for kind in lost)}; "
-                    f"choose another format, or leave them out: {' '.join(f'--drop {kind}' for kind in lost)}"
+                    f"{example.location}: {name} files cannot store {' or '.join(OUTPUTS[kind] for kind in unstored)}; "
+                    f"choose another format, or leave them out: {' '.join(f'--drop {kind}' for kind in unstored)}"
                 )
             if document.scheme == PLAIN and example.tags is not None and name not in PLAIN_TAGS:
                 raise InputError(
@@ -93,30 +93,31 @@ def difference(documents: Iterable[Document], path: str, config: ComponentConfig
     Words, entities, labels, answers and, if both sides have them, texts are compared. Examples without words, and
     boundaries of documents, are not compared, because some formats cannot store them.
     """
-    form = load_component("formats", config.name)
-    written = (example for document in form.read(path, config, words) for example in document.examples if example.words)
+    format_module = load_component("formats", config.name)
+    written_documents = format_module.read(path, config, words)
+    written_examples = (example for document in written_documents for example in document.examples if example.words)
     for document in documents:
         for example in document.examples:
             if not example.words:
                 continue
-            other = next(written, None)
-            if other is None:
+            written_example = next(written_examples, None)
+            if written_example is None:
                 return f"{example.location}: missing in {path}"
-            pairs: dict[str, tuple[Any, Any]] = {
-                "words": (example.words, other.words),
-                "entities": (_spans(example), _spans(other)),
-                "labels": (sorted(example.labels or ()), sorted(other.labels or ())),
-                "answers": (example.answers, other.answers),
+            compared_fields: dict[str, tuple[Any, Any]] = {
+                "words": (example.words, written_example.words),
+                "entities": (_spans(example), _spans(written_example)),
+                "labels": (sorted(example.labels or ()), sorted(written_example.labels or ())),
+                "answers": (example.answers, written_example.answers),
             }
             if document.scheme == PLAIN:
-                pairs["tags"] = (example.tags, other.tags)
-            if example.text is not None and other.text is not None:
-                pairs["text"] = (example.text, other.text)
-            for name, (before, after) in pairs.items():
-                if before != after:
-                    shown = f"{str(before)[:60]} became {str(after)[:60]}"
-                    return f"{example.location}: {name} differ in {other.location}: {shown}"
-    return None if next(written, None) is None else f"{path}: contains more texts than the source"
+                compared_fields["tags"] = (example.tags, written_example.tags)
+            if example.text is not None and written_example.text is not None:
+                compared_fields["text"] = (example.text, written_example.text)
+            for field_name, (source_value, written_value) in compared_fields.items():
+                if source_value != written_value:
+                    change = f"{str(source_value)[:60]} became {str(written_value)[:60]}"
+                    return f"{example.location}: {field_name} differ in {written_example.location}: {change}"
+    return None if next(written_examples, None) is None else f"{path}: contains more texts than the source"
 
 
 def _spans(example: Example) -> list[Any]:

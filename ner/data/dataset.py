@@ -75,26 +75,26 @@ class Dataset(Sequence[Document]):
             ("text labels", statistics.classes),
         ):
             if counts:
-                listed = ", ".join(f"{label} {count:,}" for label, count in counts.most_common(MAX_LABELS))
-                more = f", {len(counts) - MAX_LABELS} more" if len(counts) > MAX_LABELS else ""
-                parts.append(f"{counts.total():,} {name} ({listed}{more})")
+                frequent_labels = ", ".join(f"{label} {count:,}" for label, count in counts.most_common(MAX_LABELS))
+                remainder = f", {len(counts) - MAX_LABELS} more" if len(counts) > MAX_LABELS else ""
+                parts.append(f"{counts.total():,} {name} ({frequent_labels}{remainder})")
         return f"<Dataset {self.source or 'in memory'}: {', '.join(parts)}>"
 
 
 def suitable_format(documents: Iterable[Document]) -> ComponentConfig:
     """Return the format in which predictions for documents from Python objects are written."""
     only_tags = all(e.tags is not None and e.text is None and not e.labels for d in documents for e in d.examples)
-    found: ComponentConfig = parse_component("formats", "conll" if only_tags else "jsonl")
-    return found
+    format_config: ComponentConfig = parse_component("formats", "conll" if only_tags else "jsonl")
+    return format_config
 
 
 def digest(documents: Iterable[Document]) -> str:
     """Return the SHA-256 of the contents of documents, without their places in a file."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for document in documents:
-        found.update(repr((document.scheme, len(document.examples))).encode())
+        hasher.update(repr((document.scheme, len(document.examples))).encode())
         for e in document.examples:
             spans = [(span.start, span.end, span.label) for span in e.spans]
             value = (e.words, spans, e.tags, e.labels, e.answers, e.text, e.query_length, sorted(e.metadata.items()))
-            found.update(repr(value).encode(errors="surrogatepass"))
-    return found.hexdigest()
+            hasher.update(repr(value).encode(errors="surrogatepass"))
+    return hasher.hexdigest()

@@ -50,8 +50,8 @@ def detect(path: str, name: str = "auto", options: dict[str, Any] | None = None)
     if name == "auto":
         name = _name(path)
     lines = [] if os.path.isdir(path) else _lines(path, options.get("encoding", "utf-8"))
-    found = {"conll": _columns, "tsv": _table, "jsonl": _objects}.get(name, lambda lines: {})(lines)
-    config = parse_component("formats", {"name": name, **found, **options})
+    detected_options = {"conll": _columns, "tsv": _table, "jsonl": _objects}.get(name, lambda lines: {})(lines)
+    config = parse_component("formats", {"name": name, **detected_options, **options})
     return Detected(config, _word_split(path, config))
 
 
@@ -92,10 +92,10 @@ def _name(path: str) -> str:
 def _json_name(path: str) -> str:
     value = text_files.read_json(path)
     articles = value.get("data") if isinstance(value, dict) else None
-    first = articles[0] if isinstance(articles, list) and articles else None
-    if isinstance(first, dict) and "paragraphs" in first:
+    first_article = articles[0] if isinstance(articles, list) and articles else None
+    if isinstance(first_article, dict) and "paragraphs" in first_article:
         return "squad"
-    if isinstance(first, dict) and "story" in first:
+    if isinstance(first_article, dict) and "story" in first_article:
         return "coqa"
     raise InputError(f"{path}: expected JSON Lines, SQuAD or CoQA, found other JSON; write an object per line")
 
@@ -110,15 +110,15 @@ def _columns(lines: Sequence[str]) -> dict[str, Any]:
     width = len(cells[0])
     cells = [row for row in cells if len(row) == width]
     options: dict[str, Any] = {}
-    tagged = [
+    tag_columns = [
         column
         for column in range(width)
         if all(tags.is_valid(row[column]) for row in cells) and any(row[column] != tags.OUTSIDE for row in cells)
     ]
-    if tagged and tagged[-1] != width - 1:
-        options["tag"] = tagged[-1]
-    marked = sum(len(row[0]) == 2 and row[0][1] in "0123456789" for row in cells)
-    if 20 * marked > 19 * len(cells) > 200 and all(row[0][-1] in "0123456789" for row in cells if len(row[0]) > 1):
+    if tag_columns and tag_columns[-1] != width - 1:
+        options["tag"] = tag_columns[-1]
+    num_marked = sum(len(row[0]) == 2 and row[0][1] in "0123456789" for row in cells)
+    if 20 * num_marked > 19 * len(cells) > 200 and all(row[0][-1] in "0123456789" for row in cells if len(row[0]) > 1):
         options["strip_position_digit"] = True
     return options
 
@@ -126,14 +126,14 @@ def _columns(lines: Sequence[str]) -> dict[str, Any]:
 def _table(lines: Sequence[str]) -> dict[str, Any]:
     """Return options of tables: the columns of text and label, by name or number."""
     cells = [line.split("\t") for line in lines if line.strip()]
-    lower = [cell.strip().lower() for cell in cells[0]]
+    lower_names = [cell.strip().lower() for cell in cells[0]]
     names = {"text": ("text_a", "text", "sentence", "review", "content"), "label": ("label", "labels", "class")}
-    found = {
-        role: next((cells[0][lower.index(name)] for name in usual if name in lower), None)
-        for role, usual in names.items()
+    columns = {
+        role: next((cells[0][lower_names.index(name)] for name in usual_names if name in lower_names), None)
+        for role, usual_names in names.items()
     }
-    if all(found.values()):
-        return found
+    if all(columns.values()):
+        return columns
     lengths = [sum(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     text = lengths.index(max(lengths))
     return {"header": False, "text": text, "label": 1 if text == 0 else 0}
@@ -164,11 +164,11 @@ def _objects(lines: Sequence[str]) -> dict[str, Any]:
 
 def _word_split(path: str, config: ComponentConfig) -> WordRule | None:
     """Return the splitting for a file of raw text; None if its texts are words already."""
-    form = load_component("formats", config.name)
+    format_module = load_component("formats", config.name)
 
     def read(rule: WordRule) -> list[Document]:
         with text_files.spooled([path]):
-            return list(islice(form.read(path, config, rule), LINES))
+            return list(islice(format_module.read(path, config, rule), LINES))
 
     return choose_split(read)[1]
 
@@ -188,17 +188,17 @@ def choose_split(read: Callable[[WordRule], list[Document]]) -> tuple[list[Docum
     rules: tuple[WordRule, ...] = ("punctuation", "chinese", "characters")
     while True:
         try:
-            found = read(rules[0])
+            documents = read(rules[0])
         except MisalignedSpanError:
             if len(rules) == 1:
                 raise
             rules = rules[1:]
             continue
-        texts = [example.text for document in found for example in document.examples if example.text is not None]
+        texts = [example.text for document in documents for example in document.examples if example.text is not None]
         if not texts:
-            return found, None
+            return documents, None
         if rules[0] != "punctuation" or not _is_chinese("".join(texts)):
-            return found, rules[0]
+            return documents, rules[0]
         rules = rules[1:]
 
 

@@ -57,8 +57,8 @@ def inspect(path: str, name: str = "auto") -> Facts:
         InputError: If it cannot be read, or is in no known format.
     """
     detected = detect(path, name)
-    form = load_component("formats", detected.format.name)
-    documents = list(islice(form.read(path, detected.format, detected.word_split or "space"), DOCUMENTS))
+    format_module = load_component("formats", detected.format.name)
+    documents = list(islice(format_module.read(path, detected.format, detected.word_split or "space"), DOCUMENTS))
     examples = [example for document in documents for example in document.examples]
     statistics = DocumentStatistics()
     for document in documents:
@@ -68,7 +68,7 @@ def inspect(path: str, name: str = "auto") -> Facts:
     scripts: Counter[str] = Counter()
     for character, count in letters.items():
         scripts[unicodedata.name(character, "UNKNOWN").split()[0]] += count
-    total = max(1, words.total())
+    num_words = max(1, words.total())
     outputs = frozenset(kind for kind in OUTPUTS if any(has_gold(example, kind) for example in examples))
     if "answers" in outputs:
         outputs = frozenset({"answers"})
@@ -82,6 +82,6 @@ def inspect(path: str, name: str = "auto") -> Facts:
         labels=statistics.labels or statistics.tags or statistics.classes,
         several_labels=any(len(example.labels or ()) > 1 for example in examples),
         script=scripts.most_common(1)[0][0] if scripts else "UNKNOWN",
-        english=sum(words[word] + words[word.capitalize()] for word in ENGLISH) * 20 > total,
-        single_characters=sum(count for word, count in words.items() if re.fullmatch(".", word)) * 10 > 9 * total,
+        english=sum(words[word] + words[word.capitalize()] for word in ENGLISH) * 20 > num_words,
+        single_characters=sum(count for word, count in words.items() if re.fullmatch(".", word)) * 10 > 9 * num_words,
     )

@@ -57,16 +57,16 @@ class Columns:
             InputError: If a column that was named does not exist.
         """
         known = {str(name).lower(): name for name in existing}
-        found = {}
-        for role, usual in NAMES.items():
+        column_by_role = {}
+        for role, usual_names in NAMES.items():
             name = getattr(self, role)
             if name is not None and name not in known.values():
-                listed = ", ".join(map(str, known.values()))
-                raise InputError(f"{source}: expected the column '{name}' ({role}), found {listed or 'none'}")
-            chosen = name or next((known[candidate] for candidate in usual if candidate in known), None)
-            if chosen is not None:
-                found[role] = chosen
-        return found
+                available = ", ".join(map(str, known.values()))
+                raise InputError(f"{source}: expected the column '{name}' ({role}), found {available or 'none'}")
+            column = name or next((known[candidate] for candidate in usual_names if candidate in known), None)
+            if column is not None:
+                column_by_role[role] = column
+        return column_by_role
 
 
 def documents(data: Any, columns: Columns, scheme: str = "auto", rule: WordSplit = "space") -> list[Document]:
@@ -85,33 +85,35 @@ def documents(data: Any, columns: Columns, scheme: str = "auto", rule: WordSplit
     """
     source, rows = _rows(data, columns)
     examples = []
-    tagged: list[Example] = []
+    tagged_examples: list[Example] = []
     for number, row in enumerate(rows, 1):
-        place = f"{source}:{number}"
+        location = f"{source}:{number}"
         if not isinstance(row, Mapping):
-            row = _pair(row, place)
-            roles = Columns().find(row, place)
+            row = _pair(row, location)
+            roles = Columns().find(row, location)
         else:
-            roles = columns.find(row, place)
+            roles = columns.find(row, location)
         if "words" in roles and "tags" in roles:
-            example = _tagged(row[roles["words"]], row[roles["tags"]], place)
+            example = _tagged(row[roles["words"]], row[roles["tags"]], location)
             if "labels" in roles:
-                example.labels = _strings(_as_list(row[roles["labels"]]), "labels", place)
-            tagged.append(example)
+                example.labels = _strings(_as_list(row[roles["labels"]]), "labels", location)
+            tagged_examples.append(example)
         else:
-            example = _object(row, roles, rule, place)
-        used = {*roles.values()}
-        example.metadata = {str(name): item for name, item in row.items() if name not in used and _is_plain(item)}
+            example = _object(row, roles, rule, location)
+        used_columns = {*roles.values()}
+        example.metadata = {
+            str(name): item for name, item in row.items() if name not in used_columns and _is_plain(item)
+        }
         example.source, example.line = source, number
         examples.append(example)
     if not examples:
         raise InputError(f"{source}: expected sentences or texts, found an empty one")
     if scheme == "auto":
         detector = tags.SchemeDetector()
-        for example in tagged:
+        for example in tagged_examples:
             detector.add(example.tags or ())
-        scheme = detector.scheme if tagged else "bio"
-    for example in tagged:
+        scheme = detector.scheme if tagged_examples else "bio"
+    for example in tagged_examples:
         for tag in {*(example.tags or ())}:
             try:
                 tags.check_tag(tag, scheme, "pass scheme='none' for plain tags such as parts of speech")
@@ -137,47 +139,48 @@ def _rows(data: Any, columns: Columns) -> tuple[str, Iterable[Any]]:
     return "<list>", data
 
 
-def _pair(row: Any, place: str) -> dict[str, Any]:
+def _pair(row: Any, location: str) -> dict[str, Any]:
     """Return the dictionary of a pair: words with tags, or a text with its label or with its entities."""
     if isinstance(row, Sequence) and not isinstance(row, str) and len(row) == 2:
-        first, second = row
-        if isinstance(first, str) and isinstance(second, Mapping):
-            return {"text": first, "spans": second.get("entities", [])}
-        if isinstance(first, str) and isinstance(second, str):
-            return {"text": first, "labels": second}
-        if not isinstance(first, str):
-            return {"words": first, "tags": second}
-    raise InputError(f"{place}: expected a pair (words, tags) or a dictionary, found {repr(row)[:60]}")
+        content, annotation = row
+        if isinstance(content, str) and isinstance(annotation, Mapping):
+            return {"text": content, "spans": annotation.get("entities", [])}
+        if isinstance(content, str) and isinstance(annotation, str):
+            return {"text": content, "labels": annotation}
+        if not isinstance(content, str):
+            return {"words": content, "tags": annotation}
+    raise InputError(f"{location}: expected a pair (words, tags) or a dictionary, found {repr(row)[:60]}")
 
 
-def _strings(values: Any, what: str, place: str) -> list[str]:
-    found = values.tolist() if hasattr(values, "tolist") else values
-    if isinstance(found, str) or not isinstance(found, Iterable):
-        raise InputError(f"{place}: expected a list of {what}, found {repr(values)[:60]}")
-    found = list(found)
-    for value in found:
+def _strings(values: Any, role: str, location: str) -> list[str]:
+    strings = values.tolist() if hasattr(values, "tolist") else values
+    if isinstance(strings, str) or not isinstance(strings, Iterable):
+        raise InputError(f"{location}: expected a list of {role}, found {repr(values)[:60]}")
+    strings = list(strings)
+    for value in strings:
         if not isinstance(value, str) or not value:
-            hint = "; map numbers to names, or pass a datasets.Dataset with a ClassLabel" if what == "tags" else ""
-            raise InputError(f"{place}: expected {what} as non-empty strings, found {value!r}{hint}")
-    return found
+            hint = "; map numbers to names, or pass a datasets.Dataset with a ClassLabel" if role == "tags" else ""
+            raise InputError(f"{location}: expected {role} as non-empty strings, found {value!r}{hint}")
+    return strings
 
 
-def _tagged(words: Any, names: Any, place: str) -> Example:
-    example = Example(_strings(words, "words", place), tags=_strings(names, "tags", place))
+def _tagged(words: Any, tag_names: Any, location: str) -> Example:
+    example = Example(_strings(words, "words", location), tags=_strings(tag_names, "tags", location))
     if len(example.words) != len(example.tags or ()):
         raise InputError(
-            f"{place}: expected one tag per word, found {len(example.words)} words and {len(example.tags or ())} tags"
+            f"{location}: expected one tag per word, found {len(example.words)} words and "
+            f"{len(example.tags or ())} tags"
         )
     return example
 
 
-def _object(row: Mapping[str, Any], roles: Mapping[str, str], rule: WordSplit, place: str) -> Example:
+def _object(row: Mapping[str, Any], roles: Mapping[str, str], rule: WordSplit, location: str) -> Example:
     """Return the example of a dictionary without tags, as the format ``jsonl`` does."""
     value = {role: row[name] for role, name in roles.items() if role != "sentence"}
     for role in ("words", "spans"):
         if hasattr(value.get(role), "tolist"):
             value[role] = value[role].tolist()
-    return jsonl.parse_object(value, jsonl.Config(), rule, place)
+    return jsonl.parse_object(value, jsonl.Config(), rule, location)
 
 
 def _as_list(value: Any) -> Any:
@@ -215,8 +218,8 @@ def _frame_rows(frame: Any, columns: Columns) -> Iterator[dict[str, Any]]:
         return sentence
 
     for _, rows in groupby(records, key):
-        words = list(rows)
-        yield {role: [row[roles[role]] for row in words] for role in ("words", "tags")}
+        word_rows = list(rows)
+        yield {role: [row[roles[role]] for row in word_rows] for role in ("words", "tags")}
 
 
 def _dataset_rows(data: Any) -> Iterator[dict[str, Any]]:
@@ -227,9 +230,9 @@ def _dataset_rows(data: Any) -> Iterator[dict[str, Any]]:
 
 
 def _class_names(feature: Any) -> Sequence[str] | None:
-    inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) and feature else feature)
-    found: Sequence[str] | None = getattr(inner, "names", None)
-    return found
+    class_feature = getattr(feature, "feature", feature[0] if isinstance(feature, list) and feature else feature)
+    names: Sequence[str] | None = getattr(class_feature, "names", None)
+    return names
 
 
 def _named(value: Any, names: Sequence[str] | None) -> Any:

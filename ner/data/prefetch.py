@@ -20,12 +20,12 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     if depth == 0:
         yield from items
         return
-    iterator, end = iter(items), object()
+    iterator, sentinel = iter(items), object()
     executor = ThreadPoolExecutor(1, "prefetch")
     try:
-        pending: deque[Any] = deque(executor.submit(next, iterator, end) for _ in range(depth))
-        while (item := pending.popleft().result()) is not end:
-            pending.append(executor.submit(next, iterator, end))
+        pending: deque[Any] = deque(executor.submit(next, iterator, sentinel) for _ in range(depth))
+        while (item := pending.popleft().result()) is not sentinel:
+            pending.append(executor.submit(next, iterator, sentinel))
             yield item
     finally:
         executor.shutdown(cancel_futures=True)
@@ -54,11 +54,11 @@ def with_pauses(items: Iterable[T], seconds: float, depth: int) -> Iterator[T | 
     threading.Thread(target=compute, name="input", daemon=True).start()
     while True:
         try:
-            more, item = computed.get(timeout=seconds)
+            has_item, item = computed.get(timeout=seconds)
         except queue.Empty:
             yield None
-            more, item = computed.get()
-        if more:
+            has_item, item = computed.get()
+        if has_item:
             yield item
         elif item is None:
             return

@@ -98,11 +98,11 @@ def passage_and_turns(example: Example) -> list[str]:
     Joined with line ends, they are the text of the example in any case.
     """
     assert example.text is not None, "a question has a text"
-    first = (
+    question_start = (
         example.offsets[0][0] if example.offsets and example.query_length else len(example.text)
     )  # an empty question
-    end = example.text.rindex("\n", 0, first)
-    return [example.text[:end], *example.text[end + 1 :].split("\n")]
+    passage_end = example.text.rindex("\n", 0, question_start)
+    return [example.text[:passage_end], *example.text[passage_end + 1 :].split("\n")]
 
 
 def char_span(example: Example, start: int, end: int, label: str = ANSWER) -> Span | None:
@@ -150,11 +150,11 @@ def find_answer(passage: str, text: str, start: int) -> int | None:
     if start >= 0 and passage.startswith(text, start):
         return start
     if start >= 0 and max(passage, default="") > "\uffff":
-        units = list(accumulate((1 + (character > "\uffff") for character in passage), initial=0))
-        converted = bisect.bisect_left(units, start)
-        if passage.startswith(text, converted):
-            return converted
-    return min(occurrences(passage, text), key=lambda found: abs(found - max(0, start)), default=None)
+        utf16_offsets = list(accumulate((1 + (character > "\uffff") for character in passage), initial=0))
+        char_position = bisect.bisect_left(utf16_offsets, start)
+        if passage.startswith(text, char_position):
+            return char_position
+    return min(occurrences(passage, text), key=lambda occurrence: abs(occurrence - max(0, start)), default=None)
 
 
 def occurrences(passage: str, text: str) -> list[int]:
@@ -163,7 +163,7 @@ def occurrences(passage: str, text: str) -> list[int]:
     Scripts without spaces between words have no such occurrences.
     """
     starts = [match.start() for match in re.finditer(f"(?={re.escape(text)})", passage)]
-    whole = [
+    whole_word_starts = [
         start
         for start in starts
         if not any(
@@ -172,7 +172,7 @@ def occurrences(passage: str, text: str) -> list[int]:
             if 0 < position < len(passage)
         )
     ]
-    return whole or starts
+    return whole_word_starts or starts
 
 
 def _is_spaced(character: str) -> bool:
@@ -196,8 +196,8 @@ def normalize_answer(text: str) -> list[str]:
     As in SQuAD (Rajpurkar et al., 2016), tokens are separated by white space; as in CMRC2018 (Cui et al., 2019), every
     Chinese character is a token. Unicode punctuation is removed too; the scripts of SQuAD and CoQA remove ASCII only.
     """
-    kept = "".join(character for character in text.lower() if not _is_punctuation(character))
-    return _CHINESE_CHARACTER.sub(r" \1 ", _ARTICLE.sub(" ", kept)).split()
+    without_punctuation = "".join(character for character in text.lower() if not _is_punctuation(character))
+    return _CHINESE_CHARACTER.sub(r" \1 ", _ARTICLE.sub(" ", without_punctuation)).split()
 
 
 def token_f1(left: Sequence[str], right: Sequence[str]) -> float:

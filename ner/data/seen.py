@@ -42,11 +42,11 @@ def read(run: Path) -> np.ndarray | None:
 
 def count(documents: Iterable[Document], trained_on: np.ndarray) -> tuple[int, int]:
     """Return the number of non-empty sentences that were trained on, and the number of all."""
-    own = hashes(documents)
-    return int(np.isin(own, trained_on).sum()), len(own)
+    sentence_hashes = hashes(documents)
+    return int(np.isin(sentence_hashes, trained_on).sum()), len(sentence_hashes)
 
 
 def seen(examples: Iterable[Example], trained_on: np.ndarray) -> list[bool]:
     """Return for each sentence whether it was trained on; empty sentences never are."""
-    known: list[bool] = np.isin(_hashes(examples), trained_on).tolist()
-    return known
+    is_seen: list[bool] = np.isin(_hashes(examples), trained_on).tolist()
+    return is_seen

@@ -61,14 +61,14 @@ def notable(counts: Mapping[str, Mapping[str, int]], vocabs: Vocabs) -> dict[str
     """
     unseen: dict[str, int] = {}
     for kind in ("tags" if vocabs.plain else "labels", "classes"):
-        own = Counter(counts[kind]) - Counter(counts["questions"])
-        missing = sorted(own.keys() - getattr(vocabs, kind).keys())
-        unseen |= {name: unseen.get(name, 0) + own[name] for name in missing}
-    found = {"unseen_labels": unseen, "remarks": dict(sorted(counts["remarks"].items()))}
-    return {kind: names for kind, names in found.items() if names}
+        label_counts = Counter(counts[kind]) - Counter(counts["questions"])
+        missing = sorted(label_counts.keys() - getattr(vocabs, kind).keys())
+        unseen |= {name: unseen.get(name, 0) + label_counts[name] for name in missing}
+    notable_counts = {"unseen_labels": unseen, "remarks": dict(sorted(counts["remarks"].items()))}
+    return {kind: names for kind, names in notable_counts.items() if names}
 
 
 def format_unseen(unseen: Mapping[str, int]) -> str:
     """Return the log line for labels that the training data lack."""
-    listed = ", ".join(f"{label} {count}" for label, count in unseen.items())
-    return f"labels not in the training data (counted as errors): {listed}"
+    label_counts = ", ".join(f"{label} {count}" for label, count in unseen.items())
+    return f"labels not in the training data (counted as errors): {label_counts}"

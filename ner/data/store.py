@@ -65,9 +65,13 @@ def write(documents: Iterable[Document], directory: Path) -> None:
     """
     vocabs = Vocabs(scheme=PLAIN)  # counts the tags of every scheme
     example_defaults = DEFAULTS[Example].copy()
-    with atomic.new_directory(directory) as part:
+    with atomic.new_directory(directory) as folder:
         _remove_store(directory)
-        with open(part / TEXT, "wb") as text, open(part / STARTS, "wb") as starts, open(part / FIRSTS, "wb") as firsts:
+        with (
+            open(folder / TEXT, "wb") as text,
+            open(folder / STARTS, "wb") as starts,
+            open(folder / FIRSTS, "wb") as firsts,
+        ):
 
             def add(line: bytes) -> None:
                 starts.write(_pack(text.tell()))
@@ -87,14 +91,16 @@ def write(documents: Iterable[Document], directory: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         counts = {kind: getattr(vocabs, kind) for kind in ("words", "labels", "tags", "classes")}
-        atomic.write_bytes(part / COUNTS, _dump(counts).encode(errors="surrogatepass"))
-        manifest.write_manifest(part, FILES)
+        atomic.write_bytes(folder / COUNTS, _dump(counts).encode(errors="surrogatepass"))
+        manifest.write_manifest(folder, FILES)
 
 
 def _line(value: Document | Example, defaults: Mapping[str, Any]) -> bytes:
     """Return the fields that differ from their defaults as a line of JSON."""
-    changed = {name: own for name, default in defaults.items() if (own := getattr(value, name)) != default}
-    return _dump(changed).encode(errors="surrogatepass") + b"\n"
+    changed_fields = {
+        name: field_value for name, default in defaults.items() if (field_value := getattr(value, name)) != default
+    }
+    return _dump(changed_fields).encode(errors="surrogatepass") + b"\n"
 
 
 def _remove_store(directory: Path) -> None:
@@ -125,8 +131,8 @@ class _LazySequence(Sequence[T]):
     @overload
     def __getitem__(self, index: slice) -> list[T]: ...
     def __getitem__(self, index: int | slice) -> T | list[T]:
-        found = self._positions[index]
-        return list(map(self._build, found)) if isinstance(found, range) else self._build(found)
+        selected = self._positions[index]
+        return list(map(self._build, selected)) if isinstance(selected, range) else self._build(selected)
 
 
 class _Examples(_LazySequence[Example]):
@@ -180,7 +186,7 @@ class Store(_LazySequence[Document]):
         counts = json.loads((self.directory / COUNTS).read_bytes())
         if scheme != PLAIN:
             counts["tags"] = {}
-        counters: dict[str, Counter[str]] = {kind: Counter(counted) for kind, counted in counts.items()}
+        counters: dict[str, Counter[str]] = {kind: Counter(kind_counts) for kind, kind_counts in counts.items()}
         return Vocabs(scheme=scheme, **counters)  # type: ignore[arg-type]  # keys are the names of counters
 
 

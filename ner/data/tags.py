@@ -74,8 +74,8 @@ def check_tag(tag: str, scheme: str, hint: str) -> None:
         return
     allowed = SCHEMES[scheme].prefixes | {"B"} if scheme in SCHEMES else PREFIXES  # B for IOB1
     if not is_valid(tag) or split(tag)[0] not in allowed:
-        known = ", ".join(f"{prefix}-X" for prefix in sorted(allowed))
-        raise InputError(f"expected O or one of {known}, found '{tag}'; {hint}")
+        allowed_tags = ", ".join(f"{prefix}-X" for prefix in sorted(allowed))
+        raise InputError(f"expected O or one of {allowed_tags}, found '{tag}'; {hint}")
 
 
 def normalize(tags: list[str], scheme: str) -> tuple[list[Span], list[str], RawTags | None]:
@@ -106,17 +106,19 @@ def annotate(example: Example, tags: list[str], scheme: str, one_word_per_line: 
     example.spans, example.tags, example.raw_tags = normalize(tags, scheme)
     if scheme in ("bio", PLAIN, MIXED) or not example.spans:  # of a mixed file, a later tag is refused
         return
-    found = [(span.start, span.end, span.label) for span in example.spans]
-    kept = well_formed(tags, found, scheme)
-    if len(kept) == len(found):
+    spans = [(span.start, span.end, span.label) for span in example.spans]
+    valid_spans = well_formed(tags, spans, scheme)
+    if len(valid_spans) == len(spans):
         return
-    for start, end, label in found:
-        if (start, end, label) not in kept:
+    for start, end, label in spans:
+        if (start, end, label) not in valid_spans:
             line = example.line + start * one_word_per_line
-            before = tags[start - 1] if start else "the start of the sentence"
-            own = " ".join(tags[start:end])[:60]
+            previous_tag = tags[start - 1] if start else "the start of the sentence"
+            span_tags = " ".join(tags[start:end])[:60]
             example.warnings.append(Notice.PREFIX_REPAIRED)
-            example.repairs.append(f"{example.source}:{line}: '{example.words[start]}' {own} after {before}")
+            example.repairs.append(
+                f"{example.source}:{line}: '{example.words[start]}' {span_tags} after {previous_tag}"
+            )
 
 
 def check_and_annotate(example: Example, tags: list[str], scheme: str, location: str) -> None:
@@ -143,27 +145,27 @@ def entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:
     Args:
         tags: Valid tags, see :func:`is_valid`.
     """
-    found: list[tuple[int, int, str]] = []
+    spans: list[tuple[int, int, str]] = []
     start = 0
     label: str | None = None  # no entity is open
     for position, tag in enumerate(tags):
         if tag == OUTSIDE:
             if label is not None:
-                found.append((start, position, label))
+                spans.append((start, position, label))
                 label = None
             continue
-        prefix, this = split(tag)
-        if label is not None and (this != label or prefix in _STARTS):
-            found.append((start, position, label))
+        prefix, tag_label = split(tag)
+        if label is not None and (tag_label != label or prefix in _STARTS):
+            spans.append((start, position, label))
             label = None
         if label is None:
-            start, label = position, this
+            start, label = position, tag_label
         if prefix in _STOPS:
-            found.append((start, position + 1, label))
+            spans.append((start, position + 1, label))
             label = None
     if label is not None:
-        found.append((start, len(tags), label))
-    return found
+        spans.append((start, len(tags), label))
+    return spans
 
 
 def decode(tags: Sequence[str]) -> list[Span]:
@@ -177,15 +179,15 @@ def may_follow(previous: str, following: str, scheme: str) -> bool:
     if scheme == PLAIN:
         return True
     table = SCHEMES[scheme]
-    opening = {table.first, table.inner}
-    continuing = {table.inner, table.last} - {table.single}
-    before, label = split(previous)
-    prefix, this = split(following)
-    if following != OUTSIDE and prefix not in table.prefixes:  # B separates entities that touch, in IOB1
-        return scheme in ("iob1", "io") and prefix == "B" and label == this
-    if prefix in continuing:
-        return before in opening and label == this
-    return not (table.closed and before in opening)
+    opening_prefixes = {table.first, table.inner}
+    continuing_prefixes = {table.inner, table.last} - {table.single}
+    previous_prefix, previous_label = split(previous)
+    following_prefix, following_label = split(following)
+    if following != OUTSIDE and following_prefix not in table.prefixes:  # B separates entities that touch, in IOB1
+        return scheme in ("iob1", "io") and following_prefix == "B" and previous_label == following_label
+    if following_prefix in continuing_prefixes:
+        return previous_prefix in opening_prefixes and previous_label == following_label
+    return not (table.closed and previous_prefix in opening_prefixes)
 
 
 def invalid_transitions(tags: Sequence[str], scheme: str) -> int:
@@ -198,17 +200,17 @@ def discard(tags: Sequence[str], scheme: str) -> list[str]:
 
     In schemes that mark the last word, all tags of an entity without its end are replaced.
     """
-    kept: list[str] = []
+    valid_tags: list[str] = []
     for tag in (*tags, OUTSIDE):
-        if not may_follow(kept[-1] if kept else OUTSIDE, tag, scheme):
-            last = len(kept) - 1
-            while SCHEMES[scheme].closed and last >= 0 and not may_follow(kept[last], OUTSIDE, scheme):
-                kept[last] = OUTSIDE
+        if not may_follow(valid_tags[-1] if valid_tags else OUTSIDE, tag, scheme):
+            last = len(valid_tags) - 1
+            while SCHEMES[scheme].closed and last >= 0 and not may_follow(valid_tags[last], OUTSIDE, scheme):
+                valid_tags[last] = OUTSIDE
                 last -= 1
-            if not may_follow(kept[-1] if kept else OUTSIDE, tag, scheme):
+            if not may_follow(valid_tags[-1] if valid_tags else OUTSIDE, tag, scheme):
                 tag = OUTSIDE
-        kept.append(tag)
-    return kept[:-1]
+        valid_tags.append(tag)
+    return valid_tags[:-1]
 
 
 def read_as(example: Example, mode: str) -> list[Span]:
@@ -221,46 +223,48 @@ def read_as(example: Example, mode: str) -> list[Span]:
         mode: ``conlleval``: the rules of the shared task, see :func:`entities`. ``strict``: entities with all the
             prefixes of the scheme, see :func:`well_formed`. ``discard``: entities after :func:`discard`.
     """
-    names, scheme = example.raw_tags or RawTags(example.tags or [], "bio")
-    if mode == "conlleval" or not example.spans or not all(map(is_valid, names)):
+    tag_names, scheme = example.raw_tags or RawTags(example.tags or [], "bio")
+    if mode == "conlleval" or not example.spans or not all(map(is_valid, tag_names)):
         return example.spans
-    if not invalid_transitions(names, scheme):
+    if not invalid_transitions(tag_names, scheme):
         return example.spans
-    found = entities(names)
-    kept = well_formed(names, found, scheme) if mode == "strict" else entities(discard(names, scheme))
-    others = [span for span in example.spans if (span.start, span.end, span.label) not in found]
-    scores = {span: span for span in example.spans}  # with their probabilities
-    return sorted([*others, *(scores.get(span, span) for span in starmap(Span, kept))])
+    tag_spans = entities(tag_names)
+    valid_spans = (
+        well_formed(tag_names, tag_spans, scheme) if mode == "strict" else entities(discard(tag_names, scheme))
+    )
+    unrepresentable = [span for span in example.spans if (span.start, span.end, span.label) not in tag_spans]
+    scored_spans = {span: span for span in example.spans}  # with their probabilities
+    return sorted([*unrepresentable, *(scored_spans.get(span, span) for span in starmap(Span, valid_spans))])
 
 
-def well_formed(tags: Sequence[str], found: Iterable[tuple[int, int, str]], scheme: str) -> list[tuple[int, int, str]]:
+def well_formed(tags: Sequence[str], spans: Iterable[tuple[int, int, str]], scheme: str) -> list[tuple[int, int, str]]:
     """Return those of the entities of tags whose prefixes a scheme requires, such as ``B I`` but not ``I I`` in BIO.
 
     Args:
         tags: Valid tags.
-        found: Result of :func:`entities` for the same tags.
+        spans: Result of :func:`entities` for the same tags.
         scheme: A key of :data:`SCHEMES`; its prefixes are the only ones of the tags.
     """
     if scheme == "bio":
-        return [entity for entity in found if tags[entity[0]].startswith("B-")]
+        return [span for span in spans if tags[span[0]].startswith("B-")]
     first, inner, last, single = SCHEMES[scheme][:4]
-    kept, before = [], (0, 0, "")
-    for entity in found:
-        start, end, label = entity
-        wanted = single if end - start == 1 else first + inner * (end - start - 2) + last
-        if scheme == "iob1" and before[1:] == (start, label):
-            wanted = "B" + wanted[1:]
-        if "".join([tag[0] for tag in tags[start:end]]) == wanted:
-            kept.append(entity)
-        before = entity
-    return kept
+    valid_spans, previous_span = [], (0, 0, "")
+    for span in spans:
+        start, end, label = span
+        required_prefixes = single if end - start == 1 else first + inner * (end - start - 2) + last
+        if scheme == "iob1" and previous_span[1:] == (start, label):
+            required_prefixes = "B" + required_prefixes[1:]
+        if "".join([tag[0] for tag in tags[start:end]]) == required_prefixes:
+            valid_spans.append(span)
+        previous_span = span
+    return valid_spans
 
 
 def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]:
     """Return the tags of a sequence of ``length`` words; overlapping spans are reduced first, see :func:`flatten`."""
     table = SCHEMES[scheme]
     tags = [OUTSIDE] * length
-    before: Span | None = None
+    previous_span: Span | None = None
     for span in flatten(spans):
         if span.end - span.start == 1:
             tags[span.start] = f"{table.single}-{span.label}"
@@ -268,9 +272,9 @@ def encode(spans: Iterable[Span], length: int, scheme: str = "bio") -> list[str]
             tags[span.start : span.end] = [f"{table.inner}-{span.label}"] * (span.end - span.start)
             tags[span.start] = f"{table.first}-{span.label}"
             tags[span.end - 1] = f"{table.last}-{span.label}"
-        if scheme == "iob1" and before and before.end == span.start and before.label == span.label:
+        if scheme == "iob1" and previous_span and previous_span.end == span.start and previous_span.label == span.label:
             tags[span.start] = f"B-{span.label}"
-        before = span
+        previous_span = span
     return tags
 
 
@@ -289,11 +293,11 @@ def flatten(spans: Iterable[Span]) -> list[Span]:
     ordered = sorted(spans)
     if all(left.end <= right.start for left, right in pairwise(ordered)):
         return ordered
-    kept: list[Span] = []
+    non_overlapping: list[Span] = []
     for span in sorted(ordered, key=lambda span: (span.start - span.end, span.start)):
-        if all(span.end <= other.start or other.end <= span.start for other in kept):
-            kept.append(span)
-    return sorted(kept)
+        if all(span.end <= other.start or other.end <= span.start for other in non_overlapping):
+            non_overlapping.append(span)
+    return sorted(non_overlapping)
 
 
 class SchemeDetector:
@@ -327,11 +331,11 @@ class SchemeDetector:
             return "bioes"
         if prefixes - {OUTSIDE} == {"I"}:
             return "io"
-        opened = Counter[str]()  # first words of entities by prefix
-        for (before, tag), occurrences in self.transitions.items():
-            if tag != OUTSIDE and split(before)[1] != split(tag)[1]:
-                opened[split(tag)[0]] += occurrences
-        return "iob1" if opened["I"] > opened["B"] else "bio"
+        opening_counts = Counter[str]()  # first words of entities by prefix
+        for (previous_tag, tag), occurrences in self.transitions.items():
+            if tag != OUTSIDE and split(previous_tag)[1] != split(tag)[1]:
+                opening_counts[split(tag)[0]] += occurrences
+        return "iob1" if opening_counts["I"] > opening_counts["B"] else "bio"
 
 
 class TagSet:
@@ -386,10 +390,14 @@ class TagSet:
         prefixes, labels = self._split_names()
         kinds, positions = np.unique(prefixes, return_inverse=True)
         # two tags follow each other depending on their prefixes, and on whether their labels are equal
-        befores, same, others = ([kind if kind == OUTSIDE else f"{kind}-{x}" for kind in kinds] for x in "xxy")
+        previous_tags, next_same_label, next_other_label = (
+            [kind if kind == OUTSIDE else f"{kind}-{x}" for kind in kinds] for x in "xxy"
+        )
         equal, unequal = (
-            np.array([[may_follow(before, name, self.scheme) for name in names] for before in befores])
-            for names in (same, others)
+            np.array(
+                [[may_follow(previous_tag, name, self.scheme) for name in next_tags] for previous_tag in previous_tags]
+            )
+            for next_tags in (next_same_label, next_other_label)
         )
         rows = positions[:, None]
         return first, np.where(labels[:, None] == labels, equal[rows, positions], unequal[rows, positions]), last
@@ -414,6 +422,6 @@ class TagSet:
         """
         prefixes, labels = (np.append(values, values[:1]) for values in self._split_names())  # the start is like O
         inside = np.arange(len(self.labels))[:, None] == labels  # (N, K + 1)
-        within = inside[:, :, None] & inside[:, None, :-1]  # both tags are of the label
-        on = within & ~np.isin(prefixes, [*_STOPS])[:, None] & ~np.isin(prefixes[:-1], [*_STARTS])
-        return inside[:, None, :-1] & ~on, on[:, :-1]
+        both_inside = inside[:, :, None] & inside[:, None, :-1]  # both tags are of the label
+        is_continuation = both_inside & ~np.isin(prefixes, [*_STOPS])[:, None] & ~np.isin(prefixes[:-1], [*_STARTS])
+        return inside[:, None, :-1] & ~is_continuation, is_continuation[:, :-1]

@@ -61,12 +61,12 @@ def check_metrics(decoder: str, metrics: Sequence[str]) -> None:
     """
     outputs = decoder_outputs(decoder)
     required = {name: load_component("metrics", name).REQUIRES for name in component_names("metrics")}
-    fitting = [name for name, kinds in required.items() if kinds & outputs]
+    compatible_metrics = [name for name, kinds in required.items() if kinds & outputs]
     for name in metrics:
-        if name not in fitting:
+        if name not in compatible_metrics:
             raise InputError(
                 f"config.metrics: {name} requires {_phrases(required[name], 'or')}, but the decoder {decoder} predicts "
-                f"{_phrases(outputs)}; choose from {_join(fitting)}"
+                f"{_phrases(outputs)}; choose from {_join(compatible_metrics)}"
             )
 
 
@@ -78,14 +78,14 @@ def check_gold(decoder: str, documents: Sequence[Document], source: str) -> None
             has a word, or if all words have the same tag.
     """
     outputs = decoder_outputs(decoder)
-    missing = [kind for kind in sorted(outputs) if not _any_gold(documents, [kind])]
-    if missing:
-        present = {kind for kind in OUTPUTS if kind not in missing and _any_gold(documents, [kind])}
-        fitting = [name for name in component_names("decoders") if decoder_outputs(name) <= present]
+    missing_kinds = [kind for kind in sorted(outputs) if not _any_gold(documents, [kind])]
+    if missing_kinds:
+        present_kinds = {kind for kind in OUTPUTS if kind not in missing_kinds and _any_gold(documents, [kind])}
+        fitting = [name for name in component_names("decoders") if decoder_outputs(name) <= present_kinds]
         advice = f"choose {_join(fitting, 'or')} as decoder, or see data.format" if fitting else "see data.format"
-        lacking = "any" if {*missing} == outputs else _phrases(missing)
+        absent = "any" if {*missing_kinds} == outputs else _phrases(missing_kinds)
         raise InputError(
-            f"{source}: the decoder {decoder} learns {_phrases(outputs)}, but no example has {lacking}; {advice}"
+            f"{source}: the decoder {decoder} learns {_phrases(outputs)}, but no example has {absent}; {advice}"
         )
     if not any(example.words for document in documents for example in document.examples):
         raise InputError(f"{source}: expected texts with words, found none; see data.word_split and data.format")
@@ -131,14 +131,14 @@ def check_field(field: str, documents: Iterable[Document], source: str | None, k
     Raises:
         InputError: If none has it; the message lists the fields that exist.
     """
-    known: set[str] = set()
+    known_fields: set[str] = set()
     for document in documents:
         for example in document.examples:
-            known.update(example.metadata)
-            if field in known:
+            known_fields.update(example.metadata)
+            if field in known_fields:
                 return
     raise InputError(
-        f"{key}: no example of {source} has a field '{field}'; there are: {_join(sorted(known)) or 'none'}"
+        f"{key}: no example of {source} has a field '{field}'; there are: {_join(sorted(known_fields)) or 'none'}"
     )
 
 
@@ -153,8 +153,8 @@ def check_labels(vocabs: Vocabs, config: ComponentConfig, source: object = "the 
     Raises:
         InputError: If one does.
     """
-    form = load_component("formats", config.name)
-    forbidden = form.forbidden_characters(config)
+    format_module = load_component("formats", config.name)
+    forbidden = format_module.forbidden_characters(config)
     for kind, names in (("tags", vocabs.tags if vocabs.plain else vocabs.labels), ("labels", vocabs.classes)):
         for name in names:
             if not set(forbidden.get(kind, "")).isdisjoint(name):
@@ -173,16 +173,16 @@ def checked_questions(
         InputError: If an example of a format that stores texts with and without questions does not fit.
     """
     outputs = decoder_outputs(decoder) if outputs is None else outputs
-    answers = "answers" in outputs
-    stores = load_component("formats", format_name).STORES
-    may_differ = "answers" in stores and len(stores) > 1
+    answers_questions = "answers" in outputs
+    stored_kinds = load_component("formats", format_name).STORES
+    may_differ = "answers" in stored_kinds and len(stored_kinds) > 1
     for document in documents:
         for example in document.examples if may_differ else ():
-            if answers and not example.query_length:
+            if answers_questions and not example.query_length:
                 raise InputError(
                     f"{example.location}: expected a question about a text, as {decoder} answers, found a text alone"
                 )
-            if example.query_length and not answers:
+            if example.query_length and not answers_questions:
                 raise InputError(
                     f"{example.location}: expected a text alone, of which the decoder {decoder} predicts "
                     f"{_phrases(outputs)}, found a question about a text; remove the question"

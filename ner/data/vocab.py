@@ -28,8 +28,8 @@ class Vocab:
     @classmethod
     def from_counts(cls, counts: Counter[str], min_count: int = 1) -> Vocab:
         """Build the table of the strings that occur at least ``min_count`` times, by frequency, then alphabetically."""
-        kept = [(-count, string) for string, count in counts.items() if count >= min_count]
-        return cls([string for _, string in sorted(kept)])
+        entries = [(-count, string) for string, count in counts.items() if count >= min_count]
+        return cls([string for _, string in sorted(entries)])
 
     def __len__(self) -> int:
         return len(self.strings)

@@ -87,29 +87,41 @@ class WordSplitter:
     @classmethod
     def learn(cls, sentences: Iterable[Sequence[str]]) -> WordSplitter:
         """Learn from the words of sentences."""
-        whole: Counter[str] = Counter()
-        apart: Counter[str] = Counter()
+        word_counts: Counter[str] = Counter()
+        split_counts: Counter[str] = Counter()
         for words in sentences:
-            whole.update(words)
+            word_counts.update(words)
             for left, right in pairwise(words):
                 if left and right and not (left[-1].isalnum() and right[0].isalnum()):  # letters touch no letters
-                    apart[left + right] += 1
-        if sum(count for word, count in whole.items() if len(word) > 1) * 100 <= whole.total():
+                    split_counts[left + right] += 1
+        if sum(count for word, count in word_counts.items() if len(word) > 1) * 100 <= word_counts.total():
             return cls(Learned([], [], [], characters=True))
-        several = {word: count for word, count in whole.items() if 1 < len(_atoms().findall(word)) <= MAX_ATOMS}
-        shapes: Counter[str] = Counter()
-        for word, count in several.items():
-            shapes[shape(word)] += count
-        shapes_apart: Counter[str] = Counter()
-        for word, count in apart.items():
-            shapes_apart[shape(word)] += count
-        # Chinese words have no shape: any two characters would be a word
-        known = {
-            name for name, count in shapes.items() if MIN_COUNT <= count > shapes_apart[name] and set(name) != {"x"}
+        multi_atom_counts = {
+            word: count for word, count in word_counts.items() if 1 < len(_atoms().findall(word)) <= MAX_ATOMS
         }
-        words = [w for w, count in several.items() if MIN_COUNT <= count > apart[w] and shape(w) not in known]
-        endings = [w for w, count in several.items() if count >= MIN_COUNT and re.fullmatch(r"[a-z]{1,2}['’][a-z]", w)]
-        return cls(Learned(sorted(words), sorted(known), sorted(endings)))
+        shape_counts: Counter[str] = Counter()
+        for word, count in multi_atom_counts.items():
+            shape_counts[shape(word)] += count
+        split_shape_counts: Counter[str] = Counter()
+        for word, count in split_counts.items():
+            split_shape_counts[shape(word)] += count
+        # Chinese words have no shape: any two characters would be a word
+        learned_shapes = {
+            name
+            for name, count in shape_counts.items()
+            if MIN_COUNT <= count > split_shape_counts[name] and set(name) != {"x"}
+        }
+        words = [
+            w
+            for w, count in multi_atom_counts.items()
+            if MIN_COUNT <= count > split_counts[w] and shape(w) not in learned_shapes
+        ]
+        endings = [
+            w
+            for w, count in multi_atom_counts.items()
+            if count >= MIN_COUNT and re.fullmatch(r"[a-z]{1,2}['’][a-z]", w)
+        ]
+        return cls(Learned(sorted(words), sorted(learned_shapes), sorted(endings)))
 
     def __call__(self, text: str) -> tuple[list[str], list[tuple[int, int]]]:
         """Return the words of a text and the ``(start, end)`` characters of each."""
@@ -119,12 +131,12 @@ class WordSplitter:
             if len(string) == 1 or (string.isascii() and string.isalpha()):
                 spans.append(match.span())
                 continue
-            known = self._cache.get(string)
-            if known is None:
-                known = self._split(string)
+            word_spans = self._cache.get(string)
+            if word_spans is None:
+                word_spans = self._split(string)
                 if len(self._cache) < MAX_CACHED and len(string) <= MAX_LENGTH:
-                    self._cache[string] = known
-            spans += [(start + left, start + right) for left, right in known]
+                    self._cache[string] = word_spans
+            spans += [(start + left, start + right) for left, right in word_spans]
         if len(spans) > 1 and text[slice(*spans[-1])][-2:-1].isdigit() and text[spans[-1][1] - 1] == ".":
             start, end = spans.pop()  # the full stop of a sentence and not that of an ordinal number
             spans += [(start, end - 1), (end - 1, end)]

@@ -71,8 +71,8 @@ def _read_text(path: str) -> tuple[list[str], np.ndarray]:
         width = width or max(1, len(cells) - 1)
         word, row = " ".join(cells[:-width]), _numbers(cells[-width:])  # words of GloVe may contain spaces
         if row is None or not cells[:-width] or _numbers(cells[1:-width]) is not None:
-            found = sum(_numbers([cell]) is not None for cell in cells[1:])
-            malformed = f"{path}:{number}: expected {width} numbers, found {found}"
+            num_numbers = sum(_numbers([cell]) is not None for cell in cells[1:])
+            malformed = f"{path}:{number}: expected {width} numbers, found {num_numbers}"
             continue
         words.append(word)
         rows.append(row)

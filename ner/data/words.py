@@ -20,8 +20,8 @@ extensions A to F, and Compatibility Ideographs)."""
 def marks() -> str:
     """Return the combining marks and joiners that belong to letters; the words of Hindi and others contain them."""
     ranges = range(0x20000), range(0xE0000, 0xE1000)  # no other plane contains marks; half a second less
-    found = (c for c in map(chr, chain(*ranges)) if unicodedata.category(c).startswith("M"))
-    return "\u200c\u200d" + "".join(found)
+    combining_marks = (c for c in map(chr, chain(*ranges)) if unicodedata.category(c).startswith("M"))
+    return "\u200c\u200d" + "".join(combining_marks)
 
 
 @cache
@@ -45,8 +45,8 @@ def split_words(text: str, rule: WordSplit) -> tuple[list[str], list[tuple[int, 
     """
     if callable(rule):
         return rule(text)
-    found = list(_pattern(rule).finditer(text))
-    return [match.group() for match in found], [match.span() for match in found]
+    matches = list(_pattern(rule).finditer(text))
+    return [match.group() for match in matches], [match.span() for match in matches]
 
 
 def with_text(example: Example, separator: str = " ") -> Example:

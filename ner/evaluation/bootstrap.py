@@ -61,24 +61,24 @@ def intervals(
         seed: Random seed.
     """
     weights = resample_weights(min(len(counts), MAX_UNITS), resamples, seed)
-    found = {}
+    bounds_by_metric = {}
     for name, scoring in scores.items():
         units = join_neighbours([entry[name] for entry in counts], weights.shape[1])
-        own = scoring(total(units))
-        paths = [path for path, value in leaves(own) if isinstance(value, float)]
+        point_scores = scoring(total(units))
+        paths = [path for path, value in leaves(point_scores) if isinstance(value, float)]
         samples = [[value_at(s, path) for path in paths] for s in resampled_scores(units, scoring, weights)]
         tail = (1 - LEVEL) / 2
         bounds = np.quantile(np.array(samples), [tail, 1 - tail], axis=0).T.tolist() if paths else []
-        found[name] = _nested(zip(paths, bounds, strict=True))
-    return Intervals(unit, len(counts), resamples, seed, LEVEL, found)
+        bounds_by_metric[name] = _nested(zip(paths, bounds, strict=True))
+    return Intervals(unit, len(counts), resamples, seed, LEVEL, bounds_by_metric)
 
 
 def resample_weights(units: int, resamples: int = RESAMPLES, seed: int = 1) -> np.ndarray:
     """Return ``(resamples, units)`` numbers of times that each unit is drawn; each row sums to ``units``."""
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     weights = np.zeros((resamples, units))  # float64 is exact for integers and multiplied by BLAS
     for row in weights if units else ():
-        row[:] = np.bincount(draw.integers(units, size=units), minlength=units)
+        row[:] = np.bincount(rng.integers(units, size=units), minlength=units)
     return weights
 
 
@@ -118,10 +118,10 @@ def join_neighbours(counts: Sequence[Counter[str]], units: int) -> list[Counter[
 
 def total(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
     """Return the sum of counts."""
-    found: Counter[str] = Counter()
+    summed: Counter[str] = Counter()
     for unit in counts:
-        found.update(unit)
-    return found
+        summed.update(unit)
+    return summed
 
 
 def _nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:

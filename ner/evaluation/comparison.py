@@ -146,27 +146,31 @@ def compare(
         return monitored(Evaluation(0.0, 0, 0, {metric: scoring(totals)}), score, "score")
 
     weights = bootstrap.resample_weights(table.size, resamples, seed)
-    sampled = [np.array([score_of(totals) for totals in table.totals(number, weights)]) for number in range(len(units))]
+    samples_by_run = [
+        np.array([score_of(totals) for totals in table.totals(number, weights)]) for number in range(len(units))
+    ]
     swaps = np.random.default_rng(seed + 1).integers(2, size=(resamples, table.size)).astype(np.float64)
     runs = [
         RunScore(candidate.name, candidate.seed, result, _interval(samples))
-        for candidate, result, samples in zip(candidates, results, sampled, strict=True)
+        for candidate, result, samples in zip(candidates, results, samples_by_run, strict=True)
     ]
     differences = []
     for first, second in combinations(range(len(candidates)), 2):
         observed = results[second] - results[first]
         swapped = [
-            score_of(other) - score_of(one)
-            for one, other in zip(table.swapped(first, second, swaps), table.swapped(second, first, swaps), strict=True)
+            score_of(right) - score_of(left)
+            for left, right in zip(
+                table.swapped(first, second, swaps), table.swapped(second, first, swaps), strict=True
+            )
         ]
-        at_least = sum(abs(value) >= abs(observed) - 1e-12 for value in swapped)
+        num_extreme = sum(abs(value) >= abs(observed) - 1e-12 for value in swapped)
         differences.append(
             Difference(
                 candidates[first].name,
                 candidates[second].name,
                 observed,
-                _interval(sampled[second] - sampled[first]),
-                (at_least + 1) / (resamples + 1),
+                _interval(samples_by_run[second] - samples_by_run[first]),
+                (num_extreme + 1) / (resamples + 1),
             )
         )
     sentences = most_different(gold, {candidate.name: candidate.predicted for candidate in candidates})
@@ -227,19 +231,19 @@ def most_different(
     gold: Sequence[Document], predicted: Mapping[str, Sequence[Document]], limit: int = MAX_SENTENCES
 ) -> list[SentenceDifference]:
     """Return the sentences with the largest difference in entity errors between runs, largest first."""
-    found: list[tuple[int, int, SentenceDifference]] = []
-    rows = zip(*(_examples(documents) for documents in (gold, *predicted.values())), strict=True)
-    for example, *others in rows:
+    ranked: list[tuple[int, int, SentenceDifference]] = []
+    aligned_examples = zip(*(_examples(documents) for documents in (gold, *predicted.values())), strict=True)
+    for example, *examples in aligned_examples:
         spans = {*example.spans}
-        errors = {name: len(spans ^ {*other.spans}) for name, other in zip(predicted, others, strict=True)}
+        errors = {name: len(spans ^ {*other.spans}) for name, other in zip(predicted, examples, strict=True)}
         spread = max(errors.values()) - min(errors.values())
         if spread:
-            entities = {name: other.entities() for name, other in zip(predicted, others, strict=True)}
+            entities = {name: other.entities() for name, other in zip(predicted, examples, strict=True)}
             text = example.text if example.text is not None else " ".join(example.words)
-            row = SentenceDifference(example.location, text, example.entities(), entities, errors)
-            found.append((spread, sum(errors.values()), row))
-    found.sort(key=lambda entry: (-entry[0], -entry[1]))  # stable: in the order of the file
-    return [row for *_, row in found[:limit]]
+            difference = SentenceDifference(example.location, text, example.entities(), entities, errors)
+            ranked.append((spread, sum(errors.values()), difference))
+    ranked.sort(key=lambda entry: (-entry[0], -entry[1]))  # stable: in the order of the file
+    return [difference for *_, difference in ranked[:limit]]
 
 
 def _examples(documents: Sequence[Document]) -> list[Any]:

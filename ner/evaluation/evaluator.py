@@ -79,9 +79,9 @@ class Evaluator:
         """Yield the predicted documents after scoring them."""
         for chunk in chunks:
             self.modes.add_chunk(replace(chunk, losses={}))
-            read = chunk if self.mode == "conlleval" else _read_as(chunk, self.mode)
-            self.scorer.add_chunk(read)
-            self.details.add_chunk(replace(read, losses={}))
+            chunk_in_mode = chunk if self.mode == "conlleval" else _read_as(chunk, self.mode)
+            self.scorer.add_chunk(chunk_in_mode)
+            self.details.add_chunk(replace(chunk_in_mode, losses={}))
             for gold, predicted in zip(chunk.gold, chunk.predicted, strict=True):
                 self._add(gold, predicted)
                 yield predicted
@@ -89,20 +89,20 @@ class Evaluator:
     def _add(self, gold: Document, predicted: Document) -> None:
         self.statistics.add(gold)
         self.schemes.add(gold.scheme)
-        for left, right in zip(gold.examples, predicted.examples, strict=True):
-            spans = {*left.spans}
+        for gold_example, prediction in zip(gold.examples, predicted.examples, strict=True):
+            spans = {*gold_example.spans}
             self.num_gold += len(spans)
-            self.confidences += [(span.score, span in spans) for span in right.spans if span.score is not None]
+            self.confidences += [(span.score, span in spans) for span in prediction.spans if span.score is not None]
         self.input_warnings += self.model.input_warnings(gold)
         self.has_gold = self.has_gold or any(e.tags or e.labels or e.answers for e in gold.examples)
         if self.seqeval is not None:
             self.seqeval.add(gold.examples, predicted.examples)
         if self.trained_on is not None:
-            known = seen.seen(gold.examples, self.trained_on)
-            self.num_seen += sum(known)
-            for left, right, is_known in zip(gold.examples, predicted.examples, known, strict=True):
-                if self.unseen is not None and not is_known:
-                    self.unseen.add([left], [right])
+            was_seen = seen.seen(gold.examples, self.trained_on)
+            self.num_seen += sum(was_seen)
+            for gold_example, prediction, is_seen in zip(gold.examples, predicted.examples, was_seen, strict=True):
+                if self.unseen is not None and not is_seen:
+                    self.unseen.add([gold_example], [prediction])
 
     def check(self, source: str, required: Collection[str] = ()) -> None:
         """Check that there was something to score.
@@ -125,13 +125,13 @@ class Evaluator:
 
     def result(self) -> Evaluation:
         """Return the scores so far."""
-        parts = [self.scorer, self.details, self.modes]
-        results = [part.result_with_intervals() if self.with_intervals else part.result() for part in parts]
+        scorers = [self.scorer, self.details, self.modes]
+        results = [scorer.result_with_intervals() if self.with_intervals else scorer.result() for scorer in scorers]
         result = results[0]
-        for other in results[1:]:
-            result.scores |= other.scores
-            if result.intervals is not None and other.intervals is not None:
-                result.intervals.scores.update(other.intervals.scores)
+        for metric_result in results[1:]:
+            result.scores |= metric_result.scores
+            if result.intervals is not None and metric_result.intervals is not None:
+                result.intervals.scores.update(metric_result.intervals.scores)
         if "modes" in result.scores:
             decoder = self.model.tag_decoder
             scheme = decoder.tags.scheme if decoder is not None else "bio"
@@ -143,10 +143,12 @@ class Evaluator:
     def _selected(self) -> Selected | None:
         if self.threshold is None:
             return None
-        kept = [correct for probability, correct in self.confidences if probability >= self.threshold.probability]
-        figures = prf(self.num_gold, len(kept), sum(kept))
+        selected = [
+            is_correct for probability, is_correct in self.confidences if probability >= self.threshold.probability
+        ]
+        scores = prf(self.num_gold, len(selected), sum(selected))
         return Selected(
-            **asdict(self.threshold), kept=len(kept), precision=figures["precision"], recall=figures["recall"]
+            **asdict(self.threshold), kept=len(selected), precision=scores["precision"], recall=scores["recall"]
         )
 
     def warnings(self, name: str) -> list[str]:
@@ -197,17 +199,17 @@ def slices_of(config: RunConfig, names: Sequence[str] | None = None) -> Slices |
     Raises:
         InputError: If a name is unknown, or the training data that a slice needs cannot be read.
     """
-    known: tuple[SliceName, ...] = get_args(SliceName)
+    all_slices: tuple[SliceName, ...] = get_args(SliceName)
     for name in names or ():
-        if name not in (*known, "all"):
-            raise InputError(f"--slice {name}: expected one of {', '.join(known)}, or all")
-    chosen = [name for name in known if name in (names or config.slices) or "all" in (names or ())]
-    if not chosen:
+        if name not in (*all_slices, "all"):
+            raise InputError(f"--slice {name}: expected one of {', '.join(all_slices)}, or all")
+    slice_names = [name for name in all_slices if name in (names or config.slices) or "all" in (names or ())]
+    if not slice_names:
         return None
-    if not NEED_TRAINING_DATA & {*chosen}:
-        return Slices(chosen)
-    form = load_component("formats", config.data.format.name)
-    return Slices(chosen, form.read(config.data.train, config.data.format, config.data.word_rule))
+    if not NEED_TRAINING_DATA & {*slice_names}:
+        return Slices(slice_names)
+    format_module = load_component("formats", config.data.format.name)
+    return Slices(slice_names, format_module.read(config.data.train, config.data.format, config.data.word_rule))
 
 
 def _read_as(chunk: AnnotatedChunk, mode: str) -> AnnotatedChunk:

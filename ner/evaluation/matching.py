@@ -35,22 +35,29 @@ def match(gold: Iterable[Span], predicted: Iterable[Span]) -> list[Pair]:
     Equal entities are paired first, then those with equal boundaries, then overlapping ones: those of one type before
     others, long overlaps before short ones, and first ones before later ones.
     """
-    left, right = sorted(set(gold)), sorted(set(predicted))
+    gold_spans, predicted_spans = sorted(set(gold)), sorted(set(predicted))
     candidates = []
-    for i, one in enumerate(left):
-        for j, other in enumerate(right):
-            overlap = min(one.end, other.end) - max(one.start, other.start)
+    for i, left in enumerate(gold_spans):
+        for j, right in enumerate(predicted_spans):
+            overlap = min(left.end, right.end) - max(left.start, right.start)
             if overlap > 0:
-                exact = one.start == other.start and one.end == other.end
+                exact = left.start == right.start and left.end == right.end
                 candidates.append(
-                    (not (exact and one.label == other.label), not exact, one.label != other.label, -overlap, i, j)
+                    (
+                        not (exact and left.label == right.label),
+                        not exact,
+                        left.label != right.label,
+                        -overlap,
+                        i,
+                        j,
+                    )
                 )
     pairs, used = [], (set[int](), set[int]())
     for *_, i, j in sorted(candidates):
         if i not in used[0] and j not in used[1]:
             used[0].add(i)
             used[1].add(j)
-            pairs.append(Pair(left[i], right[j]))
-    pairs += [Pair(span, None) for i, span in enumerate(left) if i not in used[0]]
-    pairs += [Pair(None, span) for j, span in enumerate(right) if j not in used[1]]
+            pairs.append(Pair(gold_spans[i], predicted_spans[j]))
+    pairs += [Pair(span, None) for i, span in enumerate(gold_spans) if i not in used[0]]
+    pairs += [Pair(None, span) for j, span in enumerate(predicted_spans) if j not in used[1]]
     return sorted(pairs, key=lambda pair: pair.gold or pair.predicted or Span(0, 0, ""))

@@ -90,8 +90,8 @@ class Mistakes:
     def add_chunk(self, chunk: AnnotatedChunk) -> None:
         """Count a chunk with probabilities of predicted and, by ``TagQuery.gold``, of gold entities."""
         for gold, predicted in zip(chunk.gold, chunk.predicted, strict=True):
-            for left, right in zip(gold.examples, predicted.examples, strict=True):
-                self._add(left, right)
+            for gold_example, prediction in zip(gold.examples, predicted.examples, strict=True):
+                self._add(gold_example, prediction)
 
     def _add(self, example: Example, predicted: Example) -> None:
         scores = predicted.probabilities.gold if predicted.probabilities is not None else []

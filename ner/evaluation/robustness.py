@@ -19,51 +19,51 @@ OCR = {
 ZERO_WIDTH = "\u200b"
 
 
-def typo(word: str, draw: random.Random) -> str:
+def typo(word: str, rng: random.Random) -> str:
     """Swap, drop, double or replace one letter of a word of at least two letters."""
     if len(word) < 2 or not any(character.isalpha() for character in word):
         return word
-    place = draw.randrange(len(word) - 1)
-    match draw.randrange(4):
+    position = rng.randrange(len(word) - 1)
+    match rng.randrange(4):
         case 0:
-            return word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+            return word[:position] + word[position + 1] + word[position] + word[position + 2 :]
         case 1:
-            return word[:place] + word[place + 1 :]
+            return word[:position] + word[position + 1 :]
         case 2:
-            return word[:place] + word[place] + word[place:]
+            return word[:position] + word[position] + word[position:]
         case _:
-            letter = draw.choice(string.ascii_lowercase)
-            return word[:place] + (letter.upper() if word[place].isupper() else letter) + word[place + 1 :]
+            letter = rng.choice(string.ascii_lowercase)
+            return word[:position] + (letter.upper() if word[position].isupper() else letter) + word[position + 1 :]
 
 
-def ocr(word: str, draw: random.Random) -> str:
+def ocr(word: str, rng: random.Random) -> str:
     """Replace one character by what optical character recognition reads in its place."""
-    places = [place for place, character in enumerate(word) if character in OCR]
-    if not places:
+    positions = [position for position, character in enumerate(word) if character in OCR]
+    if not positions:
         return word
-    place = draw.choice(places)
-    return word[:place] + OCR[word[place]] + word[place + 1 :]
+    position = rng.choice(positions)
+    return word[:position] + OCR[word[position]] + word[position + 1 :]
 
 
-def zero_width(word: str, draw: random.Random) -> str:
+def zero_width(word: str, rng: random.Random) -> str:
     """Insert a zero-width space inside a word."""
-    place = draw.randrange(1, len(word)) if len(word) > 1 else len(word)
-    return word[:place] + ZERO_WIDTH + word[place:]
+    position = rng.randrange(1, len(word)) if len(word) > 1 else len(word)
+    return word[:position] + ZERO_WIDTH + word[position:]
 
 
-def full_width_digits(word: str, draw: random.Random) -> str:
+def full_width_digits(word: str, rng: random.Random) -> str:
     """Replace the digits by their full-width forms."""
     return word.translate({ord(digit): ord(digit) + 0xFEE0 for digit in string.digits})
 
 
 def sometimes(change: Callable[[str, random.Random], str]) -> Callable[[str, random.Random], str]:
     """Return a perturbation of a share of the words."""
-    return lambda word, draw: change(word, draw) if draw.random() < RATE else word
+    return lambda word, rng: change(word, rng) if rng.random() < RATE else word
 
 
 PERTURBATIONS: dict[str, Callable[[str, random.Random], str]] = {
-    "lower_case": lambda word, draw: word.lower(),
-    "upper_case": lambda word, draw: word.upper(),
+    "lower_case": lambda word, rng: word.lower(),
+    "upper_case": lambda word, rng: word.upper(),
     "typos": sometimes(typo),
     "ocr_noise": sometimes(ocr),
     "zero_width": sometimes(zero_width),
@@ -77,12 +77,12 @@ def perturb(documents: Iterable[Document], name: str, seed: int = 1) -> Iterator
     for document in documents:
         examples = []
         for example in document.examples:
-            draw = random.Random(f"{seed} {name} {number}")
+            rng = random.Random(f"{seed} {name} {number}")
             number += 1
-            examples.append(_changed(example, PERTURBATIONS[name], draw))
+            examples.append(_changed(example, PERTURBATIONS[name], rng))
         yield replace(document, examples=examples)
 
 
-def _changed(example: Example, change: Callable[[str, random.Random], str], draw: random.Random) -> Example:
-    words = [change(word, draw) for word in example.words]
+def _changed(example: Example, change: Callable[[str, random.Random], str], rng: random.Random) -> Example:
+    words = [change(word, rng) for word in example.words]
     return replace(example, words=words, text=None, offsets=None)

@@ -115,8 +115,8 @@ class Evaluation:
         digits = max((len(str(part.sentences)) for _, part in parts), default=0)
         lines = [f"{split} loss: {self.loss:.4f}"]
         for name, part in parts:
-            last = [load_component("metrics", metric).lines(scores)[-1] for metric, scores in part.scores.items()]
-            text = "; ".join(last) or "nothing to score"
+            last_lines = [load_component("metrics", metric).lines(scores)[-1] for metric, scores in part.scores.items()]
+            text = "; ".join(last_lines) or "nothing to score"
             lines.append(f"{split} {name:<{width}} ({part.sentences:>{digits}}): {text}")
         for name, scores in self.scores.items():
             lines += [f"{split} {line}" for line in _lines(name, scores)]
@@ -125,11 +125,11 @@ class Evaluation:
             lines.append(f"{split} entity mode: {self.reading.mode}; scheme: gold {gold}, predicted {predicted}")
         if self.confidence is not None:
             lines.append(f"{split} entity calibration error: {self.confidence.reliability.error:.4f}")
-            if (chosen := self.confidence.selected) is not None:
+            if (selected := self.confidence.selected) is not None:
                 lines.append(
-                    f"{split} entities with a probability of at least {chosen.probability:.4f}: {chosen.kept}, "
-                    f"precision: {chosen.precision:.4f}, recall: {chosen.recall:.4f} (on the calibration data "
-                    f"{chosen.calibrated_precision:.4f} and {chosen.calibrated_recall:.4f})"
+                    f"{split} entities with a probability of at least {selected.probability:.4f}: {selected.kept}, "
+                    f"precision: {selected.precision:.4f}, recall: {selected.recall:.4f} (on the calibration data "
+                    f"{selected.calibrated_precision:.4f} and {selected.calibrated_recall:.4f})"
                 )
         return lines
 
@@ -144,12 +144,12 @@ class Evaluation:
             parts += [(f"{name} {value} ", part) for name, values in self.by.items() for value, part in values.items()]
         for prefix, part in parts:
             for metric, scores in (part.intervals.scores if part.intervals else {}).items():
-                found = [
+                score_bounds = [
                     (".".join(path), bootstrap.value_at(part.scores[metric], path), pair)
                     for path, pair in leaves(scores)
                     if path[-1] in F1 and (details or len(path) <= 2)
                 ]
-                texts = [f"{path} {value:.4f} ({low:.4f} to {high:.4f})" for path, value, (low, high) in found]
+                texts = [f"{path} {value:.4f} ({low:.4f} to {high:.4f})" for path, value, (low, high) in score_bounds]
                 if details:
                     lines += [f"{split} {prefix}{metric} {text}" for text in texts]
                 elif metric not in ADDITIONAL and texts:
@@ -173,8 +173,10 @@ class Scorer:
     def __init__(
         self, metrics: Sequence[str] | Mapping[str, Any], by: Sequence[str] = (), keep_units: bool = False
     ) -> None:
-        named = metrics if isinstance(metrics, Mapping) else {name: load_component("metrics", name) for name in metrics}
-        self.metrics: dict[str, Any] = dict(named)
+        by_name = (
+            metrics if isinstance(metrics, Mapping) else {name: load_component("metrics", name) for name in metrics}
+        )
+        self.metrics: dict[str, Any] = dict(by_name)
         self.by: dict[str, dict[str, Scorer]] = {name: {} for name in by}
         self.keep_units = keep_units
         self.sentence_counts: list[dict[str, Counter[str]]] = []
@@ -186,21 +188,21 @@ class Scorer:
 
     def add(self, gold: Sequence[Example], predicted: Sequence[Example]) -> None:
         """Count examples, which metrics of batches treat as one batch."""
-        found = {name: metric.count(gold, predicted) for name, metric in self.metrics.items()}
-        for name, counts in found.items():
+        counts_by_metric = {name: metric.count(gold, predicted) for name, metric in self.metrics.items()}
+        for name, counts in counts_by_metric.items():
             self.totals[name].update(counts)
         if self.keep_units:
-            self.sentence_counts.append(found)
+            self.sentence_counts.append(counts_by_metric)
         self.sentences += len(gold)
         self.words += sum(len(example.words) for example in gold)
         for name, scorers in self.by.items():
-            for left, right in zip(gold, predicted, strict=True):
-                value = left.metadata.get(name, [])
+            for gold_example, prediction in zip(gold, predicted, strict=True):
+                value = gold_example.metadata.get(name, [])
                 for item in value if isinstance(value, list) else [value]:
                     if (scorer := scorers.get(str(item))) is None:
                         scorer = scorers[str(item)] = Scorer(self.metrics, keep_units=self.keep_units)
                         scorer.start_document()
-                    scorer.add([left], [right])
+                    scorer.add([gold_example], [prediction])
 
     def start_document(self) -> None:
         """Begin a document; the following examples belong to it."""
@@ -221,8 +223,8 @@ class Scorer:
         self.add_loss(chunk.losses, chunk.counts)
         for gold, predicted in zip(chunk.gold, chunk.predicted, strict=True):
             self.start_document()
-            for left, right in zip(gold.examples, predicted.examples, strict=True):
-                self.add([left], [right])
+            for gold_example, prediction in zip(gold.examples, predicted.examples, strict=True):
+                self.add([gold_example], [prediction])
 
     def add_counts(self, other: Mapping[str, Any]) -> None:
         """Add the counts of another scorer of the same metrics, without losses; see :meth:`to_json`."""
@@ -247,10 +249,10 @@ class Scorer:
 
     def all_reduce(self, process_group: ProcessGroup) -> Scorer:
         """Return a scorer with the counts of all processes. The losses are already global and are not summed."""
-        own, *others = process_group.all_gather_object(self.to_json())
-        scorer = Scorer.from_json(list(self.metrics), own)
-        for other in others:
-            scorer.add_counts(other)
+        own_state, *other_states = process_group.all_gather_object(self.to_json())
+        scorer = Scorer.from_json(list(self.metrics), own_state)
+        for state in other_states:
+            scorer.add_counts(state)
         return scorer
 
     def result(self) -> Evaluation:
@@ -273,11 +275,11 @@ class Scorer:
         if len(starts) < bootstrap.FEW_DOCUMENTS:
             return "sentence", self.sentence_counts
         bounds = pairwise([*starts, len(self.sentence_counts)])
-        summed = [
+        document_counts = [
             {name: bootstrap.total(unit[name] for unit in self.sentence_counts[start:stop]) for name in self.metrics}
             for start, stop in bounds
         ]
-        return "document", summed
+        return "document", document_counts
 
     def intervals(self, resamples: int = bootstrap.RESAMPLES, seed: int = 1) -> Intervals:
         """Return the intervals of all scores, without those by field; requires ``keep_units``."""
@@ -306,8 +308,8 @@ def monitored(evaluation: Evaluation, path: str, key: str = "training.monitor") 
     value: Any = evaluation.scores
     for name in path.split("."):
         if not isinstance(value, dict) or name not in value:
-            known = ", ".join(value) if isinstance(value, dict) else "-"
-            raise InputError(f"config.{key}: no score '{path}'; available instead of '{name}': {known}")
+            available = ", ".join(value) if isinstance(value, dict) else "-"
+            raise InputError(f"config.{key}: no score '{path}'; available instead of '{name}': {available}")
         value = value[name]
     if not isinstance(value, (int, float)):
         raise InputError(f"config.{key}: '{path}' is a group of scores: {', '.join(value)}")

@@ -29,11 +29,11 @@ class Scores:
         Raises:
             InputError: If there is no such score.
         """
-        known = {path: float(value) for path, value in flat(self.evaluation.scores).items()}
-        known["loss"] = self.evaluation.loss
-        if path not in known:
-            raise InputError(f"{path}: no such score; there are: {', '.join(known)}")
-        return known[path]
+        score_by_path = {path: float(value) for path, value in flat(self.evaluation.scores).items()}
+        score_by_path["loss"] = self.evaluation.loss
+        if path not in score_by_path:
+            raise InputError(f"{path}: no such score; there are: {', '.join(score_by_path)}")
+        return score_by_path[path]
 
     def table(self) -> Table:
         """Return a row for each label and each mean."""

@@ -21,13 +21,13 @@ class SeqevalCheck:
 
     def add(self, gold: Sequence[Example], predicted: Sequence[Example]) -> None:
         """Collect tags, and count sentences whose entities cannot be represented by tags."""
-        for left, right in zip(gold, predicted, strict=True):
-            if left.tags is None or right.tags is None or not all(map(tags.is_valid, left.tags)):
+        for gold_example, prediction in zip(gold, predicted, strict=True):
+            if gold_example.tags is None or prediction.tags is None or not all(map(tags.is_valid, gold_example.tags)):
                 self.unsupported += 1
                 continue
-            self.unsupported += left.spans != tags.decode(left.tags)
-            self.gold.append(left.tags)
-            self.predicted.append(right.tags)
+            self.unsupported += gold_example.spans != tags.decode(gold_example.tags)
+            self.gold.append(gold_example.tags)
+            self.predicted.append(prediction.tags)
 
     def compare(self, scores: Mapping[str, Any]) -> str:
         """Compare entity scores with those of seqeval and return a log line.
@@ -44,12 +44,14 @@ class SeqevalCheck:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            theirs = precision_recall_fscore_support(self.gold, self.predicted, average="micro", zero_division=0)
+            seqeval_prf = precision_recall_fscore_support(self.gold, self.predicted, average="micro", zero_division=0)
         pairs = [
-            (key, scores["micro"][key], value)
-            for key, value in zip(("precision", "recall", "f1"), theirs, strict=False)
+            (key, scores["micro"][key], other_score)
+            for key, other_score in zip(("precision", "recall", "f1"), seqeval_prf, strict=False)
         ]
-        different = [f"{key}: {own} and {value}" for key, own, value in pairs if abs(own - value) > 1e-9]
-        if different:
-            raise InputError(f"entity scores differ from seqeval's ({'; '.join(different)}); please report this file")
+        differences = [
+            f"{key}: {score} and {other_score}" for key, score, other_score in pairs if abs(score - other_score) > 1e-9
+        ]
+        if differences:
+            raise InputError(f"entity scores differ from seqeval's ({'; '.join(differences)}); please report this file")
         return "seqeval check passed: the same entity precision, recall and f1"

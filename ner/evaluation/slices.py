@@ -31,43 +31,43 @@ class Slices:
     REQUIRES = REQUIRES
 
     def __init__(self, names: Sequence[SliceName], training: Iterable[Document] = ()) -> None:
-        types: dict[str, set[str]] = defaultdict(set)
+        types_by_mention: dict[str, set[str]] = defaultdict(set)
         for document in training if NEED_TRAINING_DATA & {*names} else ():
             for example in document.examples:
                 for span in example.spans:
-                    types[mention(example, span)].add(span.label)
-        table: dict[SliceName, Callable[[Example, Span], str]] = {
+                    types_by_mention[mention(example, span)].add(span.label)
+        function_by_slice: dict[SliceName, Callable[[Example, Span], str]] = {
             "entity_length": lambda example, span: ENTITY_LENGTHS[min(span.end - span.start, len(ENTITY_LENGTHS)) - 1],
             "sentence_length": lambda example, span: sentence_length(example),
-            "seen_mention": lambda example, span: "seen" if mention(example, span) in types else "unseen",
+            "seen_mention": lambda example, span: "seen" if mention(example, span) in types_by_mention else "unseen",
             "ambiguous_mention": lambda example, span: ("unseen", "one type", "several types")[
-                min(2, len(types.get(mention(example, span), ())))
+                min(2, len(types_by_mention.get(mention(example, span), ())))
             ],
             "casing": lambda example, span: casing(mention(example, span)),
         }
-        assert {*table} == {*get_args(SliceName)}, "every slice has a function"
-        self.functions = {name: table[name] for name in names}
+        assert {*function_by_slice} == {*get_args(SliceName)}, "every slice has a function"
+        self.functions = {name: function_by_slice[name] for name in names}
 
     def count(self, gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
         """Count ``<kind> <slice>=<value>`` for the kinds gold, predicted and correct."""
         counts: Counter[str] = Counter()
-        for left, right in zip(gold, predicted, strict=True):
-            sides = {*left.spans}, {*right.spans}
+        for gold_example, prediction in zip(gold, predicted, strict=True):
+            sides = {*gold_example.spans}, {*prediction.spans}
             for kind, spans in zip(KINDS, (*sides, sides[0] & sides[1]), strict=True):
                 for span in spans:
                     for name, value_of in self.functions.items():
-                        counts[f"{kind} {name}={value_of(left, span)}"] += 1
+                        counts[f"{kind} {name}={value_of(gold_example, span)}"] += 1
         return counts
 
     def scores(self, counts: Counter[str]) -> dict[str, Any]:
         """Return slice -> value -> scores and counts."""
-        cells = sorted({key.partition(" ")[2] for key in counts}, key=natural_key)
-        found: dict[str, Any] = {name: {} for name in self.functions}
-        for cell in cells:
-            name, _, value = cell.partition("=")
-            numbers = [counts[f"{kind} {cell}"] for kind in KINDS]
-            found[name][value] = {**prf(*numbers), **dict(zip(KINDS, numbers, strict=True))}
-        return found
+        slice_values = sorted({key.partition(" ")[2] for key in counts}, key=natural_key)
+        scores_by_slice: dict[str, Any] = {name: {} for name in self.functions}
+        for slice_value in slice_values:
+            name, _, value = slice_value.partition("=")
+            kind_counts = [counts[f"{kind} {slice_value}"] for kind in KINDS]
+            scores_by_slice[name][value] = {**prf(*kind_counts), **dict(zip(KINDS, kind_counts, strict=True))}
+        return scores_by_slice
 
     @staticmethod
     def lines(scores: Mapping[str, Any]) -> list[str]:
@@ -86,7 +86,7 @@ def natural_key(value: str) -> tuple[Any, ...]:
         return (0, float(value), value)
     parts = re.split("([0-9]+)", value)  # text and digits alternate
     parts[1::2] = [digits.lstrip("0") for digits in parts[1::2]]
-    return (1, [(len(part) if odd % 2 else 0, part) for odd, part in enumerate(parts)], value)
+    return (1, [(len(part) if index % 2 else 0, part) for index, part in enumerate(parts)], value)
 
 
 def mention(example: Example, span: Span) -> str:

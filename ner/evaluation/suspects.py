@@ -42,17 +42,17 @@ def suspects(chunks: Iterable[AnnotatedChunk]) -> list[Suspect]:
         chunks: Predictions with probabilities of predicted and of gold spans (``TagQuery.gold``), by models that have
             not seen the sentences.
     """
-    found: list[Suspect] = []
+    candidates: list[Suspect] = []
     for chunk in chunks:
         for gold, predicted in zip(chunk.gold, chunk.predicted, strict=True):
-            for left, right in zip(gold.examples, predicted.examples, strict=True):
-                found += _of_sentence(left, right)
-    return sorted(found, key=lambda suspect: suspect.probability)  # stable: in the order of the data
+            for gold_example, prediction in zip(gold.examples, predicted.examples, strict=True):
+                candidates += _of_sentence(gold_example, prediction)
+    return sorted(candidates, key=lambda suspect: suspect.probability)  # stable: in the order of the data
 
 
 def _of_sentence(gold: Example, predicted: Example) -> list[Suspect]:
     assert predicted.probabilities is not None, "requested by the caller"
-    found = []
+    candidates = []
     for span, probability in zip(gold.spans, predicted.probabilities.gold, strict=True):
         answer = tuple(other for other in predicted.spans if _overlap(span, other))
         if span in answer:
@@ -61,12 +61,12 @@ def _of_sentence(gold: Example, predicted: Example) -> list[Suspect]:
             kind = "spurious"
         else:
             kind = "type" if any((span.start, span.end) == (o.start, o.end) for o in answer) else "boundary"
-        found.append(Suspect(probability, kind, gold, span, answer))
+        candidates.append(Suspect(probability, kind, gold, span, answer))
     for span, outside in zip(predicted.spans, predicted.probabilities.outside, strict=True):
         if not any(_overlap(span, other) for other in gold.spans):
-            found.append(Suspect(outside, "missing", gold, None, (span,)))
-    return found
+            candidates.append(Suspect(outside, "missing", gold, None, (span,)))
+    return candidates
 
 
-def _overlap(one: Span, other: Span) -> bool:
-    return one.start < other.end and other.start < one.end
+def _overlap(first: Span, second: Span) -> bool:
+    return first.start < second.end and second.start < first.end

@@ -93,13 +93,13 @@ def check_exportable(model: Model, config: RunConfig) -> None:
         InputError: If one has none; the message names it.
     """
     decoders = joined(model)
-    known: list[tuple[str, Any, tuple[type, ...]]] = [
+    supported: list[tuple[str, Any, tuple[type, ...]]] = [
         *(("decoder", decoder, (TagDecoder, ClassifierDecoder)) for decoder in decoders),
         *(("encoder", encoder, (EmbeddingEncoder, TransformerEncoder)) for encoder in members(model).values()),
         ("context", model.context, (torch.nn.Identity, BiLSTM, RTransformer)),
     ]
-    for kind, part, types in known:
-        if isinstance(part, GenerativeDecoder) or not isinstance(part, types):
+    for kind, module, types in supported:
+        if isinstance(module, GenerativeDecoder) or not isinstance(module, types):
             raise InputError(
                 f"config.{kind}: {getattr(config, kind).name} cannot be exported; decoders crf, softmax, classifier "
                 "and joint, encoders embedding, transformer and concat, and context layers bilstm and rtransformer can"
@@ -122,8 +122,10 @@ def members(model: Model) -> dict[str, Any]:
 
 def tokenizers(model: Model) -> list[Any]:
     """Return the tokenizers of a model."""
-    found = [encoder.tokenizer for encoder in members(model).values() if isinstance(encoder, TransformerEncoder)]
-    return found + ([model.units.tokenizer] if isinstance(model.units, PieceUnits) else [])
+    encoder_tokenizers = [
+        encoder.tokenizer for encoder in members(model).values() if isinstance(encoder, TransformerEncoder)
+    ]
+    return encoder_tokenizers + ([model.units.tokenizer] if isinstance(model.units, PieceUnits) else [])
 
 
 def _write(directory: Path, run: Path, model: Model, config: RunConfig, precision: Precision) -> Description:
@@ -137,11 +139,13 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
     encoders: list[WordEncoder | PieceEncoder] = []
     inputs: dict[str, WordGraphInput | PieceGraphInput] = {}
     for key, encoder in members(model).items():
-        described, own = _described(key, encoder)
-        encoders.append(described)
-        files |= {f"encoder/{key}/{name}" if key else f"encoder/{name}": data for name, data in own.items()}
+        encoder_description, encoder_files = _describe(key, encoder)
+        encoders.append(encoder_description)
+        files |= {f"encoder/{key}/{name}" if key else f"encoder/{name}": data for name, data in encoder_files.items()}
         inputs[key] = (
-            WordGraphInput(described, own) if isinstance(described, WordEncoder) else PieceGraphInput(described, own)
+            WordGraphInput(encoder_description, encoder_files)
+            if isinstance(encoder_description, WordEncoder)
+            else PieceGraphInput(encoder_description, encoder_files)
         )
     unit = None
     if isinstance(model.units, PieceUnits):
@@ -197,7 +201,7 @@ def _compare(directory: Path, description: Description, files: dict[str, bytes])
     return description
 
 
-def _described(key: str, encoder: Any) -> tuple[WordEncoder | PieceEncoder, dict[str, bytes]]:
+def _describe(key: str, encoder: Any) -> tuple[WordEncoder | PieceEncoder, dict[str, bytes]]:
     """Return the description of an encoder's input, and its files."""
     if isinstance(encoder, EmbeddingEncoder):
         config = encoder.config
@@ -205,11 +209,13 @@ def _described(key: str, encoder: Any) -> tuple[WordEncoder | PieceEncoder, dict
         length = config.characters.max_length
         files = encoder.asset_files()
         return WordEncoder("words", key, names, config.lowercase, config.normalize_digits, length), files
-    maker = encoder.input_maker
+    input_maker = encoder.input_maker
     pieces, tokenizer = _pieces(encoder.tokenizer)
-    overlap = encoder.windows.overlap_of(maker.capacity)
-    described = PieceEncoder("pieces", key, maker.row_length, maker.scope, overlap, maker.pooling, pieces)
-    return described, {"tokenizer.json": tokenizer}
+    overlap = encoder.windows.overlap_of(input_maker.capacity)
+    description = PieceEncoder(
+        "pieces", key, input_maker.row_length, input_maker.scope, overlap, input_maker.pooling, pieces
+    )
+    return description, {"tokenizer.json": tokenizer}
 
 
 def _pieces(tokenizer: Any) -> tuple[Pieces, bytes]:
@@ -223,10 +229,10 @@ def _potentials(decoder: TagDecoder) -> dict[str, np.ndarray]:
     tables = {}
     with torch.no_grad():
         chains = {"best": decoder.chain(decoder.constrained), "distribution": decoder.probability_chain()}
-        for kind, chain in chains.items():
+        for chain_name, chain in chains.items():
             for name, table in zip(("first", "transitions", "last"), chain.tables(), strict=True):
-                scaled = table.float() / (temperature if kind == "distribution" else 1)
-                tables[f"{kind}.{name}"] = np.ascontiguousarray(scaled.numpy())
+                scaled = table.float() / (temperature if chain_name == "distribution" else 1)
+                tables[f"{chain_name}.{name}"] = np.ascontiguousarray(scaled.numpy())
     return tables
 
 
@@ -235,12 +241,14 @@ def _sample(model: Model, inputs: dict[str, Any], pooled: bool) -> Arrays:
     texts = ("Ann of Berlin lives in Rare-1984 .", "Bob went far away .")
     examples = model.units.split([Example(text.split()) for text in texts])
     arrays: Arrays = {}
-    for key, entry in inputs.items():
-        for name, array in entry.arrays([[example] for example in examples]).items():
-            used = pooled or not name.startswith("row")
-            if isinstance(entry, WordGraphInput) and name not in ("mask", "words"):
-                used = {"word_ids": "words", "shape_ids": "shapes"}.get(name, "characters") in entry.words.tables
-            if used:
+    for key, graph_input in inputs.items():
+        for name, array in graph_input.arrays([[example] for example in examples]).items():
+            needed = pooled or not name.startswith("row")
+            if isinstance(graph_input, WordGraphInput) and name not in ("mask", "words"):
+                needed = {"word_ids": "words", "shape_ids": "shapes"}.get(
+                    name, "characters"
+                ) in graph_input.words.tables
+            if needed:
                 arrays[name if name == "mask" or not key else f"{key}.{name}"] = array
     return arrays
 
@@ -251,8 +259,8 @@ def _sentences(model: Model, config: RunConfig) -> list[Document]:
     texts.append([*SENTENCES[0].split()] * 100)
     data = config.data
     with suppress(InputError, OSError):
-        form = load_component("formats", data.format.name)
-        documents = form.read(data.valid or data.train, data.format, data.word_rule)
+        format_module = load_component("formats", data.format.name)
+        documents = format_module.read(data.valid or data.train, data.format, data.word_rule)
         examples = (example for document in documents for example in document.examples if example.words)
         texts += [example.words for example in islice(examples, MAX_PARITY)]
     return [Document([Example([*words])], scheme=model.vocabs.scheme) for words in texts]

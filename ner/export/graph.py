@@ -62,21 +62,27 @@ def encode(encoder: nn.Module, inputs: Mapping[str, Tensor]) -> Encoding:
     if isinstance(encoder, ConcatEncoder):
         encodings = []
         for key, member in encoder.members.items():
-            own = {name.removeprefix(f"{key}."): t for name, t in inputs.items() if name.startswith(f"{key}.")}
-            encodings.append(encode(member, {**own, "mask": mask}))
+            member_inputs = {
+                name.removeprefix(f"{key}."): t for name, t in inputs.items() if name.startswith(f"{key}.")
+            }
+            encodings.append(encode(member, {**member_inputs, "mask": mask}))
         vectors = [encoding.pooled for encoding in encodings if encoding.pooled is not None]
         pooled = torch.cat(vectors, dim=-1) if len(vectors) == len(encodings) else None
         return Encoding(torch.cat([encoding.words for encoding in encodings], dim=-1), mask, pooled)
     if isinstance(encoder, EmbeddingEncoder):
-        none = {"known": torch.ones_like(mask), "query_lengths": mask.sum(1) * 0, "word_ids": inputs["words"][0]}
-        encoding: Encoding = encoder({**none, **inputs})
+        default_inputs = {
+            "known": torch.ones_like(mask),
+            "query_lengths": mask.sum(1) * 0,
+            "word_ids": inputs["words"][0],
+        }
+        encoding: Encoding = encoder({**default_inputs, **inputs})
         return Encoding(encoding.words, mask)
     assert isinstance(encoder, TransformerEncoder), "other encoders are refused"
     piece_mask = inputs["piece_mask"]
-    attention: Tensor = piece_mask.long()
+    attention_mask: Tensor = piece_mask.long()
     if encoder.model.config.model_type in ACCEPT_4D_MASKS:  # a mask (B, T) would be checked while tracing
-        attention = (1.0 - piece_mask[:, None, None].float()) * torch.finfo(torch.float32).min
-    hidden = encoder.model(input_ids=inputs["pieces"], attention_mask=attention).last_hidden_state
+        attention_mask = (1.0 - piece_mask[:, None, None].float()) * torch.finfo(torch.float32).min
+    hidden = encoder.model(input_ids=inputs["pieces"], attention_mask=attention_mask).last_hidden_state
     flat = hidden.reshape(-1, encoder.width)
     if "positions" in inputs:
         words = flat[inputs["positions"]] * mask.unsqueeze(-1)
@@ -89,11 +95,11 @@ def encode(encoder: nn.Module, inputs: Mapping[str, Tensor]) -> Encoding:
     return Encoding(words, mask, pooled)
 
 
-def bag(vectors: Tensor, members: Tensor, owners: Tensor, weights: Tensor, like: Tensor) -> Tensor:
-    """Return the weighted sums of rows of ``vectors (N, H)`` by owner, one for each element of ``like``."""
-    values = vectors[members] * weights.unsqueeze(-1)
+def bag(vectors: Tensor, indices: Tensor, bag_ids: Tensor, weights: Tensor, like: Tensor) -> Tensor:
+    """Return the weighted sums of rows of ``vectors (N, H)`` by bag, one for each element of ``like``."""
+    values = vectors[indices] * weights.unsqueeze(-1)
     sums = torch.zeros_like(like, dtype=values.dtype).unsqueeze(-1).expand(-1, values.shape[-1])
-    return sums.scatter_add(0, owners.unsqueeze(-1).expand_as(values), values)
+    return sums.scatter_add(0, bag_ids.unsqueeze(-1).expand_as(values), values)
 
 
 def write_graph(model: Model, arrays: Mapping[str, np.ndarray], path: Path) -> None:
@@ -107,12 +113,18 @@ def write_graph(model: Model, arrays: Mapping[str, np.ndarray], path: Path) -> N
     names = list(arrays)
     graph = Graph(model, names).eval()
     tensors = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays.values())
-    outputs = [name for name, kind in KINDS.items() if any(isinstance(part, kind) for part in model.decoder.modules())]
-    axes: dict[str, Any] = {name: dict(enumerate(OUTPUTS[name])) for name in outputs}
+    outputs = [
+        name
+        for name, decoder_type in KINDS.items()
+        if any(isinstance(module, decoder_type) for module in model.decoder.modules())
+    ]
+    dynamic_axes: dict[str, Any] = {name: dict(enumerate(OUTPUTS[name])) for name in outputs}
     for name, array in arrays.items():
-        short = name.rpartition(".")[2]
-        prefix = name.removesuffix(short) if short not in ("mask", "words", "positions") else ""
-        axes[name] = {number: f"{prefix}{size}" for number, size in enumerate(DIMENSIONS[short][: array.ndim])}
+        base_name = name.rpartition(".")[2]
+        prefix = name.removesuffix(base_name) if base_name not in ("mask", "words", "positions") else ""
+        dynamic_axes[name] = {
+            number: f"{prefix}{size}" for number, size in enumerate(DIMENSIONS[base_name][: array.ndim])
+        }
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter is deprecated, and warns of every condition that it traces
         torch.onnx.export(
@@ -123,5 +135,5 @@ def write_graph(model: Model, arrays: Mapping[str, np.ndarray], path: Path) -> N
             input_names=names,
             output_names=outputs,
             opset_version=OPSET,
-            dynamic_axes=axes,
+            dynamic_axes=dynamic_axes,
         )

@@ -114,23 +114,25 @@ def _annotate(
 
     def ranges(number: int) -> list[range]:
         """Return the numbers of the examples of a batch, by group."""
-        chosen = groups[batches[number]].tolist()
-        return [range(first, first + stop - start) for _, start, stop, _, _, first in chosen]
+        batch_groups = groups[batches[number]].tolist()
+        return [range(first, first + stop - start) for _, start, stop, _, _, first in batch_groups]
 
     def collate(number: int) -> Batch:
         return model.batch([examples[indices.start : indices.stop] for indices in ranges(number)], targets=loss)
 
     split_batches = process_group.size > 1 and not process_group.shards_weights
-    own = process_group.shard(range(len(batches))) if split_batches else range(len(batches))
+    local_batches = process_group.shard(range(len(batches))) if split_batches else range(len(batches))
     outputs: dict[int, _BatchOutput] = {}
-    running = _outputs(model, prefetch(map(collate, own), batch.prefetch), device, precision, probabilities, query)
-    for number, output in zip(own, running, strict=True):
+    output_stream = _outputs(
+        model, prefetch(map(collate, local_batches), batch.prefetch), device, precision, probabilities, query
+    )
+    for number, output in zip(local_batches, output_stream, strict=True):
         outputs[number] = output
         process_group.heartbeat()
     if split_batches:
-        values = {number: output.to_json() for number, output in outputs.items()}
-        for gathered in process_group.all_gather_object(list(values.items())):
-            outputs.update((number, _BatchOutput.from_json(value)) for number, value in gathered)
+        encoded_outputs = {number: output.to_json() for number, output in outputs.items()}
+        for process_outputs in process_group.all_gather_object(list(encoded_outputs.items())):
+            outputs.update((number, _BatchOutput.from_json(value)) for number, value in process_outputs)
 
     chunk = AnnotatedChunk(documents, [])
     if loss and model.single_label_at is not None:
@@ -138,8 +140,8 @@ def _annotate(
     annotations: dict[int, Annotation] = {}
     for number in range(len(batches)):  # sums do not depend on the number of processes
         annotations.update(zip(chain.from_iterable(ranges(number)), outputs[number].annotations, strict=True))
-        for part, total in outputs[number].losses.items():
-            chunk.losses[part] = chunk.losses.get(part, 0.0) + total
+        for loss_name, loss_sum in outputs[number].losses.items():
+            chunk.losses[loss_name] = chunk.losses.get(loss_name, 0.0) + loss_sum
         chunk.counts.update(outputs[number].counts)
     chunk.coverage = Coverage(
         sentences=len(examples),
@@ -149,10 +151,10 @@ def _annotate(
         missing=sum(len(example.words) for example in examples) - sum(output.words for output in outputs.values()),
         without_piece=sum(model.input_warnings(document)[Notice.NO_PIECES] for document in documents),
     )
-    numbers = count()
+    example_numbers = count()
     for document, units in zip(documents, in_units, strict=True):
-        predicted = [example.with_prediction(annotations[next(numbers)]) for example in units.examples]
-        chunk.predicted.append(replace(document, examples=model.units.merge(document.examples, predicted)))
+        predicted_examples = [example.with_prediction(annotations[next(example_numbers)]) for example in units.examples]
+        chunk.predicted.append(replace(document, examples=model.units.merge(document.examples, predicted_examples)))
     return chunk
 
 
@@ -190,8 +192,8 @@ class _BatchOutput:
 def _probabilities(value: dict[str, Any] | None) -> TagProbabilities | None:
     if value is None:
         return None
-    best = [Alternative(tags, [Span(**span) for span in spans], p) for tags, spans, p in value["n_best"]]
-    return TagProbabilities(**{**value, "n_best": best})
+    alternatives = [Alternative(tags, [Span(**span) for span in spans], p) for tags, spans, p in value["n_best"]]
+    return TagProbabilities(**{**value, "n_best": alternatives})
 
 
 def _outputs(
@@ -208,32 +210,34 @@ def _outputs(
         with name_bad_example(batch.examples), autocast(device, precision):
             losses, scores = model(tensors)
             if probabilities or query is not None:
-                mask, tagger = tensors.inputs["mask"], model.tag_decoder
+                mask, tag_decoder = tensors.inputs["mask"], model.tag_decoder
                 annotations = model.decoder.decode(scores, mask, probabilities)
-                if query is not None and tagger is not None:
-                    details = tag_probabilities(tagger, scores, mask, query, batch.examples)
-                    for annotation, values in zip(annotations, details, strict=True):
+                if query is not None and tag_decoder is not None:
+                    tag_details = tag_probabilities(tag_decoder, scores, mask, query, batch.examples)
+                    for annotation, values in zip(annotations, tag_details, strict=True):
                         annotation.probabilities = values
             else:
                 predicted = model.decoder.predict(scores, tensors.inputs["mask"])
-        copy = HostCopy({**predicted, **{f"loss.{part}": total for part, total in losses.items()}})
+        host_copy = HostCopy({**predicted, **{f"loss.{loss_name}": loss_sum for loss_name, loss_sum in losses.items()}})
         if pending is not None:
             yield _read(model, *pending)
-        pending = batch, annotations, copy
+        pending = batch, annotations, host_copy
     if pending is not None:
         yield _read(model, *pending)
 
 
-def _read(model: Model, batch: Batch, annotations: list[Annotation] | None, copy: HostCopy) -> _BatchOutput:
+def _read(model: Model, batch: Batch, annotations: list[Annotation] | None, host_copy: HostCopy) -> _BatchOutput:
     """Wait for a batch and decode it; batches with probabilities are already decoded."""
-    host = copy.get()
-    losses = {name.removeprefix("loss."): float(host[name]) for name in host if name.startswith("loss.")}
-    for part, total in losses.items():
-        if not math.isfinite(total):
-            raise NonFiniteLossError(f"the loss of the model's {part}", None, batch.examples)
+    host_tensors = host_copy.get()
+    losses = {
+        name.removeprefix("loss."): float(host_tensors[name]) for name in host_tensors if name.startswith("loss.")
+    }
+    for loss_name, loss_sum in losses.items():
+        if not math.isfinite(loss_sum):
+            raise NonFiniteLossError(f"the loss of the model's {loss_name}", None, batch.examples)
     if annotations is None:
         with name_bad_example(batch.examples):
-            annotations = model.decoder.annotations(host, batch.inputs["mask"])
+            annotations = model.decoder.annotations(host_tensors, batch.inputs["mask"])
     mask = batch.inputs["mask"]
-    rows = [*batch.piece_masks, mask][0]
-    return _BatchOutput(annotations, losses, batch.counts, int(mask.sum()), len(rows))
+    row_mask = [*batch.piece_masks, mask][0]
+    return _BatchOutput(annotations, losses, batch.counts, int(mask.sum()), len(row_mask))

@@ -25,13 +25,13 @@ class Rewriter:
 
     Attributes:
         tagger: Tagger of the documents.
-        form: Module of the format.
+        format_module: Module of the format.
         source: Options for reading; gold columns are not parsed.
         target: Options for writing.
     """
 
     tagger: TextTagger
-    form: Any
+    format_module: Any
     source: ComponentConfig
     target: ComponentConfig
 
@@ -41,7 +41,7 @@ class Rewriter:
         Raises:
             InputError: With file and line, if a record is invalid, or does not fit the task of the tagger.
         """
-        return self.check(self.form.read(path, self.source, self.tagger.word_split, for_rewriting=True))
+        return self.check(self.format_module.read(path, self.source, self.tagger.word_split, for_rewriting=True))
 
     def check(self, documents: Iterator[Document]) -> Iterator[Document]:
         """Yield documents after checking that they fit the task of the tagger."""
@@ -49,28 +49,28 @@ class Rewriter:
 
     def write(self, path: str, documents: Iterator[Document]) -> None:
         """Write predicted documents."""
-        self.form.write(path, documents, self.target)
+        self.format_module.write(path, documents, self.target)
 
 
-def format_options(own: ComponentConfig, name: str, overrides: Sequence[str]) -> ComponentConfig:
+def format_options(trained_format: ComponentConfig, name: str, overrides: Sequence[str]) -> ComponentConfig:
     """Return the options of an input format: those of the training data if it is their format, with overrides.
 
     Raises:
         InputError: If an override is not ``data.format.key=value``, or a value is invalid.
     """
-    config = own if name == own.name else load_component("formats", name).Config()
-    raw: dict[str, Any] = {"data": {"format": config.model_dump()}}
-    for change in overrides:
-        if not change.startswith("data.format.") or change.startswith("data.format.name="):
-            raise InputError(f"{change}: expected data.format.key=value; the model itself is fixed, see --format")
+    config = trained_format if name == trained_format.name else load_component("formats", name).Config()
+    raw_config: dict[str, Any] = {"data": {"format": config.model_dump()}}
+    for assignment in overrides:
+        if not assignment.startswith("data.format.") or assignment.startswith("data.format.name="):
+            raise InputError(f"{assignment}: expected data.format.key=value; the model itself is fixed, see --format")
         from ner.config.load import override
 
-        override(raw, change)
+        override(raw_config, assignment)
     try:
-        changed: ComponentConfig = parse_component("formats", raw["data"]["format"])
+        options: ComponentConfig = parse_component("formats", raw_config["data"]["format"])
     except ConfigError as error:
         raise error.with_prefix("data", "format") from None
-    return changed
+    return options
 
 
 def rewriter(
@@ -94,8 +94,8 @@ def rewriter(
     if config.name == "conll" and probabilities != "none":
         config = config.model_copy(update={"probabilities": probabilities})
     source = config
-    if gold := GOLD.get(config.name):
-        source = config.model_copy(update={**dict.fromkeys(gold), "scheme": tagger.vocabs.scheme})
+    if gold_keys := GOLD.get(config.name):
+        source = config.model_copy(update={**dict.fromkeys(gold_keys), "scheme": tagger.vocabs.scheme})
     return Rewriter(tagger, load_component("formats", config.name), source, config)
 
 
@@ -107,5 +107,7 @@ def check_probabilities(option: str, name: str, outputs: frozenset[str]) -> None
     """
     if load_component("formats", name).probabilities:
         return
-    others = [n for n in tasks.compatible_formats(outputs) if load_component("formats", n).probabilities]
-    raise InputError(f"{option}: {name} files cannot store probabilities; choose another --format: {', '.join(others)}")
+    alternatives = [n for n in tasks.compatible_formats(outputs) if load_component("formats", n).probabilities]
+    raise InputError(
+        f"{option}: {name} files cannot store probabilities; choose another --format: {', '.join(alternatives)}"
+    )

@@ -33,9 +33,9 @@ def select(documents: Iterable[Document], count: int, strategy: Strategy, divers
     distinct: dict[tuple[str, ...], Selected] = {}
     for document in documents:
         for example in document.examples:
-            values = example.probabilities
-            if values is not None and example.words:
-                uncertainty = values.entropy if strategy == "entropy" else 1 - values.margin
+            probabilities = example.probabilities
+            if probabilities is not None and example.words:
+                uncertainty = probabilities.entropy if strategy == "entropy" else 1 - probabilities.margin
                 distinct.setdefault(tuple(example.words), Selected(example, uncertainty))
     ordered = sorted(distinct.values(), key=lambda item: -item.uncertainty)  # stable
     return _diverse(ordered[: POOL * count], count, diversity) if diversity else ordered[:count]
@@ -43,15 +43,17 @@ def select(documents: Iterable[Document], count: int, strategy: Strategy, divers
 
 def _diverse(pool: Sequence[Selected], count: int, weight: float) -> list[Selected]:
     words = [frozenset(word.lower() for word in item.example.words) for item in pool]
-    highest = max((item.uncertainty for item in pool), default=0.0) or 1.0
+    max_uncertainty = max((item.uncertainty for item in pool), default=0.0) or 1.0
     similarity = [0.0] * len(pool)
-    left = set(range(len(pool)))
-    chosen: list[Selected] = []
-    while left and len(chosen) < count:
-        best = max(left, key=lambda n: ((1 - weight) * pool[n].uncertainty / highest - weight * similarity[n], -n))
-        left.remove(best)
-        chosen.append(pool[best])
-        for number in left:
-            common = len(words[number] & words[best]) / len(words[number] | words[best])
-            similarity[number] = max(similarity[number], common)
-    return chosen
+    remaining = set(range(len(pool)))
+    selection: list[Selected] = []
+    while remaining and len(selection) < count:
+        best = max(
+            remaining, key=lambda n: ((1 - weight) * pool[n].uncertainty / max_uncertainty - weight * similarity[n], -n)
+        )
+        remaining.remove(best)
+        selection.append(pool[best])
+        for number in remaining:
+            overlap = len(words[number] & words[best]) / len(words[number] | words[best])
+            similarity[number] = max(similarity[number], overlap)
+    return selection

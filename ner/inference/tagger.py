@@ -45,8 +45,10 @@ def quantized(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
             from torch.ao.quantization import quantize_dynamic
         except ImportError:
             raise InputError(f"torch {torch.__version__} has no dynamic quantization; choose bf16 or fp32") from None
-        copy: torch.nn.Module = quantize_dynamic(module, {torch.nn.Linear, torch.nn.LSTM}, dtype=torch.qint8)
-    return copy
+        quantized_module: torch.nn.Module = quantize_dynamic(
+            module, {torch.nn.Linear, torch.nn.LSTM}, dtype=torch.qint8
+        )
+    return quantized_module
 
 
 class Tagger(TextTagger):
@@ -151,9 +153,9 @@ class Tagger(TextTagger):
                 raise TypeError(f"expected a text as {name}, found {type(text).__name__}")
         example = question_example([*history, question], passage, self.word_split)
         document = Document([example], scheme=self.model.vocabs.scheme)
-        answered = self.tag(document, probabilities=True).examples[0]
+        prediction = self.tag(document, probabilities=True).examples[0]
         counts = sorted(self.model.input_warnings(document).items())
-        return replace(answered, warnings=[f"{count} {reason}" for reason, count in counts])
+        return replace(prediction, warnings=[f"{count} {reason}" for reason, count in counts])
 
     @property
     def word_split(self) -> WordSplit:

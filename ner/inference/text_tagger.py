@@ -79,14 +79,14 @@ class TextTagger(ABC):
             TypeError: If ``text`` is none of these, or no Document for a question answering model.
             ValueError: If a word is empty.
         """
-        several = isinstance(text, Sequence) and not isinstance(text, str)
-        single = not several or (len(text) > 0 and all(isinstance(word, str) for word in text))
-        if not single and any(isinstance(item, str) for item in text):
+        is_list = isinstance(text, Sequence) and not isinstance(text, str)
+        is_single = not is_list or (len(text) > 0 and all(isinstance(word, str) for word in text))
+        if not is_single and any(isinstance(item, str) for item in text):
             raise TypeError("expected a list of words, or a list of sentences or documents, found both in one list")
-        documents = list(_checked(self.document(item) for item in ([text] if single else text)))
+        documents = list(_checked(self.document(item) for item in ([text] if is_single else text)))
         chunks = self.annotate(documents, probabilities=probabilities)
         predicted = [document for chunk in chunks for document in chunk.predicted]
-        return predicted[0] if single else predicted
+        return predicted[0] if is_single else predicted
 
     def __call__(
         self, text: str | list[str] | Document, split_into_sentences: bool = False, probabilities: bool = True
@@ -103,8 +103,8 @@ class TextTagger(ABC):
             TypeError: If ``text`` is not a single text, or sentences of something else than raw text are requested.
             ValueError: If a word is empty.
         """
-        found = next(iter(self.stream([text], split_into_sentences, probabilities)))
-        return found
+        document = next(iter(self.stream([text], split_into_sentences, probabilities)))
+        return document
 
     def stream(
         self,

@@ -22,12 +22,12 @@ def apply_threshold(
 
 
 def _apply(example: Example, threshold: float, below: Literal["drop", "mark"]) -> Example:
-    weak = [span for span in example.spans if span.score is not None and span.score < threshold]
-    if not weak:
+    uncertain_spans = [span for span in example.spans if span.score is not None and span.score < threshold]
+    if not uncertain_spans:
         return example
     if below == "mark":
-        marked = [replace(span, uncertain=True) if span in weak else span for span in example.spans]
-        return replace(example, spans=marked)
-    kept = [span for span in example.spans if span not in weak]
-    tags = None if example.tags is None else encode(kept, len(example.words))
-    return replace(example, spans=kept, tags=tags, raw_tags=None)
+        marked_spans = [replace(span, uncertain=True) if span in uncertain_spans else span for span in example.spans]
+        return replace(example, spans=marked_spans)
+    confident_spans = [span for span in example.spans if span not in uncertain_spans]
+    tags = None if example.tags is None else encode(confident_spans, len(example.words))
+    return replace(example, spans=confident_spans, tags=tags, raw_tags=None)

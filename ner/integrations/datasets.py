@@ -47,16 +47,19 @@ def annotate(
         keywords: Any = {"prefix": prefix, "probabilities": probabilities, "batch_size": batch_size}
         parts = {key: annotate(part, tagger, column, **keywords) for key, part in dataset.items()}
         return type(dataset)(parts)  # type: ignore[call-arg]
-    own: Any = dataset
-    names = own.column_names or [column]
+    untyped: Any = dataset
+    names = untyped.column_names or [column]
     if column not in names:
         raise KeyError(f"expected a column {column!r}, found {', '.join(names)}")
     predicted = tasks.decoder_outputs(tagger.config.decoder.name)
-    keys = [*(("entities", "tags") if "tags" in predicted else ()), *(("labels",) if "labels" in predicted else ())]
-    outputs = {key: f"{prefix}{key}" for key in keys}
-    taken = sorted({*names} & {*outputs.values()})
-    if taken:
-        raise ValueError(f"the column {taken[0]!r} already exists; choose another prefix")
+    output_kinds = [
+        *(("entities", "tags") if "tags" in predicted else ()),
+        *(("labels",) if "labels" in predicted else ()),
+    ]
+    outputs = {key: f"{prefix}{key}" for key in output_kinds}
+    existing = sorted({*names} & {*outputs.values()})
+    if existing:
+        raise ValueError(f"the column {existing[0]!r} already exists; choose another prefix")
 
     def predict(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         rows = batch[column]
@@ -73,12 +76,12 @@ def annotate(
         return {name: values[key] for key, name in outputs.items()}
 
     options: dict[str, Any] = {"batched": True, "batch_size": batch_size}
-    if own.features is not None:  # empty lists at the beginning have no type
+    if untyped.features is not None:  # empty lists at the beginning have no type
         position, text = Value("int64"), Value("string")
         entity = {"start": position, "end": position, "label": text, "text": text}
         types = {"entities": [entity | ({"score": Value("float64")} if probabilities else {})], "tags": [text]}
-        new = {name: types.get(key, [text]) for key, name in outputs.items()}
-        options["features"] = Features({**own.features, **new})
-    if isinstance(own, Dataset):  # otherwise, datasets would serialize the model to compute one
+        new_features = {name: types.get(key, [text]) for key, name in outputs.items()}
+        options["features"] = Features({**untyped.features, **new_features})
+    if isinstance(untyped, Dataset):  # otherwise, datasets would serialize the model to compute one
         options |= {"new_fingerprint": uuid.uuid4().hex, "desc": "annotate"}
-    return own.map(predict, **options)
+    return untyped.map(predict, **options)

@@ -37,11 +37,11 @@ class EntityTagger:
         """Set the entities of documents, ``batch_size`` of them at a time."""
         for docs in minibatch(stream, batch_size):
             sentences = [list(doc.sents) if doc.has_annotation("SENT_START") else [doc[:]] for doc in docs]
-            documents = [texts.document([sentence.text for sentence in own], self.tagger) for own in sentences]
-            for doc, own, annotated in zip(docs, sentences, self.tagger.tag(documents), strict=True):
+            documents = [texts.document([sentence.text for sentence in group], self.tagger) for group in sentences]
+            for doc, group, annotated in zip(docs, sentences, self.tagger.tag(documents), strict=True):
                 spans = [
                     self._span(doc, sentence.start_char, entity)
-                    for sentence, example in zip(own, annotated.examples, strict=True)
+                    for sentence, example in zip(group, annotated.examples, strict=True)
                     for entity in example.entities()
                 ]
                 doc.ents = tuple(_without_overlap(spans))
@@ -51,17 +51,17 @@ class EntityTagger:
         """Return the tokens of an entity, whose characters count from ``offset``."""
         start, end = offset + entity["start"], offset + entity["end"]
         modes = ("contract", "expand") if self.alignment_mode == "contract" else ("expand",)
-        found = (doc.char_span(start, end, entity["label"], alignment_mode=mode) for mode in modes)
-        return next(span for span in found if span is not None and len(span))
+        candidates = (doc.char_span(start, end, entity["label"], alignment_mode=mode) for mode in modes)
+        return next(span for span in candidates if span is not None and len(span))
 
 
 def _without_overlap(spans: list[Span]) -> list[Span]:
     """Return spans that do not share tokens, the longer ones first; warn about the others."""
-    kept = filter_spans(spans)
-    if len(kept) < len(spans):
-        lost = [f"{span.text!r} ({span.label_})" for span in spans if span not in kept] or ["a repeated one"]
-        warnings.warn(f"entities that share a token with a longer one: {', '.join(lost)}", stacklevel=3)
-    return kept
+    longest = filter_spans(spans)
+    if len(longest) < len(spans):
+        dropped = [f"{span.text!r} ({span.label_})" for span in spans if span not in longest] or ["a repeated one"]
+        warnings.warn(f"entities that share a token with a longer one: {', '.join(dropped)}", stacklevel=3)
+    return longest
 
 
 @Language.factory(

@@ -42,11 +42,11 @@ class AllocationLimit(TorchFunctionMode):
                 args[0] if args and isinstance(args[0], (tuple, list)) else args[: 1 if func is torch.full else None]
             )
             self.elements -= PER_TENSOR
-            numbers = [size for size in (sizes or (kwargs or {}).get("size", ())) if isinstance(size, int)]
-            count = max(numbers, default=0) if func is torch.arange else math.prod(numbers)
+            dimensions = [size for size in (sizes or (kwargs or {}).get("size", ())) if isinstance(size, int)]
+            count = max(dimensions, default=0) if func is torch.arange else math.prod(dimensions)
             self.elements -= count // 4 if (kwargs or {}).get("dtype") is torch.bool else count
-            if func is torch.eye and len(numbers) == 1:
-                self.elements -= numbers[0] ** 2
+            if func is torch.eye and len(dimensions) == 1:
+                self.elements -= dimensions[0] ** 2
             if self.elements < 0:
                 raise InputError(self.message)
         return func(*args, **(kwargs or {}))

@@ -73,17 +73,17 @@ def beam_search(
     )
     cache: Cache = []
     for position in range(max_length):
-        following, cache = step(pieces, cache)
-        following[..., forbidden] = -torch.inf
+        next_logs, cache = step(pieces, cache)
+        next_logs[..., forbidden] = -torch.inf
         if position:
-            best = _merge(best, pieces, logs + following[..., end], length_penalty)
-        following[..., end] = -torch.inf
+            best = _merge(best, pieces, logs + next_logs[..., end], length_penalty)
+        next_logs[..., end] = -torch.inf
         bound = logs.amax(1) / max_length**length_penalty
         worst = best.scores(length_penalty)[:, beams - 1 if all_beams else 0]
         if position + 1 == max_length or bool((worst >= bound).all()):
             break
-        logs, chosen = (logs[..., None] + following).flatten(1).topk(beams, dim=1)
-        beam, piece = chosen // following.shape[2], chosen % following.shape[2]
+        logs, flat_index = (logs[..., None] + next_logs).flatten(1).topk(beams, dim=1)
+        beam, piece = flat_index // next_logs.shape[2], flat_index % next_logs.shape[2]
         pieces = torch.cat([_select(pieces, beam), piece[..., None]], dim=2)
         cache = [(_select(keys, beam), _select(values, beam)) for keys, values in cache]
     return best
@@ -92,13 +92,13 @@ def beam_search(
 def _merge(best: Hypotheses, pieces: Tensor, logs: Tensor, length_penalty: float) -> Hypotheses:
     """Return the best of the sequences so far and of the prefixes that end here."""
     max_length, size = best.pieces.shape[2], pieces.shape[2]
-    together = Hypotheses(
+    merged = Hypotheses(
         torch.cat([best.pieces, F.pad(pieces, (0, max_length - size))], dim=1),
         torch.cat([best.lengths, torch.full_like(best.lengths, size + 1)], dim=1),
         torch.cat([best.logs, logs], dim=1),
     )
-    order = together.scores(length_penalty).topk(logs.shape[1], dim=1).indices
-    return Hypotheses(*(_select(tensor, order) for tensor in together))
+    order = merged.scores(length_penalty).topk(logs.shape[1], dim=1).indices
+    return Hypotheses(*(_select(tensor, order) for tensor in merged))
 
 
 def _select(tensor: Tensor, index: Tensor) -> Tensor:

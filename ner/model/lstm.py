@@ -54,11 +54,11 @@ class BidirectionalLSTM(nn.Module):
             ``(S, W, 2 * hidden)``; values at padding are undefined.
         """
         states = inputs
-        for depth, (ahead, back) in enumerate(zip(self.ahead, self.back, strict=True)):
+        for depth, (forward_lstm, backward_lstm) in enumerate(zip(self.ahead, self.back, strict=True)):
             if depth:
                 states = self.dropout(states)
-            forward = _run(ahead, states)
-            backward = _run(back, reverse(states, mask))
+            forward = _run(forward_lstm, states)
+            backward = _run(backward_lstm, reverse(states, mask))
             states = torch.cat([forward, reverse(backward, mask)], dim=-1)
         return states
 
@@ -69,8 +69,8 @@ def _run(lstm: nn.Module, inputs: Tensor) -> Tensor:
         states: Tensor = lstm(inputs)[0]
         return states
     size = inputs.shape[1] if torch.is_grad_enabled() else SEGMENT
-    outputs, last = [], None
+    outputs, state = [], None
     for segment in inputs.split(max(1, size), dim=1):
-        output, last = lstm(segment, last)
+        output, state = lstm(segment, state)
         outputs.append(output)
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)

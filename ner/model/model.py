@@ -44,7 +44,9 @@ class Model(nn.Module):
         self.encoder, self.context, self.decoder = encoder, context or nn.Identity(), decoder
         self.word_splitter: WordSplitter | None = None
         self.calibration: Calibration | None = None
-        self.single_label_at = next((path for path, part in self._decoders() if part.single_label), None)
+        self.single_label_at = next(
+            (path for path, decoder_part in self._decoders() if decoder_part.single_label), None
+        )
 
     def _decoders(self) -> list[tuple[str, Decoder]]:
         """Return the decoder, and the decoders that it contains, with their configuration paths."""
@@ -101,7 +103,7 @@ class Model(nn.Module):
     @property
     def tag_decoder(self) -> TagDecoder | None:
         """The decoder that predicts tags of words, alone or as a part of another; None without one."""
-        return next((part for _, part in self._decoders() if isinstance(part, TagDecoder)), None)
+        return next((decoder for _, decoder in self._decoders() if isinstance(decoder, TagDecoder)), None)
 
     def mark_unlabelled(self, examples: list[Example]) -> list[Example]:
         """Return the examples with None as missing labels if the decoder predicts exactly one label.
@@ -148,14 +150,14 @@ def build(config: RunConfig, vocabs: Vocabs, files: Mapping[str, bytes] | None =
     Raises:
         InputError: If a setting does not fit the vocabularies, or pretrained files are not found.
     """
-    saved: dict[str, dict[str, bytes]] = {} if files is None else {"unit": {}, "encoder": {}}
+    files_by_folder: dict[str, dict[str, bytes]] = {} if files is None else {"unit": {}, "encoder": {}}
     for path, data in (files or {}).items():
         folder, _, name = path.partition("/")
-        saved[folder][name] = data
-    unit = units.build(config.unit.name, config.unit.tokenizer, vocabs.scheme, saved.get("unit"))
+        files_by_folder[folder][name] = data
+    unit = units.build(config.unit.name, config.unit.tokenizer, vocabs.scheme, files_by_folder.get("unit"))
     vocabs = unit.vocabs(vocabs)
     module = load_component("encoders", config.encoder.name)
-    encoder = module.build(config.encoder, vocabs, config.windows, saved.get("encoder"))
+    encoder = module.build(config.encoder, vocabs, config.windows, files_by_folder.get("encoder"))
     module = load_component("decoders", config.decoder.name)
     if config.decoder.runs_encoder:
         return GenerativeModel(unit, encoder, None, module.build_on(config.decoder, encoder), vocabs)

@@ -77,19 +77,19 @@ class PieceInputs:
             costs = [self.layout(example).cost for example in document.examples]
             return [(position, position + 1, cost) for position, cost in enumerate(costs)]
         lengths = [self.pieces(example)[1] for example in document.examples]
-        sums = [sum(words) for words in lengths]
+        sizes = [sum(words) for words in lengths]
         if self.scope == "document":
-            groups = pack(sums, self.capacity, limit)
+            groups = pack(sizes, self.capacity, limit)
         else:
-            groups = [(position, position + 1) for position in range(len(sums))]
-        special = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
-        planned = []
+            groups = [(position, position + 1) for position in range(len(sizes))]
+        num_special = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
+        planned_groups = []
         for start, stop in groups:
-            cost = sum(sums[start:stop]) + special
+            cost = sum(sizes[start:stop]) + num_special
             if cost > self.row_length:  # a single long example
                 cost = self.limits.layout(lengths[start], 0).cost
-            planned.append((start, stop, cost))
-        return planned
+            planned_groups.append((start, stop, cost))
+        return planned_groups
 
     def arrays(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
@@ -100,22 +100,22 @@ class PieceInputs:
         example_rows: list[list[int]] = []
         rows = RowBuilder(self.limits)
         # A question shares no row, even if another encoder has planned the groups.
-        parts = ([[e] for e in group] if any(e.query_length for e in group) else [group] for group in groups)
-        for group in chain.from_iterable(parts):
+        row_groups = ([[e] for e in group] if any(e.query_length for e in group) else [group] for group in groups)
+        for group in chain.from_iterable(row_groups):
             words: list[list[int]] = []
             for example in group:
                 words += self.pieces(example, next(randomness, None))[0]
             query_length = group[0].query_length if len(group) == 1 else 0
-            used = rows.add(words, query_length)
+            row_numbers = rows.add(words, query_length)
             if len(group) == 1:
-                example_rows.append(used)
+                example_rows.append(row_numbers)
         pieces, piece_mask = rows.padded()
         longest = pieces.shape[1]
         lengths = np.array([len(example.words) for example in examples], dtype=np.int64)
         mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-        word_pieces, count = rows.word_piece_index(self.pooling, longest)
+        word_pieces, pieces_per_word = rows.word_piece_index(self.pooling, longest)
         counts = np.zeros(mask.size, dtype=np.int64)  # pieces of each word, 0 for padding
-        counts[mask.ravel()] = count
+        counts[mask.ravel()] = pieces_per_word
         arrays = {
             "pieces": pieces,
             "piece_mask": piece_mask,
@@ -125,11 +125,13 @@ class PieceInputs:
             "query_lengths": np.array([example.query_length for example in examples], dtype=np.int64),
         }
         if example_rows and len(example_rows) == len(examples):
-            arrays["rows"] = np.array([row for used in example_rows for row in used], dtype=np.int64)
-            arrays["row_starts"] = np.cumsum([0, *(len(used) for used in example_rows)], dtype=np.int64)[:-1]
+            arrays["rows"] = np.array([row for row_numbers in example_rows for row in row_numbers], dtype=np.int64)
+            arrays["row_starts"] = np.cumsum([0, *(len(row_numbers) for row_numbers in example_rows)], dtype=np.int64)[
+                :-1
+            ]
         if self.segments and any(rows.passages):
-            begin = np.array(rows.passages, dtype=np.int64)[:, None]
-            arrays["segments"] = piece_mask & (np.arange(longest) >= begin) & (begin > 0)
+            passage_starts = np.array(rows.passages, dtype=np.int64)[:, None]
+            arrays["segments"] = piece_mask & (np.arange(longest) >= passage_starts) & (passage_starts > 0)
         return arrays
 
     def layout(self, example: Example) -> RowLayout:

@@ -31,12 +31,12 @@ def check(model: Any, name: str) -> None:
     Raises:
         InputError: If it does not have the layers of BERT.
     """
-    kind = model.config.model_type
+    model_type = model.config.model_type
     width = model.get_input_embeddings().embedding_dim
-    if kind not in FAMILY or width != model.config.hidden_size or model.config.is_decoder:
+    if model_type not in FAMILY or width != model.config.hidden_size or model.config.is_decoder:
         raise InputError(
-            f"config.encoder.model: {name} has the model type {kind}; the decoder unilm requires the layers of BERT "
-            f"({', '.join(FAMILY)}, with embeddings as wide as the layers)"
+            f"config.encoder.model: {name} has the model type {model_type}; the decoder unilm requires the layers of "
+            f"BERT ({', '.join(FAMILY)}, with embeddings as wide as the layers)"
         )
 
 
@@ -62,11 +62,11 @@ def read(model: Any, pieces: Tensor, mask: Tensor) -> Cache:
             if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
                 scores = (query @ keys.transpose(-1, -2)).float() / query.shape[-1] ** 0.5
                 scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
-                mixed = attention.dropout(scores.softmax(-1)).to(values.dtype) @ values
+                context = attention.dropout(scores.softmax(-1)).to(values.dtype) @ values
             else:  # the fused kernel; in bf16 on CPUs its backward pass is slow
                 rate = attention.dropout.p if attention.training else 0.0
-                mixed = F.scaled_dot_product_attention(query, keys, values, visible, rate)
-            hidden = _finish(layer, mixed.transpose(1, 2).flatten(2), hidden)  # mixed is (S, A, T, D)
+                context = F.scaled_dot_product_attention(query, keys, values, visible, rate)
+            hidden = _finish(layer, context.transpose(1, 2).flatten(2), hidden)  # context is (S, A, T, D)
     return cache
 
 
@@ -88,8 +88,10 @@ def write(
         Vectors ``(S, G, R, H)``, and keys and values ``(S, G, A, P + R, D)`` of all pieces.
     """
     hidden = _embedded(model, pieces, positions, 1)  # (S, G, R, H)
-    seen = torch.cat([mask[:, None, None].expand(*pieces.shape, -1), visible.expand(*pieces.shape, -1)], dim=-1)
-    whole: Cache = []
+    attention_mask = torch.cat(
+        [mask[:, None, None].expand(*pieces.shape, -1), visible.expand(*pieces.shape, -1)], dim=-1
+    )
+    present: Cache = []
     for number, layer in enumerate(model.encoder.layer):
         attention = layer.attention.self
         query, keys, values = (
@@ -97,25 +99,31 @@ def write(
         )  # (S, G, A, R, D)
         if past:
             keys, values = (torch.cat(pair, dim=-2) for pair in zip(past[number], (keys, values), strict=True))
-        whole.append((keys, values))
-        mixed = _attend(query, source[number], (keys, values), seen, attention)
-        hidden = _finish(layer, mixed.transpose(2, 3).flatten(3), hidden)
-    return hidden, whole
+        present.append((keys, values))
+        context = _attend(query, source[number], (keys, values), attention_mask, attention)
+        hidden = _finish(layer, context.transpose(2, 3).flatten(3), hidden)
+    return hidden, present
 
 
 def _attend(
-    query: Tensor, source: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor], seen: Tensor, attention: Any
+    query: Tensor,
+    source: tuple[Tensor, Tensor],
+    continuation: tuple[Tensor, Tensor],
+    attention_mask: Tensor,
+    attention: Any,
 ) -> Tensor:
     """Return ``(S, G, A, R, D)``, one softmax over the shared source and the continuation itself."""
-    together = query.transpose(1, 2).flatten(2, 3)  # (S, A, G * R, D)
+    flat_query = query.transpose(1, 2).flatten(2, 3)  # (S, A, G * R, D)
     shape = (query.shape[1], query.shape[3])
-    over_source = (together @ source[0].transpose(-1, -2)).unflatten(2, shape).transpose(1, 2)  # (S, G, A, R, T)
-    scores = torch.cat([over_source, query @ own[0].transpose(-1, -2)], dim=-1).float() / query.shape[-1] ** 0.5
-    scores = scores.masked_fill(~seen.unsqueeze(2), torch.finfo(scores.dtype).min)
+    source_scores = (flat_query @ source[0].transpose(-1, -2)).unflatten(2, shape).transpose(1, 2)  # (S, G, A, R, T)
+    scores = (
+        torch.cat([source_scores, query @ continuation[0].transpose(-1, -2)], dim=-1).float() / query.shape[-1] ** 0.5
+    )
+    scores = scores.masked_fill(~attention_mask.unsqueeze(2), torch.finfo(scores.dtype).min)
     weights: Tensor = attention.dropout(scores.softmax(-1)).to(query.dtype)
     size = source[0].shape[-2]
-    of_source = weights[..., :size].transpose(1, 2).flatten(2, 3) @ source[1]  # (S, A, G * R, D)
-    return of_source.unflatten(2, shape).transpose(1, 2) + weights[..., size:] @ own[1]
+    source_context = weights[..., :size].transpose(1, 2).flatten(2, 3) @ source[1]  # (S, A, G * R, D)
+    return source_context.unflatten(2, shape).transpose(1, 2) + weights[..., size:] @ continuation[1]
 
 
 def _embedded(model: Any, pieces: Tensor, positions: Tensor, segment: int) -> Tensor:
@@ -125,8 +133,8 @@ def _embedded(model: Any, pieces: Tensor, positions: Tensor, segment: int) -> Te
     first = 0 if padding is None else padding + 1
     segments = torch.full_like(pieces, min(segment, embeddings.token_type_embeddings.num_embeddings - 1))
     flat = (tensor.reshape(-1, pieces.shape[-1]) for tensor in (pieces, segments, positions + first))
-    found: Tensor = embeddings(**dict(zip(("input_ids", "token_type_ids", "position_ids"), flat, strict=True)))
-    return found.view(*pieces.shape, found.shape[-1])
+    embedded: Tensor = embeddings(**dict(zip(("input_ids", "token_type_ids", "position_ids"), flat, strict=True)))
+    return embedded.view(*pieces.shape, embedded.shape[-1])
 
 
 def _heads(projected: Tensor, attention: Any) -> Tensor:
@@ -134,7 +142,7 @@ def _heads(projected: Tensor, attention: Any) -> Tensor:
     return projected.unflatten(-1, (attention.num_attention_heads, -1)).transpose(-2, -3)
 
 
-def _finish(layer: Any, mixed: Tensor, hidden: Tensor) -> Any:
+def _finish(layer: Any, context: Tensor, hidden: Tensor) -> Any:
     """Apply the rest of a layer after its attention."""
-    attended = layer.attention.output(mixed, hidden)
+    attended = layer.attention.output(context, hidden)
     return layer.output(layer.intermediate(attended), attended)

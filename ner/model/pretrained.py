@@ -66,24 +66,24 @@ def resolve(name: str) -> str:
     Raises:
         InputError: If the weights of an installed package differ from the original release.
     """
-    short = name.removeprefix("sentence-transformers/")
-    if Path(name).is_dir() or short not in BUNDLED:
+    base_name = name.removeprefix("sentence-transformers/")
+    if Path(name).is_dir() or base_name not in BUNDLED:
         return name
-    package, folder = BUNDLED[short]
+    package, folder = BUNDLED[base_name]
     spec = importlib.util.find_spec(package)
     for location in (spec and spec.submodule_search_locations) or ():
         weights = Path(location) / folder / "model.safetensors"
         if weights.is_file():
-            if hashlib.sha256(weights.read_bytes()).hexdigest() != CHECKSUMS[short]:
+            if hashlib.sha256(weights.read_bytes()).hexdigest() != CHECKSUMS[base_name]:
                 raise InputError(
-                    f"{package}: model.safetensors differs from the original {short}; reinstall the package"
+                    f"{package}: model.safetensors differs from the original {base_name}; reinstall the package"
                 )
             return str(weights.parent)
-    return f"sentence-transformers/{short}"
+    return f"sentence-transformers/{base_name}"
 
 
-def load(kind: str, name: str, method: str = "from_pretrained", **options: Any) -> Any:
-    """Call ``transformers.<kind>.<method>`` with a resolved name; remote code is never run.
+def load(auto_class: str, name: str, method: str = "from_pretrained", **options: Any) -> Any:
+    """Call ``transformers.<auto_class>.<method>`` with a resolved name; remote code is never run.
 
     Raises:
         InputError: If the name is not found or its files cannot be read; the message lists the alternatives.
@@ -93,12 +93,12 @@ def load(kind: str, name: str, method: str = "from_pretrained", **options: Any) 
     path = resolve(name)
     transformers.utils.logging.disable_progress_bar()  # loading takes milliseconds
     try:
-        return getattr(getattr(transformers, kind), method)(path, trust_remote_code=False, **options)
+        return getattr(getattr(transformers, auto_class), method)(path, trust_remote_code=False, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if Path(path).is_dir():
-            place = f"{path}/config.json" if kind == "AutoConfig" else path
-            read = {"AutoTokenizer": "the tokenizer", "AutoConfig": "the file"}.get(kind, "this model")
-            raise InputError(f"{place}: transformers cannot read {read}: {first_line(error)}") from error
+            location = f"{path}/config.json" if auto_class == "AutoConfig" else path
+            artifact = {"AutoTokenizer": "the tokenizer", "AutoConfig": "the file"}.get(auto_class, "this model")
+            raise InputError(f"{location}: transformers cannot read {artifact}: {first_line(error)}") from error
         raise InputError(
             f"model '{name}' (encoder.model or unit.tokenizer) is neither a local directory nor an installed one, "
             f"and could not be downloaded from the hub ({first_line(error)}); pass the path of a directory, or choose "
@@ -117,26 +117,33 @@ def load_encoder(name: str, attention_dropout: float | None = None) -> Any:
     path = Path(resolve(name))
     if path.is_dir() and not any(path.glob("*.safetensors")) and any(path.glob("*.bin")):
         raise InputError(f"{path}: {PICKLED}")
-    shape = load_shape(name)
+    model_config = load_model_config(name)
     if attention_dropout is not None:
-        known = [key for key in ("attention_probs_dropout_prob", "attention_dropout") if hasattr(shape, key)]
-        if not known:
+        supported_keys = [
+            key for key in ("attention_probs_dropout_prob", "attention_dropout") if hasattr(model_config, key)
+        ]
+        if not supported_keys:
             raise InputError(f"config.encoder.attention_dropout: {name} has no attention dropout; remove the key")
-        setattr(shape, known[0], attention_dropout)
-    options = {"config": shape, "dtype": torch.float32, "output_loading_info": True, "ignore_mismatched_sizes": True}
+        setattr(model_config, supported_keys[0], attention_dropout)
+    options = {
+        "config": model_config,
+        "dtype": torch.float32,
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,
+    }
     try:
-        model, report = load("AutoModel", name, use_safetensors=True, **options)
+        model, loading_info = load("AutoModel", name, use_safetensors=True, **options)
     except InputError as error:
         if "not appear to have a file named model.safetensors" in str(error):  # the hub has no converted copy either
             raise InputError(f"{name}: {PICKLED}") from None
         raise
     # transformers would initialize these at random. The pooler is not used.
-    wrong = [key for key in report["missing_keys"] if not key.startswith("pooler.")]
-    wrong += [key for key, *_ in report["mismatched_keys"]]
-    if wrong:
+    unmatched = [key for key in loading_info["missing_keys"] if not key.startswith("pooler.")]
+    unmatched += [key for key, *_ in loading_info["mismatched_keys"]]
+    if unmatched:
         raise InputError(
-            f"{name}: {len(wrong)} tensors of the model are missing in its weights or have another shape there "
-            f"(for example {min(wrong)}); config.json and weights belong to different models"
+            f"{name}: {len(unmatched)} tensors of the model are missing in its weights or have another shape there "
+            f"(for example {min(unmatched)}); config.json and weights belong to different models"
         )
     return model
 
@@ -177,7 +184,7 @@ def unpacked(files: Mapping[str, bytes], folder: str) -> Iterator[str]:
             raise InputError(str(error).replace(f"{temporary}/", "")) from error
 
 
-def load_shape(name: str) -> Any:
+def load_model_config(name: str) -> Any:
     """Load the configuration of an encoder: a known type of model, its options, and no name of code to be loaded.
 
     Raises:
@@ -187,27 +194,30 @@ def load_shape(name: str) -> Any:
 
     path = resolve(name)
     file = Path(path) / "config.json"
-    raw = (
+    raw_config = (
         read_json(file, OBJECT, MAX_CONFIG_BYTES)
         if file.is_file()
         else load("PreTrainedConfig", name, method="get_config_dict")[0]
     )
-    kind = raw.get("model_type", "bert")  # missing in old models; transformers then derives it from their name
-    shape = None
-    if isinstance(kind, str) and kind in MODEL_TYPES:
-        defaults = transformers.AutoConfig.for_model(kind)
-        known = {*defaults.to_dict(), *defaults.attribute_map, *DESCRIPTIONS}
-        for key, value in raw.items():
-            if key not in known and isinstance(value, (str, list, dict)) and value:
-                raise InputError(f"{name}/config.json: {key} is no option of the model type {kind}; remove the key")
+    # the type is missing in old models; transformers then derives it from their name
+    model_type = raw_config.get("model_type", "bert")
+    model_config = None
+    if isinstance(model_type, str) and model_type in MODEL_TYPES:
+        defaults = transformers.AutoConfig.for_model(model_type)
+        known_keys = {*defaults.to_dict(), *defaults.attribute_map, *DESCRIPTIONS}
+        for key, value in raw_config.items():
+            if key not in known_keys and isinstance(value, (str, list, dict)) and value:
+                raise InputError(
+                    f"{name}/config.json: {key} is no option of the model type {model_type}; remove the key"
+                )
             if key.startswith("num_") and isinstance(value, (int, float)) and value > MAX_NUMBER:
                 raise InputError(f"{name}/config.json: {key}: expected at most {MAX_NUMBER:,}, found {value}")
-        shape = load("AutoConfig", name)
-        kind = shape.model_type
-    if shape is None or kind not in MODEL_TYPES:
+        model_config = load("AutoConfig", name)
+        model_type = model_config.model_type
+    if model_config is None or model_type not in MODEL_TYPES:
         types = ", ".join(sorted(MODEL_TYPES))
-        raise InputError(f"{name}/config.json: expected a model_type of {types}, found {kind!r}")
-    return shape
+        raise InputError(f"{name}/config.json: expected a model_type of {types}, found {model_type!r}")
+    return model_config
 
 
 def empty_model(folder: str) -> Any:
@@ -219,10 +229,10 @@ def empty_model(folder: str) -> Any:
     import transformers
     from transformers.initialization import no_init_weights
 
-    shape = load_shape(folder)
+    model_config = load_model_config(folder)
     try:
         with no_init_weights():
-            return transformers.AutoModel.from_config(shape, trust_remote_code=False)
+            return transformers.AutoModel.from_config(model_config, trust_remote_code=False)
     except InputError:  # of the limit of allocations
         raise
     except Exception as error:  # whatever a value of a wrong type or size causes in transformers or torch

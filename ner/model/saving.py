@@ -124,11 +124,11 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
     files = {
         name: read_bytes(directory / name, MAX_ASSET_BYTES) for name in names if name.startswith(("encoder/", "unit/"))
     }
-    elements = EXTRA_ELEMENTS + 4 * sum(tensor.numel() for tensor in weights.values())
+    max_elements = EXTRA_ELEMENTS + 4 * sum(tensor.numel() for tensor in weights.values())
     sources = _enumerated([CONFIG, LABELS, *sorted(files)])
     try:
         with (
-            AllocationLimit(elements, f"{directory / WEIGHTS}: too small for the sizes in {sources}"),
+            AllocationLimit(max_elements, f"{directory / WEIGHTS}: too small for the sizes in {sources}"),
             _silent_panics(),
         ):
             model = build(config, vocabs, files).eval()
@@ -138,8 +138,8 @@ def load(directory: str | Path) -> tuple[Model, RunConfig]:
     except (InputError, KeyboardInterrupt, SystemExit) as error:
         message = str(error)
         if isinstance(error, InputError) and str(directory) not in message:
-            inside = message.startswith(("encoder/", "unit/"))
-            raise InputError(f"{directory}/{message}" if inside else f"{directory}: {message}") from error
+            names_file = message.startswith(("encoder/", "unit/"))
+            raise InputError(f"{directory}/{message}" if names_file else f"{directory}: {message}") from error
         raise
     except BaseException as error:  # comes from the files; tokenizers raise PanicException, which is no Exception
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -172,14 +172,15 @@ def _check_shapes(
         InputError: If they differ. The message also names the files that determine the first shape that differs.
     """
     for name in (*expected, *weights):  # in the order of the modules, because the sizes of later ones depend on others
-        wanted, found = (
+        expected_type, actual_type = (
             f"{tuple(t[name].shape)} of {t[name].dtype}" if name in t else "no tensor" for t in (expected, weights)
         )
-        if wanted != found:
-            part = name.partition(".")[0]
-            sources = {"encoder": [CONFIG, *files], "decoder": [CONFIG, LABELS]}.get(part, [CONFIG])
+        if expected_type != actual_type:
+            module_name = name.partition(".")[0]
+            sources = {"encoder": [CONFIG, *files], "decoder": [CONFIG, LABELS]}.get(module_name, [CONFIG])
             raise InputError(
-                f"{path}: expected {wanted} for {name}, found {found}; not the weights of {_enumerated(sources)}"
+                f"{path}: expected {expected_type} for {name}, found {actual_type}; not the weights of "
+                f"{_enumerated(sources)}"
             )
 
 
@@ -195,11 +196,11 @@ def _silent_panics() -> Iterator[None]:
         yield
         return
     sys.stderr.flush()
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
+    stderr_copy, null_device = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null_device, 2)
     try:
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
+        os.dup2(stderr_copy, 2)
+        os.close(stderr_copy)
+        os.close(null_device)

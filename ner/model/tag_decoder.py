@@ -16,6 +16,7 @@ from ner.data.tags import OUTSIDE, PLAIN, TagSet
 from ner.data.vocab import Vocabs
 from ner.model.kernels import crf
 from ner.model.kernels.chain import Chain, check_paths
+from ner.model.kernels.span_probabilities import run_probabilities, span_probabilities
 from ner.types import Annotation, AxisLabels, Encoding, Example, Scores, Span
 
 
@@ -40,7 +41,7 @@ class TagDecoder(Decoder):
         vocabs: Labels, or plain tags, of the training data.
 
     Attributes:
-        temperature: Divisor of all scores in probabilities, see :mod:`ner.training.calibration`. The predicted tags
+        temperature: Divisor of all scores in probabilities, see :mod:`ner.training.temperature`. The predicted tags
             do not depend on it.
     """
 
@@ -58,9 +59,9 @@ class TagDecoder(Decoder):
         self.emissions = nn.Linear(width, len(self.tags))
         size = len(self.tags)
         transitions = torch.zeros(size, size, dtype=torch.bool)  # first, because its size may be refused
-        first, follow, last = map(torch.from_numpy, self.tags.allowed())
+        first, next_tags, last = map(torch.from_numpy, self.tags.allowed())
         self.register_buffer("allowed_first", first, persistent=False)
-        self.register_buffer("allowed_transitions", transitions.copy_(follow), persistent=False)
+        self.register_buffer("allowed_transitions", transitions.copy_(next_tags), persistent=False)
         self.register_buffer("allowed_last", last, persistent=False)
 
     @property
@@ -109,22 +110,24 @@ class TagDecoder(Decoder):
         """Return tags and spans of the words."""
         check_paths(predicted["path_score"], mask)
         flat = predicted["path"][mask].tolist()
-        found, start = [], 0
+        annotations, start = [], 0
         for length in mask.sum(1).tolist():
             tags, spans, raw_tags = self.tags.decode_ids(flat[start : start + length])
-            found.append(Annotation(tags=tags, spans=spans, raw_tags=raw_tags))
+            annotations.append(Annotation(tags=tags, spans=spans, raw_tags=raw_tags))
             start += length
-        return found
+        return annotations
 
     def decode(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> list[Annotation]:
         """Return tags and spans of the words; with ``probabilities`` spans have scores."""
-        found = super().decode(scores, mask)
+        annotations = super().decode(scores, mask)
         if not probabilities or self.tags.scheme == PLAIN:
-            return found
-        values = iter(self.span_probabilities(scores["emissions"], mask, [annotation.spans for annotation in found]))
-        for annotation in found:
+            return annotations
+        values = iter(
+            self.span_probabilities(scores["emissions"], mask, [annotation.spans for annotation in annotations])
+        )
+        for annotation in annotations:
             annotation.spans = [replace(span, score=next(values)) for span in annotation.spans]
-        return found
+        return annotations
 
     def probability_chain(self) -> Chain:
         """Return the chain whose distribution over tag sequences defines probabilities."""
@@ -150,21 +153,21 @@ class TagDecoder(Decoder):
         ids = {label: number for number, label in enumerate(self.tags.labels)}
         positions = [
             (row, span.start, span.end, ids[span.label])
-            for row, found in enumerate(spans)
-            for span in found
+            for row, example_spans in enumerate(spans)
+            for span in example_spans
             if span.label in ids
         ]
         with torch.autocast(mask.device.type, enabled=False):
-            values = iter(self._span_probabilities(*self.tempered(emissions), mask, positions))
-        return [next(values) if span.label in ids else 0.0 for found in spans for span in found]
+            probabilities = iter(self._span_probabilities(*self.tempered(emissions), mask, positions))
+        return [next(probabilities) if span.label in ids else 0.0 for example_spans in spans for span in example_spans]
 
     @torch.no_grad()
     def outside_probabilities(self, emissions: Tensor, mask: Tensor, spans: Sequence[Sequence[Span]]) -> list[float]:
         """Return the probability that all words of each span are outside of entities; arguments as above."""
-        ranges = [(row, span.start, span.end) for row, found in enumerate(spans) for span in found]
+        ranges = [(row, span.start, span.end) for row, example_spans in enumerate(spans) for span in example_spans]
         with torch.autocast(mask.device.type, enabled=False):
             emissions, chain = self.tempered(emissions)
-            values: list[float] = crf.run_probabilities(emissions, mask, chain, ranges, self.tags.ids[OUTSIDE]).tolist()
+            values: list[float] = run_probabilities(emissions, mask, chain, ranges, self.tags.ids[OUTSIDE]).tolist()
         return values
 
     def _span_probabilities(
@@ -172,5 +175,5 @@ class TagDecoder(Decoder):
     ) -> list[float]:
         """Return the probabilities of spans given as example, first word, end and label."""
         begins, continues = (torch.tensor(table, device=mask.device) for table in self.tags.span_masks())
-        values: list[float] = crf.span_probabilities(emissions, mask, chain, positions, begins, continues).tolist()
+        values: list[float] = span_probabilities(emissions, mask, chain, positions, begins, continues).tolist()
         return values

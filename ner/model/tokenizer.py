@@ -27,15 +27,15 @@ class WordTokenizer(PieceTokenizer):
         super().__init__()
         self.tokenizer = tokenizer
         with_special = self._encode(["a"], True)[0]
-        word = self._encode(["a"], False)[0]
-        start = next((i for i in range(len(with_special)) if with_special[i : i + len(word)] == word), 0)
+        word_pieces = self._encode(["a"], False)[0]
+        start = next((i for i in range(len(with_special)) if with_special[i : i + len(word_pieces)] == word_pieces), 0)
         self.prefix = with_special[:start]
-        self.suffix = with_special[start + len(word) :]
+        self.suffix = with_special[start + len(word_pieces) :]
         # With the options of _encode, because a change of them fails while another thread uses the tokenizer.
         options = {"is_split_into_words": True, "split_special_tokens": True, "verbose": False}
         pair = list(tokenizer(["a"], ["a"], **options)["input_ids"])
-        begin, end = len(self.prefix) + len(word), len(pair) - len(word) - len(self.suffix)
-        has_pairs = pair[:begin] == [*self.prefix, *word] and pair[end:] == [*word, *self.suffix]
+        begin, end = len(self.prefix) + len(word_pieces), len(pair) - len(word_pieces) - len(self.suffix)
+        has_pairs = pair[:begin] == [*self.prefix, *word_pieces] and pair[end:] == [*word_pieces, *self.suffix]
         self.pair_separator = pair[begin:end] if has_pairs else self.suffix
         self.padding: int = tokenizer.pad_token_id or 0
         unknown = tokenizer.unk_token_id

@@ -37,7 +37,7 @@ def check_tokenizers(
         pieces = dict(zip(words, tokenizer.pieces(words), strict=True))
         dropped = {word for word, ids in pieces.items() if not ids}
         unknown = {word for word, ids in pieces.items() if tokenizer.unknown in ids}
-        for kind, found, what, advice in (
+        for kind, affected, description, advice in (
             (
                 "dropped-words",
                 dropped,
@@ -51,15 +51,15 @@ def check_tokenizers(
                 "Choose a model whose vocabulary covers the script, or normalize these characters.",
             ),
         ):
-            if found:
-                count = sum(vocabulary[word] for word in found)
-                frequent = sorted(found, key=lambda word: (-vocabulary[word], word))[:SHOWN]
-                places, evidence = _places(documents, found), tuple(ascii(word)[:60] for word in frequent)
+            if affected:
+                count = sum(vocabulary[word] for word in affected)
+                frequent = sorted(affected, key=lambda word: (-vocabulary[word], word))[:SHOWN]
+                locations, evidence = _locations(documents, affected), tuple(ascii(word)[:60] for word in frequent)
                 share = count / vocabulary.total()
-                message = f"{name}: {count} words ({share:.2%}, {len(found)} different ones) have {what}"
-                findings.append(Finding(kind, "warning", message, advice, count, places, evidence))
-        shape = pretrained.load_shape(name)
-        limits = [getattr(shape, "max_position_embeddings", HUGE), tokenizer.tokenizer.model_max_length]
+                message = f"{name}: {count} words ({share:.2%}, {len(affected)} different ones) have {description}"
+                findings.append(Finding(kind, "warning", message, advice, count, locations, evidence))
+        model_config = pretrained.load_model_config(name)
+        limits = [getattr(model_config, "max_position_embeddings", HUGE), tokenizer.tokenizer.model_max_length]
         limit = config.windows.max_length or min(limits)
         if limit < HUGE:
             capacity = limit - len(tokenizer.prefix) - len(tokenizer.suffix)
@@ -68,22 +68,27 @@ def check_tokenizers(
     return findings
 
 
-def _places(documents: Mapping[str, Iterable[Document]], words: set[str]) -> tuple[str, ...]:
-    found: list[str] = []
-    for example in (example for items in documents.values() for document in items for example in document.examples):
+def _locations(documents: Mapping[str, Iterable[Document]], words: set[str]) -> tuple[str, ...]:
+    locations: list[str] = []
+    for example in (
+        example
+        for split_documents in documents.values()
+        for document in split_documents
+        for example in document.examples
+    ):
         if not words.isdisjoint(example.words):
-            found.append(example.location)
-            if len(found) == SHOWN:
+            locations.append(example.location)
+            if len(locations) == SHOWN:
                 break
-    return tuple(found)
+    return tuple(locations)
 
 
 def _windows(
     name: str, documents: Mapping[str, Iterable[Document]], sizes: Mapping[str, int], capacity: int
 ) -> Iterable[Finding]:
     """Yield the share of sentences that are longer than a window, by split."""
-    for split, items in documents.items():
-        lengths = [sum(map(sizes.__getitem__, e.words)) for document in items for e in document.examples]
+    for split, split_documents in documents.items():
+        lengths = [sum(map(sizes.__getitem__, e.words)) for document in split_documents for e in document.examples]
         long = sum(length > capacity for length in lengths)
         if lengths:
             yield Finding(

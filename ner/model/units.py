@@ -77,7 +77,7 @@ class PieceUnits(WordUnits):
                 begins = accumulate((len(word) + 1 for word in example.words), initial=0)
                 offsets = [(begin, begin + len(word)) for begin, word in zip(begins, example.words, strict=False)]
             if offsets is not None:
-                offsets = [place for place, word in zip(offsets, pieces, strict=True) for _ in word]
+                offsets = [offset for offset, word in zip(offsets, pieces, strict=True) for _ in word]
             converted.append(
                 replace(
                     example,
@@ -110,11 +110,13 @@ class PieceUnits(WordUnits):
                 spans = [replace(s, score=scores.get((starts[s.start], starts[s.end], s.label))) for s in spans]
             annotation = Annotation(tags, spans, unit.labels or [], list(unit.answers), unit.scores)
             if unit.probabilities is not None:
-                values = self._merge_probabilities(unit.probabilities, starts[:-1])
+                probabilities = self._merge_probabilities(unit.probabilities, starts[:-1])
                 keys = [(span.start, span.end, span.label) for span in unit.spans]
-                outside = dict(zip(keys, values.outside, strict=False))
-                values.outside = [outside.get((starts[s.start], starts[s.end], s.label), 0.0) for s in spans]
-                annotation.probabilities = values
+                outside_by_span = dict(zip(keys, probabilities.outside, strict=False))
+                probabilities.outside = [
+                    outside_by_span.get((starts[s.start], starts[s.end], s.label), 0.0) for s in spans
+                ]
+                annotation.probabilities = probabilities
             converted.append(example.with_prediction(annotation))
         return converted
 

@@ -82,10 +82,10 @@ def skipped_words(sizes: Sequence[int], limit: int) -> int:
 
     Earlier turns of a conversation come first, so the last words are those of the question itself.
     """
-    read = 0
+    num_read = 0
     for count, size in enumerate(reversed(sizes)):
-        read += size
-        if read > limit:
+        num_read += size
+        if num_read > limit:
             return len(sizes) - count
     return 0
 
@@ -161,7 +161,7 @@ class RowBuilder:
         self._rows: list[int] = []  # the row that it is read from
         self._anchors: list[int] = []  # the first of the words that precede it in the row without a gap
         self._shifts: list[int] = []  # the position of the pieces of that first word
-        self._times: list[int] = []  # the number of rows, from its row on, that contain it
+        self._row_counts: list[int] = []  # the number of rows, from its row on, that contain it
 
     def add(self, words: Sequence[Sequence[int]], query_length: int = 0) -> list[int]:
         """Add words, of which the first ``query_length`` are a question that each row repeats.
@@ -169,22 +169,22 @@ class RowBuilder:
         Returns:
             Rows that the words are read from.
         """
-        tokens, first, number = self.limits.tokenizer, len(self._sizes), len(self.pieces)
+        tokens, first_word, first_row = self.limits.tokenizer, len(self._sizes), len(self.pieces)
         skipped, sizes, cuts, _, shortened = self.limits.layout(list(map(len, words)), query_length)
         begin = tokens.prefix
         if query_length:  # skipped words are read from the first piece of the row, the others as the mean over all rows
-            read, question = query_length - skipped, words[skipped:query_length]
+            num_read, question = query_length - skipped, words[skipped:query_length]
             begin = [*tokens.prefix, *chain.from_iterable(question), *tokens.pair_separator]
-            self._rows += [number] * query_length
-            self._anchors += [*range(first, first + skipped), *[first + skipped] * read]
-            self._shifts += [0] * skipped + [len(tokens.prefix)] * read
-            self._times += [len(cuts)] * query_length
+            self._rows += [first_row] * query_length
+            self._anchors += [*range(first_word, first_word + skipped), *[first_word + skipped] * num_read]
+            self._shifts += [0] * skipped + [len(tokens.prefix)] * num_read
+            self._row_counts += [len(cuts)] * query_length
             self._sizes += [1] * skipped + list(map(len, question))
         best = best_row_per_word(sizes, cuts)
-        self._rows += [number + row for row in best]
-        self._anchors += [first + query_length + cuts[row][0] for row in best]
+        self._rows += [first_row + row for row in best]
+        self._anchors += [first_word + query_length + cuts[row][0] for row in best]
         self._shifts += [len(begin)] * len(best)
-        self._times += [1] * len(best)
+        self._row_counts += [1] * len(best)
         self._sizes += sizes
         passage = words[query_length:]
         if shortened:
@@ -194,8 +194,8 @@ class RowBuilder:
             self.pieces.append(row or [tokens.unknown])  # models reject empty rows
             self.passages.append(len(begin) if query_length else 0)
         if query_length:
-            return list(range(number, len(self.pieces)))
-        return sorted({number + row for row in best}) or [number]
+            return list(range(first_row, len(self.pieces)))
+        return sorted({first_row + row for row in best}) or [first_row]
 
     def padded(self) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(B, T)`` piece ids, and ``(B, T)`` true on pieces."""
@@ -208,16 +208,20 @@ class RowBuilder:
             pooling: ``first``, ``last`` or ``mean``: the pieces of a word that are read.
             longest: T.
         """
-        columns = (self._sizes, self._rows, self._anchors, self._shifts, self._times)
-        size, row, anchor, shift, times = (np.array(values, dtype=np.int64) for values in columns)
-        before = np.cumsum(size) - size
-        begin = shift + before - before[anchor]
+        columns = (self._sizes, self._rows, self._anchors, self._shifts, self._row_counts)
+        size, row, anchor, shift, row_counts = (np.array(values, dtype=np.int64) for values in columns)
+        pieces_before = np.cumsum(size) - size
+        begin = shift + pieces_before - pieces_before[anchor]
         if pooling == "last":
             begin = begin + size - 1
         count = size if pooling == "mean" else np.ones_like(size)
-        total = count * times
-        if (times > 1).any():  # words of a question, which are in several consecutive rows
-            row = np.repeat(row, times) + np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
-            begin, count = np.repeat(begin, times), np.repeat(count, times)
+        pieces_per_word = count * row_counts
+        if (row_counts > 1).any():  # words of a question, which are in several consecutive rows
+            row = (
+                np.repeat(row, row_counts)
+                + np.arange(row_counts.sum())
+                - np.repeat(np.cumsum(row_counts) - row_counts, row_counts)
+            )
+            begin, count = np.repeat(begin, row_counts), np.repeat(count, row_counts)
         first = np.repeat(row * longest + begin, count)
-        return first + np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count), total
+        return first + np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count), pieces_per_word

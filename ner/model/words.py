@@ -15,7 +15,7 @@ from ner.types import Example
 
 def shape(word: str) -> str:
     """Return the character classes of a word without repetitions: ``Xx`` for ``Berlin``, ``d-d`` for ``12-1``."""
-    found = ""
+    classes = ""
     for character in word:
         if character.isupper():
             kind = "X"
@@ -25,9 +25,9 @@ def shape(word: str) -> str:
             kind = "d"
         else:
             kind = "c" if character.isalpha() else character
-        if not found.endswith(kind):
-            found += kind
-    return found[:10]
+        if not classes.endswith(kind):
+            classes += kind
+    return classes[:10]
 
 
 class WordInputs:
@@ -62,23 +62,23 @@ class WordInputs:
         names = [*distinct]
         order = by_length.tolist()
         entries = [entries[number] for number in order]
-        short = len(entries) * 3 // 4
+        num_short = len(entries) * 3 // 4
         return [names[number] for number in order], {
             "words": np.argsort(by_length)[words],
             "mask": mask,
             "word_ids": np.array([word for word, _, _ in entries], dtype=np.int64),
             "shape_ids": np.array([kind for _, kind, _ in entries], dtype=np.int64),
-            "characters": padded([characters for _, _, characters in entries[:short]])[0],
-            "long_characters": padded([characters for _, _, characters in entries[short:]])[0],
+            "characters": padded([characters for _, _, characters in entries[:num_short]])[0],
+            "long_characters": padded([characters for _, _, characters in entries[num_short:]])[0],
             "query_lengths": np.array([example.query_length for example in examples], dtype=np.int64),
         }
 
     def _ids(self, word: str) -> tuple[int, int, list[int]]:
         """Return the word id, shape id and character ids of a word."""
         tables, limit = self.tables, self.max_length
-        read = word if len(word) <= limit else word[: limit - limit // 2] + word[-(limit // 2) :]
+        shortened = word if len(word) <= limit else word[: limit - limit // 2] + word[-(limit // 2) :]
         return (
             tables["words"].id(self.normalize(word)) if "words" in tables else 0,
             tables["shapes"].id(shape(word)) if "shapes" in tables else 0,
-            [tables["characters"].id(character) for character in read] if "characters" in tables else [],
+            [tables["characters"].id(character) for character in shortened] if "characters" in tables else [],
         )

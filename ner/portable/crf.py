@@ -20,6 +20,8 @@ UNDERFLOW = 1e-200
 class Potentials(NamedTuple):
     """Scores of a linear chain of ``K`` tags, -inf where a tag or transition is forbidden.
 
+    The NumPy counterpart of :class:`ner.model.kernels.chain.Chain`, whose constraints are separate masks.
+
     Attributes:
         first: ``(K,)`` score of each tag at the first word.
         transitions: ``(K, K)`` score from previous tag to next tag.
@@ -43,18 +45,18 @@ def best_paths(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials) ->
     if not words or not size:
         return path
     rows = np.arange(size)
-    onto = chain.transitions.T  # (K, K): next tag, previous tag
+    transition_from_previous = chain.transitions.T  # (K, K): next tag, previous tag
     pointers = np.zeros((words, size, num_tags), dtype=np.int64)
     best = chain.first + scores[:, 0]
     for word in range(1, words):
-        through = best[:, None] + onto  # (S, K, K)
-        pointer = through.argmax(-1)
-        reached = np.take_along_axis(through, pointer[..., None], -1)[..., 0] + scores[:, word]
-        pointers[word] = pointer
-        best = np.where((word < lengths)[:, None], reached, best)
-    final = best + chain.last
-    tag = final.argmax(-1)
-    if not np.isfinite(final.max(-1))[lengths > 0].all():
+        candidates = best[:, None] + transition_from_previous  # (S, K, K)
+        best_previous = candidates.argmax(-1)
+        next_best = np.take_along_axis(candidates, best_previous[..., None], -1)[..., 0] + scores[:, word]
+        pointers[word] = best_previous
+        best = np.where((word < lengths)[:, None], next_best, best)
+    final_scores = best + chain.last
+    tag = final_scores.argmax(-1)
+    if not np.isfinite(final_scores.max(-1))[lengths > 0].all():
         raise InputError("the constraints of the model leave no sequence of tags; copy the export again")
     for word in reversed(range(words)):
         inside = word < lengths
@@ -79,19 +81,19 @@ def k_best_paths(
     if words:
         best[:, :, 0] = chain.first + scores[:, 0]
     for word in range(1, words):
-        through = best[:, :, None] + chain.transitions[:, :, None]  # (S, K, K, k): previous tag, next tag, rank
-        reached, pointers[word] = _largest(through.transpose(0, 2, 1, 3).reshape(size, num_tags, -1), k)
-        best = np.where((word < lengths)[:, None, None], reached + scores[:, word, :, None], best)
-    found, place = _largest((best + chain.last[:, None]).reshape(size, -1), k)
+        candidates = best[:, :, None] + chain.transitions[:, :, None]  # (S, K, K, k): previous tag, next tag, rank
+        next_best, pointers[word] = _largest(candidates.transpose(0, 2, 1, 3).reshape(size, num_tags, -1), k)
+        best = np.where((word < lengths)[:, None, None], next_best + scores[:, word, :, None], best)
+    path_scores, state = _largest((best + chain.last[:, None]).reshape(size, -1), k)
     paths = np.zeros((size, k, words), dtype=np.int64)
     for word in reversed(range(words)):
         inside = word < lengths
-        paths[inside, :, word] = place[inside] // k
+        paths[inside, :, word] = state[inside] // k
         if word:
-            before = np.take_along_axis(pointers[word].reshape(size, -1), place, 1)
-            place = np.where(inside[:, None], before, place)
-    found[lengths == 0] = np.where(np.arange(k) == 0, 0.0, -np.inf)
-    return paths, found
+            previous_state = np.take_along_axis(pointers[word].reshape(size, -1), state, 1)
+            state = np.where(inside[:, None], previous_state, state)
+    path_scores[lengths == 0] = np.where(np.arange(k) == 0, 0.0, -np.inf)
+    return paths, path_scores
 
 
 def path_scores(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials, paths: np.ndarray) -> np.ndarray:
@@ -102,8 +104,8 @@ def path_scores(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials, p
     total += np.where(inside[:, 1:], chain.transitions[paths[:, :-1], paths[:, 1:]], 0).sum(-1)
     if scores.shape[1]:
         rows = np.arange(len(paths))
-        ends = chain.first[paths[:, 0]] + chain.last[paths[rows, np.maximum(lengths, 1) - 1]]
-        total += np.where(lengths > 0, ends, 0)
+        boundary_scores = chain.first[paths[:, 0]] + chain.last[paths[rows, np.maximum(lengths, 1) - 1]]
+        total += np.where(lengths > 0, boundary_scores, 0)
     result: np.ndarray = total
     return result
 
@@ -114,61 +116,63 @@ def _largest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(values, order, -1), order
 
 
-class Marginals(NamedTuple):
+class ForwardBackward(NamedTuple):
     """Distribution of the tags as a Markov chain: each word depends only on the one before.
 
     Attributes:
         log_partition: ``(S,)``.
         unary: ``(S, W, K)`` probability of each tag at each word, 0 on padding.
-        onto: ``(S, W, K)`` log-sum over the tags from each word on, up to a constant for each word.
-        reached: ``(S, W, K)`` log-sum of transition and ``onto`` over the tags of a word, given the tag of the word
-            before; 0 at the first word.
+        backward_scores: ``(S, W, K)`` log-sum over all paths from each tag of a word to the end, with the emission of
+            the word (emission plus log beta), up to a constant for each word.
+        log_normalizers: ``(S, W, K)`` log-sum of transition and ``backward_scores`` over the tags of a word, given the
+            tag of the word before: log beta of the word before, and the denominator of its transition probabilities; 0
+            at the first word.
     """
 
     log_partition: np.ndarray
     unary: np.ndarray
-    onto: np.ndarray
-    reached: np.ndarray
+    backward_scores: np.ndarray
+    log_normalizers: np.ndarray
 
 
-def marginals(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials) -> Marginals:
+def forward_backward(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials) -> ForwardBackward:
     """Return the distribution of the tags."""
     scores = _clean(emissions, lengths)
     size, words, num_tags = scores.shape
     inside = np.arange(words) < lengths[:, None]
-    onto, reached = np.empty_like(scores), np.zeros_like(scores)
-    following = np.broadcast_to(chain.last, (size, num_tags))
+    backward_scores, log_normalizers = np.empty_like(scores), np.zeros_like(scores)
+    log_beta = np.broadcast_to(chain.last, (size, num_tags))
     log_partition = np.zeros(size)
     has_next = np.isfinite(chain.transitions).any(1)
-    top = max(chain.transitions.max(initial=-np.inf), np.finfo(scores.dtype).min)
-    weights = np.exp(chain.transitions - top)
+    max_transition = max(chain.transitions.max(initial=-np.inf), np.finfo(scores.dtype).min)
+    weights = np.exp(chain.transitions - max_transition)
     sums: dict[int, np.ndarray] = {}  # (S, K) of the words whose sums of exponentials do not underflow
     for word in reversed(range(words)):
-        value = scores[:, word] + following
-        peak = np.maximum(value.max(-1, keepdims=True), np.finfo(value.dtype).min)
-        onto[:, word] = value - peak
+        score = scores[:, word] + log_beta
+        peak = np.maximum(score.max(-1, keepdims=True), np.finfo(score.dtype).min)
+        backward_scores[:, word] = score - peak
         log_partition += np.where(inside[:, word], peak[:, 0], 0.0)
         if word:
-            total = np.exp(onto[:, word]) @ weights.T
+            total = np.exp(backward_scores[:, word]) @ weights.T
             if total[:, has_next].min(initial=1.0) > UNDERFLOW:
                 sums[word] = np.where(has_next, total, 1.0)
-                reached[:, word] = np.where(has_next, np.log(sums[word]) + top, -np.inf)
+                log_normalizers[:, word] = np.where(has_next, np.log(sums[word]) + max_transition, -np.inf)
             else:
-                reached[:, word] = _log_sum(chain.transitions + onto[:, word, None])
-            following = np.where(inside[:, word, None], reached[:, word], chain.last)
+                log_normalizers[:, word] = _log_sum(chain.transitions + backward_scores[:, word, None])
+            log_beta = np.where(inside[:, word, None], log_normalizers[:, word], chain.last)
     unary = np.zeros_like(scores)
     if words:
-        begin = chain.first + onto[:, 0]
-        log_partition = np.where(lengths > 0, log_partition + _log_sum(begin), 0.0)
-        unary[:, 0] = _softmax(begin)
+        first_scores = chain.first + backward_scores[:, 0]
+        log_partition = np.where(lengths > 0, log_partition + _log_sum(first_scores), 0.0)
+        unary[:, 0] = _softmax(first_scores)
     for word in range(1, words):
         if word in sums:
-            unary[:, word] = (unary[:, word - 1] / sums[word]) @ weights * np.exp(onto[:, word])
+            unary[:, word] = (unary[:, word - 1] / sums[word]) @ weights * np.exp(backward_scores[:, word])
         else:
-            step = _softmax(chain.transitions + onto[:, word, None])
-            unary[:, word] = (unary[:, word - 1, None] @ step)[:, 0]
+            transition_probabilities = _softmax(chain.transitions + backward_scores[:, word, None])
+            unary[:, word] = (unary[:, word - 1, None] @ transition_probabilities)[:, 0]
     unary *= inside[..., None]
-    return Marginals(log_partition, unary, onto, reached)
+    return ForwardBackward(log_partition, unary, backward_scores, log_normalizers)
 
 
 def span_probabilities(
@@ -191,21 +195,21 @@ def span_probabilities(
     """
     if not spans:
         return []
-    found = marginals(emissions, lengths, chain)
-    own = begins.any(1) | continues.any(1)  # (N, K): the tags within spans of each label
-    width = own.sum(1).max()
-    tags = np.argsort(~own, axis=1, kind="stable")[:, :width]  # (N, C)
-    table = np.asarray(spans, dtype=np.int64)
-    together = max(1, (1 << 16) // (emissions.shape[2] * width))  # spans, whose matrices fit into a cache
+    distribution = forward_backward(emissions, lengths, chain)
+    is_label_tag = begins.any(1) | continues.any(1)  # (N, K): the tags within spans of each label
+    max_label_tags = is_label_tag.sum(1).max()
+    tags = np.argsort(~is_label_tag, axis=1, kind="stable")[:, :max_label_tags]  # (N, C)
+    span_table = np.asarray(spans, dtype=np.int64)
+    chunk_size = max(1, (1 << 16) // (emissions.shape[2] * max_label_tags))  # spans, whose matrices fit into a cache
     masses: list[float] = []
-    for start in range(0, len(spans), together):
-        some = table[start : start + together]
-        masses.extend(_masses(found, lengths, chain, some, tags, begins, continues).tolist())
+    for start in range(0, len(spans), chunk_size):
+        chunk = span_table[start : start + chunk_size]
+        masses.extend(_masses(distribution, lengths, chain, chunk, tags, begins, continues).tolist())
     return masses
 
 
 def _masses(
-    found: Marginals,
+    distribution: ForwardBackward,
     lengths: np.ndarray,
     chain: Potentials,
     spans: np.ndarray,
@@ -220,28 +224,34 @@ def _masses(
     """
     example, start, end, label = spans.T
 
-    def step(chosen: np.ndarray, word: np.ndarray, before: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Return the probabilities ``(P, B, C)`` of the tags of the label, given ``before (P, B)``."""
-        rows, next_tags = example[chosen, None], tags[label[chosen]]
-        normalizer = found.reached[rows, word[:, None], before]
-        scores = chain.transitions[before[:, :, None], next_tags[:, None]]
-        scores = scores + found.onto[rows, word[:, None], next_tags][:, None]
+    def step(numbers: np.ndarray, word: np.ndarray, previous_tags: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return the probabilities ``(P, B, C)`` of the tags of the label, given ``previous_tags (P, B)``."""
+        examples, next_tags = example[numbers, None], tags[label[numbers]]
+        normalizer = distribution.log_normalizers[examples, word[:, None], previous_tags]
+        scores = chain.transitions[previous_tags[:, :, None], next_tags[:, None]]
+        scores = scores + distribution.backward_scores[examples, word[:, None], next_tags][:, None]
         scores -= np.where(np.isfinite(normalizer), normalizer, 0)[:, :, None]
-        result: np.ndarray = np.exp(scores) * mask[label[chosen, None, None], before[:, :, None], next_tags[:, None]]
+        result: np.ndarray = (
+            np.exp(scores) * mask[label[numbers, None, None], previous_tags[:, :, None], next_tags[:, None]]
+        )
         return result
 
-    own = tags[label]
-    everyone = np.arange(found.unary.shape[2])
-    mass = found.unary[example[:, None], 0, own] * begins[label[:, None], -1, own]
-    (inner,) = np.nonzero(start > 0)
-    before = np.broadcast_to(everyone, (len(inner), len(everyone)))
-    opened = step(inner, start[inner], before, begins)
-    mass[inner] = (found.unary[example[inner], start[inner] - 1, None] @ opened)[:, 0]
+    label_tags = tags[label]
+    all_tags = np.arange(distribution.unary.shape[2])
+    mass = distribution.unary[example[:, None], 0, label_tags] * begins[label[:, None], -1, label_tags]
+    (begins_inside,) = np.nonzero(start > 0)
+    previous_tags = np.broadcast_to(all_tags, (len(begins_inside), len(all_tags)))
+    begin_probabilities = step(begins_inside, start[begins_inside], previous_tags, begins)
+    mass[begins_inside] = (
+        distribution.unary[example[begins_inside], start[begins_inside] - 1, None] @ begin_probabilities
+    )[:, 0]
     for offset in range(1, int((end - start).max())):
-        (longer,) = np.nonzero(start + offset < end)
-        mass[longer] = (mass[longer, None] @ step(longer, start[longer] + offset, own[longer], continues))[:, 0]
-    (followed,) = np.nonzero(end < lengths[example])
-    mass[followed] *= 1 - step(followed, end[followed], own[followed], continues).sum(-1)
+        (continued,) = np.nonzero(start + offset < end)
+        mass[continued] = (
+            mass[continued, None] @ step(continued, start[continued] + offset, label_tags[continued], continues)
+        )[:, 0]
+    (has_next,) = np.nonzero(end < lengths[example])
+    mass[has_next] *= 1 - step(has_next, end[has_next], label_tags[has_next], continues).sum(-1)
     total: np.ndarray = mass.sum(-1)
     return total
 

@@ -99,17 +99,17 @@ class WordGraphInput:
         examples = [example for group in groups for example in group]
         _, arrays = self.words.arrays(examples)
         del arrays["query_lengths"]
-        short, long = (np.pad(arrays[n], ((0, 0), (0, not arrays[n].shape[1]))) for n in _TABLES)
-        if not len(short):  # a single distinct word, or none
-            short = np.zeros((1, 1), dtype=np.int64)
+        short_words, long_words = (np.pad(arrays[key], ((0, 0), (0, not arrays[key].shape[1]))) for key in _TABLES)
+        if not len(short_words):  # a single distinct word, or none
+            short_words = np.zeros((1, 1), dtype=np.int64)
             arrays["words"] = arrays["words"] + 1
             for name in ("word_ids", "shape_ids"):
                 arrays[name] = np.pad(arrays[name], (1, 0))
-        if not len(long):
-            long = np.zeros((1, 1), dtype=np.int64)
+        if not len(long_words):
+            long_words = np.zeros((1, 1), dtype=np.int64)
             for name in ("word_ids", "shape_ids"):
                 arrays[name] = np.pad(arrays[name], (0, 1))
-        return {**arrays, "characters": short, "long_characters": long}
+        return {**arrays, "characters": short_words, "long_characters": long_words}
 
 
 _TABLES = ("characters", "long_characters")
@@ -139,7 +139,7 @@ def graph_arrays(arrays: Arrays, pooling: str) -> Arrays:
     mask = arrays["mask"]
     graph = {name: arrays[name] for name in ("pieces", "piece_mask", "mask")}
     if pooling == "mean":
-        words = _owners(arrays["word_starts"], len(arrays["word_pieces"]))
+        words = _bag_ids(arrays["word_starts"], len(arrays["word_pieces"]))
         graph |= {
             "word_pieces": arrays["word_pieces"],
             "piece_words": words,
@@ -150,16 +150,16 @@ def graph_arrays(arrays: Arrays, pooling: str) -> Arrays:
         positions[mask] = arrays["word_pieces"]
         graph["positions"] = positions
     if "rows" in arrays:
-        examples = _owners(arrays["row_starts"], len(arrays["rows"]))
+        examples = _bag_ids(arrays["row_starts"], len(arrays["rows"]))
         graph |= {"rows": arrays["rows"], "row_examples": examples, "row_weights": _weights(examples, len(mask))}
     return graph
 
 
-def _owners(starts: np.ndarray, size: int) -> np.ndarray:
+def _bag_ids(starts: np.ndarray, size: int) -> np.ndarray:
     """Return the number of the bag of each of ``size`` elements; empty bags start where the next one does."""
     return np.searchsorted(starts, np.arange(size), side="right").astype(np.int64) - 1
 
 
-def _weights(owners: np.ndarray, bags: int) -> np.ndarray:
+def _weights(bag_ids: np.ndarray, num_bags: int) -> np.ndarray:
     """Return 1 divided by the size of the bag of each element."""
-    return (1 / np.bincount(owners, minlength=bags)[owners]).astype(np.float32)
+    return (1 / np.bincount(bag_ids, minlength=num_bags)[bag_ids]).astype(np.float32)

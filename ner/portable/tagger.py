@@ -108,8 +108,8 @@ class PortableTagger(TextTagger):
         return tagger
 
     def _load(self, names: list[str], threads: int) -> None:
-        described = self.description
-        for name in (GRAPH, LABELS, *((POTENTIALS,) if described.tags else ())):
+        description = self.description
+        for name in (GRAPH, LABELS, *((POTENTIALS,) if description.tags else ())):
             if name not in names:
                 raise InputError(f"{self.directory / manifest.MANIFEST}: expected an entry {name}, found none")
         files = {
@@ -124,28 +124,30 @@ class PortableTagger(TextTagger):
             else None
         )
         self.inputs: dict[str, GraphInput] = {}
-        for encoder in described.encoders:
+        for encoder in description.encoders:
             prefix = f"encoder/{encoder.key}/" if encoder.key else "encoder/"
-            own = {name.removeprefix(prefix): data for name, data in files.items() if name.startswith(prefix)}
+            encoder_files = {name.removeprefix(prefix): data for name, data in files.items() if name.startswith(prefix)}
             self.inputs[encoder.key] = (
-                WordGraphInput(encoder, own) if encoder.kind == "words" else PieceGraphInput(encoder, own)
+                WordGraphInput(encoder, encoder_files)
+                if encoder.kind == "words"
+                else PieceGraphInput(encoder, encoder_files)
             )
-        paged = (entry for entry in self.inputs.values() if isinstance(entry, PieceGraphInput))
-        self.planner: GraphInput = next(paged, next(iter(self.inputs.values())))
+        piece_inputs = (entry for entry in self.inputs.values() if isinstance(entry, PieceGraphInput))
+        self.planner: GraphInput = next(piece_inputs, next(iter(self.inputs.values())))
         self.units = WordUnits()
-        if described.unit is not None:
-            self.units = PieceUnits(Tokenizer(files["unit/tokenizer.json"], described.unit), self.scheme)
-        if described.tags is not None:
+        if description.unit is not None:
+            self.units = PieceUnits(Tokenizer(files["unit/tokenizer.json"], description.unit), self.scheme)
+        if description.tags is not None:
             plain = self.model_vocabs.plain
-            self.tags = TagSet(self.model_vocabs.tags if plain else self.model_vocabs.labels, described.tags.scheme)
+            self.tags = TagSet(self.model_vocabs.tags if plain else self.model_vocabs.labels, description.tags.scheme)
             self.best, self.distribution = _read_potentials(self.directory / POTENTIALS, len(self.tags))
         self.classes = sorted(self.model_vocabs.classes)
         self.session = _session(self.directory / GRAPH, threads)
         self.graph_inputs = {entry.name for entry in self.session.get_inputs()}
-        expected = {*(["emissions"] if described.tags else []), *(["classes"] if described.classes else [])}
-        found = {entry.name for entry in self.session.get_outputs()}
-        if found != expected:
-            raise InputError(f"{GRAPH}: expected the outputs {sorted(expected)}, found {sorted(found)[:8]}")
+        expected = {*(["emissions"] if description.tags else []), *(["classes"] if description.classes else [])}
+        actual = {entry.name for entry in self.session.get_outputs()}
+        if actual != expected:
+            raise InputError(f"{GRAPH}: expected the outputs {sorted(expected)}, found {sorted(actual)[:8]}")
 
     @property
     def scheme(self) -> str:
@@ -215,8 +217,8 @@ class PortableTagger(TextTagger):
             InputError: If an unsupported option is requested, or the scores of the graph are not finite.
         """
         query = query or TagQuery()
-        other = {name: getattr(query, name) for name in ("tokens", "uncertainty", "gold")}
-        unsupported = [name for name, value in {"loss": loss, **other, **options}.items() if value]
+        query_flags = {name: getattr(query, name) for name in ("tokens", "uncertainty", "gold")}
+        unsupported = [name for name, value in {"loss": loss, **query_flags, **options}.items() if value]
         if unsupported:
             raise InputError(f"{self.directory}: an export does not compute {', '.join(unsupported)}; use the run")
         for chunk in batching.chunks(with_pauses(documents, PAUSE, CHUNK) if interactive else documents, CHUNK):
@@ -230,10 +232,10 @@ class PortableTagger(TextTagger):
         windows = 0
         for batch in batching.sorted_batches(groups, self.description.measure, self.description.batch_size):
             ranges = [range(first, first + stop - start) for _, start, stop, _, _, first in groups[batch].tolist()]
-            members = [[examples[number] for number in numbers] for numbers in ranges]
-            found, rows = self._decode(members, probabilities, n_best)
-            windows += rows
-            annotations.update(zip(chain.from_iterable(ranges), found, strict=True))
+            batch_groups = [[examples[number] for number in numbers] for numbers in ranges]
+            batch_annotations, num_rows = self._decode(batch_groups, probabilities, n_best)
+            windows += num_rows
+            annotations.update(zip(chain.from_iterable(ranges), batch_annotations, strict=True))
         numbers = count()
         chunk = AnnotatedChunk(documents, [])
         words = [word for document in documents for example in document.examples for word in example.words]
@@ -252,8 +254,8 @@ class PortableTagger(TextTagger):
     def _decode(self, groups: list[list[Example]], probabilities: bool, n_best: int) -> tuple[list[Annotation], int]:
         """Return the annotation of each example of a batch, and the number of rows."""
         arrays: Arrays = {}
-        for key, entry in self.inputs.items():
-            for name, array in entry.arrays(groups).items():
+        for key, graph_input in self.inputs.items():
+            for name, array in graph_input.arrays(groups).items():
                 arrays[name if name == "mask" or not key else f"{key}.{name}"] = array
         mask = arrays["mask"]
         if not mask.size:  # a graph needs a word
@@ -263,22 +265,22 @@ class PortableTagger(TextTagger):
                     arrays[name] = np.zeros((len(mask), 1), dtype=np.int64)
         outputs = self._run(arrays)
         lengths = mask.sum(1)
-        found = [Annotation() for _ in range(len(mask))]
+        annotations = [Annotation() for _ in range(len(mask))]
         if self.description.tags is not None:
             emissions = outputs["emissions"][:, : mask.shape[1]]
             if emissions.shape != (*mask.shape, len(self.tags)):
                 raise InputError(
                     f"{self.directory / GRAPH}: scores of {emissions.shape}, expected {len(self.tags)} tags"
                 )
-            found = self._tagged(emissions, lengths, probabilities, n_best)
+            annotations = self._tagged(emissions, lengths, probabilities, n_best)
         if self.description.classes is not None:
             if outputs["classes"].shape[:2] != (len(mask), len(self.classes)):
                 shape = outputs["classes"].shape
                 raise InputError(f"{self.directory / GRAPH}: scores of {shape}, expected {len(self.classes)} classes")
-            for annotation, scores in zip(found, outputs["classes"].astype(np.float64), strict=True):
+            for annotation, scores in zip(annotations, outputs["classes"].astype(np.float64), strict=True):
                 self._classify(annotation, scores, probabilities)
-        rows = (len(array) for name, array in arrays.items() if name.rpartition(".")[2] == "pieces")
-        return found, next(rows, len(mask))
+        row_counts = (len(array) for name, array in arrays.items() if name.rpartition(".")[2] == "pieces")
+        return annotations, next(row_counts, len(mask))
 
     def _run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         names = [entry.name for entry in self.session.get_outputs()]
@@ -295,34 +297,34 @@ class PortableTagger(TextTagger):
 
     def _tagged(self, emissions: np.ndarray, lengths: np.ndarray, probabilities: bool, n_best: int) -> list[Annotation]:
         paths = crf.best_paths(emissions, lengths, self.best)
-        found = []
+        annotations = []
         for path, length in zip(paths, lengths.tolist(), strict=True):
             tags, spans, raw_tags = self.tags.decode_ids(path[:length].tolist())
-            found.append(Annotation(tags=tags, spans=spans, raw_tags=raw_tags))
+            annotations.append(Annotation(tags=tags, spans=spans, raw_tags=raw_tags))
         if probabilities and self.tags.scheme != PLAIN:
-            places = [(row, span) for row, annotation in enumerate(found) for span in annotation.spans]
-            values = iter(self._probabilities(emissions, lengths, places))
-            for annotation in found:
-                annotation.spans = [replace(span, score=next(values)) for span in annotation.spans]
+            span_rows = [(row, span) for row, annotation in enumerate(annotations) for span in annotation.spans]
+            span_scores = iter(self._probabilities(emissions, lengths, span_rows))
+            for annotation in annotations:
+                annotation.spans = [replace(span, score=next(span_scores)) for span in annotation.spans]
         if n_best:
-            self._set_alternatives(found, emissions, lengths, paths, n_best)
-        return found
+            self._set_alternatives(annotations, emissions, lengths, paths, n_best)
+        return annotations
 
     def _set_alternatives(
-        self, found: list[Annotation], emissions: np.ndarray, lengths: np.ndarray, paths: np.ndarray, n_best: int
+        self, annotations: list[Annotation], emissions: np.ndarray, lengths: np.ndarray, paths: np.ndarray, n_best: int
     ) -> None:
         """Set the probability of the predicted tags and the alternatives, see ``ner.model.tag_probabilities``."""
         assert self.description.tags is not None, "only tags have alternatives"
         emissions = emissions.astype(np.float64) / self.description.tags.temperature
-        log_partition = crf.marginals(emissions, lengths, self.distribution).log_partition
-        predicted = crf.path_scores(emissions, lengths, self.distribution, paths) - log_partition
-        best, scores = crf.k_best_paths(emissions, lengths, self.distribution, n_best)
-        values = np.minimum(1, np.exp(scores - log_partition[:, None]))
-        for row, annotation in enumerate(found):
-            annotation.probabilities = TagProbabilities(float(predicted[row]))
+        log_partition = crf.forward_backward(emissions, lengths, self.distribution).log_partition
+        log_probabilities = crf.path_scores(emissions, lengths, self.distribution, paths) - log_partition
+        best_paths, scores = crf.k_best_paths(emissions, lengths, self.distribution, n_best)
+        probabilities = np.minimum(1, np.exp(scores - log_partition[:, None]))
+        for row, annotation in enumerate(annotations):
+            annotation.probabilities = TagProbabilities(float(log_probabilities[row]))
             for rank in np.flatnonzero(np.isfinite(scores[row])).tolist():
-                tags, spans, _ = self.tags.decode_ids(best[row, rank, : lengths[row]].tolist())
-                annotation.probabilities.n_best.append(Alternative(tags, spans, float(values[row, rank])))
+                tags, spans, _ = self.tags.decode_ids(best_paths[row, rank, : lengths[row]].tolist())
+                annotation.probabilities.n_best.append(Alternative(tags, spans, float(probabilities[row, rank])))
 
     def _probabilities(self, emissions: np.ndarray, lengths: np.ndarray, spans: list[tuple[int, Span]]) -> list[float]:
         assert self.description.tags is not None, "only tags have spans"
@@ -330,27 +332,27 @@ class PortableTagger(TextTagger):
         if self.description.tags.independent:
             log_softmax = emissions - emissions.max(-1, keepdims=True)
             log_softmax -= np.log(np.exp(log_softmax).sum(-1, keepdims=True))
-            found = []
+            probabilities = []
             for row, span in spans:
                 names = encode([Span(0, span.end - span.start, span.label)], span.end - span.start, self.tags.scheme)
                 ids = [self.tags.ids[name] for name in names]
-                found.append(float(np.exp(log_softmax[row, range(span.start, span.end), ids].sum())))
-            return found
-        places = [(row, span.start, span.end, self.tags.labels.index(span.label)) for row, span in spans]
-        return crf.span_probabilities(emissions, lengths, self.distribution, places, *self.tags.span_masks())
+                probabilities.append(float(np.exp(log_softmax[row, range(span.start, span.end), ids].sum())))
+            return probabilities
+        positions = [(row, span.start, span.end, self.tags.labels.index(span.label)) for row, span in spans]
+        return crf.span_probabilities(emissions, lengths, self.distribution, positions, *self.tags.span_masks())
 
     def _classify(self, annotation: Annotation, scores: np.ndarray, probabilities: bool) -> None:
         assert self.description.classes is not None, "only classifiers have classes"
         if not np.isfinite(scores).all():
             raise InputError(f"{self.directory / GRAPH}: the scores are not finite; copy the export again")
         exponentials = np.exp(scores - scores.max(-1, keepdims=True))
-        shares = exponentials / exponentials.sum(-1, keepdims=True)
-        several = self.description.classes.multi_label
-        values = (shares[:, 1] if several else shares).tolist()
-        ranked = sorted(zip(self.classes, values, strict=True), key=lambda pair: -pair[1])
-        least = self.description.classes.threshold if several else -1.0
-        labels = [label for label, value in ranked if value > least]
-        annotation.labels = labels if several else labels[:1]
+        softmax = exponentials / exponentials.sum(-1, keepdims=True)
+        multi_label = self.description.classes.multi_label
+        class_probabilities = (softmax[:, 1] if multi_label else softmax).tolist()
+        ranked = sorted(zip(self.classes, class_probabilities, strict=True), key=lambda pair: -pair[1])
+        threshold = self.description.classes.threshold if multi_label else -1.0
+        labels = [label for label, value in ranked if value > threshold]
+        annotation.labels = labels if multi_label else labels[:1]
         annotation.scores = dict(ranked) if probabilities else {}
 
     def verify(self) -> None:
@@ -361,10 +363,10 @@ class PortableTagger(TextTagger):
         """
         equal, difference, total = self.compare()
         expected = self.description.parity
-        at_least = expected.equal if self.description.precision == "float32" else expected.equal - 0.02
-        if equal < at_least * total or difference > 2 * expected.difference + 1e-4:
+        min_equal = expected.equal if self.description.precision == "float32" else expected.equal - 0.02
+        if equal < min_equal * total or difference > 2 * expected.difference + 1e-4:
             raise InputError(
-                f"{self.directory / PARITY}: expected {at_least:.1%} equal sentences and probabilities within "
+                f"{self.directory / PARITY}: expected {min_equal:.1%} equal sentences and probabilities within "
                 f"{2 * expected.difference + 1e-4:.1e}, found {equal} of {total} and {difference:.1e}"
             )
 
@@ -374,14 +376,18 @@ class PortableTagger(TextTagger):
         try:
             records = [json.loads(line) for line in lines]
             documents = [Document([Example(list(map(str, record["words"])))], scheme=self.scheme) for record in records]
-            found = [document.examples[0] for document in self.tag(documents, probabilities=True)] if documents else []
+            examples = (
+                [document.examples[0] for document in self.tag(documents, probabilities=True)] if documents else []
+            )
             equal, difference = 0, 0.0
-            for example, record in zip(found, records, strict=True):
-                own = parity_record(example)
-                same = all(_without_scores(own[key]) == _without_scores(record[key]) for key in ("spans", "labels"))
+            for example, record in zip(examples, records, strict=True):
+                actual = parity_record(example)
+                same = all(_without_scores(actual[key]) == _without_scores(record[key]) for key in ("spans", "labels"))
                 equal += same
                 if same:
-                    pairs = zip([*own["spans"], *own["labels"]], [*record["spans"], *record["labels"]], strict=True)
+                    pairs = zip(
+                        [*actual["spans"], *actual["labels"]], [*record["spans"], *record["labels"]], strict=True
+                    )
                     difference = max([difference, *(abs(a[-1] - b[-1]) for a, b in pairs if a[-1] is not None)])
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise InputError(f"{self.directory / PARITY}: not the sentences of an export ({error})") from None
@@ -409,14 +415,14 @@ def _read_potentials(path: Path, num_tags: int) -> tuple[Potentials, Potentials]
     except (SafetensorError, OSError, ValueError, KeyError, OverflowError) as error:
         raise InputError(f"{path}: not a safetensors file ({error})") from None
     chains = []
-    for kind in ("best", "distribution"):
-        rows = []
+    for chain_name in ("best", "distribution"):
+        arrays = []
         for name, shape in (("first", (num_tags,)), ("transitions", (num_tags, num_tags)), ("last", (num_tags,))):
-            table = tables.get(f"{kind}.{name}")
+            table = tables.get(f"{chain_name}.{name}")
             if table is None or table.shape != shape or np.isnan(table).any() or (table == np.inf).any():
-                raise InputError(f"{path}: expected numbers of shape {shape} for {kind}.{name}")
-            rows.append(table.astype(np.float64))
-        chains.append(Potentials(*rows))
+                raise InputError(f"{path}: expected numbers of shape {shape} for {chain_name}.{name}")
+            arrays.append(table.astype(np.float64))
+        chains.append(Potentials(*arrays))
     return chains[0], chains[1]
 
 

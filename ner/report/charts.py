@@ -50,17 +50,17 @@ def line_chart(
         x_range: Ends of the horizontal axis; by default those of the values.
         marks: Positions of vertical lines and their descriptions.
     """
-    finite = [[(x, y) for x, y in line.points if math.isfinite(x) and math.isfinite(y)] for line in lines]
-    everything = [point for points in finite for point in points] or [(0.0, 0.0)]
-    x_low, x_high = _widened(x_range or (min(x for x, _ in everything), max(x for x, _ in everything)))
-    y_low, y_high = _widened(y_range or (min(y for _, y in everything), max(y for _, y in everything)))
+    finite_points = [[(x, y) for x, y in line.points if math.isfinite(x) and math.isfinite(y)] for line in lines]
+    all_points = [point for points in finite_points for point in points] or [(0.0, 0.0)]
+    x_low, x_high = _widened(x_range or (min(x for x, _ in all_points), max(x for x, _ in all_points)))
+    y_low, y_high = _widened(y_range or (min(y for _, y in all_points), max(y for _, y in all_points)))
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        right = LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
-        down = HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
-        return round(right, 1), round(down, 1)
+    def to_pixels(x: float, y: float) -> tuple[float, float]:
+        x_px = LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
+        y_px = HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
+        return round(x_px, 1), round(y_px, 1)
 
-    parts = [
+    elements = [
         Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDTH, HEIGHT, title),
         Markup('<text class="axis" x="{}" y="{}">{}</text>').format((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_name),
         Markup('<text class="axis" transform="translate(12 {}) rotate(-90)">{}</text>').format(
@@ -68,35 +68,35 @@ def line_chart(
         ),
     ]
     for value in _ticks(y_low, y_high):
-        _, down = place(x_low, value)
-        parts.append(Markup('<path class="grid" d="M{} {}H{}"/>').format(LEFT, down, WIDTH - RIGHT))
-        parts.append(Markup('<text class="y" x="{}" y="{}">{:g}</text>').format(LEFT - 6, down + 4, value))
+        _, y_px = to_pixels(x_low, value)
+        elements.append(Markup('<path class="grid" d="M{} {}H{}"/>').format(LEFT, y_px, WIDTH - RIGHT))
+        elements.append(Markup('<text class="y" x="{}" y="{}">{:g}</text>').format(LEFT - 6, y_px + 4, value))
     for value in _ticks(x_low, x_high):
-        right, _ = place(value, y_low)
-        parts.append(Markup('<text class="x" x="{}" y="{}">{:g}</text>').format(right, HEIGHT - BOTTOM + 16, value))
+        x_px, _ = to_pixels(value, y_low)
+        elements.append(Markup('<text class="x" x="{}" y="{}">{:g}</text>').format(x_px, HEIGHT - BOTTOM + 16, value))
     for position, description in (marks or {}).items():
-        right, _ = place(min(max(position, x_low), x_high), y_low)
+        x_px, _ = to_pixels(min(max(position, x_low), x_high), y_low)
         path = Markup('<path class="mark" d="M{} {}V{}"><title>{}</title></path>')
-        parts.append(path.format(right, TOP, HEIGHT - BOTTOM, description))
-    for line, points in zip(lines, finite, strict=True):
+        elements.append(path.format(x_px, TOP, HEIGHT - BOTTOM, description))
+    for line, points in zip(lines, finite_points, strict=True):
         if not points:
             continue
-        corners = "L".join("{} {}".format(*place(x, y)) for x, y in points)
-        parts.append(Markup('<path class="{}" d="M{}"/>').format(line.style, corners))
+        corners = "L".join("{} {}".format(*to_pixels(x, y)) for x, y in points)
+        elements.append(Markup('<path class="{}" d="M{}"/>').format(line.style, corners))
         largest = max(line.sizes, default=1.0)
         for number, (x, y) in enumerate(points) if len(points) <= 60 and line.style != "diagonal" else ():
             radius = 2 + 6 * math.sqrt(line.sizes[number] / largest) if line.sizes else 3
-            right, down = place(x, y)
-            dot = Markup('<circle class="{}" cx="{}" cy="{}" r="{:.1f}"><title>{}: {:g}, {:.4f}</title></circle>')
-            parts.append(dot.format(line.style, right, down, radius, line.name, x, y))
-    parts.append(Markup("</svg>"))
-    keys = [
+            x_px, y_px = to_pixels(x, y)
+            circle = Markup('<circle class="{}" cx="{}" cy="{}" r="{:.1f}"><title>{}: {:g}, {:.4f}</title></circle>')
+            elements.append(circle.format(line.style, x_px, y_px, radius, line.name, x, y))
+    elements.append(Markup("</svg>"))
+    legend = [
         Markup('<span class="key {}">{}</span>').format(line.style, line.name)
-        for line, points in zip(lines, finite, strict=True)
+        for line, points in zip(lines, finite_points, strict=True)
         if points
     ]
-    keys += [Markup('<span class="key diagonal">{}</span>').format(text) for text in (marks or {}).values()]
-    return Markup("").join([*parts, Markup('<p class="legend">{}</p>').format(Markup(" ").join(keys))])
+    legend += [Markup('<span class="key diagonal">{}</span>').format(text) for text in (marks or {}).values()]
+    return Markup("").join([*elements, Markup('<p class="legend">{}</p>').format(Markup(" ").join(legend))])
 
 
 def _widened(ends: tuple[float, float]) -> tuple[float, float]:

@@ -39,7 +39,7 @@ def render(content: Content) -> str:
     mistakes, evaluation = content.mistakes, content.evaluation
     names = sorted({name for pair in mistakes.types for name in pair if name is not None})
     hues = highlight.colors(names)
-    shown = sorted(mistakes.sentences, key=lambda sentence: -sentence.confidence)[:MAX_SENTENCES]
+    sentences = sorted(mistakes.sentences, key=lambda sentence: -sentence.confidence)[:MAX_SENTENCES]
     return (
         templates.environment(Path(__file__).parent)
         .get_template("report.html.jinja")
@@ -56,8 +56,8 @@ def render(content: Content) -> str:
             mentions=mistakes.mentions.most_common(MAX_MENTIONS),
             max_tags=MAX_TAGS,
             largest_transition=_largest(content),
-            shown=len(shown),
-            browser={"hues": hues, "kinds": KINDS, "sentences": [browser_entry(sentence) for sentence in shown]},
+            shown=len(sentences),
+            browser={"hues": hues, "kinds": KINDS, "sentences": [browser_entry(sentence) for sentence in sentences]},
             other_lines=_other_lines(evaluation.scores),
             calibration_chart=_calibration_chart(content),
             history_charts=_history_charts(content),
@@ -107,9 +107,9 @@ def _calibration_chart(content: Content) -> Any:
     if confidence is None or not confidence.reliability.bins:
         return None
     lines = [Line("perfect", [(0, 0), (1, 1)], "diagonal"), _reliability_line("this data", confidence.reliability)]
-    ends = (0.0, 1.0)
+    unit_range = (0.0, 1.0)
     title = f"Precision by probability; expected calibration error {confidence.reliability.error:.4f}"
-    return line_chart(title, lines, "probability", "precision", ends, ends)
+    return line_chart(title, lines, "probability", "precision", unit_range, unit_range)
 
 
 def _reliability_line(name: str, reliability: Reliability) -> Line:
@@ -123,15 +123,15 @@ def _history_charts(content: Content) -> list[tuple[str, Any]]:
     if not history:
         return []
     marks = {row["epoch"]: f"best epoch: {row['epoch']:.0f}" for row in history if row.get("best")}
-    best = dict([*marks.items()][-1:])
-    rates = list(dict.fromkeys(key for row in history for key in row if key.startswith(LEARNING_RATE)))
+    last_best = dict([*marks.items()][-1:])
+    rate_columns = list(dict.fromkeys(key for row in history for key in row if key.startswith(LEARNING_RATE)))
     panels: list[tuple[str, list[tuple[str, str]]]] = [
         ("Loss", [("train", "train.loss"), ("validation", "valid.loss")])
     ]
     if content.monitor != "loss":
         score = content.monitor
         panels.append((score, [("train", f"train.{score}"), ("validation", f"valid.{score}")]))
-    panels.append(("Learning rate", [(key.removeprefix(LEARNING_RATE), key) for key in rates[:2]]))
+    panels.append(("Learning rate", [(key.removeprefix(LEARNING_RATE), key) for key in rate_columns[:2]]))
     charts = []
     for heading, columns in panels:
         lines = [
@@ -139,5 +139,5 @@ def _history_charts(content: Content) -> list[tuple[str, Any]]:
             for number, (name, column) in enumerate(columns, 1)
         ]
         if any(line.points for line in lines):
-            charts.append((heading, line_chart(f"{heading} by epoch", lines, "epoch", heading, marks=best)))
+            charts.append((heading, line_chart(f"{heading} by epoch", lines, "epoch", heading, marks=last_best)))
     return charts

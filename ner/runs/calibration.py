@@ -135,10 +135,10 @@ def read(path: Path) -> Calibration:
     Raises:
         InputError: If the file is damaged or the temperature is not between 0.01 and 100.
     """
-    found = parse_json(read_bytes(path), ADAPTER, path)
-    if not 0.01 <= found.temperature <= 100:
-        raise InputError(f"{path}: expected a temperature between 0.01 and 100, found {found.temperature}")
-    return found
+    calibration = parse_json(read_bytes(path), ADAPTER, path)
+    if not 0.01 <= calibration.temperature <= 100:
+        raise InputError(f"{path}: expected a temperature between 0.01 and 100, found {calibration.temperature}")
+    return calibration
 
 
 def write(directory: Path, calibration: Calibration) -> None:

@@ -64,8 +64,8 @@ def read_config(directory: Path) -> RunConfig:
 
     raw = read_raw_config(directory)
     if (directory / plugins.FILE).is_file():
-        needed = read_json(directory / plugins.FILE, plugins.RECORDS)
-        for message in plugins.check(needed, directory):
+        plugin_records = read_json(directory / plugins.FILE, plugins.RECORDS)
+        for message in plugins.check(plugin_records, directory):
             warnings.warn(message, stacklevel=2)
     try:
         config: RunConfig = validate(RunConfig, raw)
@@ -90,9 +90,9 @@ def config_files(config: RunConfig) -> dict[str, bytes]:
     """Return the files that describe a run: its configuration, and the plug-ins that it needs, if any."""
     from ner.config.load import write_yaml
 
-    needed = plugins.used_by(config)
+    plugin_records = plugins.used_by(config)
     files = {CONFIG: write_yaml(config).encode()}
-    return {**files, plugins.FILE: json.dumps(needed, indent=2).encode()} if needed else files
+    return {**files, plugins.FILE: json.dumps(plugin_records, indent=2).encode()} if plugin_records else files
 
 
 def check_links(directory: Path) -> None:
@@ -129,23 +129,23 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str | Path
     Raises:
         InputError: If one of these rules is broken.
     """
-    taken = [(Path(path), "an input file") for path in inputs if path and str(path) != "-"]
+    used_paths = [(Path(path), "an input file") for path in inputs if path and str(path) != "-"]
     for option, name in outputs.items():
         output = Path(name or "-")
         if name == "-" or name is None or (output.exists() and not output.is_file() and not output.is_dir()):
             continue  # streams and devices
-        for path, description in taken:
+        for path, description in used_paths:
             if _same_file(output, path):
                 raise InputError(f"{option} {output}: is {description}; choose another name")
         resolved = output.resolve()
         for directory in (resolved, *resolved.parents):
-            marks = (manifest.MANIFEST, CHECKPOINTS, TRAINED_ON)
-            if not (directory / CONFIG).is_file() or not any((directory / mark).exists() for mark in marks):
+            run_markers = (manifest.MANIFEST, CHECKPOINTS, TRAINED_ON)
+            if not (directory / CONFIG).is_file() or not any((directory / marker).exists() for marker in run_markers):
                 continue  # not a run
-            own = any(_same_file(output, directory / name) for name in FILES)
-            if own or directory == resolved or resolved.relative_to(directory).parts[0] in FILES:
+            is_run_file = any(_same_file(output, directory / name) for name in FILES)
+            if is_run_file or directory == resolved or resolved.relative_to(directory).parts[0] in FILES:
                 raise InputError(f"{option} {output}: belongs to the run {directory}; choose another name")
-        taken.append((output, "the file of another option"))
+        used_paths.append((output, "the file of another option"))
 
 
 def _same_file(path: Path, other: Path) -> bool:
@@ -157,19 +157,19 @@ def _same_file(path: Path, other: Path) -> bool:
 
 def files_in_config(config: RunConfig) -> list[str]:
     """Return the values of a configuration that name existing files, such as the data of a run."""
-    found: list[str] = []
+    paths: list[str] = []
 
     def walk(value: Any) -> None:
         if isinstance(value, (dict, list, tuple)):
-            for below in value.values() if isinstance(value, dict) else value:
-                walk(below)
+            for item in value.values() if isinstance(value, dict) else value:
+                walk(item)
         elif isinstance(value, str) and value:
             with suppress(OSError, ValueError):
                 if Path(value).exists():
-                    found.append(value)
+                    paths.append(value)
 
     walk(config.model_dump())
-    return found
+    return paths
 
 
 def predictions_path(directory: Path, config: RunConfig) -> Path:
@@ -212,8 +212,8 @@ def folder_for(config: str) -> Path:
     """Return ``runs/<path of the configuration below configs/>``."""
     path = Path(config).with_suffix("")
     parts = path.parts
-    below = parts[len(parts) - parts[::-1].index("configs") :] if "configs" in parts[:-1] else parts[-1:]
-    return Path("runs", *below)
+    relative_parts = parts[len(parts) - parts[::-1].index("configs") :] if "configs" in parts[:-1] else parts[-1:]
+    return Path("runs", *relative_parts)
 
 
 def create_timed(folder: Path) -> Path:
@@ -237,9 +237,9 @@ def create_timed(folder: Path) -> Path:
 
 def find_runs(root: Path) -> list[Path]:
     """Return the directories below ``root`` that contain a model, newest first, without the copies inside a run."""
-    found = [path.parent for path in root.rglob(manifest.MANIFEST)]
-    found = [path for path in found if (path / WEIGHTS).exists() and not (path.parent / manifest.MANIFEST).exists()]
-    return sorted(found, key=lambda path: ((path / manifest.MANIFEST).stat().st_mtime_ns, str(path)), reverse=True)
+    paths = [path.parent for path in root.rglob(manifest.MANIFEST)]
+    paths = [path for path in paths if (path / WEIGHTS).exists() and not (path.parent / manifest.MANIFEST).exists()]
+    return sorted(paths, key=lambda path: ((path / manifest.MANIFEST).stat().st_mtime_ns, str(path)), reverse=True)
 
 
 def newest_run(root: Path = Path("runs")) -> Path:

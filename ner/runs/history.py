@@ -55,11 +55,11 @@ def read_history(path: Path) -> list[dict[str, float]]:
     return rows
 
 
-def _number(value: Any, column: str, place: str) -> float:
+def _number(value: Any, column: str, location: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):  # TypeError: csv collects the cells beyond the last column in a list
-        raise InputError(f"{place}: expected a number in column {column}, found {value!r}") from None
+        raise InputError(f"{location}: expected a number in column {column}, found {value!r}") from None
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -87,7 +87,7 @@ def history_table(rows: Sequence[Mapping[str, Any]]) -> str:
     rates = list(dict.fromkeys(key for row in rows for key in row if key.startswith(LEARNING_RATE)))
     formats = {"epoch": ".0f", **dict.fromkeys(SUMMARY, ".4f"), **dict.fromkeys(rates, ".3g"), "batch_size": ".0f"}
     table = [
-        {key: f"{float(row[key]):{form}}" for key, form in formats.items() if row.get(key) not in (None, "")}
+        {key: f"{float(row[key]):{spec}}" for key, spec in formats.items() if row.get(key) not in (None, "")}
         | {"best": BEST_MARK if row.get("best") else ""}
         for row in rows
     ]

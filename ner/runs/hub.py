@@ -30,15 +30,15 @@ def find(name: str | Path) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    place = f"{name}: no such directory, and no model that can be downloaded from the hub"
+    problem = f"{name}: no such directory, and no model that can be downloaded from the hub"
     try:
         cached = Path(snapshot_download(str(name), allow_patterns=list(FILES)))
     except (OfflineModeIsEnabled, LocalEntryNotFoundError):
-        raise InputError(f"{place}: the hub cannot be reached (see HF_HUB_OFFLINE)") from None
+        raise InputError(f"{problem}: the hub cannot be reached (see HF_HUB_OFFLINE)") from None
     except HfHubHTTPError as error:
-        raise InputError(f"{place}: {error.response.status_code} {error.server_message or ''}".rstrip()) from None
+        raise InputError(f"{problem}: {error.response.status_code} {error.server_message or ''}".rstrip()) from None
     except (HTTPError, ValueError, OSError) as error:
-        raise InputError(f"{place}: {' '.join(str(error).split())}") from None
+        raise InputError(f"{problem}: {' '.join(str(error).split())}") from None
     return _copied(cached, str(name))
 
 
@@ -47,9 +47,9 @@ def _copied(snapshot: Path, name: str) -> Path:
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ner-crf", "hub")
     directory = root / name.replace("/", "--") / snapshot.name
     if not directory.is_dir():
-        with atomic.new_directory(directory) as part:
+        with atomic.new_directory(directory) as folder:
             for file in sorted(path for path in snapshot.rglob("*") if path.is_file()):
-                copy = part / file.relative_to(snapshot)
+                copy = folder / file.relative_to(snapshot)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, copy)
     return directory

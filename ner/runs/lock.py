@@ -26,22 +26,22 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
         InputError: If another training holds it, or the directory cannot be written.
     """
-    busy = (
+    busy_message = (
         f"{directory}: {{holder}} trains in this directory; wait for its end, stop it with "
         f"ner control --run {directory} stop=step, or choose another --run"
     )
-    with held(directory / LOCK, busy):
+    with held(directory / LOCK, busy_message):
         _remove_unfinished(directory)
         yield
 
 
 @contextmanager
-def held(path: Path, busy: str) -> Iterator[None]:
+def held(path: Path, busy_message: str) -> Iterator[None]:
     """Hold a lock file inside the block; create its directory. The operating system releases it after a crash.
 
     Args:
         path: The lock file.
-        busy: Message if another process holds it; ``{holder}`` stands for that process.
+        busy_message: Message if another process holds it; ``{holder}`` stands for that process.
 
     Raises:
         InputError: If another process holds it, or the directory cannot be written.
@@ -51,7 +51,7 @@ def held(path: Path, busy: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise InputError(busy.replace("{holder}", _holder(path))) from None
+        raise InputError(busy_message.replace("{holder}", _holder(path))) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path.parent}: cannot be written: {reason(error)}") from None
     try:

@@ -263,9 +263,9 @@ def _number(value: Any) -> str:
     return "" if value is None else f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
 
 
-def _count(names: Mapping[str, Any], one: str, many: str | None = None) -> str:
-    listed = f" ({', '.join(_code(name) for name in sorted(names))})" if len(names) <= 12 else ""
-    return f"{len(names)} {one if len(names) == 1 else many or one + 's'}{listed}"
+def _count(names: Mapping[str, Any], singular: str, plural: str | None = None) -> str:
+    name_list = f" ({', '.join(_code(name) for name in sorted(names))})" if len(names) <= 12 else ""
+    return f"{len(names)} {singular if len(names) == 1 else plural or singular + 's'}{name_list}"
 
 
 def _code(text: object) -> str:

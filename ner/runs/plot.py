@@ -142,14 +142,14 @@ def _draw_epochs(axes: Axes, history: History, positions: Sequence[float], at_to
     best = max((row["epoch"] for row in history if row.get("best")), default=None)
     if best is not None:
         axes.axvline(best, color=VERMILION, linewidth=1, linestyle=":", zorder=1)
-        left = best > (history[0]["epoch"] + history[-1]["epoch"]) / 2
+        label_on_left = best > (history[0]["epoch"] + history[-1]["epoch"]) / 2
         axes.annotate(
             f"best: epoch {best:.0f}",
             xy=(best, float(at_top)),
             xycoords=("data", "axes fraction"),
-            xytext=(-3 if left else 3, -9 if at_top else 4),
+            xytext=(-3 if label_on_left else 3, -9 if at_top else 4),
             textcoords="offset points",
-            ha="right" if left else "left",
+            ha="right" if label_on_left else "left",
             color=VERMILION,
             fontsize=7,
         )
@@ -161,8 +161,8 @@ def _label_ends(axes: Axes) -> None:
     if not lines:
         return
     to_axes = axes.transAxes.inverted()
-    last = np.array([np.asarray(line.get_xydata())[-1] for line in lines])
-    ends = np.asarray(to_axes.transform(axes.transData.transform(last))).tolist()
+    last_points = np.array([np.asarray(line.get_xydata())[-1] for line in lines])
+    ends = np.asarray(to_axes.transform(axes.transData.transform(last_points))).tolist()
     order = sorted(range(len(lines)), key=lambda number: ends[number][1])
     distance = min(0.075, 1.06 / len(lines))
     heights = [ends[number][1] for number in order]
@@ -203,10 +203,10 @@ def _draw_learning_rates(axes: Axes, history: History) -> None:
         axes.yaxis.set_major_formatter("{x:g}")  # the default writes powers of ten as math text
         axes.set_ylim(min(peaks) / 100, max(peaks) * 2)  # leaves out the end of a schedule, where the rate reaches 0
     if len({row["batch_size"] for row in history if "batch_size" in row}) > 1:
-        right = axes.twinx()
-        sizes = _draw(right, history, "batch_size", "", color=GRAY, linestyle="--", drawstyle="steps-mid")
-        right.set_ylim(0, 1.15 * max(sizes))
-        right.set_ylabel("batch size (dashed)")
+        size_axes = axes.twinx()
+        sizes = _draw(size_axes, history, "batch_size", "", color=GRAY, linestyle="--", drawstyle="steps-mid")
+        size_axes.set_ylim(0, 1.15 * max(sizes))
+        size_axes.set_ylabel("batch size (dashed)")
 
 
 def _draw_labels(axes: Axes, history: History) -> None:
@@ -215,15 +215,15 @@ def _draw_labels(axes: Axes, history: History) -> None:
     by_label: dict[str, str] = {}
     for split, (kind, (prefix, suffix)) in product(("valid", "train"), LABEL_SCORES.items()):
         start = f"{split}.{prefix}"
-        found = [column for column in columns if column.startswith(start) and column.endswith(suffix)]
-        if found:
-            selection = f", {MAX_LISTED} lowest of {len(found)}" if len(found) > MAX_LISTED else ""
+        columns_of_kind = [column for column in columns if column.startswith(start) and column.endswith(suffix)]
+        if columns_of_kind:
+            selection = f", {MAX_LISTED} lowest of {len(columns_of_kind)}" if len(columns_of_kind) > MAX_LISTED else ""
             axes.set_title(f"{split} F1 by {kind}{selection}")
-            by_label = {column.removeprefix(start).removesuffix(suffix): column for column in found}
+            by_label = {column.removeprefix(start).removesuffix(suffix): column for column in columns_of_kind}
             break
     last = {label: next(row[name] for row in reversed(history) if name in row) for label, name in by_label.items()}
-    shown = sorted(last, key=lambda label: -last[label])[-MAX_LISTED:]  # the legend follows the ends of the lines
-    split_tags = {label: (label[:1], label[2:]) if label[1:2] == "-" else ("", label) for label in shown}
+    labels = sorted(last, key=lambda label: -last[label])[-MAX_LISTED:]  # the legend follows the ends of the lines
+    split_tags = {label: (label[:1], label[2:]) if label[1:2] == "-" else ("", label) for label in labels}
     prefixes, types = (sorted({tag[part] for tag in split_tags.values()} - {""}) for part in (0, 1))
     for label, (prefix, type_) in split_tags.items():
         style = LINE_STYLES[prefixes.index(prefix) % len(LINE_STYLES) if prefix else 0]

@@ -121,15 +121,15 @@ class Run:
         try:
             return tasks.decoder_outputs(str(self.section("decoder").get("name")))
         except ConfigError:
-            words, classes = self.labels.get("labels") or self.labels.get("tags"), self.labels.get("classes")
-        if classes and {*classes} <= {*ANSWER_TYPES} and {*(words or [])} <= {ANSWER, EVIDENCE}:
+            tag_counts, classes = self.labels.get("labels") or self.labels.get("tags"), self.labels.get("classes")
+        if classes and {*classes} <= {*ANSWER_TYPES} and {*(tag_counts or [])} <= {ANSWER, EVIDENCE}:
             return frozenset({"answers"})
-        return frozenset({"tags"} if words or not classes else set()) | frozenset({"labels"} if classes else set())
+        return frozenset({"tags"} if tag_counts or not classes else set()) | frozenset({"labels"} if classes else set())
 
     def learned(self, key: str) -> Mapping[str, Any]:
         """Return the counts of the ``labels``, ``tags`` or ``classes`` that the decoder can predict."""
-        learned = bool(self.outputs - {"tags"}) if key == "classes" else "tags" in self.outputs
-        return (self.labels.get(key) or {}) if learned else {}
+        is_learned = bool(self.outputs - {"tags"}) if key == "classes" else "tags" in self.outputs
+        return (self.labels.get(key) or {}) if is_learned else {}
 
     @property
     def encoders(self) -> list[tuple[str, Mapping[str, Any]]]:
@@ -184,5 +184,5 @@ def _lowercase(directory: Path, encoder: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _members(encoder: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    inner = [value for value in encoder.values() if isinstance(value, Mapping) and "name" in value]
-    return [(str(options["name"]), options) for options in inner or [encoder]]
+    member_options = [value for value in encoder.values() if isinstance(value, Mapping) and "name" in value]
+    return [(str(options["name"]), options) for options in member_options or [encoder]]

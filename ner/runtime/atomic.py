@@ -106,6 +106,6 @@ def _remove_abandoned(path: Path) -> None:
     """Remove the temporary directories of processes that were killed while they wrote ``path``."""
     for temporary in path.parent.glob(f".{glob.escape(_short(path))}.*.part"):
         with suppress(OSError):  # another process may be removing it
-            latest = max(file.stat().st_mtime for file in (temporary, *temporary.iterdir()))
-            if time.time() - latest > ABANDONED_AFTER:
+            last_write = max(file.stat().st_mtime for file in (temporary, *temporary.iterdir()))
+            if time.time() - last_write > ABANDONED_AFTER:
                 shutil.rmtree(temporary)

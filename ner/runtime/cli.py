@@ -61,12 +61,14 @@ class ExitStatus:
                     self._previous[number] = signal.signal(number, _interrupt)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> bool:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         try:
-            unnamed = isinstance(error, OSError) and error.filename is None  # perhaps of a write to standard output
-            if error is None or unnamed or isinstance(error, SystemExit):  # argparse ends with it
+            is_unnamed = isinstance(error, OSError) and error.filename is None  # perhaps of a write to standard output
+            if error is None or is_unnamed or isinstance(error, SystemExit):  # argparse ends with it
                 sys.stdout.flush()
             if isinstance(error, UnsupportedOperation):  # see __enter__
                 raise error
@@ -95,11 +97,11 @@ class ExitStatus:
                 self.code = 1
             case ModuleNotFoundError() if (error.name or "ner").partition(".")[0] != "ner":
                 self.code = 1
-                checkout = (Path(__file__).parents[2] / "pyproject.toml").is_file()
+                is_checkout = (Path(__file__).parents[2] / "pyproject.toml").is_file()
                 message = f"error: {not_installed((error.name or '').partition('.')[0])}"
                 if error.name == "torch" and find_spec("onnxruntime"):
                     message = f"error: {NEEDS_TORCH}"
-                elif checkout:
+                elif is_checkout:
                     message += ", or ner and its dependencies: pip install -e ."
             case OSError():
                 self.code = USAGE

@@ -60,12 +60,16 @@ class ProcessGroup:
         if self.size == 1:
             return
         store = _store(self.rank, self.size)
-        patience = timedelta(days=1)  # the heartbeat finds lost processes, so long work must not be a timeout
+        collective_timeout = timedelta(days=1)  # the heartbeat finds lost processes, so long work must not be a timeout
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(
-            backend, store=dist.PrefixStore("group", store), rank=self.rank, world_size=self.size, timeout=patience
+            backend,
+            store=dist.PrefixStore("group", store),
+            rank=self.rank,
+            world_size=self.size,
+            timeout=collective_timeout,
         )
-        self._group = dist.new_group(backend="gloo", timeout=patience)
+        self._group = dist.new_group(backend="gloo", timeout=collective_timeout)
         self._heartbeat = Heartbeat(dist.PrefixStore("heartbeat", store), self.rank, self.size, timeout)
 
     def end(self) -> None:
@@ -240,7 +244,7 @@ def shard_like(tensor: Tensor, like: Tensor) -> Tensor:
 def _store(rank: int, size: int) -> Any:
     """Return the key-value store of torchrun, or one that process 0 opens."""
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    of_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    store = dist.TCPStore(host, port, size, is_master=rank == 0 and not of_torchrun, wait_for_workers=False)
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return dist.PrefixStore(f"ner/{attempt}", store)
+    uses_agent_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    store = dist.TCPStore(host, port, size, is_master=rank == 0 and not uses_agent_store, wait_for_workers=False)
+    restart_count = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return dist.PrefixStore(f"ner/{restart_count}", store)

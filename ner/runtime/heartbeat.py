@@ -85,13 +85,13 @@ class Heartbeat:
         self.store.set(str(self.rank), f"{self.sent} {self.step} {state} {self.host}")
 
     def _run(self) -> None:
-        last = 0
+        last_beats = 0
         try:
             while not self.stopped.wait(self.interval):
-                if self.beats != last or self.states:
-                    last = self.beats
+                if self.beats != last_beats or self.states:
+                    last_beats = self.beats
                     self._send()
-                self._check(last)
+                self._check(last_beats)
         except (RuntimeError, OSError):  # the store is gone with torchrun or process 0, which report the reason
             return
 

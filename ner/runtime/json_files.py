@@ -50,9 +50,9 @@ def parse_json(data: bytes | str, adapter: TypeAdapter[T], source: object) -> T:
     try:
         return adapter.validate_json(data, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))[:80]
-        raise InputError(f"{source}: {f'{place}: ' if place else ''}{first['msg']}") from None
+        first_error = error.errors(include_url=False, include_input=False)[0]
+        location = ".".join(map(str, first_error["loc"]))[:80]
+        raise InputError(f"{source}: {f'{location}: ' if location else ''}{first_error['msg']}") from None
 
 
 def read_json(path: Path, adapter: TypeAdapter[T], limit: int = MAX_BYTES) -> T:

@@ -103,7 +103,7 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled:
     from loguru import logger
     from tqdm import tqdm
 
-    out = stream or sys.stdout
+    output = stream or sys.stdout
     path = None if file is None else file.absolute()
     can_show, can_append = True, path is not None
 
@@ -120,11 +120,11 @@ def set_up_log(stream: IO[str] | None = None, file: Path | None = None, enabled:
         nonlocal can_show
         if can_show:
             try:
-                tqdm.write(text, file=out, end="")
-                out.flush()
+                tqdm.write(text, file=output, end="")
+                output.flush()
             except OSError as error:
                 can_show = False
-                discard(out)
+                discard(output)
                 append(f"WARNING the output stream cannot be written ({error}); the log continues in this file\n")
 
     logger.remove()

@@ -72,17 +72,17 @@ def verify(directory: Path, checksums: bool = True) -> list[str]:
     """
     path = directory / MANIFEST
     if not path.is_file():
-        below = sorted(found.parent.name for found in directory.glob(f"*/{MANIFEST}"))
-        hint = f"; did you mean {directory / below[-1]}?" if below else ""
+        subdirectories = sorted(manifest.parent.name for manifest in directory.glob(f"*/{MANIFEST}"))
+        hint = f"; did you mean {directory / subdirectories[-1]}?" if subdirectories else ""
         raise InputError(f"{directory}: no {MANIFEST}, so this is not the directory of a finished model{hint}")
     entries = read_json(path, ENTRIES, MAX_BYTES)
     for name, entry in entries.items():
-        pure = PurePosixPath(name)
-        plain = str(pure) == name and name.isprintable() and "\\" not in name and len(name) <= MAX_NAME
-        if not plain or not pure.parts or pure.is_absolute() or ".." in pure.parts:
+        relative_path = PurePosixPath(name)
+        is_plain = str(relative_path) == name and name.isprintable() and "\\" not in name and len(name) <= MAX_NAME
+        if not is_plain or not relative_path.parts or relative_path.is_absolute() or ".." in relative_path.parts:
             raise InputError(f"{path}: expected relative names of files in the directory, found {name[:MAX_NAME]!r}")
         file = directory / name
-        if any((directory / part).is_symlink() for part in (pure, *pure.parents)[:-1]):
+        if any((directory / parent).is_symlink() for parent in (relative_path, *relative_path.parents)[:-1]):
             raise InputError(f"{file}: is a symbolic link; a run directory contains only files and folders of its own")
         if not file.is_file():
             raise InputError(f"{file}: missing, but listed in the manifest; copy the whole directory again")

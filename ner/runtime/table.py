@@ -47,8 +47,8 @@ class Table(list[dict[str, Any]]):
         numeric = [all(isinstance(row.get(name), (int, float, type(None))) for row in self) for name in columns]
         lines = [
             "  ".join(
-                cell.rjust(width) if right else cell.ljust(width)
-                for cell, width, right in zip(row, widths, numeric, strict=True)
+                cell.rjust(width) if is_numeric else cell.ljust(width)
+                for cell, width, is_numeric in zip(row, widths, numeric, strict=True)
             ).rstrip()
             for row in cells
         ]

@@ -17,16 +17,16 @@ def environment(folder: Path) -> jinja2.Environment:
 
     Values are escaped, undefined names are errors, and ``csp_hash`` is a filter.
     """
-    found = jinja2.Environment(
+    jinja_environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, SHARED]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    found.filters["csp_hash"] = csp_hash
-    return found
+    jinja_environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    jinja_environment.filters["csp_hash"] = csp_hash
+    return jinja_environment
 
 
 def csp_hash(script: str) -> str:

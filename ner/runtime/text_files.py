@@ -86,11 +86,11 @@ def spooled(paths: Iterable[str]) -> Iterator[None]:
                 continue
             source = open_bytes(path)
             try:
-                start = source.read(MAX_IN_MEMORY)
-                _spools[path] = start
-                if len(start) == MAX_IN_MEMORY:
+                head = source.read(MAX_IN_MEMORY)
+                _spools[path] = head
+                if len(head) == MAX_IN_MEMORY:
                     file = stack.enter_context(tempfile.TemporaryFile())
-                    file.write(start)
+                    file.write(head)
                     shutil.copyfileobj(source, file)
                     file.flush()
                     _spools[path] = file
@@ -116,15 +116,15 @@ def decoded_lines(path: str, encoding: str = "utf-8", keep_bom: bool = False) ->
 def decoded_blocks(file: BinaryIO, path: str, encoding: str = "utf-8") -> Iterator[list[str]]:
     """Read the lines in blocks of some thousands, which is faster; ``path`` is for messages."""
     try:
-        together = codecs.lookup(encoding).name in LINE_SAFE_ENCODINGS
+        is_line_safe = codecs.lookup(encoding).name in LINE_SAFE_ENCODINGS
     except LookupError:
-        together = False  # reported by decode_lines
+        is_line_safe = False  # reported by decode_lines
     number = 1
     while data := file.read(BLOCK_SIZE):
         if not data.endswith(b"\n"):
             data += file.readline()
         try:
-            block = io.StringIO(data.decode(encoding), newline="\n").readlines() if together else None
+            block = io.StringIO(data.decode(encoding), newline="\n").readlines() if is_line_safe else None
         except UnicodeDecodeError:
             block = None
         if block is None:
@@ -162,10 +162,12 @@ def read_json(path: str, encoding: str = "utf-8") -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        found = f"{error.msg} at line {error.lineno}, character {error.colno}" if text.strip() else "an empty file"
+        description = (
+            f"{error.msg} at line {error.lineno}, character {error.colno}" if text.strip() else "an empty file"
+        )
     except (ValueError, RecursionError) as error:
-        found = str(error)
-    raise InputError(f"{path}: expected JSON, found {found}")
+        description = str(error)
+    raise InputError(f"{path}: expected JSON, found {description}")
 
 
 def json_lines(path: str, encoding: str = "utf-8") -> Iterator[tuple[int, str, dict[str, Any] | None]]:
@@ -184,9 +186,9 @@ def json_lines(path: str, encoding: str = "utf-8") -> Iterator[tuple[int, str, d
         except KeyError as error:
             raise InputError(f"{location}: the key {error} occurs twice in an object; keep one") from None
         except (ValueError, RecursionError) as error:
-            at = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+            problem = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
             hint = "" if line.lstrip()[0] in "{[" else "; if the file has columns, set data.format.name=conll"
-            raise InputError(f"{location}: not JSON: {at}{hint}") from None
+            raise InputError(f"{location}: not JSON: {problem}{hint}") from None
         if not isinstance(value, dict):
             raise InputError(f"{location}: expected a JSON object, found {type(value).__name__}")
         yield number, line, value
@@ -212,7 +214,7 @@ _KINDS: dict[type, str] = {
 }
 
 
-def json_field(value: Any, key: str, kind: type[T], location: str, default: T | None = None) -> T:
+def json_field(value: Any, key: str, expected_type: type[T], location: str, default: T | None = None) -> T:
     """Return the value of a key of a JSON object, or ``default`` if the key is absent or null.
 
     Raises:
@@ -220,13 +222,13 @@ def json_field(value: Any, key: str, kind: type[T], location: str, default: T | 
     """
     if not isinstance(value, dict):
         raise InputError(f"{location}: expected an object with '{key}', found {json.dumps(value)[:60]}")
-    found = value.get(key)
-    if found is None and default is not None:
+    field = value.get(key)
+    if field is None and default is not None:
         return default
-    if type(found) is not kind:  # bool is a subclass of int
-        shown = json.dumps(found)[:60] if key in value else f"only {', '.join(sorted(value)[:8]) or 'an empty object'}"
-        raise InputError(f"{location}: expected '{key}' ({_KINDS[kind]}), found {shown}")
-    return found
+    if type(field) is not expected_type:  # bool is a subclass of int
+        actual = json.dumps(field)[:60] if key in value else f"only {', '.join(sorted(value)[:8]) or 'an empty object'}"
+        raise InputError(f"{location}: expected '{key}' ({_KINDS[expected_type]}), found {actual}")
+    return field
 
 
 def _json_escapes(error: UnicodeError) -> tuple[str, int]:

@@ -124,9 +124,9 @@ class Service:
         """Refuse new requests, and wait until those in flight are answered, at most ``limits.drain`` seconds."""
         self.is_draining = True
         self.metrics.ready.set(0)
-        started = time.monotonic()
-        while (waited := time.monotonic() - started) < self.limits.drain:
-            if not self.in_flight and waited >= QUIET:
+        start_time = time.monotonic()
+        while (elapsed := time.monotonic() - start_time) < self.limits.drain:
+            if not self.in_flight and elapsed >= QUIET:
                 break
             await asyncio.sleep(0.02)
 
@@ -137,7 +137,7 @@ class Service:
 
     async def tag(self, request: Request) -> Response:
         """Answer ``POST /tag``."""
-        started = time.perf_counter()
+        start_time = time.perf_counter()
         self.in_flight += 1
         self.metrics.in_flight.set(self.in_flight)
         try:
@@ -152,31 +152,33 @@ class Service:
             self.metrics.in_flight.set(self.in_flight)
         self.metrics.requests.labels(str(response.status_code)).inc()
         if response.status_code == 200:
-            self.metrics.seconds.observe(time.perf_counter() - started)
+            self.metrics.seconds.observe(time.perf_counter() - start_time)
         return response
 
     async def _tag(self, request: Request) -> dict[str, Any]:
         if self.model is None or self.is_draining:
-            seconds = {"Retry-After": "1"}
+            headers = {"Retry-After": "1"}
             raise Refusal(
-                503, f"the service is {self.phase}", seconds | ({"Connection": "close"} if self.model else {})
+                503, f"the service is {self.phase}", headers | ({"Connection": "close"} if self.model else {})
             )
         model = self.model
         try:
-            asked = _parse(await self._body(request))
-            options = asked.options
+            tag_request = _parse(await self._body(request))
+            options = tag_request.options
             if options.n_best and not model.has_alternatives:
                 error = "expected 0: this model does not compute alternatives"
                 raise Refusal(422, f"n_best: {error}", fields=[{"field": "n_best", "error": error}])
-            job = self.batcher.put([_item(value) for value in asked.items], options)
+            job = self.batcher.put([_item(value) for value in tag_request.items], options)
         except QueueFullError as full:
             raise _refusal(full) from None
         self.metrics.waiting.set(self.batcher.waiting_pieces)
-        gone = asyncio.ensure_future(_disconnected(request))
+        disconnect = asyncio.ensure_future(_disconnected(request))
         try:
-            await asyncio.wait((job.answers, gone), timeout=self.limits.deadline, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (job.answers, disconnect), timeout=self.limits.deadline, return_when=asyncio.FIRST_COMPLETED
+            )
             if not job.answers.done():
-                if gone.done():
+                if disconnect.done():
                     raise ClientDisconnect
                 raise Refusal(504, f"no answer within {self.limits.deadline:g} s; send less text", {"Retry-After": "1"})
             if (failure := job.answers.exception()) is not None:
@@ -184,7 +186,7 @@ class Service:
                 raise Refusal(500, "the model failed on this text")
             answers = job.answers.result()
         finally:
-            gone.cancel()
+            disconnect.cancel()
             job.answers.cancel()
             self.metrics.waiting.set(self.batcher.waiting_pieces)
         coverage = merge_coverage(answers)
@@ -201,10 +203,10 @@ class Service:
         size, body = 0, bytearray()
         try:
             async with asyncio.timeout(self.limits.receive):
-                async for part in request.stream():
-                    size += len(part)
+                async for chunk in request.stream():
+                    size += len(chunk)
                     if size <= limit:
-                        body += part
+                        body += chunk
                     elif size > limit + DISCARDED:
                         break
         except TimeoutError:
@@ -239,30 +241,30 @@ class RefuseWhenFull:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 429, or call the application."""
-        answer = self.app
+        handler = self.app
         if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/tag"):
-            size = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-            if self.service.phase == "ready" and size.isdigit() and int(size) <= self.service.limits.body_bytes:
+            length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+            if self.service.phase == "ready" and length.isdigit() and int(length) <= self.service.limits.body_bytes:
                 try:
-                    self.service.batcher.check_room(int(size) // BYTES_PER_PIECE)
+                    self.service.batcher.check_room(int(length) // BYTES_PER_PIECE)
                 except QueueFullError as full:
                     self.service.metrics.requests.labels("429").inc()
                     refusal = _refusal(full)
-                    answer = _json(refusal.content, refusal.status, refusal.headers)
-        await answer(scope, receive, send)
+                    handler = _json(refusal.content, refusal.status, refusal.headers)
+        await handler(scope, receive, send)
 
 
-def _refusal(full: QueueFullError) -> Refusal:
-    return Refusal(429, str(full), {"Retry-After": str(max(1, math.ceil(full.seconds)))})
+def _refusal(error: QueueFullError) -> Refusal:
+    return Refusal(429, str(error), {"Retry-After": str(max(1, math.ceil(error.seconds)))})
 
 
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(to_json(content), status, headers, "application/json")
 
 
-def _html(shown: Page) -> Response:
-    headers = {"Content-Security-Policy": shown.policy, "X-Content-Type-Options": "nosniff"}
-    return Response(shown.html, headers=headers, media_type="text/html")
+def _html(page: Page) -> Response:
+    headers = {"Content-Security-Policy": page.policy, "X-Content-Type-Options": "nosniff"}
+    return Response(page.html, headers=headers, media_type="text/html")
 
 
 def _item(value: str | list[str]) -> Item:
@@ -283,7 +285,7 @@ def _parse(body: bytes) -> TagRequest:
     try:
         return TagRequest.model_validate(value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)[:10]
+        errors = error.errors(include_url=False, include_context=False, include_input=False)[:10]
         fields = [
             {
                 "field": ".".join(map(str, entry["loc"])),
@@ -291,7 +293,7 @@ def _parse(body: bytes) -> TagRequest:
                 if entry["type"] == "extra_forbidden"
                 else entry["msg"].removeprefix("Value error, "),
             }
-            for entry in found
+            for entry in errors
         ]
         first = fields[0]
         message = f"{first['field']}: {first['error']}" if first["field"] else first["error"]
@@ -368,18 +370,18 @@ def create(service: Service) -> Starlette:
 def drain_on_signals(service: Service) -> None:
     """Drain the service before the server handles a signal; a second signal is handled at once."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        server = signal.getsignal(number)
-        if not callable(server):
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        server_handler = signal.getsignal(signal_number)
+        if not callable(server_handler):
             continue
 
-        def handle(number: int, frame: Any, server: Any = server) -> None:
+        def handle(signal_number: int, frame: Any, server_handler: Any = server_handler) -> None:
             if service.is_draining:
-                server(number, frame)
+                server_handler(signal_number, frame)
                 return
             service.is_draining = True
             task = asyncio.run_coroutine_threadsafe(service.drain(), loop)
-            task.add_done_callback(lambda _: server(number, frame))
+            task.add_done_callback(lambda _: server_handler(signal_number, frame))
 
         with suppress(ValueError):  # not in the main thread, as in tests
-            signal.signal(number, handle)
+            signal.signal(signal_number, handle)

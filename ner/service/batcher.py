@@ -47,20 +47,20 @@ class Job:
         items: Items to annotate.
         options: Only items with equal options share a batch.
         answers: Result. Cancelling it removes the job from the queue.
-        found: Answers so far.
-        taken: Number of items that were put into a batch.
+        partial_answers: Answers so far, by the position of their items.
+        num_batched: Number of items that were put into a batch.
     """
 
     items: Sequence[Item]
     options: Hashable
     answers: asyncio.Future[list[Any]]
-    found: dict[int, Any] = field(default_factory=dict)
-    taken: int = 0
+    partial_answers: dict[int, Any] = field(default_factory=dict)
+    num_batched: int = 0
 
     @property
     def waiting(self) -> int:
         """Pieces that are not yet in a batch."""
-        return sum(item.pieces for item in self.items[self.taken :])
+        return sum(item.pieces for item in self.items[self.num_batched :])
 
 
 class _Part(NamedTuple):
@@ -137,7 +137,7 @@ class Batcher:
 
     def _remove(self, job: Job) -> None:
         """Remove a job that was cancelled or has failed."""
-        if job.taken < len(job.items) and job in self._queue:
+        if job.num_batched < len(job.items) and job in self._queue:
             self._queue.remove(job)
             self.waiting_pieces -= job.waiting
 
@@ -145,23 +145,23 @@ class Batcher:
         """Remove the items of the next batch from the queue."""
         parts: list[_Part] = []
         skipped: list[Job] = []
-        room, options = self.batch_pieces, self._queue[0].options
-        while self._queue and room > 0:
+        capacity, options = self.batch_pieces, self._queue[0].options
+        while self._queue and capacity > 0:
             job = self._queue.popleft()
             if job.options != options:
                 skipped.append(job)
                 continue
-            start = job.taken
+            start = job.num_batched
             for item in job.items[start:]:
-                if item.pieces > room and (parts or job.taken > start):
+                if item.pieces > capacity and (parts or job.num_batched > start):
                     break
-                room -= item.pieces
+                capacity -= item.pieces
                 self.waiting_pieces -= item.pieces
-                job.taken += 1
-            if job.taken > start:
-                parts.append(_Part(job, start, job.taken))
-            if job.taken < len(job.items):
-                (self._queue if job.taken > start else skipped).append(job)
+                job.num_batched += 1
+            if job.num_batched > start:
+                parts.append(_Part(job, start, job.num_batched))
+            if job.num_batched < len(job.items):
+                (self._queue if job.num_batched > start else skipped).append(job)
                 break
         self._queue.extendleft(reversed(skipped))
         return parts
@@ -171,11 +171,11 @@ class Batcher:
         while self._queue:
             parts = self._take()
             pieces = sum(item.pieces for part in parts for item in part.job.items[part.start : part.stop])
-            started = time.perf_counter()
+            start_time = time.perf_counter()
             answers = await loop.run_in_executor(self.thread, self._annotate, parts)
-            seconds = time.perf_counter() - started
-            for part, found in zip(parts, answers, strict=True):
-                self._deliver(part, found)
+            seconds = time.perf_counter() - start_time
+            for part, part_answers in zip(parts, answers, strict=True):
+                self._deliver(part, part_answers)
             self._done_pieces = DECAY * self._done_pieces + pieces
             self._done_seconds = DECAY * self._done_seconds + seconds
             self.on_batch(sum(part.stop - part.start for part in parts), pieces, seconds)
@@ -185,23 +185,23 @@ class Batcher:
         values = [[item.value for item in part.job.items[part.start : part.stop]] for part in parts]
         options = parts[0].job.options
         try:
-            found = self.work([value for part in values for value in part], options)
+            answers = self.work([value for part in values for value in part], options)
             ends = [*accumulate(map(len, values))]
-            if len(found) != ends[-1]:
-                raise RuntimeError(f"expected {ends[-1]} answers of the model, found {len(found)}")
-            return [found[end - len(part) : end] for part, end in zip(values, ends, strict=True)]
+            if len(answers) != ends[-1]:
+                raise RuntimeError(f"expected {ends[-1]} answers of the model, found {len(answers)}")
+            return [answers[end - len(part) : end] for part, end in zip(values, ends, strict=True)]
         except BaseException as error:  # tokenizers raise PanicException, which is no Exception
             if len(parts) == 1:
                 return [error if isinstance(error, Exception) else RuntimeError(str(error))]
         return [self._annotate([part])[0] for part in parts]
 
-    def _deliver(self, part: _Part, found: list[Any] | Exception) -> None:
+    def _deliver(self, part: _Part, answers: list[Any] | Exception) -> None:
         job = part.job
         if job.answers.done():  # cancelled meanwhile
             return
-        if isinstance(found, Exception):
-            job.answers.set_exception(found)
+        if isinstance(answers, Exception):
+            job.answers.set_exception(answers)
             return
-        job.found.update(zip(range(part.start, part.stop), found, strict=True))
-        if len(job.found) == len(job.items):
-            job.answers.set_result([job.found[number] for number in range(len(job.items))])
+        job.partial_answers.update(zip(range(part.start, part.stop), answers, strict=True))
+        if len(job.partial_answers) == len(job.items):
+            job.answers.set_result([job.partial_answers[number] for number in range(len(job.items))])

@@ -71,10 +71,10 @@ class ServedModel:
             options: What to compute.
         """
         documents = [self.tagger.document(item, options.split_into_sentences) for item in items]
-        more: dict[str, Any] = {"query": TagQuery(n_best=options.n_best)} if options.n_best else {}
+        query_options: dict[str, Any] = {"query": TagQuery(n_best=options.n_best)} if options.n_best else {}
         answers = []
         for batch in [[document] for document in documents] if self.one_at_a_time else [documents]:
-            for chunk in self.tagger.annotate(batch, probabilities=options.probabilities, **more):
+            for chunk in self.tagger.annotate(batch, probabilities=options.probabilities, **query_options):
                 if chunk.coverage.missing:
                     raise RuntimeError(f"{chunk.coverage.missing} words were not read")
                 answers += [self._answer(document, options) for document in chunk.predicted]
@@ -100,7 +100,7 @@ class ServedModel:
         return answer
 
 
-def _sentence(example: Example, options: Options, place: bool) -> dict[str, Any]:
+def _sentence(example: Example, options: Options, with_position: bool) -> dict[str, Any]:
     """Return :class:`ner.service.schema.SentenceAnswer`."""
     answer = example.prediction_dict()
     if options.words:
@@ -110,12 +110,12 @@ def _sentence(example: Example, options: Options, place: bool) -> dict[str, Any]
         for word, (start, end) in zip(words, example.offsets or (), strict=False):
             word["start"], word["end"] = start, end
         answer["words"] = words
-    if place and example.offsets:
+    if with_position and example.offsets:
         answer["start"], answer["end"] = example.offsets[0][0], example.offsets[-1][1]
     return answer
 
 
 def merge_coverage(answers: Sequence[dict[str, Any]]) -> dict[str, int]:
     """Remove the coverage from each answer and return the sums."""
-    parts = [answer.pop("coverage") for answer in answers]
-    return {name: sum(part[name] for part in parts) for name in parts[0]}
+    coverages = [answer.pop("coverage") for answer in answers]
+    return {name: sum(coverage[name] for coverage in coverages) for name in coverages[0]}

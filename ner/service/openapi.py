@@ -27,12 +27,12 @@ MODELS = (schema.TagRequest, schema.TagAnswer, schema.ErrorAnswer, schema.Versio
 @cache
 def document() -> dict[str, Any]:
     """Return the description."""
-    _, found = models_json_schema(
+    _, schemas = models_json_schema(
         [(model, "validation") for model in MODELS], ref_template="#/components/schemas/{model}"
     )
 
-    def content(model: type, **more: Any) -> dict[str, Any]:
-        return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, **more}}
+    def content(model: type, **extra: Any) -> dict[str, Any]:
+        return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, **extra}}
 
     def get(summary: str, *statuses: int, answer: dict[str, Any] | None = None) -> dict[str, Any]:
         responses: dict[str, Any] = {str(status): {"description": ERRORS.get(status, "Yes.")} for status in statuses}
@@ -59,5 +59,5 @@ def document() -> dict[str, Any]:
             "/healthz": get("The process is alive", 200),
             "/metrics": get("Metrics for Prometheus", 200),
         },
-        "components": {"schemas": found["$defs"]},
+        "components": {"schemas": schemas["$defs"]},
     }

@@ -47,11 +47,11 @@ class TagRequest(BaseModel):
 
     @model_validator(mode="after")
     def _has_one_input(self) -> TagRequest:
-        given = [name for name in ("text", "texts", "words", "sentences") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"expected one of text, texts, words, sentences; found {', '.join(given) or 'none'}")
-        if self.split_into_sentences and given[0] in ("words", "sentences"):
-            raise ValueError(f"split_into_sentences: expected text or texts, found {given[0]}")
+        inputs = [name for name in ("text", "texts", "words", "sentences") if getattr(self, name) is not None]
+        if len(inputs) != 1:
+            raise ValueError(f"expected one of text, texts, words, sentences; found {', '.join(inputs) or 'none'}")
+        if self.split_into_sentences and inputs[0] in ("words", "sentences"):
+            raise ValueError(f"split_into_sentences: expected text or texts, found {inputs[0]}")
         return self
 
     @property

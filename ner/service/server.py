@@ -96,7 +96,7 @@ def serve(settings: Settings) -> None:
     logger.info("stopped serving {}", settings.directory)
 
 
-def configuration(application: Any, **more: Any) -> uvicorn.Config:
+def configuration(application: Any, **options: Any) -> uvicorn.Config:
     """Return the configuration of uvicorn."""
     return uvicorn.Config(
         application,
@@ -108,7 +108,7 @@ def configuration(application: Any, **more: Any) -> uvicorn.Config:
         backlog=BACKLOG,
         timeout_graceful_shutdown=5,
         timeout_worker_healthcheck=15,  # imports of a worker take seconds; a death during a check is noticed after it
-        **more,
+        **options,
     )
 
 

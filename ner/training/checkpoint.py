@@ -33,7 +33,8 @@ from ner.runs.events import MAX_EVENTS, Count, Event
 from ner.runtime import atomic, manifest
 from ner.runtime.distributed import ProcessGroup, full_cpu_tensor, shard_like
 from ner.runtime.json_files import read_json
-from ner.training.state import BestScore, EpochRecord, State
+from ner.training.epoch_record import EpochRecord
+from ner.training.state import BestScore, State
 
 FOLDER = "checkpoints"
 STATE_FILE = "state.json"
@@ -222,12 +223,15 @@ def load(
     """
     values = read_state(path)
     warnings = compare(path, provenance)
-    for name in (*_PLAIN, *_SCORES, *_SETTINGS):
-        setattr(state, name, values[name])  # type: ignore[literal-required]  # names of both
-    state.frozen = set(values["frozen"])
     missing = set(metrics) - set(values["train_scorer"]["totals"])
     if missing or len(values["history"]) != values["epoch"] or not 0 <= values["best_epoch"] <= values["epoch"]:
         raise InputError(f"{path / STATE_FILE}: not a state of this run; remove the checkpoint")
+    with process_group.keep_alive():
+        tensors = read_tensors(path / TENSOR_FILE)
+    _restore(path, state, tensors, values["averaged_updates"] or 0)
+    for name in (*_PLAIN, *_SCORES, *_SETTINGS):
+        setattr(state, name, values[name])  # type: ignore[literal-required]  # names of both
+    state.frozen = set(values["frozen"])
     state.train_scorer = Scorer.from_json(metrics, values["train_scorer"])
     if not process_group.is_main:  # the counts are summed over the processes later
         state.train_scorer.totals = Scorer(metrics).totals
@@ -235,13 +239,8 @@ def load(
     state.history, state.events = values["history"], values["events"]
     if values["scaler"]:
         state.scaler.load_state_dict(values["scaler"])
-    with process_group.keep_alive():
-        tensors = read_tensors(path / TENSOR_FILE)
-    _restore(path, state, tensors, values["averaged_updates"] or 0)
     generator = tensors.get(f"random/{process_group.rank}/cpu")
-    if generator is None:
-        torch.manual_seed(process_group.rank)
-    else:
+    if generator is not None:  # otherwise the process is new and keeps the random state of its seed
         try:
             torch.set_rng_state(generator)
         except (TypeError, RuntimeError):
@@ -314,46 +313,47 @@ def weights_digest(path: Path) -> str:
 
 
 def _restore(path: Path, state: State, tensors: Mapping[str, Tensor], averaged_updates: int) -> None:
-    """Copy the tensors of a checkpoint into a state.
+    """Copy the tensors of a checkpoint into a state, after all of them have been checked.
 
     Raises:
         InputError: If a tensor is missing, unknown, or has another shape or type than in a training of this model.
     """
 
-    def below(folder: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        found = {name.removeprefix(folder): tensor for name, tensor in tensors.items() if name.startswith(folder)}
-        for name in sorted(expected.keys() | found.keys()):
-            own, saved = expected.get(name), found.get(name)
-            if own is None or saved is None or (own.shape, own.dtype) != (saved.shape, saved.dtype):
+    def checked(folder: str, templates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        saved = {name.removeprefix(folder): tensor for name, tensor in tensors.items() if name.startswith(folder)}
+        for name in sorted(templates.keys() | saved.keys()):
+            template, tensor = templates.get(name), saved.get(name)
+            if template is None or tensor is None or (template.shape, template.dtype) != (tensor.shape, tensor.dtype):
                 raise InputError(
                     f"{path / TENSOR_FILE}: checkpoint of another model ({name} differs); "
                     "use the configuration of the run"
                 )
-        return found
+        return saved
 
-    own = state.model.state_dict()
+    model_tensors = state.model.state_dict()
     parameters = dict(state.model.named_parameters())
-    saved = below("model/", own)
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(shard_like(saved[name], tensor))
     keys = ("momentum_buffer",) if isinstance(state.optimizer, torch.optim.SGD) else ("step", "exp_avg", "exp_avg_sq")
     started = [name for name in parameters if f"optimizer/{keys[0]}/{name}" in tensors]
     scalar = torch.zeros(())
-    expected = {f"{key}/{name}": scalar if key == "step" else parameters[name] for key in keys for name in started}
+    templates = {f"{key}/{name}": scalar if key == "step" else parameters[name] for key in keys for name in started}
+    saved_model, saved_optimizer = checked("model/", model_tensors), checked("optimizer/", templates)
+    saved_average = {}
+    if state.averaged_weights is not None:
+        averaged = {name: parameter for name, parameter in parameters.items() if f"average/{name}" in tensors}
+        saved_average = checked("average/", averaged)
+    with torch.no_grad():
+        for name, tensor in model_tensors.items():
+            tensor.copy_(shard_like(saved_model[name], tensor))
     state.optimizer.state.clear()
-    for name, tensor in below("optimizer/", expected).items():
+    for name, tensor in saved_optimizer.items():
         key, _, parameter = name.partition("/")
         template = parameters[parameter]
         state.optimizer.state[template][key] = (
             shard_like(tensor, template) if tensor.ndim else tensor.to(template.device)
         )
     if state.averaged_weights is not None:
-        averaged = {name: parameter for name, parameter in parameters.items() if f"average/{name}" in tensors}
         state.averaged_weights.count = averaged_updates
-        state.averaged_weights.weights = {
-            name: shard_like(t, parameters[name]) for name, t in below("average/", averaged).items()
-        }
+        state.averaged_weights.weights = {name: shard_like(t, parameters[name]) for name, t in saved_average.items()}
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

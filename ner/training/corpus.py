@@ -66,7 +66,7 @@ class Corpus:
         self.config, self.process_group = config, process_group
         given = given or {}
         self.documents: dict[str, Sequence[Document]] = {}
-        form = load_component("formats", config.data.format.name)
+        format_module = load_component("formats", config.data.format.name)
         options = config.data.format, config.data.word_rule
         paths = {split: path for split in SPLITS if (path := getattr(config.data, split))}
         for split, path in paths.items():
@@ -86,11 +86,15 @@ class Corpus:
                 folder = self._store_folder(path) if split == "train" else None
                 if folder is None:
                     rewrite = split == "test"
-                    self.documents[split] = list(form.read(path, *options, for_rewriting=rewrite)) if path else []
+                    self.documents[split] = (
+                        list(format_module.read(path, *options, for_rewriting=rewrite)) if path else []
+                    )
                     continue
                 key = {"path": path, "format": options[0].model_dump(mode="json"), "words": options[1]}
                 with self._main_process_first():
-                    self.documents[split] = cache.cached(Path(path), key, partial(form.read, path, *options), folder)
+                    self.documents[split] = cache.cached(
+                        Path(path), key, partial(format_module.read, path, *options), folder
+                    )
                 log_info(f"{split}: memory-mapped in {folder}")
             self.checksums = {
                 split: digest(given[split]) if path == IN_MEMORY else file_sha256(path) for split, path in paths.items()
@@ -119,7 +123,7 @@ class Corpus:
 
     def groups(self, model: Model, batch: BatchConfig) -> np.ndarray:
         """Return the groups of the training documents, cached for a store by encoder and windows."""
-        settings = {"limit": loader.max_group_size(batch), "columns": batching.GROUP.names}
+        settings = {"limit": loader.max_group_size(batch), "columns": batching.GROUP_DTYPE.names}
         make = partial(loader.group_documents, model, self.train, batch)
         return self._derived(self.train, "plan", make, model, **settings)
 

@@ -128,10 +128,8 @@ def tensorboard_writer(directory: Path) -> Any:
 
 def _scalars(progress: Progress) -> dict[str, float]:
     """Return loss and learning rates of a step, or the row of ``history.csv`` of an epoch."""
-    from ner.training.history import history_row
-
     if progress.epoch_record is None:
         rates = {f"step/rate.{name}": rate for name, rate in progress.learning_rates.items()}
         return {"step/loss": progress.loss, **rates}
-    row = history_row(progress.epoch_record)
+    row = progress.epoch_record.history_row()
     return {key.replace(".", "/", 1): float(value) for key, value in row.items()}

@@ -16,8 +16,8 @@ from ner.runs import calibration
 from ner.runs.directory import METRICS, predictions_path
 from ner.runs.model_card import CARD, is_edited, write_card
 from ner.runtime import atomic
-from ner.training.calibration import calibrate
 from ner.training.run import TrainingRun
+from ner.training.temperature import calibrate
 
 
 def finish(run: TrainingRun, notable: Mapping[str, Mapping[str, Any]], command: str, started: float) -> None:

@@ -13,15 +13,16 @@ from contextlib import closing
 import numpy as np
 import torch
 
-from ner.config.training import TrainingConfig
 from ner.data.prefetch import prefetch
 from ner.errors import NonFiniteLossError
-from ner.evaluation.scorer import Evaluation, Scorer, monitored
+from ner.evaluation.scorer import Evaluation, Scorer
 from ner.runtime.distributed import ProcessGroup
+from ner.training.early_stopping import select_epoch, stop_early
+from ner.training.epoch_record import EpochRecord
 from ner.training.loader import TrainLoader
-from ner.training.optimizer import schedule
 from ner.training.progress import Progress, StepTimer
-from ner.training.state import EpochRecord, State
+from ner.training.schedule import adapt_to_plateau, set_learning_rates
+from ner.training.state import State
 from ner.training.step import StepContext, out_of_memory, train_step
 from ner.training.validation import check_monitored, evaluate
 from ner.types import Document
@@ -75,7 +76,7 @@ def train(
             for step_batch in prefetched:
                 timer.start_step(step_batch)
                 context.apply_settings()
-                _set_learning_rates(state, data, step_batch.sentences)
+                set_learning_rates(state, data, step_batch.sentences)
                 try:
                     loss = train_step(context, step_batch, timer)
                 except NonFiniteLossError as error:
@@ -102,24 +103,6 @@ def train(
         yield Progress(state.epoch, state.step, fraction, loss, state.learning_rates, record, timing)
 
 
-def warmup_fraction(training: TrainingConfig, data: TrainLoader) -> float:
-    """Return the fraction of the training in which the rates rise; above 1 if the training ends before the warm-up."""
-    if training.warmup_steps is None:
-        return training.warmup_ratio
-    return training.warmup_steps * data.mean_sentences_per_step / (training.epochs * data.sentences)
-
-
-def _set_learning_rates(state: State, data: TrainLoader, sentences: int) -> None:
-    """Set the rates of a step with so many sentences."""
-    training = state.training_config
-    total = training.epochs * data.sentences
-    done, after = state.sentences / total, (state.sentences + sentences) / total
-    factor = state.lr_scale * schedule(training.schedule, done, after, min(1.0, warmup_fraction(training, data)))
-    for group in state.optimizer.param_groups:
-        group["lr"] = group["base"] * factor
-    state.learning_rates = {group["name"]: group["lr"] for group in state.optimizer.param_groups}
-
-
 def _skip_step(state: State, error: NonFiniteLossError) -> None:
     """Discard the gradients of a step.
 
@@ -136,40 +119,14 @@ def _skip_step(state: State, error: NonFiniteLossError) -> None:
 
 
 def _finish_epoch(state: State, evaluations: dict[str, Evaluation]) -> EpochRecord:
-    """Record an epoch; select the best one, adapt to a plateau, stop early."""
+    """Record an epoch, and let its scores select the model, change the learning rates and end the training."""
     state.epoch += 1
     state.position = 0
-    training = state.training_config
-    best = training.keep_epoch == "last" or state.best.update(monitored(evaluations["valid"], training.monitor))
-    if best:
-        state.best_epoch = state.epoch
+    best = select_epoch(state, evaluations)
     size, rates = state.batch_config.max_size, dict(state.learning_rates)
     record = EpochRecord(state.epoch, state.step, state.sentences, size, best, rates, evaluations)
     state.history.append(record)
     state.batch_config = state.next_batch_config
-    if training.plateau is not None:
-        _adapt_to_plateau(state, monitored(evaluations["valid"], training.plateau.monitor or training.monitor))
-    if training.early_stopping is not None and not state.ended:
-        path = training.early_stopping.monitor or training.monitor
-        state.stopping.update(monitored(evaluations["valid"], path))
-        epochs = state.stopping.epochs_without_improvement
-        if epochs >= training.early_stopping.patience:
-            state.ended = f"{path} has not improved for {epochs} epochs"
-            state.record_event("stopping", state.ended)
+    adapt_to_plateau(state, evaluations)
+    stop_early(state, evaluations)
     return record
-
-
-def _adapt_to_plateau(state: State, score: float) -> None:
-    """Lower the learning rates or enlarge the batch if a score has stopped improving."""
-    plateau = state.training_config.plateau
-    assert plateau is not None, "checked by the caller"
-    if state.plateau.update(score) or state.plateau.epochs_without_improvement <= plateau.patience:
-        return
-    state.plateau.epochs_without_improvement = 0
-    if plateau.adapt != "batch_size" and state.lr_scale * plateau.factor >= plateau.min_lr_scale * (1 - 1e-9):
-        state.lr_scale *= plateau.factor
-        state.record_event("plateau", f"learning rates times {state.lr_scale:g}")
-    size = round(state.next_batch_config.max_size / plateau.factor)
-    if plateau.adapt != "learning_rate" and size <= plateau.max_batch_size:
-        state.next_batch_config = state.batch_config = state.next_batch_config.model_copy(update={"size": size})
-        state.record_event("plateau", f"batch.size={size}")

@@ -1,16 +1,14 @@
-"""Parameter groups, optimizers, learning-rate schedules, averaged weights."""
+"""Parameter groups and optimizers."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ner.config.training import AveragingConfig, TrainingConfig
+from ner.config.training import TrainingConfig
 from ner.errors import InputError
 from ner.runtime.distributed import is_sharded
 
@@ -115,71 +113,3 @@ def replace_param_groups(optimizer: torch.optim.Optimizer, groups: list[dict[str
     optimizer.param_groups.clear()
     for group in groups:
         optimizer.add_param_group(group)
-
-
-def schedule(name: str, done: float, after: float, warmup: float) -> float:
-    """Return the factor of the learning rates in a step.
-
-    Args:
-        name: ``constant``, ``linear``, ``cosine`` or ``inverse_sqrt``.
-        done: Fraction of the training before the step, by sentences.
-        after: Fraction of the training after the step.
-        warmup: Fraction of the training in which the rates rise from 0.
-    """
-    if after <= warmup:
-        return after / warmup
-    if name == "constant":
-        return 1.0
-    if name == "inverse_sqrt":
-        start = max(warmup, after - done)  # without warm-up the rate falls from the first step
-        return min(1.0, math.sqrt(start / after))
-    left = min(1.0, max(0.0, (1 - done) / (1 - warmup))) if warmup < 1 else 1.0
-    return left if name == "linear" else (1 - math.cos(math.pi * left)) / 2
-
-
-class AveragedWeights:
-    """Exponential moving average (EMA) or stochastic weight average (SWA) of the trained parameters.
-
-    ``torch.optim.swa_utils.AveragedModel`` copies the whole module and has no warm-up of the decay.
-    """
-
-    def __init__(self, model: nn.Module, config: AveragingConfig) -> None:
-        self.config = config
-        self.weights: dict[str, Tensor] = {}
-        self.count = 0
-        self.model = model
-
-    def after_step(self, epochs: int) -> None:
-        """Update an EMA after a step; ``epochs`` are finished."""
-        if self.config.kind == "ema" and epochs >= self.config.start:
-            self._update(min(self.config.decay, (self.count + 1) / (self.count + 11)))
-
-    def after_epoch(self, epochs: int) -> None:
-        """Update an SWA after an epoch; ``epochs`` are finished, this one included."""
-        if self.config.kind == "swa" and epochs > self.config.start:
-            self._update(self.count / (self.count + 1))
-
-    @torch.no_grad()
-    def _update(self, decay: float) -> None:
-        self.count += 1
-        for name, parameter in self.model.named_parameters():
-            if name in self.weights:
-                self.weights[name].lerp_(parameter.detach(), 1 - decay)
-            else:
-                self.weights[name] = parameter.detach().clone()
-
-    @contextmanager
-    def swapped_in(self) -> Iterator[None]:
-        """Let the model hold the averaged weights inside the block; before the first update its own."""
-        own = {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
-        try:
-            self._load(self.weights)
-            yield
-        finally:
-            self._load(own)
-
-    @torch.no_grad()
-    def _load(self, weights: Mapping[str, Tensor]) -> None:
-        for name, parameter in self.model.named_parameters():
-            if name in weights:
-                parameter.copy_(weights[name])

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ner.model.model import Model
 from ner.runtime.device import peak_memory
+from ner.training.epoch_record import EpochRecord
 from ner.training.loader import StepBatch
-from ner.training.state import EpochRecord
 from ner.types import Encoding
 
 PENDING_EVENTS = 256

@@ -35,9 +35,9 @@ from ner.runtime.distributed import ProcessGroup
 from ner.training import checkpoint, control, loop, validation, warm_start
 from ner.training.batch_size import fits_in_memory, largest_batch
 from ner.training.corpus import Corpus, check_targets, count_vocabs, learn_word_splitter
-from ner.training.history import history_row
 from ner.training.loader import TrainLoader
 from ner.training.progress import Progress
+from ner.training.schedule import warmup_fraction
 from ner.training.state import State, initial_state
 from ner.types import SPLITS, Document
 
@@ -202,7 +202,7 @@ class TrainingRun:
         if self.process_group.is_main:
             self._write_start()
         training = self.config.training
-        fraction = loop.warmup_fraction(training, self.loader)
+        fraction = warmup_fraction(training, self.loader)
         if fraction > 1 + 1e-9:
             steps = (training.warmup_steps or 0) / fraction
             self.log_warning(
@@ -233,7 +233,10 @@ class TrainingRun:
         if is_main:
             self.callbacks += [load_component("callbacks", name).build() for name in self.config.training.callbacks]
             for callback in self.callbacks:
-                callback.on_start(self)
+                try:
+                    callback.on_start(self)
+                except Exception as error:
+                    raise InputError(f"callback {type(callback).__name__} could not start: {_reason(error)}") from error
         with control.Signals() as signals:
             self.apply_changes()
             settings = self.config.metrics, self.device, self.process_group, watch
@@ -279,8 +282,8 @@ class TrainingRun:
                 getattr(callback, method)(*arguments)
             except Exception as error:
                 self.callbacks.remove(callback)
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                self.log_warning(f"callback {type(callback).__name__} failed and is left out from now on: {reason}")
+                name = type(callback).__name__
+                self.log_warning(f"callback {name} failed and is left out from now on: {_reason(error)}")
 
     def apply_changes(self, requests: Sequence[Event] = ()) -> list[str]:
         """Apply the recorded changes that are due, then requested ones, and record both.
@@ -341,7 +344,7 @@ class TrainingRun:
         self._write_events()
         self.timings.append({"epoch": record.epoch, **progress.timing})
         if is_main:
-            rows = [history_row(record) for record in self.state.history]
+            rows = [record.history_row() for record in self.state.history]
             history.write_csv(self.directory / HISTORY, rows)
             atomic.write_bytes(self.directory / "history.md", history.history_table(rows).encode())
             history.write_csv(self.directory / "timing.csv", self.timings)
@@ -354,3 +357,8 @@ class TrainingRun:
                 saving.save(self.state.model, self.config, target, extra, weights)
         if record.best and is_main:
             shutil.rmtree(last, ignore_errors=True)  # the best epoch is the last one
+
+
+def _reason(error: Exception) -> str:
+    """Return type and first line of an exception."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]

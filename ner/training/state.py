@@ -10,33 +10,16 @@ import torch
 
 from ner.config.training import BatchConfig, TrainingConfig
 from ner.errors import InputError
-from ner.evaluation.scorer import Evaluation, Scorer
+from ner.evaluation.scorer import Scorer
 from ner.model.model import Model
 from ner.runs.events import Event
 from ner.runtime.device import resolve_precision
-from ner.training.optimizer import AveragedWeights, build_optimizer, check_paths, config_groups, in_module
+from ner.training.averaged_weights import AveragedWeights
+from ner.training.epoch_record import EpochRecord
+from ner.training.optimizer import build_optimizer, check_paths, config_groups, in_module
 
 STOP_REQUESTED = "stopped by stop=epoch"
 """Value of ``State.ended`` after ``ner control ... stop=epoch``."""
-
-
-@dataclass
-class EpochRecord:
-    """Results of one epoch.
-
-    Attributes:
-        batch_size: In the unit of the batch configuration.
-        best: True if the model of this epoch replaces the kept one.
-        evaluations: By split: ``train`` and, with a validation file, ``valid``.
-    """
-
-    epoch: int
-    step: int
-    sentences: int
-    batch_size: int
-    best: bool
-    learning_rates: dict[str, float]
-    evaluations: dict[str, Evaluation]
 
 
 @dataclass

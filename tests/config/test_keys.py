@@ -47,7 +47,7 @@ ELSEWHERE = {
     "processes.fsdp": "end_to_end/test_distributed.py::test_an_encoder_is_spread_by_a_line_of_the_configuration",
     "processes.heartbeat_timeout": "end_to_end/test_distributed.py::test_a_process_that_hangs_or_dies_is_named",
     "slices": "evaluation/test_slices.py::test_the_configuration_or_the_command_names_the_slices",
-    "training.calibrate": "training/test_calibration.py::test_a_run_is_calibrated_unless_the_configuration_forbids_it",
+    "training.calibrate": "training/test_temperature.py::test_a_run_is_calibrated_unless_the_configuration_forbids_it",
     "training.callbacks": "training/test_callbacks.py::test_a_training_is_reported",
     "training.compile": "config/test_keys.py::test_the_encoder_is_compiled_on_request",
     "training.deterministic": "end_to_end/test_gpu.py::test_resuming_ends_in_the_same_bytes",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ner.data import batching
 from ner.data.batching import (
-    GROUP,
+    GROUP_DTYPE,
     cut_batches,
     epoch_batches,
     epoch_order,
@@ -25,12 +25,12 @@ UNITS = ["sentences", "words", "pieces"]
 groups_of_any_size = st.lists(
     st.tuples(st.just(0), st.just(0), st.integers(1, 4), st.integers(0, 30), st.integers(0, 20), st.just(0)),
     max_size=30,
-).map(lambda rows: np.array(rows, GROUP))
+).map(lambda rows: np.array(rows, GROUP_DTYPE))
 
 
 def table(rows: Iterable[tuple[int, int, int, int]]) -> np.ndarray:
     """Groups of a single document: start, stop, cost and words of each."""
-    return np.array([(0, *row, 0) for row in rows], GROUP)
+    return np.array([(0, *row, 0) for row in rows], GROUP_DTYPE)
 
 
 def listed(batches: list[np.ndarray]) -> list[list[int]]:

@@ -21,8 +21,7 @@ from ner.data.statistics import DocumentStatistics, notable
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.evaluation.scorer import Evaluation, Scorer
-from ner.training.run import history_row
-from ner.training.state import EpochRecord
+from ner.training.epoch_record import EpochRecord
 from ner.types import Document, Example, Span
 from tests.builders import build
 from tests.conftest import ROOT, SAMPLE
@@ -222,7 +221,7 @@ def test_a_metric_that_has_counted_nothing_has_no_scores() -> None:
 
 
 def test_the_history_has_no_column_of_what_was_not_counted() -> None:
-    row = history_row(EpochRecord(1, 5, 8, 4, True, {"all": 0.1}, {"train": Evaluation(0.5, 0, 0, {})}))
+    row = EpochRecord(1, 5, 8, 4, True, {"all": 0.1}, {"train": Evaluation(0.5, 0, 0, {})}).history_row()
     assert row["train.loss"] == row["avg_train_loss"] == 0.5
     assert not {"accuracy", "f1", "train.answer.exact"} & row.keys()
 

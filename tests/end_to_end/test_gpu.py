@@ -15,6 +15,7 @@ from ner.config.schema import RunConfig
 from ner.inference.tagger import Tagger
 from ner.model.kernels import crf
 from ner.model.kernels.chain import Chain
+from ner.model.kernels.span_probabilities import span_probabilities
 from ner.runtime.device import set_seed
 from ner.training import batch_size, loader
 from ner.training.loop import train
@@ -87,9 +88,9 @@ def test_span_probabilities_and_best_paths_are_those_of_a_cpu() -> None:
     emissions, mask = torch.randn(4, 30, 5), random_mask([30, 1, 17, 9])
     spans = [(0, 3, 5, 0), (0, 29, 30, 1), (2, 0, 4, 1), (3, 8, 9, 0)]
     begins, goes_on = (torch.tensor(table) for table in tags.span_masks())
-    here = crf.span_probabilities(emissions, mask, chain, spans, begins, goes_on)
+    here = span_probabilities(emissions, mask, chain, spans, begins, goes_on)
     place = emissions.to(GPU), mask.to(GPU), on_gpu(chain)
-    there = crf.span_probabilities(*place, spans, begins.to(GPU), goes_on.to(GPU))
+    there = span_probabilities(*place, spans, begins.to(GPU), goes_on.to(GPU))
     torch.testing.assert_close(there, here, rtol=1e-6, atol=1e-9)
     paths, values = crf.k_best(*place, 4)
     expected, expected_values = crf.k_best(emissions, mask, chain, 4)

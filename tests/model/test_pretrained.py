@@ -25,7 +25,7 @@ def edit(folder: Path, **options: object) -> str:
 def test_configurations_of_known_types_are_read(tmp_path: Path, kind: str) -> None:
     transformers.AutoConfig.for_model(kind).save_pretrained(tmp_path)
     name = edit(tmp_path, language="en", gradient_checkpointing=False, pooler_fc_size=768, output_past=True)
-    assert pretrained.load_shape(name).model_type == kind
+    assert pretrained.load_model_config(name).model_type == kind
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_an_option_that_could_load_code_is_refused(tmp_path: Path, key: str, val
 def test_another_model_type_is_refused(tmp_path: Path, kind: object) -> None:
     make_bert(tmp_path)
     with pytest.raises(InputError, match=r"config.json: expected a model_type of albert, bert, .*found"):
-        pretrained.load_shape(edit(tmp_path, model_type=kind))
+        pretrained.load_model_config(edit(tmp_path, model_type=kind))
 
 
 def test_a_number_of_which_lists_are_made_is_limited(tmp_path: Path) -> None:
     make_bert(tmp_path)
     with pytest.raises(InputError, match="num_labels: expected at most 10,000, found 1000000000"):
-        pretrained.load_shape(edit(tmp_path, num_labels=10**9))
+        pretrained.load_model_config(edit(tmp_path, num_labels=10**9))
 
 
 def test_a_directory_with_pickled_weights_only_is_refused(tmp_path: Path) -> None:

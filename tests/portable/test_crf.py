@@ -7,6 +7,7 @@ import torch
 from ner.data.tags import TagSet
 from ner.model.kernels import crf as kernels
 from ner.model.kernels.chain import Chain
+from ner.model.kernels.span_probabilities import span_probabilities
 from ner.portable import crf
 from ner.portable.crf import Potentials
 from tests.builders import random_chain, random_mask
@@ -26,7 +27,7 @@ def test_the_kernels_compute_the_same_paths_and_marginals(seed: int, backend: ke
     path, _ = kernels.best_path(emissions, mask, chain, backend)
     sizes = np.array(lengths)
     assert crf.best_paths(emissions.numpy(), sizes, potentials(chain)).tolist() == path.tolist()
-    unary = crf.marginals(emissions.numpy(), sizes, potentials(chain)).unary
+    unary = crf.forward_backward(emissions.numpy(), sizes, potentials(chain)).unary
     expected = kernels.token_marginals(emissions, mask, chain, backend)
     assert unary == pytest.approx(expected.numpy(), abs=1e-9)
 
@@ -47,7 +48,7 @@ def test_probabilities_of_spans_are_those_of_the_kernels(scheme: str, scale: flo
         for n in (0, 1)
     ]
     masks = tags.span_masks()
-    expected = kernels.span_probabilities(emissions, mask, chain, spans, *map(torch.tensor, masks))
+    expected = span_probabilities(emissions, mask, chain, spans, *map(torch.tensor, masks))
     found = crf.span_probabilities(emissions.numpy(), np.array([6, 3]), potentials(chain), spans, *masks)
     assert found == pytest.approx(expected.tolist(), abs=1e-12)
     assert max(found) > 0.01

@@ -72,7 +72,15 @@ def words(found: Tagger) -> str:
     return ""
 
 
-TASKS: dict[str, Callable[[Tagger], str]] = {"sentence": sentence, "word": word, "words": words}
+def stream(found: Tagger) -> str:
+    """Annotate 20,000 different texts that are made while they are read, with probabilities."""
+    draw = random.Random(0)
+    texts = (" ".join(f"{draw.choice('ABCD')}{draw.getrandbits(20):x}" for _ in range(8)) for _ in range(20_000))
+    documents = found.stream(texts)
+    return f", {sum(len(document.examples[0].spans) for document in documents):,} entities"
+
+
+TASKS: dict[str, Callable[[Tagger], str]] = {"sentence": sentence, "word": word, "words": words, "stream": stream}
 
 
 def measure(config: str, task: str) -> None:
@@ -159,6 +167,7 @@ def cases() -> Iterator[Case]:
         yield Case("sentence of 100,000 words", f"{name}, 400 MB", partial(bounded, config, "sentence", 400))
         yield Case("word of 200,000 characters", f"{name}, 100 MB", partial(bounded, config, "word", 100))
         yield Case("500 words of 200,000 characters", f"{name}, 50 MB", partial(bounded, config, "words", 100, 50))
+        yield Case("stream of 20,000 texts", f"{name}, 150 MB", partial(bounded, config, "stream", 150))
     for source in ("file", "pipe"):
         yield Case("a million sentences", f"text from a {source}", partial(constant, source == "pipe"))
 

@@ -86,7 +86,7 @@ def test_an_item_larger_than_a_batch_is_a_batch_of_its_own() -> None:
 def test_a_full_queue_refuses_and_an_empty_one_accepts_any_size() -> None:
     async def check(batcher: Batcher, worker: Worker) -> None:
         first = batcher.put([Item("a", 50)])
-        while not first.taken:
+        while not first.num_batched:
             await asyncio.sleep(0)
         second = batcher.put([Item("b", 50)])
         with pytest.raises(QueueFullError):
@@ -104,7 +104,7 @@ def test_a_cancelled_request_leaves_the_queue() -> None:
         jobs = [put(batcher, values) for values in (["a"] * 4, ["b", "c"], ["d"])]
         jobs[1].answers.cancel()
         await asyncio.sleep(0)
-        assert batcher.waiting_pieces == 1 + 4 * (jobs[0].taken == 0)
+        assert batcher.waiting_pieces == 1 + 4 * (jobs[0].num_batched == 0)
         worker.gate.release(9)
         assert await jobs[2].answers == ["D"]
 
@@ -145,7 +145,7 @@ def test_a_queue_that_is_too_slow_refuses_with_the_expected_time() -> None:
         worker.gate.release()
         await first.answers
         jobs = [put(batcher, ["b"])]
-        while not jobs[0].taken:
+        while not jobs[0].num_batched:
             await asyncio.sleep(0)
         jobs.append(put(batcher, ["c"]))
         with pytest.raises(QueueFullError) as refused:

@@ -84,6 +84,16 @@ def test_a_training_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert calls[-1][1] == ("FINISHED",)
 
 
+def test_a_callback_that_cannot_start_ends_the_training_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--config", CONFIG, "--run", str(tmp_path / "run"), *SMALL]
+    assert train.main(command, [Recorder("start")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: callback Recorder could not start: ValueError: no connection"
+    )
+
+
 @pytest.mark.slow
 def test_a_callback_may_stop_the_training(tmp_path: Path) -> None:
     recorder = Recorder(stops=True)

@@ -155,13 +155,28 @@ def test_changed_data_refuse_to_go_on(tmp_path: Path) -> None:
         checkpoint.load(path, state, {"data": {"train": "xyz"}}, config.metrics, ProcessGroup())
 
 
-def test_another_model_is_refused(tmp_path: Path) -> None:
-    state, _ = fresh(settings())
+def test_another_model_is_refused_and_the_state_stays_as_it_was(tmp_path: Path) -> None:
+    state, data = fresh(settings())
+    next(train(state, data, documents(8), ("tag", "entity"), CPU))
     path = checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
     assert path is not None
     other, _ = fresh(settings(context__hidden_size=6))
+    before = digest(other)
     with pytest.raises(InputError, match="checkpoint of another model .context.lstm.* differs"):
         checkpoint.load(path, other, ABOUT, ("tag", "entity"), ProcessGroup())
+    assert (digest(other), other.step) == (before, 0)
+
+
+def test_a_process_without_a_saved_random_state_keeps_that_of_its_seed(tmp_path: Path) -> None:
+    config = settings()
+    state, _ = fresh(config)
+    path = checkpoint.save(state, tmp_path, ABOUT, ProcessGroup())
+    assert path is not None
+    torch.manual_seed(7)
+    seeded = torch.get_rng_state()
+    warnings = checkpoint.load(path, state, ABOUT, config.metrics, ProcessGroup(rank=1, size=2))
+    assert warnings == ["1 processes are new and have new random states; weights will differ"]
+    assert torch.equal(torch.get_rng_state(), seeded)
 
 
 def test_another_machine_is_told(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from torch import nn
 
 from ner.config.training import AveragingConfig
 from ner.errors import InputError
-from ner.training.optimizer import AveragedWeights, build_optimizer, parameter_groups, replace_param_groups, schedule
+from ner.training.averaged_weights import AveragedWeights
+from ner.training.optimizer import build_optimizer, parameter_groups, replace_param_groups
+from ner.training.schedule import schedule
 
 
 class Parts(nn.Module):

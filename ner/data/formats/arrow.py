@@ -62,18 +62,18 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
     number = 0
     for number, row in enumerate(_rows(path, None), 1):
         location = f"{path}:{number}"
-        text, split = row.pop(config.text, None), row.pop(config.words, None)
-        own_tags, spans, label = (row.pop(key, None) for key in (config.tags, config.spans, config.label))
-        if _is_strings(split) and "" not in split:
-            example = Example(split, source=path, line=number)
+        text, words = row.pop(config.text, None), row.pop(config.words, None)
+        tag_cell, spans, label_cell = (row.pop(key, None) for key in (config.tags, config.spans, config.label))
+        if _is_strings(words) and "" not in words:
+            example = Example(words, source=path, line=number)
             if isinstance(text, str):
                 row[config.text] = text
-            if own_tags is not None:
-                own = _named(own_tags, names.get(config.tags), location)
-                tags.check_and_annotate(example, own, scheme, location)
+            if tag_cell is not None:
+                tag_names = _named(tag_cell, names.get(config.tags), location)
+                tags.check_and_annotate(example, tag_names, scheme, location)
         elif isinstance(text, str):
-            found, offsets = split_words(text, word_split)
-            example = Example(found, text=text, offsets=offsets, source=path, line=number)
+            text_words, offsets = split_words(text, word_split)
+            example = Example(text_words, text=text, offsets=offsets, source=path, line=number)
             if spans is not None:
                 set_spans(
                     example, in_characters(text, _spans(spans, location), config.offsets, location), config, location
@@ -83,7 +83,7 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
                 f"{location}: expected words in '{config.words}' or a text in '{config.text}', found the columns "
                 f"{', '.join(row) or 'of neither'}; set data.format.words or data.format.text"
             )
-        labels = label if isinstance(label, list) else [] if label is None else [label]
+        labels = label_cell if isinstance(label_cell, list) else [] if label_cell is None else [label_cell]
         example.labels = _named(labels, names.get(config.label), location)
         example.metadata = row
         yield Document([example], str(row.get("id", number - 1)), path, scheme)
@@ -125,14 +125,14 @@ def _files(path: str) -> list[str]:
         return [path]
     if (folder / SPLITS).is_file():
         raise InputError(f"{path}: contains several splits; give the folder of one, such as {folder / 'train'}")
-    listed = _json(folder / STATE).get("_data_files") if (folder / STATE).is_file() else None
-    if listed is None:
-        found = sorted(str(file) for pattern in ("*.arrow", "*.parquet") for file in folder.glob(pattern))
+    state_files = _json(folder / STATE).get("_data_files") if (folder / STATE).is_file() else None
+    if state_files is None:
+        paths = sorted(str(file) for pattern in ("*.arrow", "*.parquet") for file in folder.glob(pattern))
     else:
-        found = [str(folder / Path(str(file["filename"])).name) for file in listed if isinstance(file, Mapping)]
-    if not found:
+        paths = [str(folder / Path(str(file["filename"])).name) for file in state_files if isinstance(file, Mapping)]
+    if not paths:
         raise InputError(f"{path}: expected files *.arrow or *.parquet, found none")
-    return found
+    return paths
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -167,8 +167,10 @@ def _open(path: str, columns: Sequence[str] | None) -> Iterator[Any]:
                     yield batch if columns is None else batch.select([c for c in columns if c in batch.schema.names])
             return
         with arrow.parquet.ParquetFile(path) as file:
-            chosen = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
-            yield from file.iter_batches(BATCH, columns=chosen)
+            existing_columns = (
+                None if columns is None else [name for name in columns if name in file.schema_arrow.names]
+            )
+            yield from file.iter_batches(BATCH, columns=existing_columns)
 
 
 def count_rows(path: str) -> int:
@@ -191,18 +193,18 @@ def read_range(path: str, start: int, stop: int) -> bytes:
     with _reading(path) as arrow, arrow.parquet.ParquetFile(path) as file:
         sink = arrow.BufferOutputStream()
         groups: list[int] = []
-        first = end = 0  # rows before the first chosen group, and before the current one
+        first_row = group_end = 0  # rows before the first chosen group, and before the current one
         for group in range(file.num_row_groups):
-            begin, end = end, end + file.metadata.row_group(group).num_rows
-            if begin < stop and start < end:
-                first = first if groups else begin
+            group_begin, group_end = group_end, group_end + file.metadata.row_group(group).num_rows
+            if group_begin < stop and start < group_end:
+                first_row = first_row if groups else group_begin
                 groups.append(group)
         with arrow.ipc.new_stream(sink, file.schema_arrow) as writer:
             for batch in file.iter_batches(BATCH, row_groups=groups):
-                left, right = max(0, start - first), min(batch.num_rows, stop - first)
+                left, right = max(0, start - first_row), min(batch.num_rows, stop - first_row)
                 if left < right:
                     writer.write_batch(batch.slice(left, right - left))
-                first += batch.num_rows
+                first_row += batch.num_rows
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
@@ -226,8 +228,8 @@ def take_rows(data: bytes, numbers: Sequence[int]) -> bytes:
     sink = arrow.BufferOutputStream()
     with arrow.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    found: bytes = sink.getvalue().to_pybytes()
-    return found
+    stream_bytes: bytes = sink.getvalue().to_pybytes()
+    return stream_bytes
 
 
 def _rows(path: str, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
@@ -253,14 +255,18 @@ def _class_names(path: str) -> dict[str, list[str]]:
             raise InputError(f"{file}: cannot be read: {message[:200]}") from None
         except (arrow.ArrowException, ValueError, AttributeError) as error:
             raise InputError(f"{file}: not a Parquet or Arrow file: {str(error).splitlines()[0][:200]}") from None
-    found: dict[str, list[str]] = {}
+    names_by_column: dict[str, list[str]] = {}
     for column, feature in (features if isinstance(features, dict) else {}).items():
-        inner = feature[0] if isinstance(feature, list) and feature else feature
-        if isinstance(inner, dict) and isinstance(inner.get("feature"), dict):
-            inner = inner["feature"]
-        if isinstance(inner, dict) and inner.get("_type") == "ClassLabel" and _is_strings(inner.get("names")):
-            found[column] = inner["names"]
-    return found
+        class_feature = feature[0] if isinstance(feature, list) and feature else feature
+        if isinstance(class_feature, dict) and isinstance(class_feature.get("feature"), dict):
+            class_feature = class_feature["feature"]
+        if (
+            isinstance(class_feature, dict)
+            and class_feature.get("_type") == "ClassLabel"
+            and _is_strings(class_feature.get("names"))
+        ):
+            names_by_column[column] = class_feature["names"]
+    return names_by_column
 
 
 def _is_strings(value: Any) -> bool:
@@ -269,29 +275,29 @@ def _is_strings(value: Any) -> bool:
 
 def _named(values: Sequence[Any], names: Sequence[str] | None, location: str) -> list[str]:
     """Return strings, or the names of integers; -1 marks a missing label."""
-    found: list[str] = []
+    strings: list[str] = []
     for value in values:
         if isinstance(value, str):
-            found.append(value)
+            strings.append(value)
         elif names is not None and isinstance(value, int) and 0 <= value < len(names):
-            found.append(names[value])
+            strings.append(names[value])
         elif value != -1:
             raise InputError(
                 f"{location}: expected strings, or integers with a name each, found {value!r}, for which the file "
                 "has no name; convert the column to strings (datasets: ClassLabel.int2str)"
             )
-    return found
+    return strings
 
 
 def _spans(values: Any, location: str) -> list[CharSpan]:
     """Return the spans of a cell."""
-    found = []
+    spans = []
     for value in values if isinstance(values, list) else [None]:
         parts = [value.get(name) for name in ("start", "end", "label")] if isinstance(value, dict) else value
         if not isinstance(parts, list) or [type(part) for part in parts] != [int, int, str]:
             raise InputError(f"{location}: expected spans with start, end and label, found {str(value)[:60]}")
-        found.append(CharSpan(*parts))
-    return found
+        spans.append(CharSpan(*parts))
+    return spans
 
 
 def write(
@@ -347,26 +353,31 @@ def _write(
             if example.labels or has_labels:
                 row[prefix + config.label] = example.labels or []
             rows.append(row)
-    texts = arrow.list_(arrow.string())
-    span = arrow.struct([("start", arrow.int64()), ("end", arrow.int64()), ("label", arrow.string())])
-    types = {config.words: texts, config.tags: texts, config.text: arrow.string(), config.spans: arrow.list_(span)}
-    types |= {config.label: texts}
+    string_list = arrow.list_(arrow.string())
+    span_type = arrow.struct([("start", arrow.int64()), ("end", arrow.int64()), ("label", arrow.string())])
+    types = {
+        config.words: string_list,
+        config.tags: string_list,
+        config.text: arrow.string(),
+        config.spans: arrow.list_(span_type),
+    }
+    types |= {config.label: string_list}
     if schema is not None:
         types = {field.name: field.type for field in schema} | types
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {}
     for name in names:
         values = [row.get(name) for row in rows]
-        kind = types.get(name.removeprefix(prefix))
+        arrow_type = types.get(name.removeprefix(prefix))
         try:
-            columns[name] = arrow.array(values, kind)
+            columns[name] = arrow.array(values, arrow_type)
         except (arrow.ArrowException, TypeError):
             columns[name] = arrow.array([None if value is None else json.dumps(value) for value in values])
     table = arrow.table(columns)
     target = Path(path)
     if target.suffix:
-        with atomic.new_file(target) as part:
-            arrow.parquet.write_table(table, part)
+        with atomic.new_file(target) as temporary_path:
+            arrow.parquet.write_table(table, temporary_path)
         return
     _check_replaceable(target)
     with atomic.new_directory(target) as folder:
@@ -384,19 +395,19 @@ def _write(
 
 def _span_cells(example: Example, config: Config) -> list[dict[str, Any]]:
     """Return the spans of an example in the unit of the file, which is characters unless it was named."""
-    found = example.entities()
+    entities = example.entities()
     unit = "characters" if config.offsets == "auto" else config.offsets
-    positions = in_unit(example.text or "", [(entity["start"], entity["end"]) for entity in found], unit)
-    ends = zip(found, positions, strict=True)
-    return [{"start": start, "end": end, "label": entity["label"]} for entity, (start, end) in ends]
+    positions = in_unit(example.text or "", [(entity["start"], entity["end"]) for entity in entities], unit)
+    entity_positions = zip(entities, positions, strict=True)
+    return [{"start": start, "end": end, "label": entity["label"]} for entity, (start, end) in entity_positions]
 
 
 def _check_replaceable(path: Path) -> None:
     """Check that a path is absent or a directory of the files that :func:`export` writes."""
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise InputError(f"{path}: expected a new directory to write to, found a file or link; choose another name")
-    others = (
+    foreign = (
         sorted(file.name for file in path.iterdir() if file.name not in (DATA, STATE, INFO)) if path.exists() else []
     )
-    if others:
-        raise InputError(f"{path}: expected a new directory to write to, found {others[0]} in it; choose another name")
+    if foreign:
+        raise InputError(f"{path}: expected a new directory to write to, found {foreign[0]} in it; choose another name")

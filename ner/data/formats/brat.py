@@ -107,18 +107,18 @@ def _texts(path: str) -> list[str]:
         raise InputError("-: brat data are files, not a pipe; give a directory, or choose another format")
     if not os.path.isdir(path):
         return [str(Path(path).with_suffix(".txt")) if path.endswith(".ann") else path]
-    found = [str(file) for file in sorted(Path(path).rglob("*.txt"))]
-    alone = [file for file in sorted(Path(path).rglob("*.ann")) if not file.with_suffix(".txt").exists()]
-    if alone:
-        raise InputError(f"{alone[0].with_suffix('.txt')}: cannot be read: expected the text of {alone[0]}")
-    if not found:
+    text_paths = [str(file) for file in sorted(Path(path).rglob("*.txt"))]
+    unpaired = [file for file in sorted(Path(path).rglob("*.ann")) if not file.with_suffix(".txt").exists()]
+    if unpaired:
+        raise InputError(f"{unpaired[0].with_suffix('.txt')}: cannot be read: expected the text of {unpaired[0]}")
+    if not text_paths:
         raise InputError(f"{path}: expected pairs of files NAME.txt and NAME.ann, found none")
-    return found
+    return text_paths
 
 
 def _entities(path: str, config: Config) -> tuple[list[_Entity], int]:
     """Return the entities of an annotation file, and the number of other annotations."""
-    found: list[_Entity] = []
+    entities: list[_Entity] = []
     ignored = 0
     for number, line in text_files.decoded_lines(path, config.encoding):
         row = line.rstrip("\r\n")
@@ -129,8 +129,8 @@ def _entities(path: str, config: Config) -> tuple[list[_Entity], int]:
         if match is None:
             raise InputError(f'{path}:{number}: expected "T1<tab>LABEL START END<tab>TEXT", found "{row[:60]}"')
         fragments = [tuple(map(int, fragment.split(" "))) for fragment in match[3].split(";")]
-        found.append(_Entity([(start, end) for start, end in fragments], match[2], match[4], number))
-    return found, ignored
+        entities.append(_Entity([(start, end) for start, end in fragments], match[2], match[4], number))
+    return entities, ignored
 
 
 def _annotate(
@@ -139,31 +139,33 @@ def _annotate(
     """Assign the entities of a file to its lines."""
     text = "".join(units)
     starts = list(accumulate(map(len, units), initial=0))
-    given = [
+    char_spans = [
         CharSpan(
             start, end, entity.label, entity.surface if len(entity.fragments) == 1 else None, f"{path}:{entity.line}"
         )
         for entity in entities
         for start, end in entity.fragments
     ]
-    fragments = iter(in_characters(text, given, config.offsets, path))
+    fragments = iter(in_characters(text, char_spans, config.offsets, path))
     spans: list[list[CharSpan]] = [[] for _ in examples]
     for entity in entities:
         parts = [next(fragments) for _ in entity.fragments]
-        place = f"{path}:{entity.line}"
-        found = " ".join(text[part.start : part.end] for part in parts)
-        if len(parts) > 1 and found.split() != entity.surface.split():
-            raise InputError(f"{place}: expected '{entity.surface[:40]}' at the fragments, found '{found[:40]}'")
+        location = f"{path}:{entity.line}"
+        fragment_text = " ".join(text[part.start : part.end] for part in parts)
+        if len(parts) > 1 and fragment_text.split() != entity.surface.split():
+            raise InputError(
+                f"{location}: expected '{entity.surface[:40]}' at the fragments, found '{fragment_text[:40]}'"
+            )
         if len(parts) > 1:
             line = bisect.bisect_right(starts, min(part.start for part in parts)) - 1
             if config.on_discontinuous == "error":
                 raise InputError(
-                    f"{place}: the entity '{entity.surface[:40]}' has {len(parts)} fragments, which a tag per word "
+                    f"{location}: the entity '{entity.surface[:40]}' has {len(parts)} fragments, which a tag per word "
                     "cannot express; choose data.format.on_discontinuous=join, split or drop"
                 )
             notice = FRAGMENTS[config.on_discontinuous]
             examples[line].warnings.append(notice)
-            examples[line].repairs.append(f"{place}: {entity.label} '{entity.surface}': {config.on_discontinuous}")
+            examples[line].repairs.append(f"{location}: {entity.label} '{entity.surface}': {config.on_discontinuous}")
             if config.on_discontinuous == "join":
                 first, last = min(part.start for part in parts), max(part.end for part in parts)
                 parts = [parts[0]._replace(start=first, end=last)]
@@ -173,11 +175,12 @@ def _annotate(
             line = bisect.bisect_right(starts, part.start) - 1
             if part.end > starts[line] + len(units[line].rstrip("\r\n")) and config.unit == "line":
                 raise InputError(
-                    f"{place}: the entity '{entity.surface[:40]}' contains the end of a line; set data.format.unit=file"
+                    f"{location}: the entity '{entity.surface[:40]}' contains the end of a line; "
+                    "set data.format.unit=file"
                 )
             spans[line].append(part._replace(start=part.start - starts[line], end=part.end - starts[line]))
-    for example, own in zip(examples, spans, strict=True):
-        set_spans(example, own, config, path)
+    for example, line_spans in zip(examples, spans, strict=True):
+        set_spans(example, line_spans, config, path)
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
@@ -208,9 +211,9 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                 raise InputError(f"{path}: expected an id for each document, found '{name}' twice; use another id")
             stem.parent.mkdir(parents=True, exist_ok=True)
             labels |= _write_pair(stem, [document], config)
-        settings = "".join(f"{label}\n" for label in sorted(labels))
-        empty = "[relations]\n\n[events]\n\n[attributes]\n"
-        (folder / SETTINGS).write_text(f"{MARK}[entities]\n{settings}\n{empty}", encoding="utf-8")
+        label_lines = "".join(f"{label}\n" for label in sorted(labels))
+        empty_sections = "[relations]\n\n[events]\n\n[attributes]\n"
+        (folder / SETTINGS).write_text(f"{MARK}[entities]\n{label_lines}\n{empty_sections}", encoding="utf-8")
         _check_replaceable(target)  # as before, unless someone has written there meanwhile
         if target.is_dir():
             shutil.rmtree(target)
@@ -225,7 +228,7 @@ def _write_pair(stem: Path, documents: Iterable[Document], config: Config) -> se
     labels: set[str] = set()
     unit = "characters" if config.offsets == "auto" else config.offsets
     end = "\n" if config.unit == "line" else ""
-    entities = notes = base = 0
+    num_entities = num_notes = base_offset = 0
     with (
         text_files.open_text(f"{stem}.txt", config.encoding) as texts,
         text_files.open_text(f"{stem}.ann", config.encoding) as annotations,
@@ -236,19 +239,25 @@ def _write_pair(stem: Path, documents: Iterable[Document], config: Config) -> se
             starts = list(accumulate(map(len, units), initial=0))
             text = "".join(units)
             for number, example in enumerate(document.examples):
-                first = starts[example.line - 1 if lines else number]
-                found = with_text(example).entities()
-                positions = in_unit(text, [(first + e["start"], first + e["end"]) for e in found], unit)
-                for (start, stop), entity in zip(positions, found, strict=True):
-                    entities += 1
+                example_start = starts[example.line - 1 if lines else number]
+                entities = with_text(example).entities()
+                positions = in_unit(
+                    text, [(example_start + e["start"], example_start + e["end"]) for e in entities], unit
+                )
+                for (start, stop), entity in zip(positions, entities, strict=True):
+                    num_entities += 1
                     labels.add(entity["label"])
                     surface = re.sub(r"[\r\n]", " ", entity["text"])
-                    annotations.write(f"T{entities}\t{entity['label']} {base + start} {base + stop}\t{surface}\n")
+                    annotations.write(
+                        f"T{num_entities}\t{entity['label']} {base_offset + start} {base_offset + stop}\t{surface}\n"
+                    )
                     if "score" in entity:
-                        notes += 1
-                        annotations.write(f"#{notes}\tAnnotatorNotes T{entities}\tscore {entity['score']:.6f}\n")
+                        num_notes += 1
+                        annotations.write(
+                            f"#{num_notes}\tAnnotatorNotes T{num_entities}\tscore {entity['score']:.6f}\n"
+                        )
             texts.write(text)
-            base += in_unit(text, [(0, len(text))], unit)[0][1]
+            base_offset += in_unit(text, [(0, len(text))], unit)[0][1]
     return labels
 
 
@@ -258,10 +267,10 @@ def _check_replaceable(path: Path) -> None:
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise InputError(f"{path}: expected a new directory to write to, found a file or link; choose another name")
         names = {file.name for file in path.rglob("*") if file.is_file()} if path.exists() else set()
-        settings = path / SETTINGS
-        own = settings.is_file() and settings.read_text(encoding="utf-8", errors="replace").startswith(MARK)
+        conf_path = path / SETTINGS
+        is_own = conf_path.is_file() and conf_path.read_text(encoding="utf-8", errors="replace").startswith(MARK)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {reason(error)}") from None
-    others = sorted(name for name in names if not (own and (name == SETTINGS or name.endswith((".txt", ".ann")))))
-    if others:
-        raise InputError(f"{path}: expected a new directory to write to, found {others[0]} in it; choose another name")
+    foreign = sorted(name for name in names if not (is_own and (name == SETTINGS or name.endswith((".txt", ".ann")))))
+    if foreign:
+        raise InputError(f"{path}: expected a new directory to write to, found {foreign[0]} in it; choose another name")

@@ -164,18 +164,18 @@ def sentences(file: BinaryIO, path: str, config: Config, parse: Callable[[str], 
         return None if is_separator(line, config) else parse(line)
 
     file.seek(0)
-    number, first, starts_document = 1, 1, False  # line numbers of the block and of the sentence
+    block_line, sentence_line, starts_document = 1, 1, False  # line numbers of the block and of the sentence
     before: list[str] = []
     rows: list[str] = []
     cells: list[T] = []
     for block in text_files.decoded_blocks(file, path, config.encoding):
-        if number == 1 and block[0].startswith("\ufeff"):
+        if block_line == 1 and block[0].startswith("\ufeff"):
             before.append("\ufeff")
             block[0] = block[0][1:]
         try:
             parsed = [*map(parse_line, block), None]  # a separator ends the block
         except InputError:
-            for position, line in enumerate(block, number):
+            for position, line in enumerate(block, block_line):
                 try:
                     parse_line(line)
                 except InputError as error:
@@ -185,19 +185,19 @@ def sentences(file: BinaryIO, path: str, config: Config, parse: Callable[[str], 
         while start < len(block):
             end = parsed.index(None, start)
             if end > start:
-                first = first if rows else number + start
+                sentence_line = sentence_line if rows else block_line + start
                 rows += block[start:end]
                 cells += cast("list[T]", parsed[start:end])
             if end < len(block):
                 if rows:
-                    yield Sentence(before, rows, cells, first, starts_document)
+                    yield Sentence(before, rows, cells, sentence_line, starts_document)
                     before, rows, cells, starts_document = [], [], [], False
                 before.append(block[end])
                 starts_document = starts_document or block[end].startswith("-")
             start = end + 1
-        number += len(block)
+        block_line += len(block)
     if rows or before:
-        yield Sentence(before, rows, cells, first, starts_document)
+        yield Sentence(before, rows, cells, sentence_line, starts_document)
 
 
 def is_separator(line: str, config: Config) -> bool:
@@ -213,18 +213,18 @@ def detect_layout(file: BinaryIO, path: str, config: Config) -> Layout:
     Raises:
         InputError: If the file has no rows, or word and tag are the same column.
     """
-    first = next((sentence for sentence in sentences(file, path, config, str) if sentence.rows), None)
-    if first is None:
+    first_sentence = next((sentence for sentence in sentences(file, path, config, str) if sentence.rows), None)
+    if first_sentence is None:
         raise InputError(f"{path}: expected sentences, found an empty file")
-    row, place = first.rows[0], f"{path}:{first.line}"
+    row, location = first_sentence.rows[0], f"{path}:{first_sentence.line}"
     tabs = config.separator == "tab" or (config.separator == "auto" and "\t" in row)
     columns = len(split_columns(row, tabs))
     if "\r" in row.rstrip("\r\n") and not row.endswith("\n"):
-        raise InputError(f"{place}: expected line feeds, found carriage returns alone; convert the file")
-    used = [c % columns for c in (config.word, config.tag) if c is not None and -columns <= c < columns]
-    if len(used) > len({*used}) and columns > 1:
+        raise InputError(f"{location}: expected line feeds, found carriage returns alone; convert the file")
+    used_columns = [c % columns for c in (config.word, config.tag) if c is not None and -columns <= c < columns]
+    if len(used_columns) > len({*used_columns}) and columns > 1:
         raise InputError(
-            f"{place}: expected word and tag in different columns, found both in column {used[0]} of "
+            f"{location}: expected word and tag in different columns, found both in column {used_columns[0]} of "
             f"{columns}; set data.format.word and data.format.tag"
         )
     tag = config.tag if config.scheme == "auto" else None
@@ -253,9 +253,9 @@ class RowParser:
     def __init__(self, config: Config, layout: Layout) -> None:
         self.config, self.layout = config, layout
         columns = [config.word] if config.tag is None else [config.word, config.tag]
-        self.least = max(len(columns), *(column + 1 if column >= 0 else -column for column in columns))
+        self.min_columns = max(len(columns), *(column + 1 if column >= 0 else -column for column in columns))
         if config.tag is not None:  # then all rows have the same columns
-            self.least = max(self.least, layout.columns)
+            self.min_columns = max(self.min_columns, layout.columns)
         self.valid_tags = {tags.OUTSIDE}
 
     def __call__(self, row: str) -> tuple[str, str]:
@@ -265,11 +265,11 @@ class RowParser:
             InputError: If a column is missing or its content is invalid.
         """
         config, cells = self.config, split_columns(row, self.layout.tabs)
-        if len(cells) < self.least or (config.tag is not None and len(cells) > self.least):
+        if len(cells) < self.min_columns or (config.tag is not None and len(cells) > self.min_columns):
             shown = row.rstrip("\r\n")[:40]
             is_object = row.lstrip().startswith("{") and row.rstrip().endswith("}")
             hint = "; the line looks like a JSON object; set data.format.name=jsonl" if is_object else ""
-            raise InputError(f'expected {self.least} columns, found {len(cells)} ("{shown}"){hint}')
+            raise InputError(f'expected {self.min_columns} columns, found {len(cells)} ("{shown}"){hint}')
         word = cells[config.word]
         if not word:
             raise InputError(f"expected a word in column {config.word}, found nothing")
@@ -300,15 +300,16 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
         for document in documents:
             lines = list(document.source_lines or ())
             for example in document.examples:
-                predicted = predicted_columns(example, document.scheme, config)
+                prediction_cells = predicted_columns(example, document.scheme, config)
                 if document.source_lines is None:
                     rows = [
-                        " ".join([word, *cells]) + "\n" for word, cells in zip(example.words, predicted, strict=True)
+                        " ".join([word, *cells]) + "\n"
+                        for word, cells in zip(example.words, prediction_cells, strict=True)
                     ]
                     lines += [*rows, "\n"]
                     continue
                 assert example.line_indices is not None, "examples have line indices if their document has lines"
-                for index, cells in zip(example.line_indices, predicted, strict=True):
+                for index, cells in zip(example.line_indices, prediction_cells, strict=True):
                     body = lines[index].rstrip("\r\n")
                     separator = "\t" if config.separator == "tab" or "\t" in body else " "
                     if separator == " " and " " in cells[0]:
@@ -350,10 +351,10 @@ def export(path: str, documents: Iterable[Document], config: Config) -> None:
     examples = [example for document in documents for example in document.examples if example.words]
     marked = any(len(document.examples) > 1 for document in documents)
     for example in examples:
-        broken = next((word for word in example.words if re.search("[\t\r\n]", word)), None)
-        if broken is not None or example.words[0].startswith("-DOCSTART-"):
+        bad_word = next((word for word in example.words if re.search("[\t\r\n]", word)), None)
+        if bad_word is not None or example.words[0].startswith("-DOCSTART-"):
             raise InputError(
-                f"{example.location}: conll files cannot store the word {broken or example.words[0]!r}; choose jsonl"
+                f"{example.location}: conll files cannot store the word {bad_word or example.words[0]!r}; choose jsonl"
             )
     spaced = any(" " in text for example in examples for text in (*example.words, *(example.tags or ())))
     separator = "\t" if spaced or config.separator == "tab" else " "
@@ -367,7 +368,7 @@ def export(path: str, documents: Iterable[Document], config: Config) -> None:
                 scheme = document.scheme if config.scheme == "auto" else config.scheme
                 cells = [[word] for word in example.words]
                 if config.tag is not None:
-                    written = tags.tags_in_scheme(example, scheme) if example.tags else ["O"] * len(cells)
-                    cells = [[word, tag] for word, tag in zip(example.words, written, strict=True)]
+                    sentence_tags = tags.tags_in_scheme(example, scheme) if example.tags else ["O"] * len(cells)
+                    cells = [[word, tag] for word, tag in zip(example.words, sentence_tags, strict=True)]
                 file.writelines(f"{separator.join(row)}\n" for row in cells)
                 file.write("\n")

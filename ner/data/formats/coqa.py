@@ -106,13 +106,13 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
 
 def _turns(value: Any, key: str, location: str, default: list[Any] | None = None) -> dict[int, Any]:
     """Return the objects of a list by turn. A missing turn_id defaults to the 1-based position in the list."""
-    found: dict[int, Any] = {}
-    for number, (here, item) in enumerate(json_items(value, key, location, default), 1):
-        turn = json_field(item, "turn_id", int, here, number)
-        if turn in found:
-            raise InputError(f"{here}: expected another turn_id, found {turn} a second time")
-        found[turn] = item
-    return found
+    object_by_turn: dict[int, Any] = {}
+    for number, (item_location, item) in enumerate(json_items(value, key, location, default), 1):
+        turn = json_field(item, "turn_id", int, item_location, number)
+        if turn in object_by_turn:
+            raise InputError(f"{item_location}: expected another turn_id, found {turn} a second time")
+        object_by_turn[turn] = item
+    return object_by_turn
 
 
 class _Gold(NamedTuple):
@@ -125,39 +125,42 @@ class _Gold(NamedTuple):
 
 def _gold_answers(story: dict[str, Any], location: str, questions: Container[int]) -> dict[int, list[_Gold]]:
     """Return the non-empty answers of each turn, the answer of the conversation first."""
-    lists = {f"{location}.answers": _turns(story, "answers", location, [])}
-    others = json_field(story, "additional_answers", dict, location, {})
-    below = f"{location}.additional_answers"
-    lists |= {f"{below}.{key}": _turns(others, key, below, []) for key in others}
-    found: dict[int, list[_Gold]] = {}
-    for place, answers in lists.items():
+    answers_by_location = {f"{location}.answers": _turns(story, "answers", location, [])}
+    additional_answers = json_field(story, "additional_answers", dict, location, {})
+    additional_location = f"{location}.additional_answers"
+    answers_by_location |= {
+        f"{additional_location}.{key}": _turns(additional_answers, key, additional_location, [])
+        for key in additional_answers
+    }
+    gold_by_turn: dict[int, list[_Gold]] = {}
+    for list_location, answers in answers_by_location.items():
         for turn, value in answers.items():
-            here = f"{place}, turn {turn}"
+            answer_location = f"{list_location}, turn {turn}"
             if turn not in questions:
                 raise InputError(
-                    f"{here}: expected a question with this turn_id, found none; correct it or leave it out"
+                    f"{answer_location}: expected a question with this turn_id, found none; correct it or leave it out"
                 )
-            answer = json_field(value, "input_text", str, here, "")
-            evidence = json_field(value, "span_text", str, here, "")
-            start = json_field(value, "span_start", int, here, -1)
+            answer = json_field(value, "input_text", str, answer_location, "")
+            evidence = json_field(value, "span_text", str, answer_location, "")
+            start = json_field(value, "span_start", int, answer_location, -1)
             if answer.strip():
-                found.setdefault(turn, []).append(_Gold(answer, *strip_answer(evidence, start)))
-    return found
+                gold_by_turn.setdefault(turn, []).append(_Gold(answer, *strip_answer(evidence, start)))
+    return gold_by_turn
 
 
 def _set_gold(example: Example, gold: Sequence[_Gold], story: str, rule: WordSplit) -> None:
     """Set the answers of an example, and the type and spans of the first one."""
     example.answers = list(dict.fromkeys(answer for answer, _, _ in gold))
-    answer, evidence, stated = gold[0]
-    start = find_answer(story, evidence, stated) if evidence else None
+    answer, evidence, stated_start = gold[0]
+    start = find_answer(story, evidence, stated_start) if evidence else None
     evidence_span = None if start is None else char_span(example, start, start + len(evidence))
     has_evidence = normalize_answer(evidence) != [UNKNOWN]
-    if has_evidence and start is not None and 0 <= stated != start:
+    if has_evidence and start is not None and 0 <= stated_start != start:
         example.warnings.append(Notice.OFFSET_REPAIRED)
     tokens = normalize_answer(answer)
     if tokens in ([YES], [NO], [UNKNOWN]):
         example.labels = tokens
-    elif not has_evidence and stated < 0:
+    elif not has_evidence and stated_start < 0:
         example.labels = [UNKNOWN]
     else:
         span = None
@@ -186,24 +189,26 @@ def _find_in_evidence(
 
 def nearest_span(example: Example, evidence: Span, answer: str, rule: WordSplit) -> Span | None:
     """Return the span with the highest token F1, or None if it is 0. Ties go to the shortest, then the first."""
-    wanted = Counter(token for word in split_words(answer, rule)[0] for token in normalize_answer(word))
+    answer_tokens = Counter(token for word in split_words(answer, rule)[0] for token in normalize_answer(word))
     tokens = [normalize_answer(word) for word in example.words[evidence.start : evidence.end]]
     lengths = list(accumulate(map(len, tokens), initial=0))
-    size = wanted.total()
+    answer_length = answer_tokens.total()
     best: tuple[float, int, int] | None = None  # F1, negative number of words, negative start: the highest is best
-    ends = [position for position, own in enumerate(tokens) if any(token in wanted for token in own)]
-    for number, first in enumerate(ends):  # the best span begins and ends with a word of the answer
-        common = 0
-        left = wanted.copy()
-        for last in ends[number:]:
+    answer_positions = [
+        position for position, word_tokens in enumerate(tokens) if any(token in answer_tokens for token in word_tokens)
+    ]
+    for number, first in enumerate(answer_positions):  # the best span begins and ends with a word of the answer
+        num_common = 0
+        remaining = answer_tokens.copy()
+        for last in answer_positions[number:]:
             length = lengths[last + 1] - lengths[first]
-            if best is not None and 2 * size / (size + length) < best[0]:  # no longer span can be better
-                break
+            if best is not None and 2 * answer_length / (answer_length + length) < best[0]:
+                break  # no longer span can be better
             for token in tokens[last]:
-                if left[token] > 0:
-                    left[token] -= 1
-                    common += 1
-            candidate = (2 * common / (size + length), first - last, -first)
+                if remaining[token] > 0:
+                    remaining[token] -= 1
+                    num_common += 1
+            candidate = (2 * num_common / (answer_length + length), first - last, -first)
             best = max(best or candidate, candidate)
     if best is None:
         return None

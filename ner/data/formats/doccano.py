@@ -53,8 +53,8 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
         empty = False
         location = f"{path}:{number}"
         text = text_files.json_field(value, config.text, str, location)
-        split, offsets = split_words(text, word_split)
-        example = Example(split, text=text, offsets=offsets, source=path, line=number)
+        words, offsets = split_words(text, word_split)
+        example = Example(words, text=text, offsets=offsets, source=path, line=number)
         spans, example.labels = _annotations(value, location)
         if spans is not None:
             set_spans(example, in_characters(text, spans, config.offsets, location), config, location)

@@ -117,8 +117,8 @@ def _text(value: dict[str, Any], config: Config, rule: WordSplit, location: str)
             raise InputError(f"{location}: expected words in '{config.words}', found an empty one; remove it")
         example = Example(list(words))
     elif isinstance(text, str):
-        split, offsets = split_words(text, rule)
-        example = Example(split, text=text, offsets=offsets)
+        text_words, offsets = split_words(text, rule)
+        example = Example(text_words, text=text, offsets=offsets)
     else:
         raise InputError(f"{location}: expected '{config.words}' (a list of strings) or '{config.text}' (a string)")
     if config.spans in value:
@@ -127,20 +127,20 @@ def _text(value: dict[str, Any], config: Config, rule: WordSplit, location: str)
                 f"{location}: expected '{config.text}' or '{config.words}' beside '{config.spans}', found both, so the "
                 "unit of the positions is ambiguous; set data.format.text or data.format.words to a key that is absent"
             )
-        found = [
+        file_spans = [
             CharSpan(start, end + (config.end == "inclusive"), label, surface)
             for start, end, label, surface in _spans(value[config.spans], config.spans, location)
         ]
         if example.text is not None:
-            set_spans(example, in_characters(example.text, found, config.offsets, location), config, location)
+            set_spans(example, in_characters(example.text, file_spans, config.offsets, location), config, location)
         else:
             size = len(example.words)
-            for span in found:
+            for span in file_spans:
                 if not 0 <= span.start < span.end <= size:
                     raise InputError(
                         f"{location}: expected a span within 0 and {size}, found {span.start} to {span.end}"
                     )
-            annotate(example, [Span(*span[:3]) for span in found], config, location)
+            annotate(example, [Span(*span[:3]) for span in file_spans], config, location)
     if config.labels in value and config.labels != config.spans:
         example.labels = _strings(value[config.labels], config.labels, location)
     return example
@@ -173,20 +173,20 @@ def _question(value: dict[str, Any], config: Config, rule: WordSplit, location: 
 
 
 def _strings(value: Any, key: str, location: str) -> list[str]:
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+    strings = [value] if isinstance(value, str) else value
+    if not isinstance(strings, list) or not all(isinstance(item, str) for item in strings):
         raise InputError(
             f"{location}: expected a string or a list of strings in '{key}', found {json.dumps(value)[:60]}"
         )
-    return list(found)
+    return list(strings)
 
 
 def _spans(value: Any, key: str, location: str) -> list[Any]:
     """Return the start, the end as written, the label and, in CLUENER's form, the text of each span."""
     try:
-        found: list[Any]
+        spans: list[Any]
         if isinstance(value, dict):
-            found = [
+            spans = [
                 (*pair, label, surface)
                 for label, surfaces in value.items()
                 for surface, pairs in surfaces.items()
@@ -195,10 +195,10 @@ def _spans(value: Any, key: str, location: str) -> list[Any]:
         else:
             names = ("start", "end", "label")
             items: list[Any] = value if isinstance(value, list) else [None]
-            found = [([item[name] for name in names] if isinstance(item, dict) else [*item]) for item in items]
-            found = [(*item, None) for item in found]
-        if all([type(part) for part in item[:-1]] == [int, int, str] and item[2] for item in found):
-            return found
+            spans = [([item[name] for name in names] if isinstance(item, dict) else [*item]) for item in items]
+            spans = [(*item, None) for item in spans]
+        if all([type(part) for part in item[:-1]] == [int, int, str] and item[2] for item in spans):
+            return spans
     except (AttributeError, KeyError, TypeError):
         pass
     raise InputError(f"{location}: expected spans in '{key}' as start, end, label, found {json.dumps(value)[:60]}")
@@ -214,16 +214,19 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
             if not document.examples:
                 file.writelines(document.source_lines or ())
             for example in document.examples:
-                found = example.prediction_dict()
-                if "entities" in found:
-                    found["entities"] = _in_file_units(example, found["entities"], config)
-                for alternative in found.get("n_best", ()):
+                prediction = example.prediction_dict()
+                if "entities" in prediction:
+                    prediction["entities"] = _in_file_units(example, prediction["entities"], config)
+                for alternative in prediction.get("n_best", ()):
                     alternative["entities"] = _in_file_units(example, alternative["entities"], config)
                 value = dict(example.metadata)
                 if config.text not in value and config.words not in value:  # not from a file
                     source = {config.words: example.words} if example.text is None else {config.text: example.text}
                     value = source | value
-                value |= {"predicted" if key == "entities" else f"predicted_{key}": f for key, f in found.items()}
+                value |= {
+                    "predicted" if key == "entities" else f"predicted_{key}": field_value
+                    for key, field_value in prediction.items()
+                }
                 file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
@@ -254,5 +257,5 @@ def _in_file_units(example: Example, entities: list[dict[str, Any]], config: Con
     if example.text is not None:
         positions = in_unit(example.text, positions, config.offsets)
     inclusive = config.end == "inclusive"
-    ends = [{"start": start, "end": end - inclusive} for start, end in positions]
-    return [entity | changed for entity, changed in zip(entities, ends, strict=True)]
+    file_bounds = [{"start": start, "end": end - inclusive} for start, end in positions]
+    return [entity | bounds for entity, bounds in zip(entities, file_bounds, strict=True)]

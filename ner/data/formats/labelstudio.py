@@ -65,22 +65,22 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
     tasks = read_json(path, config.encoding)
     if not isinstance(tasks, list) or not tasks:
         raise InputError(f"{path}: expected a list of tasks, found {json.dumps(tasks)[:60]}")
-    found = []
+    parsed_tasks = []
     for number, task in enumerate(tasks):
         location = f"{path}: [{number}]"
         data = json_field(task, "data", dict, location) if isinstance(task, dict) and "data" in task else task
         text = json_field(data, config.text, str, location)
-        split, offsets = split_words(text, word_split)
-        example = Example(split, text=text, offsets=offsets, source=path, line=number + 1)
+        words, offsets = split_words(text, word_split)
+        example = Example(words, text=text, offsets=offsets, source=path, line=number + 1)
         regions = _full(task, example, config, location) if data is not task else _minimal(task, config, location)
-        found.append((example, None if regions is None else _parsed(regions, location)))
-        own = (config.text, "id") if data is not task else (config.text, *ADDED, config.spans, config.labels)
+        parsed_tasks.append((example, None if regions is None else _parsed(regions, location)))
+        excluded_keys = (config.text, "id") if data is not task else (config.text, *ADDED, config.spans, config.labels)
         example.metadata = {
-            **{key: value for key, value in data.items() if key not in own},
+            **{key: value for key, value in data.items() if key not in excluded_keys},
             "id": task.get("id", number),
         }
-    with_spans = any(parsed and parsed.spans for _, parsed in found)
-    for example, parsed in found:
+    with_spans = any(parsed and parsed.spans for _, parsed in parsed_tasks)
+    for example, parsed in parsed_tasks:
         location = f"{path}: [{example.line - 1}]"
         if parsed is not None:
             example.labels = parsed.labels
@@ -94,16 +94,16 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
 def _full(task: dict[str, Any], example: Example, config: Config, location: str) -> list[Any] | None:
     """Return the regions of a task in an export, None without an annotation; ``completions`` are old annotations."""
     key = "completions" if "completions" in task else "annotations"
-    found = [
+    annotations = [
         annotation
         for annotation in json_field(task, key, list, location, [])
         if not (isinstance(annotation, dict) and annotation.get("was_cancelled"))
     ]
-    if len(found) > 1:
+    if len(annotations) > 1:
         example.warnings.append(Notice.ANNOTATORS_IGNORED)
-    if not found:
+    if not annotations:
         return None
-    return json_field(found[0 if config.annotation == "first" else -1], "result", list, location)
+    return json_field(annotations[0 if config.annotation == "first" else -1], "result", list, location)
 
 
 def _minimal(task: dict[str, Any], config: Config, location: str) -> list[Any] | None:
@@ -122,19 +122,19 @@ def _parsed(regions: list[Any], location: str) -> _Annotation:
     labels: list[str] = []
     ignored = 0
     for number, region in enumerate(regions):
-        place = f"{location}.result[{number}]"
+        region_location = f"{location}.result[{number}]"
         kind = region.get("type") if isinstance(region, dict) else None
         if kind not in ("labels", "choices"):
             ignored += 1
             continue
-        value = json_field(region, "value", dict, place)
-        names = json_field(value, kind, list, place)
+        value = json_field(region, "value", dict, region_location)
+        names = json_field(value, kind, list, region_location)
         if not names or not all(isinstance(name, str) and name for name in names):
-            raise InputError(f"{place}: expected names in '{kind}', found {json.dumps(names)[:60]}")
+            raise InputError(f"{region_location}: expected names in '{kind}', found {json.dumps(names)[:60]}")
         if kind == "choices":
             labels += names
             continue
-        start, end = (json_field(value, key, int, place) for key in ("start", "end"))
+        start, end = (json_field(value, key, int, region_location) for key in ("start", "end"))
         surface = value.get("text")
         spans += [CharSpan(start, end, name, surface if isinstance(surface, str) else None) for name in names]
     return _Annotation(spans, labels, ignored)

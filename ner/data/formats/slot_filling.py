@@ -92,9 +92,9 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
         cells: dict[str | None, str] = dict(zip(names, row, strict=True))
         for name, line in cells.items():
             if line is None:
-                longer = next(other for other, text in cells.items() if text is not None)
+                longer_file = next(other_name for other_name, text in cells.items() if text is not None)
                 raise InputError(
-                    f"{path}/{name}:{number}: expected a line for the one of {longer}, found the end of the file"
+                    f"{path}/{name}:{number}: expected a line for the one of {longer_file}, found the end of the file"
                 )
         example = Example(_split(cells[config.words]), source=f"{path}/{config.words}", line=number)
         if config.tags:
@@ -131,7 +131,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     _refuse_pipe(path)
     names = [name for name in (config.words, config.tags, config.labels) if name]
     _check_replaceable(Path(path), names)
-    filled = {config.words}
+    nonempty_files = {config.words}
     with atomic.new_directory(Path(path)) as folder:
         with ExitStack() as stack:
             files = {
@@ -145,8 +145,8 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                     for name, file in files.items():
                         file.write(cells[name].rstrip("\r\n") + "\n")
                         if cells[name]:
-                            filled.add(name)
-        for name in set(names) - filled:
+                            nonempty_files.add(name)
+        for name in set(names) - nonempty_files:
             (folder / name).unlink()
         _check_replaceable(Path(path), names)  # as before, unless someone has written there meanwhile
         for name in names if Path(path).is_dir() else ():
@@ -163,7 +163,9 @@ def _check_replaceable(path: Path, names: Sequence[str]) -> None:
     """Check that a path is absent or a directory of regular files of these names, which alone may be deleted."""
     try:
         with os.scandir(path) as entries:
-            own = {entry.name: entry.name in names and entry.is_file(follow_symlinks=False) for entry in entries}
+            replaceable = {
+                entry.name: entry.name in names and entry.is_file(follow_symlinks=False) for entry in entries
+            }
     except FileNotFoundError:
         return
     except NotADirectoryError:
@@ -172,5 +174,5 @@ def _check_replaceable(path: Path, names: Sequence[str]) -> None:
         raise InputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
     if path.is_symlink():
         raise InputError(f"{path}: expected a new directory to write to, found a link; choose another name")
-    if others := ", ".join(sorted(name for name, is_own in own.items() if not is_own)):
-        raise InputError(f"{path}: expected a new directory to write to, found {others} in it; choose another name")
+    if foreign := ", ".join(sorted(name for name, is_replaceable in replaceable.items() if not is_replaceable)):
+        raise InputError(f"{path}: expected a new directory to write to, found {foreign} in it; choose another name")

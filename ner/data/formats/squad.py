@@ -87,19 +87,19 @@ def _example(question: Any, context: str, rule: WordSplit, location: str) -> Exa
     answers: list[tuple[str, int]] = []  # with the stated position, negative if there is none
     for answer_location, answer in json_items(question, "answers", location, default=[]):
         text = json_field(answer, "text", str, answer_location)
-        stated = json_field(answer, "answer_start", int, answer_location, -1)
+        stated_start = json_field(answer, "answer_start", int, answer_location, -1)
         if text.strip():
-            answers.append(strip_answer(text, stated))
+            answers.append(strip_answer(text, stated_start))
     if json_field(question, "is_impossible", bool, location, not answers and "answers" in question):
         example.labels = [UNKNOWN]
         return example
     example.answers = list(dict.fromkeys(text for text, _ in answers))
-    for text, stated in answers:
-        start = find_answer(context, text, stated)
+    for text, stated_start in answers:
+        start = find_answer(context, text, stated_start)
         if start is None:
             example.warnings.append(Notice.ANSWER_ABSENT)
             continue
-        if 0 <= stated != start:
+        if 0 <= stated_start != start:
             example.warnings.append(Notice.OFFSET_REPAIRED)
         span = char_span(example, start, start + len(text))
         if span is not None and not example.spans:
@@ -145,9 +145,9 @@ def export(path: str, documents: Iterable[Document], config: Config) -> None:
 
 def _answers(example: Example, context: str) -> list[dict[str, Any]]:
     """Return the answers with their positions; -1 stands for an answer that does not occur in the passage."""
-    learned = example.offsets[example.spans[0].start][0] if example.spans and example.offsets else -1
-    found = []
+    learned_start = example.offsets[example.spans[0].start][0] if example.spans and example.offsets else -1
+    answers = []
     for text in example.answers:
-        start = find_answer(context, text, learned)
-        found.append({"text": text, "answer_start": -1 if start is None else start})
-    return found
+        start = find_answer(context, text, learned_start)
+        answers.append({"text": text, "answer_start": -1 if start is None else start})
+    return answers

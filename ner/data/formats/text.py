@@ -34,8 +34,8 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
     """
     for number, line in text_files.decoded_lines(path, config.encoding):
         text = line.rstrip("\r\n")
-        split, offsets = split_words(text, word_split)
-        yield Document([Example(split, text=text, offsets=offsets, source=path, line=number)], str(number - 1), path)
+        words, offsets = split_words(text, word_split)
+        yield Document([Example(words, text=text, offsets=offsets, source=path, line=number)], str(number - 1), path)
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:

@@ -84,7 +84,7 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
             with ``for_rewriting`` also if the texts are in a column of predictions.
     """
     table: _Table | None = None
-    kept: list[str] = []  # the header and empty lines
+    pending_lines: list[str] = []  # the header and empty lines
     rows = 0
     for number, raw in text_files.decoded_lines(path, config.encoding, keep_bom=True):
         line = (raw.removeprefix("\ufeff") if number == 1 else raw).rstrip("\r\n")
@@ -93,17 +93,17 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
         is_header = table is None and config.header
         table = table or _find_columns(cells, config, for_rewriting, location)
         if is_header or (not line and len(table.names) > 1):
-            kept.append(raw)
+            pending_lines.append(raw)
             continue
         if len(cells) != len(table.names):
-            more = "; quotes protect nothing, so such a text needs another separator" * (len(cells) > len(table.names))
+            hint = "; quotes protect nothing, so such a text needs another separator" * (len(cells) > len(table.names))
             raise InputError(
                 f"{location}: expected {len(table.names)} columns as in the first line, found {len(cells)} "
-                f'("{line.strip()[:40]}"){more}'
+                f'("{line.strip()[:40]}"){hint}'
             )
         text = cells[table.text]
-        split, offsets = split_words(text, word_split)
-        example = Example(split, text=text, offsets=offsets, source=path, line=number)
+        words, offsets = split_words(text, word_split)
+        example = Example(words, text=text, offsets=offsets, source=path, line=number)
         if table.label is not None:
             cell, separator = cells[table.label], config.label_separator
             labels = [label.strip() for label in (cell.split(separator) if separator else [cell])]
@@ -114,30 +114,30 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
                 )
         used = (table.text, table.label)
         example.metadata = {name: cells[column] for column, name in enumerate(table.names) if column not in used}
-        yield Document([example], str(rows), path, source_lines=[*kept, raw] if for_rewriting else None)
-        kept = []
+        yield Document([example], str(rows), path, source_lines=[*pending_lines, raw] if for_rewriting else None)
+        pending_lines = []
         rows += 1
     if not rows:
         raise InputError(f"{path}: expected rows of labelled texts, found {'a header alone' if table else 'no line'}")
-    if for_rewriting and kept:
-        yield Document([], str(rows), path, source_lines=kept)
+    if for_rewriting and pending_lines:
+        yield Document([], str(rows), path, source_lines=pending_lines)
 
 
 def _find_columns(cells: Sequence[str], config: Config, for_rewriting: bool, location: str) -> _Table:
     """Find the columns of text and label in the first line."""
     names = [cell.strip() for cell in cells] if config.header else [str(number) for number in range(len(cells))]
-    twice = next((name for position, name in enumerate(names) if name in names[:position]), None)
-    if twice is not None:
-        raise InputError(f"{location}: expected each column once, found '{twice}' twice")
+    duplicate = next((name for position, name in enumerate(names) if name in names[:position]), None)
+    if duplicate is not None:
+        raise InputError(f"{location}: expected each column once, found '{duplicate}' twice")
     if for_rewriting and not config.header and len(names) == 1:
         return _Table(names, 0, None)
     label, text = _position(config.label, names), _position(config.text, names)
     for key, column, position in (("text", config.text, text), ("label", config.label, label)):
         if position is None and not (for_rewriting and key == "label"):
-            listed = ", ".join(names) if config.header else f"{len(names)} columns"
-            named = f"'{column}'" if isinstance(column, str) else f"number {column}"
+            available = ", ".join(names) if config.header else f"{len(names)} columns"
+            expected = f"'{column}'" if isinstance(column, str) else f"number {column}"
             raise InputError(
-                f"{location}: expected a column {named}, found {listed}; set data.format.{key} to its column, or "
+                f"{location}: expected a column {expected}, found {available}; set data.format.{key} to its column, or "
                 "data.format.separator to what separates the columns"
             )
     assert text is not None, "checked above"
@@ -149,10 +149,10 @@ def _find_columns(cells: Sequence[str], config: Config, for_rewriting: bool, loc
     return _Table(names, text, label)
 
 
-def _position(wanted: Column, names: Sequence[str]) -> int | None:
-    if isinstance(wanted, int):
-        return wanted if wanted < len(names) else None
-    return names.index(wanted) if wanted in names else None
+def _position(column: Column, names: Sequence[str]) -> int | None:
+    if isinstance(column, int):
+        return column if column < len(names) else None
+    return names.index(column) if column in names else None
 
 
 def write(path: str, documents: Iterable[Document], config: Config) -> None:
@@ -161,7 +161,7 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
     Documents without source lines are written as label and text, with white space replaced by spaces. Existing columns
     of these names are overwritten; without probabilities, a ``probability`` directly after ``predicted`` is emptied.
     """
-    between = config.label_separator or "|"
+    label_separator = config.label_separator or "|"
     positions: list[int | None] | None = None  # of the columns for predictions, None for new columns
     with text_files.open_text(path, config.encoding) as file:
         for document in documents:
@@ -169,23 +169,23 @@ def write(path: str, documents: Iterable[Document], config: Config) -> None:
                 file.writelines(document.source_lines)
             for example in document.examples:
                 labels = example.labels or []
-                added = [between.join(labels)]
+                prediction_cells = [label_separator.join(labels)]
                 if example.scores:
-                    added.append(between.join(f"{example.scores[label]:.6f}" for label in labels))
+                    prediction_cells.append(label_separator.join(f"{example.scores[label]:.6f}" for label in labels))
                 is_first = positions is None
-                *before, row = document.source_lines or _new_lines(example, config, is_first)
+                *preceding_lines, row = document.source_lines or _new_lines(example, config, is_first)
                 if positions is None:
-                    header = before[0] if before and config.header else ""
+                    header = preceding_lines[0] if preceding_lines and config.header else ""
                     names = [name.strip() for name in header.removeprefix("\ufeff").split(config.separator)]
-                    size = len(ADDED) if ADDED in pairwise(names) else len(added)
+                    size = len(ADDED) if ADDED in pairwise(names) else len(prediction_cells)
                     positions = [_position(name, names) for name in ADDED[:size]]
                     if document.source_lines is None:  # the label is the prediction
                         positions[0] = _new_positions(config)[0]
                     if header:
-                        new = [name for name, position in zip(ADDED, positions, strict=False) if position is None]
-                        before[0] = _filled(header, [None] * len(new), new, config)
-                file.writelines(before)
-                file.write(_filled(row, positions, [*added, ""], config))
+                        new_names = [name for name, position in zip(ADDED, positions, strict=False) if position is None]
+                        preceding_lines[0] = _filled(header, [None] * len(new_names), new_names, config)
+                file.writelines(preceding_lines)
+                file.write(_filled(row, positions, [*prediction_cells, ""], config))
 
 
 export = write

@@ -20,8 +20,8 @@ def prf(gold: int, predicted: int, correct: int) -> dict[str, float]:
 
 def by_label(counts: Counter[str]) -> dict[str, dict[str, float]]:
     """Return the scores and the counts of each label from counts of ``<kind> <label>``; other counts are ignored."""
-    parts = (key.partition(" ") for key in counts)
-    labels = sorted({label for kind, space, label in parts if space and kind in KINDS})
+    split_keys = (key.partition(" ") for key in counts)
+    labels = sorted({label for kind, space, label in split_keys if space and kind in KINDS})
     numbers = {label: [counts[f"{kind} {label}"] for kind in KINDS] for label in labels}
     return {label: {**prf(*numbers[label]), **dict(zip(KINDS, numbers[label], strict=True))} for label in labels}
 

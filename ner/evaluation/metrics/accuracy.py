@@ -18,13 +18,13 @@ REQUIRES = frozenset({"labels"})
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
     """Count ``texts``, ``exact`` matches, and ``<kind> <class>`` for the kinds gold, predicted and correct."""
     counts: Counter[str] = Counter()
-    for left, right in zip(gold, predicted, strict=True):
-        if left.labels is None:
+    for gold_example, prediction in zip(gold, predicted, strict=True):
+        if gold_example.labels is None:
             continue
-        wanted, found = set(left.labels), set(right.labels or ())
+        gold_labels, predicted_labels = set(gold_example.labels), set(prediction.labels or ())
         counts["texts"] += 1
-        counts["exact"] += wanted == found
-        for kind, labels in zip(KINDS, (wanted, found, wanted & found), strict=True):
+        counts["exact"] += gold_labels == predicted_labels
+        for kind, labels in zip(KINDS, (gold_labels, predicted_labels, gold_labels & predicted_labels), strict=True):
             for label in labels:
                 counts[f"{kind} {label}"] += 1
     return counts
@@ -47,9 +47,9 @@ def scores(counts: Counter[str]) -> dict[str, Any]:
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
     """Return one line per class, sorted, then one with accuracy and mean F1."""
-    found = [
+    class_lines = [
         f"class {label} precision: {f['precision']:.4f}, recall: {f['recall']:.4f}, f1: {f['f1']:.4f}"
         for label, f in sorted(scores["by_label"].items())
     ]
     macro, weighted = scores["macro"]["f1"], scores["weighted"]["f1"]
-    return [*found, f"accuracy: {scores['accuracy']:.4f}, f1-macro: {macro:.4f}, f1-weighted: {weighted:.4f}"]
+    return [*class_lines, f"accuracy: {scores['accuracy']:.4f}, f1-macro: {macro:.4f}, f1-weighted: {weighted:.4f}"]

@@ -30,15 +30,16 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     The type is ``other`` if the gold answer has none because it does not occur in the passage.
     """
     counts: Counter[str] = Counter()
-    for left, right in zip(gold, predicted, strict=True):
-        answers = [answer for answer in left.answers if normalize_answer(answer)]  # not only articles, punctuation
-        if not left.answers and answer_type(left) != UNKNOWN:
+    for gold_example, prediction in zip(gold, predicted, strict=True):
+        # not only articles and punctuation
+        answers = [answer for answer in gold_example.answers if normalize_answer(answer)]
+        if not gold_example.answers and answer_type(gold_example) != UNKNOWN:
             continue
-        wanted = [_tokens(answer) for answer in answers] or [[]]  # no tokens if unanswerable
-        kind = answer_type(left) or "other"
-        found = _tokens(first_answer(right))
-        counts[f"exact {kind}"] += found in wanted
-        counts[f"f1 {kind}"] += round(max(token_f1(found, answer) for answer in wanted) * BILLION)
+        gold_tokens = [_tokens(answer) for answer in answers] or [[]]  # no tokens if unanswerable
+        kind = answer_type(gold_example) or "other"
+        predicted_tokens = _tokens(first_answer(prediction))
+        counts[f"exact {kind}"] += predicted_tokens in gold_tokens
+        counts[f"f1 {kind}"] += round(max(token_f1(predicted_tokens, answer) for answer in gold_tokens) * BILLION)
         counts[f"turns {kind}"] += 1
     return counts
 
@@ -55,15 +56,15 @@ def scores(counts: Counter[str]) -> dict[str, Any]:
     return {**_means(*(sum(counts[f"{figure} {kind}"] for kind in present) for figure in _FIGURES)), "kinds": kinds}
 
 
-def _means(exact: int, total: int, turns: int) -> dict[str, float]:
+def _means(exact_sum: int, f1_sum: int, turns: int) -> dict[str, float]:
     divisor = max(1, turns)
-    return {"exact": exact / divisor, "f1": total / (divisor * BILLION), "turns": turns}
+    return {"exact": exact_sum / divisor, "f1": f1_sum / (divisor * BILLION), "turns": turns}
 
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
     """Return one line per answer type, then the line for all."""
-    found = [_line(f"answer {kind}", value) for kind, value in scores["kinds"].items()]
-    return [*found, _line("answer", scores)]
+    kind_lines = [_line(f"answer {kind}", value) for kind, value in scores["kinds"].items()]
+    return [*kind_lines, _line("answer", scores)]
 
 
 def _line(name: str, value: Mapping[str, Any]) -> str:

@@ -44,8 +44,8 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     for mode in ("", "strict "):
         if mode and strict != entities:
             sets = [set(side) for side in strict]
-        for kind, found in zip(KINDS, (*sets, sets[0] & sets[1]), strict=True):
-            for label, number in Counter(map(itemgetter(-1), found)).items():
+        for kind, entity_set in zip(KINDS, (*sets, sets[0] & sets[1]), strict=True):
+            for label, number in Counter(map(itemgetter(-1), entity_set)).items():
                 counts[f"{mode}{kind} {label}"] = number
     return counts
 
@@ -66,10 +66,10 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
         raise ValueError(f"expected as many predicted sentences as gold ones ({len(gold)}), found {len(predicted)}")
     lengths = [list(map(len, side)) for side in (gold, predicted)]
     if lengths[0] != lengths[1]:
-        number, (wanted, found) = next(
+        number, (num_gold, found) = next(
             (n, pair) for n, pair in enumerate(zip(*lengths, strict=True)) if len({*pair}) > 1
         )
-        raise ValueError(f"sentence {number}: expected as many predicted tags as gold ones ({wanted}), found {found}")
+        raise ValueError(f"sentence {number}: expected as many predicted tags as gold ones ({num_gold}), found {found}")
     rows = [list(chain.from_iterable((*row, tags.OUTSIDE) for row in side)) for side in (gold, predicted)]
     names = sorted({tags.OUTSIDE, *rows[0], *rows[1]})
     for tag in names:
@@ -87,10 +87,10 @@ def count_tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
     counts = Counter({"sentences": len(gold)})
     for mode in ("", "strict "):
         if mode:
-            entities = [table.well_formed(side, found, scheme) for side, found in zip(ids, entities, strict=True)]
-        both = np.where(entities[0] == entities[1], entities[0], 0)
-        for kind, found in zip(KINDS, (*entities, both), strict=True):
-            counts.update({f"{mode}{kind} {label}": number for label, number in table.by_label(found).items()})
+            entities = [table.well_formed(*side, scheme) for side in zip(ids, entities, strict=True)]
+        correct = np.where(entities[0] == entities[1], entities[0], 0)
+        for kind, entity_array in zip(KINDS, (*entities, correct), strict=True):
+            counts.update({f"{mode}{kind} {label}": number for label, number in table.by_label(entity_array).items()})
     return counts
 
 
@@ -123,40 +123,40 @@ class _TagTable:
         continues = np.zeros(len(self.names) ** 2, bool)
         continues[pairs] = True
         for pair in np.flatnonzero(continues).tolist():
-            two = [self.names[position] for position in divmod(pair, len(self.names))]
-            continues[pair] = tags.OUTSIDE not in two and len(tags.entities(two)) == 1
+            tag_pair = [self.names[position] for position in divmod(pair, len(self.names))]
+            continues[pair] = tags.OUTSIDE not in tag_pair and len(tags.entities(tag_pair)) == 1
         joined = np.concatenate(([False], continues[pairs], [False]))
         inside = ids != self.ids[tags.OUTSIDE]
         first = np.flatnonzero(inside & ~joined[:-1])
         last = np.flatnonzero(inside & ~joined[1:])
-        found = np.zeros(len(ids), np.int64)
-        found[first] = (last - first + 1) * len(self.labels) + self.label[ids[first]]
-        return found
+        entities = np.zeros(len(ids), np.int64)
+        entities[first] = (last - first + 1) * len(self.labels) + self.label[ids[first]]
+        return entities
 
-    def valid_in_bio(self, ids: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def valid_in_bio(self, ids: npt.NDArray[np.int64], entities: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return a mask ``(W,)`` of the tags that are valid in BIO, in which entities begin with ``B``."""
-        return self.bio[ids] & (self.begins[ids] | (found == 0))
+        return self.bio[ids] & (self.begins[ids] | (entities == 0))
 
     def well_formed(
-        self, ids: npt.NDArray[np.int64], found: npt.NDArray[np.int64], scheme: str
+        self, ids: npt.NDArray[np.int64], entities: npt.NDArray[np.int64], scheme: str
     ) -> npt.NDArray[np.int64]:
         """Return the entities without those that :func:`ner.data.tags.well_formed` leaves out."""
         if scheme == "bio":  # the same in arrays
-            return np.where(self.begins[ids], found, 0)
-        first = np.flatnonzero(found)
-        lengths, labels = np.divmod(found[first], len(self.labels))
+            return np.where(self.begins[ids], entities, 0)
+        first = np.flatnonzero(entities)
+        lengths, labels = np.divmod(entities[first], len(self.labels))
         row = [self.names[position] for position in ids.tolist()]
         names = [self.labels[position] for position in labels.tolist()]
-        entities = list(zip(first.tolist(), (first + lengths).tolist(), names, strict=True))
-        kept = [start for start, _, _ in tags.well_formed(row, entities, scheme)]
-        strict = np.zeros_like(found)
-        strict[kept] = found[kept]
-        return strict
+        entity_tuples = list(zip(first.tolist(), (first + lengths).tolist(), names, strict=True))
+        valid_starts = [start for start, _, _ in tags.well_formed(row, entity_tuples, scheme)]
+        valid_entities = np.zeros_like(entities)
+        valid_entities[valid_starts] = entities[valid_starts]
+        return valid_entities
 
-    def by_label(self, found: npt.NDArray[np.int64]) -> dict[str, int]:
+    def by_label(self, entities: npt.NDArray[np.int64]) -> dict[str, int]:
         """Return the number of entities of each label that occurs."""
-        numbers = np.bincount(found[found > 0] % len(self.labels), minlength=len(self.labels)).tolist()
-        return {label: number for label, number in zip(self.labels, numbers, strict=True) if number}
+        counts = np.bincount(entities[entities > 0] % len(self.labels), minlength=len(self.labels)).tolist()
+        return {label: count for label, count in zip(self.labels, counts, strict=True) if count}
 
 
 def _strict(example: Example) -> list[Span]:

@@ -51,6 +51,6 @@ def scores(counts: Counter[str]) -> dict[str, Any]:
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
     """Return one line with the F1 under each mode."""
-    found = ", ".join(f"{mode}: {scores[mode]['f1']:.4f}" for mode in MODES)
+    scores_by_mode = ", ".join(f"{mode}: {scores[mode]['f1']:.4f}" for mode in MODES)
     invalid = ", ".join(f"{side} {scores['invalid'][side]}" for side in SIDES)
-    return [f"entity f1 by mode {found}; invalid transitions: {invalid}"]
+    return [f"entity f1 by mode {scores_by_mode}; invalid transitions: {invalid}"]

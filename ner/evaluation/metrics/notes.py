@@ -19,12 +19,12 @@ BILLION = 10**9
 
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
     """Sum the F1 of the batch in units of 1e-9: ``f1 <tag>`` and ``weighted``; and count ``batches``."""
-    found = tag.count(gold, predicted)
-    if not found:
+    tag_counts = tag.count(gold, predicted)
+    if not tag_counts:
         return Counter()
-    batch = tag.scores(found)
-    counts = Counter({f"f1 {name}": round(value * BILLION) for name, value in batch["f1"].items()})
-    counts["weighted"] = round(batch["weighted_f1"] * BILLION)
+    batch_scores = tag.scores(tag_counts)
+    counts = Counter({f"f1 {name}": round(value * BILLION) for name, value in batch_scores["f1"].items()})
+    counts["weighted"] = round(batch_scores["weighted_f1"] * BILLION)
     counts["batches"] = 1
     return counts
 
@@ -38,5 +38,5 @@ def scores(counts: Counter[str]) -> dict[str, Any]:
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
     """Return the lines of the metric ``tag``, with ``mean`` in front."""
-    found = [f"mean f1 {name}: {value:.4f}" for name, value in sorted(scores["f1"].items())]
-    return [*found, f"mean f1-weighted: {scores['weighted_f1']:.4f}"]
+    tag_lines = [f"mean f1 {name}: {value:.4f}" for name, value in sorted(scores["f1"].items())]
+    return [*tag_lines, f"mean f1-weighted: {scores['weighted_f1']:.4f}"]

@@ -38,8 +38,8 @@ CREDITS = {
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
     """Count ``gold`` and ``predicted`` entities, ``halves <rule>``, ``error <kind>``, and ``sentences``."""
     counts = Counter({"sentences": len(gold)})
-    for left, right in zip(gold, predicted, strict=True):
-        for pair in match(left.spans, right.spans) if left.spans or right.spans else ():
+    for gold_example, prediction in zip(gold, predicted, strict=True):
+        for pair in match(gold_example.spans, prediction.spans) if gold_example.spans or prediction.spans else ():
             error = pair.error
             counts["gold"] += pair.gold is not None
             counts["predicted"] += pair.predicted is not None
@@ -52,15 +52,15 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
 def scores(counts: Counter[str]) -> dict[str, Any]:
     """Return precision, recall and F1 by rule, and under ``errors`` the number of pairs of each kind."""
     gold, predicted = counts["gold"], counts["predicted"]
-    found: dict[str, Any] = {}
+    scores_by_rule: dict[str, Any] = {}
     for rule in RULES:
         credit = counts[f"halves {rule}"] / 2
-        found[rule] = {
+        scores_by_rule[rule] = {
             "precision": credit / predicted if predicted else 0.0,
             "recall": credit / gold if gold else 0.0,
             "f1": 2 * credit / (gold + predicted) if gold + predicted else 0.0,
         }
-    return {**found, "errors": {error: counts[f"error {error}"] for error in CREDITS}}
+    return {**scores_by_rule, "errors": {error: counts[f"error {error}"] for error in CREDITS}}
 
 
 def lines(scores: Mapping[str, Any]) -> list[str]:

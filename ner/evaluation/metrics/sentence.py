@@ -20,10 +20,17 @@ def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]
     for left, right in zip(gold, predicted, strict=True):
         if left.labels is None:
             continue
-        plain = not (left.spans or right.spans) and None not in (left.tags, right.tags)  # tags without entities
-        spans = left.tags == right.tags if plain else set(left.spans) == set(right.spans)
-        labels = set(left.labels) == set(right.labels or ())
-        counts.update({"sentences": 1, "spans": spans, "labels": labels, "right": spans and labels})
+        is_plain = not (left.spans or right.spans) and None not in (left.tags, right.tags)  # tags without entities
+        spans_correct = left.tags == right.tags if is_plain else set(left.spans) == set(right.spans)
+        labels_correct = set(left.labels) == set(right.labels or ())
+        counts.update(
+            {
+                "sentences": 1,
+                "spans": spans_correct,
+                "labels": labels_correct,
+                "right": spans_correct and labels_correct,
+            }
+        )
     return counts
 
 

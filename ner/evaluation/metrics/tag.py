@@ -19,14 +19,14 @@ REQUIRES = frozenset({"tags"})
 def count(gold: Sequence[Example], predicted: Sequence[Example]) -> Counter[str]:
     """Count ``gold <tag>``, ``predicted <tag>`` and ``correct <tag>`` of words with a gold tag."""
     counts: Counter[str] = Counter()
-    for left, right in zip(gold, predicted, strict=True):
-        if left.tags is None or right.tags is None:
+    for gold_example, prediction in zip(gold, predicted, strict=True):
+        if gold_example.tags is None or prediction.tags is None:
             continue
-        for (wanted, found), number in Counter(zip(left.tags, right.tags, strict=True)).items():
-            counts[f"gold {wanted}"] += number
-            counts[f"predicted {found}"] += number
-            if wanted == found:
-                counts[f"correct {wanted}"] += number
+        for (gold_tag, predicted_tag), number in Counter(zip(gold_example.tags, prediction.tags, strict=True)).items():
+            counts[f"gold {gold_tag}"] += number
+            counts[f"predicted {predicted_tag}"] += number
+            if gold_tag == predicted_tag:
+                counts[f"correct {gold_tag}"] += number
     return counts
 
 
@@ -43,5 +43,5 @@ def scores(counts: Counter[str]) -> dict[str, Any]:
 
 def lines(scores: Mapping[str, Any]) -> list[str]:
     """Return one line per tag, sorted, then the weighted mean."""
-    found = [f"f1 {tag}: {value:.4f}" for tag, value in sorted(scores["f1"].items())]
-    return [*found, f"f1-weighted: {scores['weighted_f1']:.4f}"]
+    tag_lines = [f"f1 {tag}: {value:.4f}" for tag, value in sorted(scores["f1"].items())]
+    return [*tag_lines, f"f1-weighted: {scores['weighted_f1']:.4f}"]

@@ -79,15 +79,15 @@ class ClassifierDecoder(Decoder):
             counts = vocabs.classes
             weights = [counts.total() / (len(counts) * counts[label]) for label in self.classes]
         else:
-            given = config.class_weights or {}
-            for label in given:
+            configured_weights = config.class_weights or {}
+            for label in configured_weights:
                 if label not in vocabs.classes:
-                    known = ", ".join(self.classes[:12]) + (" ..." if len(self.classes) > 12 else "")
+                    known_classes = ", ".join(self.classes[:12]) + (" ..." if len(self.classes) > 12 else "")
                     raise InputError(
                         f"config.decoder.class_weights: the training data have no class '{label}'; "
-                        f"known classes: {known}"
+                        f"known classes: {known_classes}"
                     )
-            weights = [given.get(label, 1.0) for label in self.classes]
+            weights = [configured_weights.get(label, 1.0) for label in self.classes]
         self.register_buffer("class_weights", torch.tensor(weights), persistent=False)
 
     def axis_labels(self) -> dict[str, AxisLabels]:
@@ -110,8 +110,10 @@ class ClassifierDecoder(Decoder):
             table = torch.tensor(rows, dtype=torch.long).view(len(rows), len(self.classes))
             return {"classes": table}, {"classes": sum(row[0] != IGNORED for row in rows)}
         ids = {label: number for number, label in enumerate(self.classes)}
-        found = [ids.get(example.labels[0], IGNORED) if example.labels else IGNORED for example in examples]
-        return {"classes": torch.tensor(found, dtype=torch.long)}, {"classes": sum(id != IGNORED for id in found)}
+        class_ids = [ids.get(example.labels[0], IGNORED) if example.labels else IGNORED for example in examples]
+        return {"classes": torch.tensor(class_ids, dtype=torch.long)}, {
+            "classes": sum(class_id != IGNORED for class_id in class_ids)
+        }
 
     def forward(self, encoding: Encoding) -> Scores:
         """Return the scores of the classes, see the class; the text vector of a text without words is 0, except cls.
@@ -126,17 +128,17 @@ class ClassifierDecoder(Decoder):
                     "the transformer has it, with windows.scope=sentence and without a context layer (context=null); "
                     "choose mean or attention"
                 )
-            text = self.dropout(encoding.pooled)  # (S, H)
+            text_vector = self.dropout(encoding.pooled)  # (S, H)
         else:
             words, mask = self.dropout(encoding.words), encoding.mask
             if self.config.pooling == "mean":
-                text = words.sum(1) / mask.sum(1, keepdim=True).clamp(min=1).to(words.dtype)  # padding is zero
+                text_vector = words.sum(1) / mask.sum(1, keepdim=True).clamp(min=1).to(words.dtype)  # padding is zero
             else:
                 relevance = self.attention(words).squeeze(-1).float()  # (S, W)
                 lowest = torch.finfo(relevance.dtype).min
                 weights = relevance.masked_fill(~mask, lowest).softmax(-1).to(words.dtype)
-                text = (weights.unsqueeze(1) @ words).squeeze(1)
-        scores = self.output(self.dropout(self.enter(text)))  # (S, N)
+                text_vector = (weights.unsqueeze(1) @ words).squeeze(1)
+        scores = self.output(self.dropout(self.enter(text_vector)))  # (S, N)
         if self.config.multi_label:
             scores = torch.stack([torch.zeros_like(scores), scores], dim=-1)  # (S, N, 2): without and with the class
         return {"classes": scores}
@@ -148,37 +150,40 @@ class ClassifierDecoder(Decoder):
         in torch, so the weight of a text does not depend on its batch. Balanced weights have the mean 1 over the
         training data. Weights and smoothing apply in training only.
         """
-        logits, wanted = scores["classes"].float(), targets["classes"]
+        logits, target = scores["classes"].float(), targets["classes"]
         smoothing = self.config.label_smoothing if self.training else 0.0
         weights = self.class_weights if self.training else torch.ones_like(self.class_weights)
         logs = F.log_softmax(logits, dim=-1)
         if self.config.multi_label:
             logs = logs.flatten(0, 1)  # (S * N, 2)
-            weights = weights.expand(wanted.shape).flatten()
-            wanted = wanted.flatten()
+            weights = weights.expand(target.shape).flatten()
+            target = target.flatten()
         else:
-            weights = weights[wanted.clamp(min=0)]
-        known = wanted != IGNORED
-        gold = logs.gather(1, wanted.clamp(min=0).unsqueeze(1)).squeeze(1)
-        terms = (1 - smoothing) * gold + smoothing * logs.mean(-1)
-        return {"classes": -(weights * terms).masked_fill(~known, 0).sum()}
+            weights = weights[target.clamp(min=0)]
+        has_target = target != IGNORED
+        target_logs = logs.gather(1, target.clamp(min=0).unsqueeze(1)).squeeze(1)
+        terms = (1 - smoothing) * target_logs + smoothing * logs.mean(-1)
+        return {"classes": -(weights * terms).masked_fill(~has_target, 0).sum()}
 
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
         """Return ``probabilities (S, N)`` and ``total (S,)``, the sum of the scores."""
         logits = scores["classes"].float()
-        found = logits.softmax(-1)  # (S, N), or (S, N, 2)
-        return {"probabilities": found[..., 1] if self.config.multi_label else found, "total": logits.flatten(1).sum(1)}
+        class_probabilities = logits.softmax(-1)  # (S, N), or (S, N, 2)
+        return {
+            "probabilities": class_probabilities[..., 1] if self.config.multi_label else class_probabilities,
+            "total": logits.flatten(1).sum(1),
+        }
 
     def annotations(
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
     ) -> list[Annotation]:
         """Return the best class, or all classes above the threshold, best first, with the scores of all classes."""
         check_finite(predicted["total"])
-        least = self.config.threshold if self.config.multi_label else -1.0
+        threshold = self.config.threshold if self.config.multi_label else -1.0
         annotations = []
         for row in predicted["probabilities"].tolist():
             ranked = sorted(zip(self.classes, row, strict=True), key=lambda pair: -pair[1])
-            labels = [label for label, probability in ranked if probability > least]
+            labels = [label for label, probability in ranked if probability > threshold]
             if self.single_label:
                 labels = labels[:1]
             annotations.append(Annotation(labels=labels, scores=dict(ranked) if probabilities else {}))

@@ -50,17 +50,17 @@ class CRFDecoder(TagDecoder):
 
         Gold spans are valid sequences, so this happens only if unknown tags are left out between known ones.
         """
-        row = super().target(example)
-        known = [tag for tag in row if tag != IGNORED]
-        if self.constrained_training and not self.tags.is_possible(known):
-            return [IGNORED] * len(row)
-        return row
+        tag_ids = super().target(example)
+        known_ids = [tag for tag in tag_ids if tag != IGNORED]
+        if self.constrained_training and not self.tags.is_possible(known_ids):
+            return [IGNORED] * len(tag_ids)
+        return tag_ids
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
         """Return the negative log-likelihood of the gold tags, summed over the examples, at least in float32."""
-        known = mask & (targets["tags"] != IGNORED)
+        has_tag = mask & (targets["tags"] != IGNORED)
         chain = self.chain(self.constrained_training)
-        return {"tags": -crf.log_likelihood(scores["emissions"], targets["tags"], known, chain, self.backend).sum()}
+        return {"tags": -crf.log_likelihood(scores["emissions"], targets["tags"], has_tag, chain, self.backend).sum()}
 
     def chain(self, constrained: bool) -> Chain:
         """Return the scores of the CRF, and the constraints if ``constrained`` is true."""

@@ -89,11 +89,11 @@ class ExtractiveQADecoder(Decoder):
         ends = starts.clone()
         evidence = torch.zeros(len(examples), max((len(e.words) for e in examples), default=0), dtype=torch.bool)
         for row, example in enumerate(examples):
-            kind = example.labels[0] if example.labels else SPAN
+            answer_type = example.labels[0] if example.labels else SPAN
             answer = next((span for span in example.spans if span.label == ANSWER), None)
-            if kind in SPECIAL_ANSWERS:
-                starts[row] = ends[row] = SPECIAL_ANSWERS.index(kind)
-            elif kind == SPAN and answer is not None:
+            if answer_type in SPECIAL_ANSWERS:
+                starts[row] = ends[row] = SPECIAL_ANSWERS.index(answer_type)
+            elif answer_type == SPAN and answer is not None:
                 starts[row], ends[row] = len(SPECIAL_ANSWERS) + answer.start, len(SPECIAL_ANSWERS) + answer.end - 1
             for span in example.spans:
                 if span.label == EVIDENCE:
@@ -104,20 +104,22 @@ class ExtractiveQADecoder(Decoder):
     def forward(self, encoding: Encoding) -> Scores:
         """Return the scores, see the class; words of the question and padding cannot start or end an answer."""
         words, mask = self.dropout(encoding.words), encoding.mask
-        query = encoding.question_mask if encoding.question_mask is not None else torch.zeros_like(mask)
-        passage = (mask & ~query).unsqueeze(1)  # (S, 1, W)
+        question_mask = encoding.question_mask if encoding.question_mask is not None else torch.zeros_like(mask)
+        passage = (mask & ~question_mask).unsqueeze(1)  # (S, 1, W)
         boundaries = self.boundaries(words).transpose(1, 2).float()  # (S, 2, W)
         lowest = torch.finfo(boundaries.dtype).min
         attention = self.attention(words).squeeze(-1).float().masked_fill(~mask, lowest).log_softmax(-1)  # (S, W)
         weights = torch.where(mask, attention.exp(), 0.0).to(words.dtype)
         pooled = (weights.unsqueeze(1) @ words).squeeze(1)  # (S, H), zeros where there are no words
-        others = torch.cat([self.truth(pooled), self.unknown(pooled)], dim=1).float()  # (S, 3)
-        scores = torch.cat([others.unsqueeze(1).expand(-1, 2, -1), boundaries.masked_fill(~passage, lowest)], dim=2)
+        special_scores = torch.cat([self.truth(pooled), self.unknown(pooled)], dim=1).float()  # (S, 3)
+        scores = torch.cat(
+            [special_scores.unsqueeze(1).expand(-1, 2, -1), boundaries.masked_fill(~passage, lowest)], dim=2
+        )
         return {"starts": scores[:, 0], "ends": scores[:, 1], "attention": attention}
 
     def loss(self, scores: Scores, targets: Mapping[str, Tensor], mask: Tensor) -> Loss:
         """Return the mean cross-entropy of start and end, and -log of the attention weight on the evidence."""
-        parts = [
+        losses = [
             F.cross_entropy(scores[name].float(), targets[name], ignore_index=IGNORED, reduction="sum")
             for name in ("starts", "ends")
         ]
@@ -125,7 +127,7 @@ class ExtractiveQADecoder(Decoder):
         attention = scores["attention"].float()
         lowest = torch.finfo(attention.dtype).min  # -inf would make the gradient of rows without evidence NaN
         on_evidence = attention.masked_fill(~evidence, lowest).logsumexp(1).masked_fill(~evidence.any(1), 0)
-        return {"answers": (parts[0] + parts[1]) / 2, "evidence": -self.config.evidence_weight * on_evidence.sum()}
+        return {"answers": (losses[0] + losses[1]) / 2, "evidence": -self.config.evidence_weight * on_evidence.sum()}
 
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
         """Return the log-probabilities of special answers and of the B best spans, and the answer types.
@@ -136,22 +138,25 @@ class ExtractiveQADecoder(Decoder):
             ``others (S, 3)``, ``spans (S, B)``, ``types (S, 4)`` (probabilities of span, yes, no, unknown), and
             ``indices (S, B)`` of the spans: start times ``length (1,)`` plus number of words minus 1.
         """
-        count = len(SPECIAL_ANSWERS)
+        num_special = len(SPECIAL_ANSWERS)
         starts, ends = (F.log_softmax(scores[name].float(), dim=1) for name in ("starts", "ends"))
-        allowed = scores["starts"][:, count:] > torch.finfo(torch.float).min / 2  # (S, W)
-        first, last = (side[:, count:].masked_fill(~allowed, -torch.inf) for side in (starts, ends))
-        length = min(self.config.max_answer_length, first.shape[1])
-        spans = first  # (S, 0) without words
+        allowed = scores["starts"][:, num_special:] > torch.finfo(torch.float).min / 2  # (S, W)
+        start_scores, end_scores = (
+            log_probabilities[:, num_special:].masked_fill(~allowed, -torch.inf) for log_probabilities in (starts, ends)
+        )
+        length = min(self.config.max_answer_length, start_scores.shape[1])
+        spans = start_scores  # (S, 0) without words
         if length:
-            reached = F.pad(last, (0, length - 1), value=-torch.inf).unfold(1, length, 1)  # (S, W, L): end by length
-            spans = (first.unsqueeze(2) + reached).flatten(1)
-        others = starts[:, :count] + ends[:, :count]
-        total = torch.cat([others, spans], dim=1).logsumexp(1, keepdim=True)
-        others, spans = others - total, spans - total
-        types = torch.cat([spans.logsumexp(1, keepdim=True), others], dim=1).exp()
+            padded_ends = F.pad(end_scores, (0, length - 1), value=-torch.inf)
+            ends_by_length = padded_ends.unfold(1, length, 1)  # (S, W, L): end by length
+            spans = (start_scores.unsqueeze(2) + ends_by_length).flatten(1)
+        special_scores = starts[:, :num_special] + ends[:, :num_special]
+        total = torch.cat([special_scores, spans], dim=1).logsumexp(1, keepdim=True)
+        special_scores, spans = special_scores - total, spans - total
+        types = torch.cat([spans.logsumexp(1, keepdim=True), special_scores], dim=1).exp()
         best, indices = spans.topk(min(self.config.n_best_size if probabilities else 1, spans.shape[1]), dim=1)
         sizes = torch.tensor([max(1, length)])
-        return {"others": others, "spans": best, "indices": indices, "types": types, "length": sizes}
+        return {"others": special_scores, "spans": best, "indices": indices, "types": types, "length": sizes}
 
     def annotations(
         self, predicted: Mapping[str, Tensor], mask: Tensor, probabilities: bool = False
@@ -161,17 +166,20 @@ class ExtractiveQADecoder(Decoder):
         length = int(predicted["length"])
         names = ("others", "spans", "indices", "types")
         annotations = []
-        for others, best, indices, types in zip(*(predicted[name].tolist() for name in names), strict=True):
+        for special_scores, best, indices, types in zip(*(predicted[name].tolist() for name in names), strict=True):
             candidates: list[tuple[float, str | Span]] = [
-                (log, Span(index // length, index // length + index % length + 1, ANSWER, math.exp(log)))
-                for log, index in zip(best, indices, strict=True)
-                if log > -math.inf
+                (
+                    log_probability,
+                    Span(index // length, index // length + index % length + 1, ANSWER, math.exp(log_probability)),
+                )
+                for log_probability, index in zip(best, indices, strict=True)
+                if log_probability > -math.inf
             ]
-            candidates += zip(others, SPECIAL_ANSWERS, strict=True)
+            candidates += zip(special_scores, SPECIAL_ANSWERS, strict=True)
             candidates.sort(key=lambda candidate: -candidate[0])
             unknown = next(candidate for candidate in candidates if candidate[1] == UNKNOWN)
-            known = next(candidate for candidate in candidates if candidate[1] != UNKNOWN)
-            _, answer = unknown if unknown[0] - known[0] > self.config.null_threshold else known
+            best_known = next(candidate for candidate in candidates if candidate[1] != UNKNOWN)
+            _, answer = unknown if unknown[0] - best_known[0] > self.config.null_threshold else best_known
             labels = [SPAN if isinstance(answer, Span) else answer]
             spans = [answer] if isinstance(answer, Span) else []
             if probabilities:

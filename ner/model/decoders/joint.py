@@ -44,13 +44,13 @@ class Config(DecoderConfig):
     @model_validator(mode="after")
     def _one_of_each_kind(self) -> Config:
         for key, (output, units) in KINDS.items():
-            known = [
+            suitable = [
                 name for name in component_names("decoders") if {output} == load_component("decoders", name).OUTPUTS
             ]
             name = getattr(self, key).name
-            if name not in known:
+            if name not in suitable:
                 raise ConfigError(
-                    (key,), f"expected a decoder that labels {units} ({', '.join(known)}), found '{name}'"
+                    (key,), f"expected a decoder that labels {units} ({', '.join(suitable)}), found '{name}'"
                 )
         return self
 
@@ -74,8 +74,8 @@ class JointDecoder(Decoder):
 
     def targets(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Return the targets of both decoders: words are counted for ``tags``, examples for ``classes``."""
-        (tags, words), (classes, wholes) = self.tags.targets(examples), self.classes.targets(examples)
-        return {**tags, **classes}, {**words, **wholes}
+        (tags, tag_counts), (classes, class_counts) = self.tags.targets(examples), self.classes.targets(examples)
+        return {**tags, **classes}, {**tag_counts, **class_counts}
 
     def forward(self, encoding: Encoding) -> Scores:
         """Return the scores of both decoders."""
@@ -106,7 +106,8 @@ class JointDecoder(Decoder):
 
 def _merge(tagged: list[Annotation], labelled: list[Annotation]) -> list[Annotation]:
     return [
-        replace(words, labels=whole.labels, scores=whole.scores) for words, whole in zip(tagged, labelled, strict=True)
+        replace(tag_annotation, labels=class_annotation.labels, scores=class_annotation.scores)
+        for tag_annotation, class_annotation in zip(tagged, labelled, strict=True)
     ]
 
 

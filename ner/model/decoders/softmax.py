@@ -61,12 +61,12 @@ class SoftmaxDecoder(TagDecoder):
         """Return the product of the probabilities of the tags of each span."""
         log_probabilities = F.log_softmax(emissions.float(), -1).cpu().double()
         words = [row.nonzero().squeeze(1).tolist() for row in mask.cpu()]
-        found = []
+        probabilities = []
         for row, start, end, label in positions:
             names = encode([Span(0, end - start, self.tags.labels[label])], end - start, self.tags.scheme)
-            places = zip(words[row][start:end], (self.tags.ids[name] for name in names), strict=True)
-            found.append(math.exp(sum(float(log_probabilities[row, word, tag]) for word, tag in places)))
-        return found
+            word_tags = zip(words[row][start:end], (self.tags.ids[name] for name in names), strict=True)
+            probabilities.append(math.exp(sum(float(log_probabilities[row, word, tag]) for word, tag in word_tags)))
+        return probabilities
 
     def best(self, emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the best valid sequence, or without constraints the best tag of each word."""

@@ -135,7 +135,10 @@ class UniLMDecoder(GenerativeDecoder):
         """Return the tensors of a batch, see the class."""
         examples = [example for group in groups for example in group]
         randomness: Sequence[Generator | None] = generators or [None] * len(examples)
-        rows = [self.encoder.source(e, self.max_source, own) for e, own in zip(examples, randomness, strict=True)]
+        rows = [
+            self.encoder.source(e, self.max_source, generator)
+            for e, generator in zip(examples, randomness, strict=True)
+        ]
         pieces, piece_mask = padded([row.pieces for row in rows], self.encoder.tokenizer.padding, min_length=1)
         words, _ = padded([row.words for row in rows], -1, min_length=1)
         sizes = np.array([len(example.words) for example in examples], dtype=np.int64)
@@ -147,8 +150,8 @@ class UniLMDecoder(GenerativeDecoder):
         """Return ``answers (S, R)``, the pieces of the first gold answer with its end, and their number."""
         rows = []
         for example in examples:
-            found = self._answer(example)[: self.config.max_target_seq_length - 1]
-            rows.append([*found, self.end_id] if found else [])
+            answer_pieces = self._answer(example)[: self.config.max_target_seq_length - 1]
+            rows.append([*answer_pieces, self.end_id] if answer_pieces else [])
         return {"answers": torch.from_numpy(padded(rows, IGNORED, min_length=1)[0])}, {"pieces": sum(map(len, rows))}
 
     def _answer(self, example: Example) -> list[int]:
@@ -172,11 +175,11 @@ class UniLMDecoder(GenerativeDecoder):
         With ``mask_probability`` training predicts a sample of the pieces, and the sum is scaled to all of them.
         """
         gold = targets["answers"]
-        known = gold != IGNORED
+        is_piece = gold != IGNORED
         if self.training and self.config.mask_probability is not None:
             hidden, predicted, weights = self._masked_lm(scores, gold, self.config.mask_probability)
         else:
-            hidden, predicted, weights = self._teacher_forced(scores, gold), known, known.float()
+            hidden, predicted, weights = self._teacher_forced(scores, gold), is_piece, is_piece.float()
         logs = self._log_probabilities(hidden, scores)[predicted]  # (N, V)
         losses = -logs.gather(1, gold[predicted][:, None]).squeeze(1)
         return {"pieces": (losses * weights[predicted]).sum()}
@@ -184,49 +187,51 @@ class UniLMDecoder(GenerativeDecoder):
     def _teacher_forced(self, scores: Scores, gold: Tensor) -> Tensor:
         """Return the ``(S, R, H)`` vectors of a mask in each position that attends to the gold pieces before it."""
         size = gold.shape[1]
-        before = gold[:, :-1].masked_fill(gold[:, :-1] == IGNORED, self.encoder.tokenizer.padding)
-        pieces = torch.cat([before, torch.full_like(gold, self.mask_id)], dim=1)
-        place = torch.arange(size, device=gold.device)
-        true = torch.ones(size, size, dtype=torch.bool, device=gold.device).tril()[:-1, :-1]
-        apart = torch.zeros(size - 1, size, dtype=torch.bool, device=gold.device)
+        previous_pieces = gold[:, :-1].masked_fill(gold[:, :-1] == IGNORED, self.encoder.tokenizer.padding)
+        pieces = torch.cat([previous_pieces, torch.full_like(gold, self.mask_id)], dim=1)
+        positions = torch.arange(size, device=gold.device)
+        causal = torch.ones(size, size, dtype=torch.bool, device=gold.device).tril()[:-1, :-1]
+        masks_hidden = torch.zeros(size - 1, size, dtype=torch.bool, device=gold.device)
         visible = torch.cat(
             [
-                torch.cat([true, apart], dim=1),
-                torch.cat([place[:, None] > place[None, :-1], place[:, None] == place], dim=1),
+                torch.cat([causal, masks_hidden], dim=1),
+                torch.cat([positions[:, None] > positions[None, :-1], positions[:, None] == positions], dim=1),
             ]
         )  # (2 R - 1, 2 R - 1)
-        hidden, _ = self._write(scores, pieces[:, None], torch.cat([place[:-1], place]), visible, [])
+        hidden, _ = self._write(scores, pieces[:, None], torch.cat([positions[:-1], positions]), visible, [])
         return hidden[:, 0, size - 1 :]
 
     def _masked_lm(self, scores: Scores, gold: Tensor, rate: float) -> tuple[Tensor, Tensor, Tensor]:
         """Return the vectors of an answer with masked pieces, the masked positions, and their weights in the loss."""
-        known = gold != IGNORED
-        sizes = known.sum(1, keepdim=True)
-        wanted = (rate * sizes).round().clamp(min=1)  # (S, 1)
-        drawn = torch.rand(gold.shape, device=gold.device).masked_fill(~known, 2.0)
-        predicted = known & (drawn.argsort(1).argsort(1) < wanted)
-        how = torch.rand(gold.shape, device=gold.device)
-        others = torch.randint(len(self.encoder.tokenizer.tokenizer), gold.shape, device=gold.device)
-        shown = gold.masked_fill(~known, self.encoder.tokenizer.padding)
-        shown = torch.where(predicted & (how < 0.8), self.mask_id, shown)
-        shown = torch.where(predicted & (how >= 0.9), others, shown)
-        place = torch.arange(gold.shape[1], device=gold.device)
-        hidden, _ = self._write(scores, shown[:, None], place, place[:, None] >= place, [])
-        return hidden[:, 0], predicted, (sizes / wanted).expand_as(gold)
+        is_piece = gold != IGNORED
+        sizes = is_piece.sum(1, keepdim=True)
+        num_masked = (rate * sizes).round().clamp(min=1)  # (S, 1)
+        noise = torch.rand(gold.shape, device=gold.device).masked_fill(~is_piece, 2.0)
+        predicted = is_piece & (noise.argsort(1).argsort(1) < num_masked)
+        replacement_noise = torch.rand(gold.shape, device=gold.device)
+        random_pieces = torch.randint(len(self.encoder.tokenizer.tokenizer), gold.shape, device=gold.device)
+        corrupted = gold.masked_fill(~is_piece, self.encoder.tokenizer.padding)
+        corrupted = torch.where(predicted & (replacement_noise < 0.8), self.mask_id, corrupted)
+        corrupted = torch.where(predicted & (replacement_noise >= 0.9), random_pieces, corrupted)
+        positions = torch.arange(gold.shape[1], device=gold.device)
+        hidden, _ = self._write(scores, corrupted[:, None], positions, positions[:, None] >= positions, [])
+        return hidden[:, 0], predicted, (sizes / num_masked).expand_as(gold)
 
     def _write(
-        self, scores: Scores, pieces: Tensor, places: Tensor, visible: Tensor, past: Cache
+        self, scores: Scores, pieces: Tensor, offsets: Tensor, visible: Tensor, past: Cache
     ) -> tuple[Tensor, Cache]:
-        """See :func:`ner.model.prefix_attention.write`; ``places (R,)`` are counted from the end of the source."""
+        """See :func:`ner.model.prefix_attention.write`; ``offsets (R,)`` are counted from the end of the source."""
         source = scores["source"]
-        positions = (source.sum(1)[:, None, None] + places).expand_as(pieces)
-        kept = [(scores[f"keys.{n}"], scores[f"values.{n}"]) for n in range(len(self.encoder.model.encoder.layer))]
-        return prefix_attention.write(self.encoder.model, pieces, positions, visible, kept, source, past)
+        positions = (source.sum(1)[:, None, None] + offsets).expand_as(pieces)
+        source_cache = [
+            (scores[f"keys.{n}"], scores[f"values.{n}"]) for n in range(len(self.encoder.model.encoder.layer))
+        ]
+        return prefix_attention.write(self.encoder.model, pieces, positions, visible, source_cache, source, past)
 
     def _log_probabilities(self, hidden: Tensor, scores: Scores) -> Tensor:
         """Return the ``(S, N, V)`` log-probabilities of pieces; the weights are tied to the embeddings."""
-        table = self.encoder.model.get_input_embeddings().weight
-        logits = F.linear(self.norm(F.gelu(self.dense(hidden))), table, self.bias)
+        embeddings = self.encoder.model.get_input_embeddings().weight
+        logits = F.linear(self.norm(F.gelu(self.dense(hidden))), embeddings, self.bias)
         logs = F.log_softmax(logits.float(), dim=-1)
         if self.choice is None or self.share is None:
             return logs
@@ -235,14 +240,14 @@ class UniLMDecoder(GenerativeDecoder):
         weights = weights.masked_fill(~scores["source"][:, None], torch.finfo(weights.dtype).min).softmax(-1)
         copied = torch.zeros_like(logs).scatter_add(2, scores["pieces"][:, None].expand_as(weights), weights)
         copied = copied.clamp(min=torch.finfo(copied.dtype).tiny).log()
-        share = self.share(hidden).float()  # (S, N, 1)
-        return torch.logaddexp(logs + F.logsigmoid(-share), copied + F.logsigmoid(share))
+        copy_gate = self.share(hidden).float()  # (S, N, 1)
+        return torch.logaddexp(logs + F.logsigmoid(-copy_gate), copied + F.logsigmoid(copy_gate))
 
     def predict(self, scores: Scores, mask: Tensor, probabilities: bool = False) -> dict[str, Tensor]:
         """Return the result of a beam search; during training nothing, as a search costs more than the step."""
         if self.training:
             return {}
-        hypotheses = self.search(scores, every=probabilities)
+        hypotheses = self.search(scores, all_beams=probabilities)
         return {**hypotheses._asdict(), "source_pieces": scores["pieces"], "words": scores["words"]}
 
     def annotations(
@@ -258,24 +263,27 @@ class UniLMDecoder(GenerativeDecoder):
         annotations = []
         for row, (pieces, words) in enumerate(sources):
             answers: dict[str | Span, float] = {}
-            parts = (predicted[name][row].tolist() for name in Hypotheses._fields)
-            for ids, size, log in zip(*parts, strict=True):
-                if log > -math.inf:
+            beams = (predicted[name][row].tolist() for name in Hypotheses._fields)
+            for ids, size, log_probability in zip(*beams, strict=True):
+                if log_probability > -math.inf:
                     answer = self._answer_of(ids[: size - 1], pieces, words)
-                    answers.setdefault(answer, math.exp(log))  # the likeliest of several pieces with the same text
+                    # the likeliest of several pieces with the same text
+                    answers.setdefault(answer, math.exp(log_probability))
             best = next(iter(answers))
             labels = [SPAN] if isinstance(best, Span) else [best] if best in ANSWER_TYPES else []
-            scored = [
+            scored_answers = [
                 replace(answer, score=value) if probabilities and isinstance(answer, Span) else answer
                 for answer, value in (answers.items() if probabilities else [(best, None)])
             ]
-            spans = [answer for answer in scored[:1] if isinstance(answer, Span)]
-            texts = {answer: value for answer, value in answers.items() if probabilities and isinstance(answer, str)}
-            annotations.append(Annotation(labels=labels, answers=scored, spans=spans, scores=texts))
+            spans = [answer for answer in scored_answers[:1] if isinstance(answer, Span)]
+            text_scores = {
+                answer: value for answer, value in answers.items() if probabilities and isinstance(answer, str)
+            }
+            annotations.append(Annotation(labels=labels, answers=scored_answers, spans=spans, scores=text_scores))
         return annotations
 
-    def search(self, scores: Scores, every: bool = False) -> Hypotheses:
-        """Return the best answers of a batch; all beams are final if ``every`` is true, otherwise the best one.
+    def search(self, scores: Scores, all_beams: bool = False) -> Hypotheses:
+        """Return the best answers of a batch; all beams are final if ``all_beams`` is true, otherwise the best one.
 
         Raises:
             BadExampleError: If log-probabilities are not finite.
@@ -294,7 +302,7 @@ class UniLMDecoder(GenerativeDecoder):
             end=self.end_id,
             forbidden=self.forbidden_ids,
             length_penalty=self.config.length_penalty,
-            all_beams=every,
+            all_beams=all_beams,
         )
 
     @torch.no_grad()
@@ -304,12 +312,12 @@ class UniLMDecoder(GenerativeDecoder):
         ``pieces`` are ``(S, G, P)``, ``past`` the keys and values of all but the last.
         """
         mask = pieces.new_full((*pieces.shape[:2], 1), self.mask_id)
-        added = torch.cat([pieces[..., -1:], mask], dim=2)  # the last piece, and the position after it
-        size, new = pieces.shape[2], added.shape[2]
-        visible = torch.ones((new, size + 1), dtype=torch.bool, device=pieces.device).tril(size + 1 - new)
-        places = torch.arange(size + 1 - new, size + 1, device=pieces.device)
-        hidden, whole = self._write(scores, added, places, visible, past)
-        past = [(keys[..., :-1, :], values[..., :-1, :]) for keys, values in whole]
+        new_pieces = torch.cat([pieces[..., -1:], mask], dim=2)  # the last piece, and the position after it
+        size, num_new = pieces.shape[2], new_pieces.shape[2]
+        visible = torch.ones((num_new, size + 1), dtype=torch.bool, device=pieces.device).tril(size + 1 - num_new)
+        offsets = torch.arange(size + 1 - num_new, size + 1, device=pieces.device)
+        hidden, present = self._write(scores, new_pieces, offsets, visible, past)
+        past = [(keys[..., :-1, :], values[..., :-1, :]) for keys, values in present]
         return self._log_probabilities(hidden[:, :, -1], scores), past
 
     def _answer_of(self, ids: list[int], pieces: list[int], words: list[int]) -> str | Span:
@@ -322,9 +330,9 @@ class UniLMDecoder(GenerativeDecoder):
         if text not in ANSWER_TYPES:
             for start in range(len(pieces) - size):
                 if pieces[start : start + size] == ids:
-                    first, last, behind = words[start], words[start + size - 1], words[start + size]
-                    # the pieces are whole words of the passage: those before and behind are of other words
-                    if -1 < first != words[start - 1] and -1 < last != behind:
+                    first, last, next_word = words[start], words[start + size - 1], words[start + size]
+                    # the pieces are whole words of the passage: those before and after are of other words
+                    if -1 < first != words[start - 1] and -1 < last != next_word:
                         return Span(first, last + 1, ANSWER)
         return text
 

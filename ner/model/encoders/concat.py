@@ -33,7 +33,7 @@ class Config(EncoderConfig):
     def _members(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        found = {}
+        members = {}
         for key, member in value.items():
             if key != "name" and not isinstance(member, ComponentConfig):
                 try:
@@ -42,10 +42,10 @@ class Config(EncoderConfig):
                     )
                 except ConfigError as error:
                     raise error.with_prefix(key) from None
-            found[key] = member
-        if len(found.keys() - {"name"}) < 1:
+            members[key] = member
+        if len(members.keys() - {"name"}) < 1:
             raise ConfigError((), "concat needs at least one encoder below it")
-        return found
+        return members
 
     @property
     def members(self) -> dict[str, Any]:
@@ -59,10 +59,12 @@ def build(
     """Build each member from its configuration, or from its saved files, whose names start with its key."""
     members = {}
     for key, member in config.members.items():
-        own = None
+        member_files = None
         if files is not None:
-            own = {name.removeprefix(f"{key}/"): data for name, data in files.items() if name.startswith(f"{key}/")}
-        members[key] = load_component("encoders", member.name).build(member, vocabs, windows, own)
+            member_files = {
+                name.removeprefix(f"{key}/"): data for name, data in files.items() if name.startswith(f"{key}/")
+            }
+        members[key] = load_component("encoders", member.name).build(member, vocabs, windows, member_files)
     return ConcatEncoder(members)
 
 
@@ -123,8 +125,10 @@ class ConcatEncoder(Encoder):
         """Return words ``(S, W, width)``, and ``pooled`` if every member has a pooled vector."""
         encodings = []
         for key, member in self.members.items():
-            own = {name.removeprefix(f"{key}/"): t for name, t in inputs.items() if name.startswith(f"{key}/")}
-            encodings.append(member({**own, "mask": inputs["mask"]}))
+            member_inputs = {
+                name.removeprefix(f"{key}/"): t for name, t in inputs.items() if name.startswith(f"{key}/")
+            }
+            encodings.append(member({**member_inputs, "mask": inputs["mask"]}))
         vectors = [encoding.pooled for encoding in encodings if encoding.pooled is not None]
         pooled = torch.cat(vectors, dim=-1) if len(vectors) == len(encodings) else None
         words = torch.cat([encoding.words for encoding in encodings], dim=-1)

@@ -92,9 +92,9 @@ def build(
 ) -> EmbeddingEncoder:
     """Build the encoder from the training words, or from the files of a saved encoder; ``windows`` is ignored."""
     if files is not None:
-        used = {"words": config.dimension, "shapes": config.shape_dimension}
-        used["characters"] = config.characters.kind != "none"
-        expected = {f"{name}.json" for name, size in used.items() if size}
+        sizes = {"words": config.dimension, "shapes": config.shape_dimension}
+        sizes["characters"] = config.characters.kind != "none"
+        expected = {f"{name}.json" for name, size in sizes.items() if size}
         for name in sorted(expected ^ files.keys()):
             difference = "found none" if name in expected else "expected no such file"
             raise InputError(f"encoder/{name}: {difference}; the vocabularies do not belong to config.encoder")
@@ -108,11 +108,11 @@ def build(
         shapes[shape(word)] += count
     singletons = frozenset(word for word, count in normalized.items() if count == 1)
     tables = {}
-    found: tuple[list[str], np.ndarray] | None = None
+    pretrained_vectors: tuple[list[str], np.ndarray] | None = None
     if config.dimension:
         if config.vectors:
-            found = word_vectors.load(config.vectors, config.dimension)
-            for word in found[0]:  # all of them are in the vocabulary
+            pretrained_vectors = word_vectors.load(config.vectors, config.dimension)
+            for word in pretrained_vectors[0]:  # all of them are in the vocabulary
                 normalized.setdefault(normalize(word), config.min_count)
         tables["words"] = Vocab.from_counts(normalized, config.min_count)
     if config.characters.kind != "none":
@@ -120,8 +120,8 @@ def build(
     if config.shape_dimension:
         tables["shapes"] = Vocab.from_counts(shapes)
     encoder = EmbeddingEncoder(config, tables, singletons)
-    if found is not None:
-        encoder.use_vectors(*found, running=vocabs.words)
+    if pretrained_vectors is not None:
+        encoder.use_vectors(*pretrained_vectors, word_counts=vocabs.words)
     return encoder
 
 
@@ -149,14 +149,14 @@ class CharacterVectors(nn.Module):
         mask = characters != Vocab.padding
         vectors = self.table(characters)  # (U, C, dimension)
         if self.kind == "cnn":
-            found = self.convolution(vectors.transpose(1, 2))[..., : characters.shape[1]]  # (U, width, C)
-            found = found.masked_fill(~mask.unsqueeze(1), torch.finfo(found.dtype).min)
-            found = found.amax(2) if characters.shape[1] else found.new_zeros(found.shape[:2])
-            return torch.where(mask.any(1, keepdim=True), found, 0.0)
+            features = self.convolution(vectors.transpose(1, 2))[..., : characters.shape[1]]  # (U, width, C)
+            features = features.masked_fill(~mask.unsqueeze(1), torch.finfo(features.dtype).min)
+            features = features.amax(2) if characters.shape[1] else features.new_zeros(features.shape[:2])
+            return torch.where(mask.any(1, keepdim=True), features, 0.0)
         states = self.lstm(vectors, mask)  # (U, C, width)
         half = states.shape[-1] // 2
-        ends = (mask.sum(1) - 1).clamp(min=0)  # the last state of each direction has read the whole word
-        last = states[torch.arange(states.shape[0], device=states.device), ends]
+        last_positions = (mask.sum(1) - 1).clamp(min=0)  # the last state of each direction has read the whole word
+        last = states[torch.arange(states.shape[0], device=states.device), last_positions]
         return torch.cat([last[:, :half], states[:, 0, half:]], dim=1) * mask.any(1, keepdim=True)
 
 
@@ -192,19 +192,19 @@ class EmbeddingEncoder(Encoder):
         self.dropout = nn.Dropout(config.dropout)
         self.words_to_ids = word_inputs(config, tables)
 
-    def use_vectors(self, words: Sequence[str], matrix: np.ndarray, running: Counter[str]) -> None:
-        """Initialize words from pretrained vectors; ``report`` contains their coverage of the ``running`` text."""
+    def use_vectors(self, words: Sequence[str], matrix: np.ndarray, word_counts: Counter[str]) -> None:
+        """Initialize words from pretrained vectors; ``report`` contains their coverage of ``word_counts``."""
         table, normalize = self.tables["words"], self.words_to_ids.normalize
         vectors = {normalize(word): row for row, word in reversed(list(enumerate(words)))}
         for word, row in vectors.items():
             if word in table:
                 self.words.weight.data[table.id(word)] = torch.from_numpy(matrix[row])
-        known = sum(count for word, count in running.items() if normalize(word) in vectors)
-        distinct = sum(normalize(word) in vectors for word in running)
+        num_covered = sum(count for word, count in word_counts.items() if normalize(word) in vectors)
+        num_distinct_covered = sum(normalize(word) in vectors for word in word_counts)
         self.report = {
             "vectors": len(words),
-            "words with a vector": known / max(1, running.total()),
-            "distinct words with a vector": distinct / max(1, len(running)),
+            "words with a vector": num_covered / max(1, word_counts.total()),
+            "distinct words with a vector": num_distinct_covered / max(1, len(word_counts)),
         }
 
     def asset_files(self) -> dict[str, bytes]:
@@ -226,10 +226,10 @@ class EmbeddingEncoder(Encoder):
         keep_word = np.ones(words.shape, dtype=bool)
         if generators is not None and "words" in self.tables and (self.singletons or self.config.word_dropout):
             normalize = self.words_to_ids.normalize
-            rare = np.array([normalize(word) in self.singletons for word in distinct], dtype=bool)
+            is_singleton_word = np.array([normalize(word) in self.singletons for word in distinct], dtype=bool)
             for row, (example, generator) in enumerate(zip(examples, generators, strict=True)):
                 length = len(example.words)
-                is_singleton = rare[words[row, :length]]
+                is_singleton = is_singleton_word[words[row, :length]]
                 keep_word[row, :length] = ~(is_singleton & (generator.random(length) < self.config.singleton_unk_rate))
                 if self.config.word_dropout:
                     keep_word[row, :length] &= generator.random(length) >= self.config.word_dropout
@@ -241,15 +241,15 @@ class EmbeddingEncoder(Encoder):
         if not len(inputs["word_ids"]):
             empty = torch.zeros((*words.shape, self.width), device=words.device)
             return Encoding(empty, mask, question_mask=torch.zeros_like(mask))
-        parts = []
+        features = []
         if "words" in self.tables:
             ids = torch.where(inputs["known"], inputs["word_ids"][words], Vocab.unknown)
-            parts.append(self.words(ids))
+            features.append(self.words(ids))
         if "characters" in self.tables:
             tables = [inputs["characters"], inputs["long_characters"]]
-            parts.append(torch.cat([self.characters(table) for table in tables if len(table)])[words])
+            features.append(torch.cat([self.characters(table) for table in tables if len(table)])[words])
         if "shapes" in self.tables:
-            parts.append(self.shapes(inputs["shape_ids"])[words])
-        vectors = self.dropout(torch.cat(parts, dim=-1)) * mask.unsqueeze(-1)
-        query = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
-        return Encoding(vectors, mask, question_mask=query)
+            features.append(self.shapes(inputs["shape_ids"])[words])
+        vectors = self.dropout(torch.cat(features, dim=-1)) * mask.unsqueeze(-1)
+        question_mask = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
+        return Encoding(vectors, mask, question_mask=question_mask)

@@ -127,12 +127,12 @@ class TransformerEncoder(Encoder):
         self.windows = windows
         self.dropout = nn.Dropout(config.dropout)
         positions = _positions(model, tokenizer)
-        usual = min(positions, getattr(tokenizer.tokenizer, "model_max_length", positions))
+        default_length = min(positions, getattr(tokenizer.tokenizer, "model_max_length", positions))
         if windows.max_length is not None and windows.max_length > positions:
             raise InputError(
                 f"config.windows.max_length: {windows.max_length}, but {config.model} reads at most {positions} pieces"
             )
-        self.positions, self.row_length = positions, windows.max_length or usual
+        self.positions, self.row_length = positions, windows.max_length or default_length
         segments = (getattr(model.config, "type_vocab_size", None) or 0) > 1
         try:
             self.input_maker = PieceInputs(
@@ -154,10 +154,10 @@ class TransformerEncoder(Encoder):
 
     def layers(self) -> list[nn.Module]:
         """Return the embeddings and the layers of the encoder, bottom first."""
-        stack = next((module for module in self.model.modules() if isinstance(module, nn.ModuleList)), None)
+        layer_list = next((module for module in self.model.modules() if isinstance(module, nn.ModuleList)), None)
         embeddings = getattr(self.model, "embeddings", None)
-        lowest = embeddings if embeddings is not None else self.model.get_input_embeddings()
-        return [lowest, *(stack or [])]
+        bottom = embeddings if embeddings is not None else self.model.get_input_embeddings()
+        return [bottom, *(layer_list or [])]
 
     def asset_files(self) -> dict[str, bytes]:
         """Return the configuration of the model and the files of the tokenizer."""
@@ -184,22 +184,24 @@ class TransformerEncoder(Encoder):
         Special pieces count; ``generator`` is the randomness of augmentation, None outside training.
         """
         words, sizes = self.input_maker.pieces(example, generator)
-        tokens, query = self.tokenizer, example.query_length
-        row = [*tokens.prefix]
-        free = limit - len(tokens.prefix) - len(tokens.suffix)
+        tokens, query_length = self.tokenizer, example.query_length
+        row_pieces = [*tokens.prefix]
+        capacity = limit - len(tokens.prefix) - len(tokens.suffix)
         skipped = 0
-        if query:
-            skipped = skipped_words(sizes[:query], min(self.limits.max_query, (free - len(tokens.pair_separator)) // 2))
-            row += [*chain.from_iterable(words[skipped:query]), *tokens.pair_separator]
-            free = limit - len(row) - len(tokens.suffix)
-        ends = np.cumsum(sizes[query:])
-        count = int(np.searchsorted(ends, free, side="right"))
-        words_of_pieces = [-1] * len(row)
-        for word in range(query, query + count):
-            row += words[word]
+        if query_length:
+            skipped = skipped_words(
+                sizes[:query_length], min(self.limits.max_query, (capacity - len(tokens.pair_separator)) // 2)
+            )
+            row_pieces += [*chain.from_iterable(words[skipped:query_length]), *tokens.pair_separator]
+            capacity = limit - len(row_pieces) - len(tokens.suffix)
+        ends = np.cumsum(sizes[query_length:])
+        num_words = int(np.searchsorted(ends, capacity, side="right"))
+        words_of_pieces = [-1] * len(row_pieces)
+        for word in range(query_length, query_length + num_words):
+            row_pieces += words[word]
             words_of_pieces += [word] * sizes[word]
-        row += tokens.suffix
-        return Source(row, [*words_of_pieces, *[-1] * len(tokens.suffix)], len(ends) - count, skipped)
+        row_pieces += tokens.suffix
+        return Source(row_pieces, [*words_of_pieces, *[-1] * len(tokens.suffix)], len(ends) - num_words, skipped)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """Return an encoding with words ``(S, W, width)``.
@@ -207,18 +209,18 @@ class TransformerEncoder(Encoder):
         ``pooled`` is the vector of the first piece of a row, averaged over the rows of an example.
         """
         mask, pieces = inputs["mask"], inputs["pieces"]
-        at_once = max(1, PIECES_AT_ONCE * (16 if pieces.is_cuda else 1) // max(1, pieces.shape[1]))
+        max_rows = max(1, PIECES_AT_ONCE * (16 if pieces.is_cuda else 1) // max(1, pieces.shape[1]))
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            if self.training or len(pieces) <= at_once:
+            if self.training or len(pieces) <= max_rows:
                 hidden = self._encode(inputs, slice(None))  # (B, T, H)
                 flat = hidden.reshape(-1, self.width)
                 words = F.embedding_bag(inputs["word_pieces"], flat, inputs["word_starts"], mode="mean")
-                first = hidden[:, 0]
+                first_pieces = hidden[:, 0]
             else:
-                words, first = self._encode_in_parts(inputs, at_once)
+                words, first_pieces = self._encode_in_parts(inputs, max_rows)
         pooled = None
         if "rows" in inputs:
-            pooled = F.embedding_bag(inputs["rows"], first, inputs["row_starts"], mode="mean")
+            pooled = F.embedding_bag(inputs["rows"], first_pieces, inputs["row_starts"], mode="mean")
         question_mask = torch.arange(mask.shape[1], device=mask.device) < inputs["query_lengths"].unsqueeze(1)
         return Encoding(self.dropout(words.view(*mask.shape, self.width)), mask, pooled, question_mask)
 
@@ -240,22 +242,24 @@ class TransformerEncoder(Encoder):
         pieces, starts = inputs["word_pieces"], inputs["word_starts"].long()
         sizes = torch.diff(starts, append=starts.new_tensor([len(pieces)]))
         word_of_piece = torch.repeat_interleave(torch.arange(len(starts), device=starts.device), sizes)
-        words = firsts = torch.empty(0)
+        words = first_pieces = torch.empty(0)
         for start in range(0, len(inputs["pieces"]), size):
             hidden = self._encode(inputs, slice(start, start + size))
             flat = hidden.reshape(-1, self.width)
             positions = pieces - start * hidden.shape[1]
-            (own,) = torch.where((positions >= 0) & (positions < len(flat)))
+            (in_chunk,) = torch.where((positions >= 0) & (positions < len(flat)))
             if not start:
-                words, firsts = (flat.new_zeros((len(inputs[name]), self.width)) for name in ("word_starts", "pieces"))
-            words.index_add_(0, word_of_piece[own], flat[positions[own]])
-            firsts[start : start + size] = hidden[:, 0]
-        return words.div_(sizes.clamp(min=1).unsqueeze(1)), firsts
+                words, first_pieces = (
+                    flat.new_zeros((len(inputs[name]), self.width)) for name in ("word_starts", "pieces")
+                )
+            words.index_add_(0, word_of_piece[in_chunk], flat[positions[in_chunk]])
+            first_pieces[start : start + size] = hidden[:, 0]
+        return words.div_(sizes.clamp(min=1).unsqueeze(1)), first_pieces
 
 
 def _positions(model: Any, tokenizer: WordTokenizer) -> int:
     """Return the number of positions of a model; those of RoBERTa start after the padding id."""
     size = getattr(model.config, "max_position_embeddings", None) or 1_000_000
-    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
-    padding = getattr(table, "padding_idx", None)
+    position_embeddings = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(position_embeddings, "padding_idx", None)
     return size - (0 if padding is None else padding + 1)

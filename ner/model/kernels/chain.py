@@ -42,15 +42,15 @@ class BadExampleError(ValueError):
         self.position = position
 
 
-def check_finite(values: Tensor, what: str = "emissions") -> None:
-    """Check that the ``(S,)`` values of the examples are finite; ``what`` they were computed from is for the message.
+def check_finite(values: Tensor, quantity: str = "emissions") -> None:
+    """Check that the ``(S,)`` values of the examples are finite; ``quantity`` names their source in the message.
 
     Raises:
         BadExampleError: If one is not.
     """
-    wrong = ~values.isfinite()
-    if bool(wrong.any()):
-        raise BadExampleError(f"{what} of example {{}} are not finite", int(wrong.int().argmax()))
+    not_finite = ~values.isfinite()
+    if bool(not_finite.any()):
+        raise BadExampleError(f"{quantity} of example {{}} are not finite", int(not_finite.int().argmax()))
 
 
 def check_paths(scores: Tensor, mask: Tensor) -> None:
@@ -59,10 +59,10 @@ def check_paths(scores: Tensor, mask: Tensor) -> None:
     Raises:
         BadExampleError: If one is NaN (emissions are not finite) or infinite (no path is allowed).
     """
-    wrong = ~scores.isfinite()
-    if not bool(wrong.any()):
+    not_finite = ~scores.isfinite()
+    if not bool(not_finite.any()):
         return
-    example = int(wrong.int().argmax())
+    example = int(not_finite.int().argmax())
     if not bool(scores[example].isnan()):
         words = int(mask[example].sum())
         raise BadExampleError(f"the constraints leave no sequence of tags to example {{}} of {words} words", example)

@@ -43,20 +43,24 @@ def forward(
     tables = [table.double().numpy() for table in chain.tables()]
     peaks = [max(table.max(), np.finfo(np.float64).min) for table in tables]  # all may be forbidden
     factors = [np.exp(table - peak) for table, peak in zip(tables, peaks, strict=True)]
-    reach = np.ones((2, 1, num_tags), dtype=np.bool_)  # a single row: no constraints
+    reachable = np.ones((2, 1, num_tags), dtype=np.bool_)  # a single row: no constraints
     if chain.allowed is not None:
-        reach = crf_torch.reachable(chain, words).numpy()
-    found, underflow = np.zeros(size), np.zeros(size, dtype=np.bool_)
+        reachable = crf_torch.reachable(chain, words).numpy()
+    log_likelihoods, underflow = np.zeros(size), np.zeros(size, dtype=np.bool_)
     unary = np.zeros((size, words, num_tags) if gradient else (0, 0, 0), dtype=rows.dtype)
     pairs = np.zeros((size if gradient else 0, num_tags, num_tags))
     gold = tags.numpy(), *tables
-    _recursion(rows, mask.sum(1).numpy(), *gold, *factors, np.array(peaks), reach, found, underflow, unary, pairs)
-    log_likelihood, marginals = torch.from_numpy(found), (torch.from_numpy(unary), torch.from_numpy(pairs))
+    _recursion(
+        rows, mask.sum(1).numpy(), *gold, *factors, np.array(peaks), reachable, log_likelihoods, underflow, unary, pairs
+    )
+    log_likelihood, marginals = torch.from_numpy(log_likelihoods), (torch.from_numpy(unary), torch.from_numpy(pairs))
     if underflow.any():
-        where = torch.from_numpy(underflow)
-        log_likelihood[where], exact = crf_torch.forward(emissions[where], tags[where], mask[where], chain, gradient)
-        for table, part in zip(marginals, exact or (), strict=False):
-            table[where] = part.to(table)
+        underflow_rows = torch.from_numpy(underflow)
+        log_likelihood[underflow_rows], exact = crf_torch.forward(
+            emissions[underflow_rows], tags[underflow_rows], mask[underflow_rows], chain, gradient
+        )
+        for table, exact_table in zip(marginals, exact or (), strict=False):
+            table[underflow_rows] = exact_table.to(table)
     return log_likelihood, marginals
 
 
@@ -99,13 +103,13 @@ def _compile(function: Any) -> Any:
 
 
 @_compile
-def _matrix_product(known, matrix, result):
-    """Compute ``result[j] = sum over i of known[i] * matrix[i, j]`` in every lane, two columns at a time."""
-    num_tags = len(known)
+def _matrix_product(vector, matrix, result):
+    """Compute ``result[j] = sum over i of vector[i] * matrix[i, j]`` in every lane, two columns at a time."""
+    num_tags = len(vector)
     for tag in range(0, num_tags - 1, 2):
         left, right = broadcast(0.0), broadcast(0.0)
         for previous in range(num_tags):
-            value = load(known, previous)
+            value = load(vector, previous)
             left = multiply_add(value, broadcast(matrix[previous, tag]), left)
             right = multiply_add(value, broadcast(matrix[previous, tag + 1]), right)
         store(result, tag, left)
@@ -113,7 +117,7 @@ def _matrix_product(known, matrix, result):
     if num_tags % 2:
         left = broadcast(0.0)
         for previous in range(num_tags):
-            left = multiply_add(load(known, previous), broadcast(matrix[previous, num_tags - 1]), left)
+            left = multiply_add(load(vector, previous), broadcast(matrix[previous, num_tags - 1]), left)
         store(result, num_tags - 1, left)
 
 
@@ -131,28 +135,30 @@ def _gather(emissions, lengths, word, step):
 
 @_compile
 def _recursion(
-    emissions, lengths, tags, first, transitions, last, begin, matrix, end, peaks, reach, found, underflow, unary, pairs
-):
-    """Fill the last four arguments, of which ``unary`` and ``pairs`` may be empty; ``found`` is the log-likelihood.
+    emissions, lengths, tags, first, transitions, last, begin, matrix, end, peaks,
+    reachable, log_likelihoods, underflow, unary, pairs,
+):  # fmt: skip
+    """Fill the last four arguments, of which ``unary`` and ``pairs`` may be empty.
 
     ``begin``, ``matrix`` and ``end`` are exponentials of ``first``, ``transitions`` and ``last`` minus their ``peaks``.
     """
     size, words, num_tags = emissions.shape
-    ahead = np.empty((words, num_tags, LANES))  # normalised probabilities of the words so far
+    alpha = np.empty((words, num_tags, LANES))  # normalised probabilities of the words so far
     steps = np.empty((words, num_tags, LANES))  # exponentials of the emissions, 1 for the highest
-    totals, heights = np.empty((words, LANES)), np.empty((words, LANES))
+    totals, maxima = np.empty((words, LANES)), np.empty((words, LANES))
     counts = np.empty((num_tags, num_tags * LANES))
     transposed = matrix.T.copy()
     for start in range(0, size, LANES):
         block = slice(start, start + LANES)
-        part, longest = lengths[block], lengths[block].max()
-        if longest == 0:
+        block_lengths, max_length = lengths[block], lengths[block].max()
+        if max_length == 0:
             continue
         _forward_block(
-            emissions[block], part, longest, begin, matrix, reach[0], ahead, steps, totals, heights, underflow[block]
-        )
-        for lane in range(len(part)):
-            row, length = start + lane, part[lane]
+            emissions[block], block_lengths, max_length, begin, matrix, reachable[0],
+            alpha, steps, totals, maxima, underflow[block],
+        )  # fmt: skip
+        for lane in range(len(block_lengths)):
+            row, length = start + lane, block_lengths[lane]
             if length == 0:
                 continue
             gold = first[tags[row, 0]] + last[tags[row, length - 1]]
@@ -161,22 +167,23 @@ def _recursion(
                 gold += emissions[row, word, tags[row, word]]
                 if word:
                     gold += transitions[tags[row, word - 1], tags[row, word]]
-                scale += heights[word, lane]
+                scale += maxima[word, lane]
                 product *= totals[word, lane]
                 if not 1e-150 < product < 1e150:
                     scale += np.log(product)
                     product = 1.0
             mass = 0.0
             for tag in range(num_tags):
-                mass += ahead[length - 1, tag, lane] * end[tag]
-            found[row] = gold - (scale + np.log(product * mass))
+                mass += alpha[length - 1, tag, lane] * end[tag]
+            log_likelihoods[row] = gold - (scale + np.log(product * mass))
             if not product * mass > 0.0:
                 underflow[row] = True
         if len(unary):
             _backward_block(
-                part, longest, transposed, end, reach[1], ahead, steps, counts, unary[block], underflow[block]
-            )
-            for lane in range(len(part)):
+                block_lengths, max_length, transposed, end, reachable[1],
+                alpha, steps, counts, unary[block], underflow[block],
+            )  # fmt: skip
+            for lane in range(len(block_lengths)):
                 for tag in range(num_tags):
                     for following in range(num_tags):
                         pairs[start + lane, tag, following] = (
@@ -185,16 +192,16 @@ def _recursion(
 
 
 @_compile
-def _forward_block(emissions, lengths, longest, begin, matrix, reach, ahead, steps, totals, heights, underflow):
+def _forward_block(emissions, lengths, max_length, begin, matrix, reachable, alpha, steps, totals, maxima, underflow):
     """Run the forward recursion of a block: fill the last five arguments."""
     num_tags = emissions.shape[2]
-    constrained = len(reach) > 1
-    least, wrong = broadcast(1.0), broadcast(0.0)
-    for word in range(longest):
-        step, values = steps[word], ahead[word]
+    constrained = len(reachable) > 1
+    min_mass, nan_if_not_finite = broadcast(1.0), broadcast(0.0)
+    for word in range(max_length):
+        step, values = steps[word], alpha[word]
         _gather(emissions, lengths, word, step)
         if word:
-            _matrix_product(ahead[word - 1], matrix, values)
+            _matrix_product(alpha[word - 1], matrix, values)
         else:
             for tag in range(num_tags):
                 store(values, tag, broadcast(begin[tag]))
@@ -203,71 +210,71 @@ def _forward_block(emissions, lengths, longest, begin, matrix, reach, ahead, ste
             peak = maximum(load(step, tag), peak)
         for tag in range(num_tags):
             score = subtract(load(step, tag), peak)
-            wrong = add(wrong, subtract(score, score))  # NaN unless finite
+            nan_if_not_finite = add(nan_if_not_finite, subtract(score, score))  # NaN unless finite
             factor = exponential(score)
             value = multiply(load(values, tag), factor)
             total = add(total, value)
             store(step, tag, factor)
             store(values, tag, value)
-        least = minimum(total, least)  # exp is clamped at -700, so a smaller total is an underflow
+        min_mass = minimum(total, min_mass)  # exp is clamped at -700, so a smaller total is an underflow
         inverse = reciprocal(total)
         for tag in range(num_tags):
             value = multiply(load(values, tag), inverse)
             store(values, tag, value)
-            if not constrained or reach[word, tag]:
-                least = minimum(value, least)
+            if not constrained or reachable[word, tag]:
+                min_mass = minimum(value, min_mass)
         store(totals, word, total)
-        store(heights, word, peak)
-    lowest, broken = np.empty(LANES), np.empty(LANES)
-    store(lowest, 0, least)
-    store(broken, 0, wrong)
+        store(maxima, word, peak)
+    min_masses, nan_lanes = np.empty(LANES), np.empty(LANES)
+    store(min_masses, 0, min_mass)
+    store(nan_lanes, 0, nan_if_not_finite)
     for lane in range(len(lengths)):  # ``crf_torch`` computes these sentences again and finds the cause
-        if lengths[lane] and not (lowest[lane] >= TINY and broken[lane] == 0.0):
+        if lengths[lane] and not (min_masses[lane] >= TINY and nan_lanes[lane] == 0.0):
             underflow[lane] = True
 
 
 @_compile
-def _backward_block(lengths, longest, transposed, end, reach, ahead, steps, counts, unary, underflow):
-    """Run the backward recursion of a block: fill the last three arguments; ``reach`` counts words from the last."""
+def _backward_block(lengths, max_length, transposed, end, reachable, alpha, steps, counts, unary, underflow):
+    """Run the backward recursion of a block: fill the last three arguments; ``reachable`` counts words from the last."""
     num_tags = len(end)
-    constrained = len(reach) > 1
-    known = np.zeros((num_tags, LANES))  # normalised mass of the following words; 0 after the last word
-    behind, shares, mass = np.empty((num_tags, LANES)), np.empty((num_tags, LANES)), np.empty(LANES)
+    constrained = len(reachable) > 1
+    beta_and_emission = np.zeros((num_tags, LANES))  # normalised mass of the following words; 0 after the last word
+    beta, marginals, mass = np.empty((num_tags, LANES)), np.empty((num_tags, LANES)), np.empty(LANES)
     counts[:] = 0.0
-    for word in range(longest - 1, -1, -1):
-        step, values = steps[word], ahead[word]
-        _matrix_product(known, transposed, behind)
+    for word in range(max_length - 1, -1, -1):
+        step, values = steps[word], alpha[word]
+        _matrix_product(beta_and_emission, transposed, beta)
         for lane in range(len(lengths)):
             if word == lengths[lane] - 1:
                 for tag in range(num_tags):
-                    behind[tag, lane] = end[tag]
+                    beta[tag, lane] = end[tag]
         total = broadcast(0.0)
         for tag in range(num_tags):
-            total = multiply_add(load(values, tag), load(behind, tag), total)
+            total = multiply_add(load(values, tag), load(beta, tag), total)
         inverse = reciprocal(total)  # 0 in lanes after their last word
         for tag in range(num_tags):
-            share = multiply(load(values, tag), inverse)
-            store(shares, tag, multiply(share, load(behind, tag)))
+            scaled_alpha = multiply(load(values, tag), inverse)
+            store(marginals, tag, multiply(scaled_alpha, load(beta, tag)))
             for following in range(num_tags):
-                place = tag * num_tags + following
-                store(counts, place, multiply_add(share, load(known, following), load(counts, place)))
+                pair = tag * num_tags + following
+                store(counts, pair, multiply_add(scaled_alpha, load(beta_and_emission, following), load(counts, pair)))
         total = broadcast(0.0)
         for tag in range(num_tags):
-            value = multiply(load(behind, tag), load(step, tag))
+            value = multiply(load(beta, tag), load(step, tag))
             total = add(total, value)
-            store(known, tag, value)
+            store(beta_and_emission, tag, value)
         store(mass, 0, total)
         inverse = reciprocal(total)
         for tag in range(num_tags):
-            store(known, tag, multiply(load(known, tag), inverse))
+            store(beta_and_emission, tag, multiply(load(beta_and_emission, tag), inverse))
         for lane in range(len(lengths)):
             distance = lengths[lane] - 1 - word
             if distance >= 0:
                 if not mass[lane] >= TINY:
                     underflow[lane] = True
                 for tag in range(num_tags):
-                    unary[lane, word, tag] = shares[tag, lane]
-                    if not known[tag, lane] >= TINY and (not constrained or reach[distance, tag]):
+                    unary[lane, word, tag] = marginals[tag, lane]
+                    if not beta_and_emission[tag, lane] >= TINY and (not constrained or reachable[distance, tag]):
                         underflow[lane] = True
 
 
@@ -275,43 +282,45 @@ def _backward_block(lengths, longest, transposed, end, reach, ahead, steps, coun
 def _viterbi(emissions, lengths, first, transitions, last, best, tags, score):
     """Fill the last two arguments; ``best`` is a buffer for the scores of a block."""
     size, _, num_tags = emissions.shape
-    added, broken = np.empty((num_tags, LANES)), np.empty(LANES)
+    step, nan_lanes = np.empty((num_tags, LANES)), np.empty(LANES)
     for start in range(0, size, LANES):
-        block, part = emissions[start : start + LANES], lengths[start : start + LANES]
-        wrong = broadcast(0.0)
-        for word in range(part.max()):
+        block, block_lengths = emissions[start : start + LANES], lengths[start : start + LANES]
+        nan_if_not_finite = broadcast(0.0)
+        for word in range(block_lengths.max()):
             values = best[word]
-            _gather(block, part, word, added)
+            _gather(block, block_lengths, word, step)
             for tag in range(num_tags):
                 if word:
-                    before = best[word - 1]
-                    reached = broadcast(-np.inf)
+                    previous_best = best[word - 1]
+                    best_candidate = broadcast(-np.inf)
                     for previous in range(num_tags):
-                        reached = maximum(add(load(before, previous), broadcast(transitions[previous, tag])), reached)
+                        best_candidate = maximum(
+                            add(load(previous_best, previous), broadcast(transitions[previous, tag])), best_candidate
+                        )
                 else:
-                    reached = broadcast(first[tag])
-                emission = load(added, tag)
-                wrong = add(wrong, subtract(emission, emission))  # NaN unless finite
-                store(values, tag, add(reached, emission))
-        store(broken, 0, wrong)
-        for lane in range(len(part)):
-            row, length = start + lane, part[lane]
+                    best_candidate = broadcast(first[tag])
+                emission = load(step, tag)
+                nan_if_not_finite = add(nan_if_not_finite, subtract(emission, emission))  # NaN unless finite
+                store(values, tag, add(best_candidate, emission))
+        store(nan_lanes, 0, nan_if_not_finite)
+        for lane in range(len(block_lengths)):
+            row, length = start + lane, block_lengths[lane]
             if length == 0:
                 continue
-            highest, chosen = -np.inf, 0
+            best_score, best_tag = -np.inf, 0
             for tag in range(num_tags):
                 value = best[length - 1, tag, lane] + last[tag]
-                if value > highest:
-                    highest, chosen = value, tag
-            score[row] = highest + broken[lane]
-            tags[row, length - 1] = chosen
+                if value > best_score:
+                    best_score, best_tag = value, tag
+            score[row] = best_score + nan_lanes[lane]
+            tags[row, length - 1] = best_tag
             for word in range(length - 2, -1, -1):  # recompute the best previous tag instead of storing pointers
-                highest, following = -np.inf, chosen
+                best_score, following = -np.inf, best_tag
                 for tag in range(num_tags):
                     value = best[word, tag, lane] + transitions[tag, following]
-                    if value > highest:
-                        highest, chosen = value, tag
-                tags[row, word] = chosen
+                    if value > best_score:
+                        best_score, best_tag = value, tag
+                tags[row, word] = best_tag
 
 
 @_compile
@@ -327,8 +336,8 @@ def _gradients(unary, pairs, tags, lengths, weights, emissions, first, transitio
             first[tags[row, 0]] += weight
             last[tags[row, length - 1]] += weight
         source, target = unary[row].reshape(words * num_tags), emissions[row].reshape(words * num_tags)
-        for place in range(words * num_tags):  # a single flat loop, which LLVM vectorises
-            target[place] = source[place] * -weight
+        for index in range(words * num_tags):  # a single flat loop, which LLVM vectorises
+            target[index] = source[index] * -weight
         for tag in range(num_tags):
             for following in range(num_tags):
                 transitions[tag, following] -= weight * pairs[row, tag, following]

@@ -23,19 +23,19 @@ def forward(
 ) -> tuple[Tensor, Marginals | None]:
     """See :mod:`ner.model.kernels.chain`."""
     scores = clean(emissions, mask)
-    values, before, log_partition = _recursion(scores, mask, chain, directions=2 if gradient else 1)
-    marginals = _marginals(values, before, mask, chain) if gradient else None
-    rows = ~torch.isfinite(log_partition) | _underflowed(values, mask, chain)
-    if bool(rows.any()):
-        log_partition[rows], *exact = log_space(scores[rows], mask[rows], chain)
-        for table, part in zip(marginals or (), exact, strict=False):
-            table[rows] = part
+    values, priors, log_partition = _recursion(scores, mask, chain, directions=2 if gradient else 1)
+    marginals = _marginals(values, priors, mask, chain) if gradient else None
+    unstable = ~torch.isfinite(log_partition) | _underflowed(values, mask, chain)
+    if bool(unstable.any()):
+        log_partition[unstable], *exact = log_space(scores[unstable], mask[unstable], chain)
+        for table, exact_table in zip(marginals or (), exact, strict=False):
+            table[unstable] = exact_table
     log_partition = log_partition.masked_fill(not_finite(scores), torch.nan)
     first, transitions, last = chain.tables()
-    begin, end = tags[:, 0], at_end(tags.T, mask)
+    first_tags, last_tags = tags[:, 0], at_end(tags.T, mask)
     score = scores.gather(2, tags.unsqueeze(-1)).squeeze(-1).sum(1)
     score = score + transitions[tags[:, :-1], tags[:, 1:]].to(scores).masked_fill(~mask[:, 1:], 0).sum(1)
-    score = score + (first[begin].to(scores) + last[end].to(scores)).masked_fill(~mask[:, 0], 0)
+    score = score + (first[first_tags].to(scores) + last[last_tags].to(scores)).masked_fill(~mask[:, 0], 0)
     return score - log_partition, marginals
 
 
@@ -47,8 +47,9 @@ def backward(
     weight = weight.to(unary)
     difference = unary.neg().scatter_add_(2, tags.unsqueeze(-1), mask.unsqueeze(-1).to(unary))
     difference *= weight[:, None, None]
-    steps = tags[:, :-1] * pairs.shape[1] + tags[:, 1:]
-    counts = pairs.neg().flatten(1).scatter_add_(1, steps, mask[:, 1:].to(pairs))  # integers: in any order the same
+    transition_ids = tags[:, :-1] * pairs.shape[1] + tags[:, 1:]
+    # the sum of integers is the same in any order
+    counts = pairs.neg().flatten(1).scatter_add_(1, transition_ids, mask[:, 1:].to(pairs))
     first, last = difference[:, 0].sum(0), at_end(difference.transpose(0, 1), mask).sum(0)
     return difference.to(dtype), first, (weight @ counts).view(pairs.shape[1:]), last
 
@@ -56,21 +57,21 @@ def backward(
 def viterbi(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
     """See :mod:`ner.model.kernels.chain`."""
     scores = clean(emissions, mask)
-    first, transitions, last = (table.to(scores) for table in chain.tables())
+    first, transitions, last = (backpointers.to(scores) for backpointers in chain.tables())
     bests, pointers = [first + scores[:, 0]], []
-    onto = transitions.T.contiguous()  # (K, K): next tag, previous tag
+    transition_from_previous = transitions.T.contiguous()  # (K, K): next tag, previous tag
     for score in scores.unbind(1)[1:]:
-        best, pointer = (bests[-1].unsqueeze(1) + onto).max(-1)  # (S, K): over the previous tag
+        best, pointer = (bests[-1].unsqueeze(1) + transition_from_previous).max(-1)  # (S, K): over the previous tag
         bests.append(best.add_(score))
         pointers.append(pointer)
     score, tag = (at_end(torch.stack(bests), mask) + last).max(-1)
     tags = [tag]
     if pointers:
-        table = torch.stack(pointers)  # (W - 1, S, K)
+        backpointers = torch.stack(pointers)  # (W - 1, S, K)
         steps = torch.arange(len(pointers), device=mask.device).unsqueeze(1)
         reversed_steps = (mask.sum(1) - 2 - steps).clamp(min=0)
-        for row in table.gather(0, reversed_steps.unsqueeze(-1).expand_as(table)).unbind():
-            tag = row.gather(1, tag.unsqueeze(1)).squeeze(1)
+        for backpointer in backpointers.gather(0, reversed_steps.unsqueeze(-1).expand_as(backpointers)).unbind():
+            tag = backpointer.gather(1, tag.unsqueeze(1)).squeeze(1)
             tags.append(tag)
     path = reverse(torch.stack(tags, 1), mask).masked_fill(~mask, 0)
     return path, score.masked_fill(~mask[:, 0], 0).masked_fill(not_finite(scores), torch.nan)
@@ -87,21 +88,22 @@ def k_best(emissions: Tensor, mask: Tensor, chain: Chain, k: int) -> tuple[Tenso
     first, transitions, last = (table.to(scores) for table in chain.tables())
     best = scores.new_full((size, num_tags, k), -torch.inf)  # (S, K, k): paths that end in a tag
     best[:, :, 0] = first + scores[:, 0]
-    own = torch.arange(num_tags * k, device=mask.device).view(num_tags, k)
+    identity_pointers = torch.arange(num_tags * k, device=mask.device).view(num_tags, k)
     pointers = []
     for score, is_word in zip(scores.unbind(1)[1:], mask.unbind(1)[1:], strict=True):
-        through = best.unsqueeze(2) + transitions[:, :, None]  # (S, K, K, k): previous tag, next tag, rank
-        reached, pointer = through.transpose(1, 2).flatten(2).topk(k, -1)  # (S, K, k); pointer = tag * k + rank
-        best = torch.where(is_word[:, None, None], reached + score.unsqueeze(-1), best)
-        pointers.append(torch.where(is_word[:, None, None], pointer, own))
-    score, place = (best + last[:, None]).flatten(1).topk(k, -1)  # (S, k)
-    places = [place]
+        candidates = best.unsqueeze(2) + transitions[:, :, None]  # (S, K, K, k): previous tag, next tag, rank
+        next_best, pointer = candidates.transpose(1, 2).flatten(2).topk(k, -1)  # (S, K, k); pointer = tag * k + rank
+        best = torch.where(is_word[:, None, None], next_best + score.unsqueeze(-1), best)
+        pointers.append(torch.where(is_word[:, None, None], pointer, identity_pointers))
+    score, state = (best + last[:, None]).flatten(1).topk(k, -1)  # (S, k)
+    states = [state]
     for pointer in reversed(pointers):
-        place = pointer.flatten(1).gather(1, place)
-        places.append(place)
-    paths = (torch.stack(places[::-1], 2) // k).masked_fill(~mask.unsqueeze(1), 0)
-    only_empty = torch.where(torch.arange(k, device=mask.device) == 0, 0.0, -torch.inf)  # of a sentence without words
-    score = torch.where(mask[:, :1], score, only_empty)
+        state = pointer.flatten(1).gather(1, state)
+        states.append(state)
+    paths = (torch.stack(states[::-1], 2) // k).masked_fill(~mask.unsqueeze(1), 0)
+    # a sentence without words has one path
+    empty_path_scores = torch.where(torch.arange(k, device=mask.device) == 0, 0.0, -torch.inf)
+    score = torch.where(mask[:, :1], score, empty_path_scores)
     return paths, score.masked_fill(not_finite(scores).unsqueeze(1), torch.nan)
 
 
@@ -109,34 +111,37 @@ def log_space(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tenso
     """Return log-partitions, marginals, and the log-sums of a :class:`ner.model.kernels.markov.MarkovChain`.
 
     Returns:
-        ``(S,)``, ``(S, W, K)`` and ``(S, K, K)``, then ``onto`` and ``reached (S, W, K)``.
+        ``(S,)``, ``(S, W, K)`` and ``(S, K, K)``, then ``backward_scores`` and ``log_normalizers (S, W, K)``.
     """
     first, transitions, last = (table.to(scores) for table in chain.tables())
     size, words, num_tags = scores.shape
-    onto, reached, following = torch.empty_like(scores), torch.zeros_like(scores), last.expand(size, -1)
+    backward_scores, log_normalizers = torch.empty_like(scores), torch.zeros_like(scores)
+    log_beta = last.expand(size, -1)
     log_partition = scores.new_zeros(size)
     for word in reversed(range(words)):
-        value = scores[:, word] + following
-        peak = value.amax(-1, keepdim=True).clamp(min=torch.finfo(value.dtype).min)  # not of -inf only
-        onto[:, word] = value - peak
+        score = scores[:, word] + log_beta
+        peak = score.amax(-1, keepdim=True).clamp(min=torch.finfo(score.dtype).min)  # not of -inf only
+        backward_scores[:, word] = score - peak
         log_partition += torch.where(mask[:, word], peak.squeeze(-1), 0)
         if word:
-            reached[:, word] = (transitions + onto[:, word].unsqueeze(1)).logsumexp(-1)
-            following = torch.where(mask[:, word, None], reached[:, word], last)
-    begin = first + onto[:, 0]
-    log_partition = torch.where(mask[:, 0], log_partition + begin.logsumexp(-1), 0)
+            log_normalizers[:, word] = (transitions + backward_scores[:, word].unsqueeze(1)).logsumexp(-1)
+            log_beta = torch.where(mask[:, word, None], log_normalizers[:, word], last)
+    first_scores = first + backward_scores[:, 0]
+    log_partition = torch.where(mask[:, 0], log_partition + first_scores.logsumexp(-1), 0)
     unary, pairs = torch.zeros_like(scores), scores.new_zeros((size, num_tags, num_tags))
-    unary[:, 0] = begin.softmax(-1).nan_to_num(0) * mask[:, :1]
+    unary[:, 0] = first_scores.softmax(-1).nan_to_num(0) * mask[:, :1]
     for word in range(1, words):
-        joint = unary[:, word - 1].unsqueeze(-1) * _step(transitions, onto[:, word]) * mask[:, word, None, None]
+        joint = (
+            unary[:, word - 1].unsqueeze(-1) * _step(transitions, backward_scores[:, word]) * mask[:, word, None, None]
+        )
         pairs += joint
         unary[:, word] = joint.sum(1)
-    return log_partition, unary, pairs, onto, reached
+    return log_partition, unary, pairs, backward_scores, log_normalizers
 
 
-def _step(transitions: Tensor, onto: Tensor) -> Tensor:
+def _step(transitions: Tensor, backward_scores: Tensor) -> Tensor:
     """Return the ``(M, K, K)`` probability of each tag given the previous one, 0 for a tag that nothing may follow."""
-    return (transitions + onto.unsqueeze(1)).softmax(-1).nan_to_num(0)
+    return (transitions + backward_scores.unsqueeze(1)).softmax(-1).nan_to_num(0)
 
 
 def work_type(device: torch.device) -> torch.dtype:
@@ -148,10 +153,10 @@ def reachable(chain: Chain, words: int) -> Tensor:
     """Return ``(2, W, K)``, true for tags on an allowed path, counting words from the first and from the last."""
     first, transitions, last = (torch.isfinite(table).cpu().numpy() for table in chain.tables())
     directions = []
-    for start, follow in ((first, transitions), (last, transitions.T)):
-        rows = [start]
+    for allowed_start, allowed_transitions in ((first, transitions), (last, transitions.T)):
+        rows = [allowed_start]
         while len(rows) < words and (len(rows) < 2 or (rows[-1] != rows[-2]).any()):  # up to a fixed point
-            rows.append((follow & rows[-1][:, None]).any(0))
+            rows.append((allowed_transitions & rows[-1][:, None]).any(0))
         directions.append(np.pad(np.stack(rows), ((0, words - len(rows)), (0, 0)), mode="edge"))
     return torch.from_numpy(np.stack(directions)).to(chain.first.device)
 
@@ -188,23 +193,23 @@ def _recursion(scores: Tensor, mask: Tensor, chain: Chain, directions: int) -> t
     """
     peaks = scores.amax(-1)  # (S, W)
     steps = (scores - peaks.unsqueeze(-1)).exp()
-    both = [steps, reverse(steps, mask)] if directions == 2 else [steps]
-    steps = torch.stack(both).permute(2, 0, 1, 3).contiguous()  # (W, 2, S, K)
+    by_direction = [steps, reverse(steps, mask)] if directions == 2 else [steps]
+    steps = torch.stack(by_direction).permute(2, 0, 1, 3).contiguous()  # (W, 2, S, K)
     (begin, begin_peak), (matrix, step_peak), (end, end_peak) = (_factors(table.to(scores)) for table in chain.tables())
-    pair = torch.stack([matrix, matrix.T])[:directions]  # (2, K, K): from the word just read to the next one
-    before, values, totals = torch.empty_like(steps), torch.empty_like(steps), torch.empty_like(steps[..., :1])
-    before[0] = torch.stack([begin, end])[:directions].unsqueeze(1)
+    matrices = torch.stack([matrix, matrix.T])[:directions]  # (2, K, K): from the word just read to the next one
+    priors, values, totals = torch.empty_like(steps), torch.empty_like(steps), torch.empty_like(steps[..., :1])
+    priors[0] = torch.stack([begin, end])[:directions].unsqueeze(1)
     previous: Tensor | None = None
-    for step, prior, value, total in zip(*(table.unbind() for table in (steps, before, values, totals)), strict=True):
+    for step, prior, value, total in zip(*(table.unbind() for table in (steps, priors, values, totals)), strict=True):
         if previous is not None:
-            torch.bmm(previous, pair, out=prior)
+            torch.bmm(previous, matrices, out=prior)
         torch.mul(prior, step, out=value)
         torch.sum(value, -1, keepdim=True, out=total)
         previous = value.div_(total)
     log_partition = (totals[:, 0, :, 0].T.log() + peaks).masked_fill(~mask, 0).sum(1)
     log_partition = log_partition + (at_end(values[:, 0], mask) @ end).log()
     log_partition = log_partition + begin_peak + end_peak + step_peak * (mask.sum(1) - 1)
-    return values, before, log_partition.masked_fill(~mask[:, 0], 0)
+    return values, priors, log_partition.masked_fill(~mask[:, 0], 0)
 
 
 def _factors(table: Tensor) -> tuple[Tensor, Tensor]:
@@ -215,21 +220,21 @@ def _factors(table: Tensor) -> tuple[Tensor, Tensor]:
 
 def _underflowed(values: Tensor, mask: Tensor, chain: Chain) -> Tensor:
     """Return ``(S,)``, true for sentences in which the mass of a reachable tag is close to underflow."""
-    low = ~(values >= (TINY if values.dtype == torch.float64 else TINY_SINGLE))  # true for NaN too
+    is_low = ~(values >= (TINY if values.dtype == torch.float64 else TINY_SINGLE))  # true for NaN too
     if chain.allowed is not None:
-        low &= reachable(chain, len(values)).transpose(0, 1).unsqueeze(2)[:, : values.shape[1]]
-    return (low.any(-1) & mask.T.unsqueeze(1)).flatten(0, 1).any(0)
+        is_low &= reachable(chain, len(values)).transpose(0, 1).unsqueeze(2)[:, : values.shape[1]]
+    return (is_low.any(-1) & mask.T.unsqueeze(1)).flatten(0, 1).any(0)
 
 
-def _marginals(values: Tensor, before: Tensor, mask: Tensor, chain: Chain) -> Marginals:
+def _marginals(values: Tensor, priors: Tensor, mask: Tensor, chain: Chain) -> Marginals:
     """Return the marginals from the recursion in two directions."""
-    ahead = values[:, 0].transpose(0, 1)  # (S, W, K)
-    behind, back = (reverse(table[:, 1].transpose(0, 1), mask) for table in (before, values))
-    inside = mask.unsqueeze(-1)
-    unary = ahead * behind
+    alpha = values[:, 0].transpose(0, 1)  # (S, W, K)
+    beta, beta_and_emission = (reverse(table[:, 1].transpose(0, 1), mask) for table in (priors, values))
+    is_word = mask.unsqueeze(-1)
+    unary = alpha * beta
     total = unary.sum(-1, keepdim=True)
-    unary = (unary / total).masked_fill_(~inside, 0)
-    left = (ahead / total)[:, :-1].masked_fill(~inside[:, 1:], 0)
-    right = back[:, 1:].masked_fill(~inside[:, 1:], 0)
+    unary = (unary / total).masked_fill_(~is_word, 0)
+    previous_alpha = (alpha / total)[:, :-1].masked_fill(~is_word[:, 1:], 0)
+    next_beta = beta_and_emission[:, 1:].masked_fill(~is_word[:, 1:], 0)
     matrix, _ = _factors(chain.tables()[1].to(values))
-    return unary, left.transpose(1, 2) @ right * matrix
+    return unary, previous_alpha.transpose(1, 2) @ next_beta * matrix

@@ -24,8 +24,8 @@ WORDS_AT_ONCE = 16
 """Words of one program of ``_posterior``."""
 
 Saved = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Output of ``_recursion``: ``values`` and ``before (S, 2, W, K)``, as in ``crf_torch`` but at the positions of the
-words; ``short (S, W + 3)``: the position of the previous word, -1 for the first one, then a flag for each direction
+"""Output of ``_recursion``: ``values`` and ``priors (S, 2, W, K)``, as in ``crf_torch`` but at the positions of the
+words; ``metadata (S, W + 3)``: the position of the previous word, -1 for the first one, then a flag for each direction
 that is in log space, then the position of the last word, -1 if there is none; and ``log_partition (S,)``."""
 
 
@@ -34,14 +34,14 @@ def forward(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, gradien
     size, words, num_tags = emissions.shape
     directions = 2 if gradient else 1
     values = emissions.new_empty((size, directions, words, num_tags), dtype=torch.float64)
-    before = torch.empty_like(values)
-    short = emissions.new_empty((size, words + 3), dtype=torch.int32)
+    priors = torch.empty_like(values)
+    metadata = emissions.new_empty((size, words + 3), dtype=torch.int32)
     log_partition, gold_score = (emissions.new_empty(size, dtype=torch.float64) for _ in range(2))
     if size:
         inputs = (emissions.contiguous(), tags.contiguous(), _bytes(mask), *_tables(chain))
-        outputs, sizes = (values, before, short, log_partition, gold_score), (words, num_tags, directions)
+        outputs, sizes = (values, priors, metadata, log_partition, gold_score), (words, num_tags, directions)
         _recursion[(size, directions + 1)](*inputs, *outputs, *sizes, **_shape(chain, num_tags))
-    return gold_score - log_partition, (values, before, short, log_partition)
+    return gold_score - log_partition, (values, priors, metadata, log_partition)
 
 
 def backward(
@@ -79,10 +79,10 @@ def _bytes(mask: Tensor) -> Tensor:
 
 def _tables(chain: Chain) -> list[Tensor]:
     """Return each score and its mask; without constraints the score stands for the mask, which is not read."""
-    found = []
+    tables = []
     for score, allowed in zip(chain[:3], chain[3:], strict=True):
-        found += [score.detach().contiguous(), score if allowed is None else _bytes(allowed)]
-    return found
+        tables += [score.detach().contiguous(), score if allowed is None else _bytes(allowed)]
+    return tables
 
 
 def _shape(chain: Chain, num_tags: int) -> dict[str, Any]:
@@ -95,10 +95,10 @@ def _shape(chain: Chain, num_tags: int) -> dict[str, Any]:
 def _vector(scores, allowed, tags, num_tags, CONSTRAINED: tl.constexpr):
     """Load scores of tags in float64, -inf if forbidden or out of range."""
     inside = tags < num_tags
-    found = tl.load(scores + tags, mask=inside, other=0.0).to(tl.float64)
+    values = tl.load(scores + tags, mask=inside, other=0.0).to(tl.float64)
     if CONSTRAINED:
         inside = inside & (tl.load(allowed + tags, mask=inside, other=0) != 0)
-    return tl.where(inside, found, -float("inf"))
+    return tl.where(inside, values, -float("inf"))
 
 
 @triton.jit
@@ -106,10 +106,10 @@ def _matrix(transitions, allowed, rows, columns, num_tags, backwards, CONSTRAINE
     """Load transitions from the tag of the row to the tag of the column, or transposed; -inf as in ``_vector``."""
     inside = (rows < num_tags) & (columns < num_tags)
     index = tl.where(backwards, columns * num_tags + rows, rows * num_tags + columns)
-    found = tl.load(transitions + index, mask=inside, other=0.0).to(tl.float64)
+    values = tl.load(transitions + index, mask=inside, other=0.0).to(tl.float64)
     if CONSTRAINED:
         inside = inside & (tl.load(allowed + index, mask=inside, other=0) != 0)
-    return tl.where(inside, found, -float("inf"))
+    return tl.where(inside, values, -float("inf"))
 
 
 @triton.jit
@@ -121,28 +121,28 @@ def _finite(value):
 @triton.jit
 def _score(scores, allowed, index, CONSTRAINED: tl.constexpr):
     """Load one score in float64, -inf if forbidden."""
-    found = tl.load(scores + index).to(tl.float64)
+    score = tl.load(scores + index).to(tl.float64)
     if CONSTRAINED:
-        found = tl.where(tl.load(allowed + index) != 0, found, -float("inf"))
-    return found
+        score = tl.where(tl.load(allowed + index) != 0, score, -float("inf"))
+    return score
 
 
 @triton.jit(do_not_specialize=["words", "num_tags", "directions"])
 def _recursion(
     emissions, gold_tags, mask, first, allowed_first, transitions, allowed, last, allowed_last,
-    values, before, short, log_partition, gold_score, words, num_tags, directions,
+    values, priors, metadata, log_partition, gold_score, words, num_tags, directions,
     PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr,
 ):  # fmt: skip
     """Run the recursion of one sentence in one direction; one more program per sentence scores its gold tags."""
-    sentence, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    row_short = short + sentence * (words + 3)
-    if part == directions:
+    sentence, program = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    row_metadata = metadata + sentence * (words + 3)
+    if program == directions:
         _gold(
             emissions, gold_tags, mask, first, allowed_first, transitions, allowed, last, allowed_last,
-            row_short, gold_score, sentence, words, num_tags, CONSTRAINED,
+            row_metadata, gold_score, sentence, words, num_tags, CONSTRAINED,
         )  # fmt: skip
         return
-    backwards = part
+    backwards = program
     tags = tl.arange(0, PADDED)
     inside = tags < num_tags
     rows, columns = tags[:, None], tags[None, :]
@@ -154,123 +154,124 @@ def _recursion(
     step_peak = _finite(tl.max(tl.max(steps, 1), 0))
     begin_peak, end_peak = _finite(tl.max(begin, 0)), _finite(tl.max(end, 0))
     matrix = tl.exp(steps - step_peak)
-    open_steps = tl.where(steps > -float("inf"), 1, 0)
-    reach = tl.where(begin > -float("inf"), 1, 0)
+    allowed_steps = tl.where(steps > -float("inf"), 1, 0)
+    reachable = tl.where(begin > -float("inf"), 1, 0)
 
     row = sentence * words
-    own = emissions + row * num_tags + tags
-    place = (sentence * directions + backwards) * words * num_tags + tags
+    row_emissions = emissions + row * num_tags + tags
+    offsets = (sentence * directions + backwards) * words * num_tags + tags
     prior = tl.exp(begin - begin_peak)
     value = prior
-    nothing = tl.sum(prior * 0.0, 0)
-    scale = nothing
-    product = nothing + 1.0
+    zero = tl.sum(prior * 0.0, 0)
+    scale = zero
+    product = zero + 1.0
     underflowed = tags * 0
     broken = tags * 0
     count = tl.sum(underflowed, 0)
     word = tl.where(backwards == 1, words - 1, 0)
-    emission = tl.load(own + word * num_tags, mask=inside, other=-float("inf")).to(tl.float64)
+    emission = tl.load(row_emissions + word * num_tags, mask=inside, other=-float("inf")).to(tl.float64)
     is_word = tl.load(mask + row + word) != 0
     for _ in range(0, words):
-        following = tl.where(backwards == 1, tl.maximum(word - 1, 0), tl.minimum(word + 1, words - 1))
-        next_emission = tl.load(own + following * num_tags, mask=inside, other=-float("inf")).to(tl.float64)
-        next_is_word = tl.load(mask + row + following) != 0
+        next_word = tl.where(backwards == 1, tl.maximum(word - 1, 0), tl.minimum(word + 1, words - 1))
+        next_emission = tl.load(row_emissions + next_word * num_tags, mask=inside, other=-float("inf")).to(tl.float64)
+        next_is_word = tl.load(mask + row + next_word) != 0
 
-        here = tags < tl.where(is_word, num_tags, 0)
+        store_mask = tags < tl.where(is_word, num_tags, 0)
         peak = tl.max(emission, 0)
-        fresh = prior * tl.exp(emission - peak)
-        total = tl.sum(fresh, 0)
-        shrink = tl.where(total > 0.0, 1.0 / tl.where(total > 0.0, total, 1.0), 0.0)
-        arrived = tl.sum(fresh[:, None] * matrix, 0) * shrink  # beside the sum and its inverse, not after them
-        fresh = fresh * shrink
-        tl.store(before + place + word * num_tags, prior, mask=here)
-        tl.store(values + place + word * num_tags, fresh, mask=here)
-        broken += tl.where(here & (emission - emission != 0.0), 1, 0)
-        enough = fresh * tl.where(total >= LEAST, 1.0, 0.0) >= LEAST
-        underflowed += tl.where(here & (reach > 0) & ~enough, 1, 0)
+        updated = prior * tl.exp(emission - peak)
+        total = tl.sum(updated, 0)
+        inverse_total = tl.where(total > 0.0, 1.0 / tl.where(total > 0.0, total, 1.0), 0.0)
+        # beside the sum and its inverse, not after them
+        next_prior = tl.sum(updated[:, None] * matrix, 0) * inverse_total
+        updated = updated * inverse_total
+        tl.store(priors + offsets + word * num_tags, prior, mask=store_mask)
+        tl.store(values + offsets + word * num_tags, updated, mask=store_mask)
+        broken += tl.where(store_mask & (emission - emission != 0.0), 1, 0)
+        is_safe = updated * tl.where(total >= LEAST, 1.0, 0.0) >= LEAST
+        underflowed += tl.where(store_mask & (reachable > 0) & ~is_safe, 1, 0)
         if CONSTRAINED:
-            reach = tl.where(is_word, tl.max(reach[:, None] * open_steps, 0), reach)
-        value = tl.where(is_word, fresh, value)
-        prior = tl.where(is_word, arrived, prior)
+            reachable = tl.where(is_word, tl.max(reachable[:, None] * allowed_steps, 0), reachable)
+        value = tl.where(is_word, updated, value)
+        prior = tl.where(is_word, next_prior, prior)
         scale += tl.where(is_word, peak, 0.0)
         product *= tl.where(is_word, total, 1.0)
         count += tl.where(is_word, 1, 0)
         if (product < 1e-150) | (product > 1e150):
             scale += tl.log(product)
-            product = nothing + 1.0
-        emission, is_word, word = next_emission, next_is_word, following
+            product = zero + 1.0
+        emission, is_word, word = next_emission, next_is_word, next_word
     is_broken = tl.sum(broken, 0) > 0
     is_underflowed = (tl.sum(underflowed, 0) > 0) & (tl.sum(broken, 0) == 0)
     mass = tl.sum(value * tl.exp(end - end_peak), 0)
-    found = scale + tl.log(product) + tl.log(mass) + begin_peak + step_peak * (count - 1) + end_peak
+    log_total = scale + tl.log(product) + tl.log(mass) + begin_peak + step_peak * (count - 1) + end_peak
 
     if is_underflowed:
         steps = _matrix(transitions, allowed, rows, columns, num_tags, backwards == 1, CONSTRAINED)  # again: registers
         prior = begin
         value = begin
-        scale = nothing
+        scale = zero
         for step in range(0, words):
             word = tl.where(backwards == 1, words - 1 - step, step)
             if tl.load(mask + row + word) != 0:
-                emission = tl.load(own + word * num_tags, mask=inside, other=0.0).to(tl.float64)
+                emission = tl.load(row_emissions + word * num_tags, mask=inside, other=0.0).to(tl.float64)
                 value = prior + emission
                 peak = _finite(tl.max(value, 0))
                 value = value - peak
-                tl.store(before + place + word * num_tags, prior, mask=inside)
-                tl.store(values + place + word * num_tags, value, mask=inside)
+                tl.store(priors + offsets + word * num_tags, prior, mask=inside)
+                tl.store(values + offsets + word * num_tags, value, mask=inside)
                 scale += peak
-                through = value[:, None] + steps
-                highest = _finite(tl.max(through, 0))
-                prior = tl.log(tl.sum(tl.exp(through - highest[None, :]), 0)) + highest
-        stop = value + end
-        highest = _finite(tl.max(stop, 0))
-        found = scale + highest + tl.log(tl.sum(tl.exp(stop - highest), 0))
-    tl.store(row_short + words + backwards, tl.where(is_underflowed, 1, 0))
+                candidates = value[:, None] + steps
+                highest = _finite(tl.max(candidates, 0))
+                prior = tl.log(tl.sum(tl.exp(candidates - highest[None, :]), 0)) + highest
+        final_scores = value + end
+        highest = _finite(tl.max(final_scores, 0))
+        log_total = scale + highest + tl.log(tl.sum(tl.exp(final_scores - highest), 0))
+    tl.store(row_metadata + words + backwards, tl.where(is_underflowed, 1, 0))
     if backwards == 0:
-        found = tl.where(is_broken, float("nan"), found)
-        tl.store(log_partition + sentence, tl.where(count > 0, found, 0.0))
+        log_total = tl.where(is_broken, float("nan"), log_total)
+        tl.store(log_partition + sentence, tl.where(count > 0, log_total, 0.0))
 
 
 @triton.jit
 def _gold(
     emissions, gold_tags, mask, first, allowed_first, transitions, allowed, last, allowed_last,
-    row_short, gold_score, sentence, words, num_tags, CONSTRAINED: tl.constexpr,
+    row_metadata, gold_score, sentence, words, num_tags, CONSTRAINED: tl.constexpr,
 ):  # fmt: skip
     """Store the position before each word, the last word, and the score of the gold tags."""
     row = sentence * words
-    neighbour = -1
-    before_tag = 0
-    wrong = 0
+    previous_word = -1
+    previous_tag = 0
+    out_of_range = 0
     score = tl.load(emissions + row * num_tags).to(tl.float64) * 0.0
     score = tl.where(score == 0.0, score, 0.0)
     is_word = tl.load(mask + row) != 0
     tag = tl.load(gold_tags + row).to(tl.int32)
     for word in range(0, words):
-        following = tl.minimum(word + 1, words - 1)
-        next_is_word = tl.load(mask + row + following) != 0
-        tl.store(row_short + word, tl.where(is_word, neighbour, -1))
-        next_tag = tl.load(gold_tags + row + following).to(tl.int32)
-        wrong += tl.where(is_word & ((tag < 0) | (tag >= num_tags)), 1, 0)
+        next_word = tl.minimum(word + 1, words - 1)
+        next_is_word = tl.load(mask + row + next_word) != 0
+        tl.store(row_metadata + word, tl.where(is_word, previous_word, -1))
+        next_tag = tl.load(gold_tags + row + next_word).to(tl.int32)
+        out_of_range += tl.where(is_word & ((tag < 0) | (tag >= num_tags)), 1, 0)
         tag = tl.minimum(tl.maximum(tag, 0), num_tags - 1)
         gain = tl.load(emissions + (row + word) * num_tags + tag).to(tl.float64)
-        if neighbour >= 0:
-            gain += _score(transitions, allowed, before_tag * num_tags + tag, CONSTRAINED)
+        if previous_word >= 0:
+            gain += _score(transitions, allowed, previous_tag * num_tags + tag, CONSTRAINED)
         else:
             gain += _score(first, allowed_first, tag, CONSTRAINED)
         score += tl.where(is_word, gain, 0.0)
-        before_tag = tl.where(is_word, tag, before_tag)
+        previous_tag = tl.where(is_word, tag, previous_tag)
         tag = next_tag
-        neighbour = tl.where(is_word, word, neighbour)
+        previous_word = tl.where(is_word, word, previous_word)
         is_word = next_is_word
-    tl.store(row_short + words + 2, neighbour)
-    if neighbour >= 0:
-        score += _score(last, allowed_last, before_tag, CONSTRAINED)
-    tl.store(gold_score + sentence, tl.where(wrong > 0, float("nan"), score))
+    tl.store(row_metadata + words + 2, previous_word)
+    if previous_word >= 0:
+        score += _score(last, allowed_last, previous_tag, CONSTRAINED)
+    tl.store(gold_score + sentence, tl.where(out_of_range > 0, float("nan"), score))
 
 
 @triton.jit(do_not_specialize=["words", "num_tags", "blocks"])
 def _posterior(
-    gold_tags, mask, transitions, allowed, values, before, short, log_partition, weights, target, sums,
+    gold_tags, mask, transitions, allowed, values, priors, metadata, log_partition, weights, target, sums,
     words, num_tags, blocks,
     SPAN: tl.constexpr, PADDED: tl.constexpr, CONSTRAINED: tl.constexpr, LEAST: tl.constexpr,
 ):  # fmt: skip
@@ -282,12 +283,12 @@ def _posterior(
     steps = _matrix(transitions, allowed, rows, columns, num_tags, False, CONSTRAINED)
     factors = tl.exp(steps - _finite(tl.max(tl.max(steps, 1), 0)))
     row = sentence * words
-    row_short = short + sentence * (words + 3)
-    ahead = sentence * 2 * words * num_tags + tags
-    behind = ahead + words * num_tags
-    ahead_logs, behind_logs = tl.load(row_short + words), tl.load(row_short + words + 1)
-    end = tl.load(row_short + words + 2)
-    logs = (ahead_logs + behind_logs) > 0
+    row_metadata = metadata + sentence * (words + 3)
+    alpha_offsets = sentence * 2 * words * num_tags + tags
+    beta_offsets = alpha_offsets + words * num_tags
+    alpha_is_log, beta_is_log = tl.load(row_metadata + words), tl.load(row_metadata + words + 1)
+    last_word = tl.load(row_metadata + words + 2)
+    in_log_space = (alpha_is_log + beta_is_log) > 0
     partition = tl.load(log_partition + sentence)
     exists = tl.abs(partition) < float("inf")  # no path, or not finite: no marginals
     weight = tl.load(weights + sentence).to(tl.float64)
@@ -296,44 +297,50 @@ def _posterior(
     at_last = at_first
     for word in range(block * SPAN, tl.minimum(words, (block + 1) * SPAN)):
         is_word = tl.load(mask + row + word) != 0
-        here = tags < tl.where(is_word, num_tags, 0)
-        neighbour = tl.load(row_short + word)  # -1 also where there is no word
-        has_neighbour = neighbour >= 0
-        paired = tags < tl.where(has_neighbour, num_tags, 0)
-        left = tl.load(values + ahead + word * num_tags, mask=here, other=0.0)
-        right = tl.load(before + behind + word * num_tags, mask=here, other=0.0)
-        start = tl.load(values + ahead + tl.maximum(neighbour, 0) * num_tags, mask=paired, other=0.0)
-        stop = tl.load(values + behind + word * num_tags, mask=here, other=0.0)
-        if logs:
-            left = tl.where(ahead_logs > 0, left, tl.log(left))
-            right = tl.where(behind_logs > 0, right, tl.log(right))
-            start = tl.where(ahead_logs > 0, start, tl.log(start))
-            stop = tl.where(behind_logs > 0, stop, tl.log(stop))
-            joint = tl.where(here, left + right, -float("inf"))
+        store_mask = tags < tl.where(is_word, num_tags, 0)
+        previous_word = tl.load(row_metadata + word)  # -1 also where there is no word
+        has_previous = previous_word >= 0
+        pair_mask = tags < tl.where(has_previous, num_tags, 0)
+        alpha = tl.load(values + alpha_offsets + word * num_tags, mask=store_mask, other=0.0)
+        beta = tl.load(priors + beta_offsets + word * num_tags, mask=store_mask, other=0.0)
+        previous_alpha = tl.load(
+            values + alpha_offsets + tl.maximum(previous_word, 0) * num_tags, mask=pair_mask, other=0.0
+        )
+        beta_and_emission = tl.load(values + beta_offsets + word * num_tags, mask=store_mask, other=0.0)
+        if in_log_space:
+            alpha = tl.where(alpha_is_log > 0, alpha, tl.log(alpha))
+            beta = tl.where(beta_is_log > 0, beta, tl.log(beta))
+            previous_alpha = tl.where(alpha_is_log > 0, previous_alpha, tl.log(previous_alpha))
+            beta_and_emission = tl.where(beta_is_log > 0, beta_and_emission, tl.log(beta_and_emission))
+            joint = tl.where(store_mask, alpha + beta, -float("inf"))
             joint = tl.exp(joint - _finite(tl.max(joint, 0)))
-            both = tl.where(paired, start, -float("inf"))[:, None] + steps
-            both = both + tl.where(paired, stop, -float("inf"))[None, :]
-            both = tl.exp(both - _finite(tl.max(tl.max(both, 1), 0)))
+            pair_mass = tl.where(pair_mask, previous_alpha, -float("inf"))[:, None] + steps
+            pair_mass = pair_mass + tl.where(pair_mask, beta_and_emission, -float("inf"))[None, :]
+            pair_mass = tl.exp(pair_mass - _finite(tl.max(tl.max(pair_mass, 1), 0)))
         else:
-            joint = left * right
-            both = start[:, None] * stop[None, :] * factors
+            joint = alpha * beta
+            pair_mass = previous_alpha[:, None] * beta_and_emission[None, :] * factors
         mass = tl.sum(joint, 0)
         probability = tl.where(exists & (mass > 0.0), joint / tl.where(mass > 0.0, mass, 1.0), 0.0)
-        both_mass = tl.sum(tl.sum(both, 1), 0)
-        both = tl.where(exists & (both_mass > 0.0), both * (1.0 / tl.where(both_mass > 0.0, both_mass, 1.0)), 0.0)
+        pair_total = tl.sum(tl.sum(pair_mass, 1), 0)
+        pair_mass = tl.where(
+            exists & (pair_total > 0.0), pair_mass * (1.0 / tl.where(pair_total > 0.0, pair_total, 1.0)), 0.0
+        )
         difference = -probability
         tag = tl.load(gold_tags + row + word, mask=is_word, other=-1).to(tl.int32)
-        earlier = tl.load(gold_tags + row + tl.maximum(neighbour, 0), mask=has_neighbour, other=-1).to(tl.int32)
+        previous_tag = tl.load(gold_tags + row + tl.maximum(previous_word, 0), mask=has_previous, other=-1).to(tl.int32)
         difference += tl.where(tags == tag, 1.0, 0.0)
-        counts += tl.where((rows == earlier) & (columns == tag), 1.0, 0.0) - both
-        difference = tl.where(here, difference * weight, 0.0)
-        at_first += tl.where(has_neighbour, 0.0, difference)
-        at_last += tl.where(word == end, difference, 0.0)
+        counts += tl.where((rows == previous_tag) & (columns == tag), 1.0, 0.0) - pair_mass
+        difference = tl.where(store_mask, difference * weight, 0.0)
+        at_first += tl.where(has_previous, 0.0, difference)
+        at_last += tl.where(word == last_word, difference, 0.0)
         tl.store(target + (row + word) * num_tags + tags, difference.to(target.dtype.element_ty), mask=inside)
-    part = sums + (sentence * blocks + block) * (2 + num_tags) * num_tags
-    tl.store(part + tags, at_first, mask=inside)
-    tl.store(part + num_tags + tags, at_last, mask=inside)
-    tl.store(part + (2 + rows) * num_tags + columns, counts * weight, mask=(rows < num_tags) & (columns < num_tags))
+    block_sums = sums + (sentence * blocks + block) * (2 + num_tags) * num_tags
+    tl.store(block_sums + tags, at_first, mask=inside)
+    tl.store(block_sums + num_tags + tags, at_last, mask=inside)
+    tl.store(
+        block_sums + (2 + rows) * num_tags + columns, counts * weight, mask=(rows < num_tags) & (columns < num_tags)
+    )
 
 
 @triton.jit(do_not_specialize=["words", "num_tags"])
@@ -349,34 +356,34 @@ def _viterbi(
     steps = _matrix(transitions, allowed, tags[:, None], tags[None, :], num_tags, False, CONSTRAINED)
     best = _vector(first, allowed_first, tags, num_tags, CONSTRAINED)
     row = sentence * words
-    own = emissions + row * num_tags + tags
-    place = pointers + row * num_tags
+    row_emissions = emissions + row * num_tags + tags
+    row_pointers = pointers + row * num_tags
     broken = tags * 0
     count = tl.sum(broken, 0)
-    next_emission = tl.load(own, mask=inside, other=0.0).to(tl.float64)
+    next_emission = tl.load(row_emissions, mask=inside, other=0.0).to(tl.float64)
     next_is_word = tl.load(mask + row) != 0
     for word in range(0, words):
         emission, is_word = next_emission, next_is_word
-        following = tl.minimum(word + 1, words - 1)
-        next_emission = tl.load(own + following * num_tags, mask=inside, other=0.0).to(tl.float64)
-        next_is_word = tl.load(mask + row + following) != 0
-        here = tags < tl.where(is_word, num_tags, 0)
-        through = best[:, None] + steps
-        previous = tl.argmax(through, 0, tie_break_left=True)
-        tl.store(place + word * num_tags + tags, previous.to(pointers.dtype.element_ty), mask=here)
-        arrived = tl.where(count > 0, tl.max(through, 0), best)
-        broken += tl.where(here & (emission - emission != 0.0), 1, 0)
-        best = tl.where(is_word, arrived + emission, best)
+        next_word = tl.minimum(word + 1, words - 1)
+        next_emission = tl.load(row_emissions + next_word * num_tags, mask=inside, other=0.0).to(tl.float64)
+        next_is_word = tl.load(mask + row + next_word) != 0
+        store_mask = tags < tl.where(is_word, num_tags, 0)
+        candidates = best[:, None] + steps
+        best_previous = tl.argmax(candidates, 0, tie_break_left=True)
+        tl.store(row_pointers + word * num_tags + tags, best_previous.to(pointers.dtype.element_ty), mask=store_mask)
+        best_candidate = tl.where(count > 0, tl.max(candidates, 0), best)
+        broken += tl.where(store_mask & (emission - emission != 0.0), 1, 0)
+        best = tl.where(is_word, best_candidate + emission, best)
         count += tl.where(is_word, 1, 0)
-    stop = best + _vector(last, allowed_last, tags, num_tags, CONSTRAINED)
-    score = tl.max(stop, 0)
+    final_scores = best + _vector(last, allowed_last, tags, num_tags, CONSTRAINED)
+    score = tl.max(final_scores, 0)
     score = tl.where(tl.sum(broken, 0) > 0, float("nan"), score)
     tl.store(score_out + sentence, tl.where(count > 0, score, 0.0))
-    tag = tl.minimum(tl.argmax(stop, 0, tie_break_left=True), num_tags - 1).to(tl.int32)
+    tag = tl.minimum(tl.argmax(final_scores, 0, tie_break_left=True), num_tags - 1).to(tl.int32)
     tl.debug_barrier()  # the pointers of all threads are written
     for step in range(0, words):
         word = words - 1 - step
         is_word = tl.load(mask + row + word) != 0
         tl.store(tags_out + row + word, tl.where(is_word, tag, 0).to(tl.int64))
-        before = tl.load(place + word * num_tags + tag, mask=is_word, other=0).to(tl.int32)
-        tag = tl.where(is_word, tl.minimum(tl.maximum(before, 0), num_tags - 1), tag)
+        previous_tag = tl.load(row_pointers + word * num_tags + tag, mask=is_word, other=0).to(tl.int32)
+        tag = tl.where(is_word, tl.minimum(tl.maximum(previous_tag, 0), num_tags - 1), tag)

@@ -22,33 +22,37 @@ class MarkovChain(NamedTuple):
     Attributes:
         transitions: ``(K, K)`` scores from previous tag to next tag, -inf where forbidden.
         unary: ``(S, W, K)`` marginal probability of each tag.
-        onto: ``(S, W, K)`` log-sum over the tags from each word on, up to a constant for each word.
-        reached: ``(S, W, K)`` log-sum of transition and ``onto`` over the tags of a word, given the tag of the word
-            before; 0 at the first word.
+        backward_scores: ``(S, W, K)`` log-sum over all paths from each tag of a word to the end, with the emission of
+            the word (emission plus log beta), up to a constant for each word.
+        log_normalizers: ``(S, W, K)`` log-sum of transition and ``backward_scores`` over the tags of a word, given the
+            tag of the word before: log beta of the word before, and the denominator of its transition probabilities; 0
+            at the first word.
     """
 
     transitions: Tensor
     unary: Tensor
-    onto: Tensor
-    reached: Tensor
+    backward_scores: Tensor
+    log_normalizers: Tensor
 
-    def step(self, example: Tensor, word: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    def step(self, example: Tensor, word: Tensor, previous_tags: Tensor, next_tags: Tensor) -> Tensor:
         """Return the probabilities ``(M, B, C)`` of tags given the tags of the words before.
 
         Args:
             example: ``(M,)``.
             word: ``(M,)`` positions, at least 1; positions after the last one stand for the last one.
-            before: ``(M, B)`` tags of the words before.
-            after: ``(M, C)`` tags of the words.
+            previous_tags: ``(M, B)`` tags of the words before.
+            next_tags: ``(M, C)`` tags of the words.
         """
-        rows, word = example.unsqueeze(1), word.clamp(max=self.onto.shape[1] - 1).unsqueeze(1)
-        scores = self.transitions[before.unsqueeze(2), after.unsqueeze(1)] + self.onto[rows, word, after].unsqueeze(1)
-        return (scores - _finite(self.reached[rows, word, before]).unsqueeze(2)).exp()
+        examples, word = example.unsqueeze(1), word.clamp(max=self.backward_scores.shape[1] - 1).unsqueeze(1)
+        scores = self.transitions[previous_tags.unsqueeze(2), next_tags.unsqueeze(1)] + self.backward_scores[
+            examples, word, next_tags
+        ].unsqueeze(1)
+        return (scores - _finite(self.log_normalizers[examples, word, previous_tags]).unsqueeze(2)).exp()
 
     def steps(self, example: Tensor, word: Tensor) -> Tensor:
         """Return the probabilities ``(M, K, K)`` of all tags given all tags of the words before, see :meth:`step`."""
-        scores = self.transitions + self.onto[example, word].unsqueeze(1)
-        return (scores - _finite(self.reached[example, word]).unsqueeze(2)).exp()
+        scores = self.transitions + self.backward_scores[example, word].unsqueeze(1)
+        return (scores - _finite(self.log_normalizers[example, word]).unsqueeze(2)).exp()
 
 
 def markov_chain(emissions: Tensor, mask: Tensor, chain: Chain) -> MarkovChain:
@@ -58,42 +62,42 @@ def markov_chain(emissions: Tensor, mask: Tensor, chain: Chain) -> MarkovChain:
         BadExampleError: If an emission is not finite or no path is allowed.
     """
     scores = crf_torch.clean(emissions, mask)
-    log_partition, *tables, lowest = _by_products(scores, mask, chain)
-    if not bool(lowest > (UNDERFLOW if scores.dtype == torch.float64 else UNDERFLOW_SINGLE)):
-        log_partition, unary, _, onto, reached = crf_torch.log_space(scores, mask, chain)
-        tables = [unary, onto, reached]
+    log_partition, *tables, min_sum = _by_products(scores, mask, chain)
+    if not bool(min_sum > (UNDERFLOW if scores.dtype == torch.float64 else UNDERFLOW_SINGLE)):
+        log_partition, unary, _, backward_scores, log_normalizers = crf_torch.log_space(scores, mask, chain)
+        tables = [unary, backward_scores, log_normalizers]
     check_paths(log_partition.masked_fill(crf_torch.not_finite(scores), torch.nan), mask)
     return MarkovChain(chain.tables()[1].to(scores), *tables)
 
 
 def _by_products(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return log-partitions, ``unary``, ``onto``, ``reached``, and the lowest sum of exponentials.
+    """Return log-partitions, ``unary``, ``backward_scores``, ``log_normalizers``, and the lowest sum of exponentials.
 
     The sums are matrix products, which are about ten times as fast as ``logsumexp`` for 100 tags.
     """
     first, transitions, last = (table.to(scores) for table in chain.tables())
     has_next = torch.isfinite(transitions).any(1)
-    top = transitions.amax().clamp(min=torch.finfo(scores.dtype).min)
-    weights = (transitions - top).exp()
-    onto, reached, sums = torch.empty_like(scores), torch.zeros_like(scores), torch.ones_like(scores)
-    following, log_partition = last.expand(len(scores), -1), scores.new_zeros(len(scores))
+    max_transition = transitions.amax().clamp(min=torch.finfo(scores.dtype).min)
+    weights = (transitions - max_transition).exp()
+    backward_scores, log_normalizers, sums = torch.empty_like(scores), torch.zeros_like(scores), torch.ones_like(scores)
+    log_beta, log_partition = last.expand(len(scores), -1), scores.new_zeros(len(scores))
     for word in reversed(range(scores.shape[1])):
-        value = scores[:, word] + following
-        peak = value.amax(-1, keepdim=True).clamp(min=torch.finfo(value.dtype).min)  # no NaN if all are -inf
-        onto[:, word] = value - peak
+        score = scores[:, word] + log_beta
+        peak = score.amax(-1, keepdim=True).clamp(min=torch.finfo(score.dtype).min)  # no NaN if all are -inf
+        backward_scores[:, word] = score - peak
         log_partition += torch.where(mask[:, word], peak.squeeze(-1), 0)
         if word:
-            sums[:, word] = torch.where(has_next, onto[:, word].exp() @ weights.T, 1)
-            reached[:, word] = torch.where(has_next, sums[:, word].log() + top, -torch.inf)
-            following = torch.where(mask[:, word, None], reached[:, word], last)
-    begin = first + onto[:, 0]
-    log_partition = torch.where(mask[:, 0], log_partition + begin.logsumexp(-1), 0)
+            sums[:, word] = torch.where(has_next, backward_scores[:, word].exp() @ weights.T, 1)
+            log_normalizers[:, word] = torch.where(has_next, sums[:, word].log() + max_transition, -torch.inf)
+            log_beta = torch.where(mask[:, word, None], log_normalizers[:, word], last)
+    first_scores = first + backward_scores[:, 0]
+    log_partition = torch.where(mask[:, 0], log_partition + first_scores.logsumexp(-1), 0)
     unary = torch.zeros_like(scores)
-    unary[:, 0] = begin.softmax(-1).nan_to_num(0) * mask[:, :1]
+    unary[:, 0] = first_scores.softmax(-1).nan_to_num(0) * mask[:, :1]
     for word in range(1, scores.shape[1]):
-        step = (unary[:, word - 1] / sums[:, word]) @ weights * onto[:, word].exp()
-        unary[:, word] = step * mask[:, word, None]
-    return log_partition, unary, onto, reached, sums.amin()
+        probabilities = (unary[:, word - 1] / sums[:, word]) @ weights * backward_scores[:, word].exp()
+        unary[:, word] = probabilities * mask[:, word, None]
+    return log_partition, unary, backward_scores, log_normalizers, sums.amin()
 
 
 def _finite(normalizer: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ LANES = 8
 """Lanes of a vector: the float64 numbers of an AVX-512 register."""
 
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_WHOLE = ir.VectorType(ir.IntType(64), LANES)
+_INTEGERS = ir.VectorType(ir.IntType(64), LANES)
 
 _LOG2_E = 1.4426950408889634
 _LN2 = (0.6931471803691238, 1.9082149292705877e-10)
@@ -67,24 +67,26 @@ def _constant(value: float) -> ir.Constant:
 
 
 def _call(builder: Any, name: str, *values: ir.Value) -> ir.Value:
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(values))
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64"), values)
+    function_type = ir.FunctionType(_VECTOR, [_VECTOR] * len(values))
+    return builder.call(
+        cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.v{LANES}f64"), values
+    )
 
 
 def _exponential(builder: Any, value: ir.Value) -> ir.Value:
     value = builder.select(builder.fcmp_ordered("<", value, _constant(_LOWEST)), _constant(_LOWEST), value)
-    whole = _call(builder, "floor", builder.fadd(builder.fmul(value, _constant(_LOG2_E)), _constant(0.5)))
-    rest = value
-    for part in _LN2:
-        rest = builder.fsub(rest, builder.fmul(whole, _constant(part)))
+    power = _call(builder, "floor", builder.fadd(builder.fmul(value, _constant(_LOG2_E)), _constant(0.5)))
+    remainder = value
+    for ln2_part in _LN2:
+        remainder = builder.fsub(remainder, builder.fmul(power, _constant(ln2_part)))
     series, factorial = _constant(0.0), 6227020800.0
     for degree in range(13, 0, -1):  # Horner scheme; the first omitted term is below 1e-17
-        series = _call(builder, "fma", series, rest, _constant(1 / factorial))
+        series = _call(builder, "fma", series, remainder, _constant(1 / factorial))
         factorial /= degree
-    series = _call(builder, "fma", series, rest, _constant(1.0))
-    shift = ir.Constant(_WHOLE, [52] * LANES)
-    bias = ir.Constant(_WHOLE, [1023] * LANES)
-    bits = builder.shl(builder.add(builder.fptosi(whole, _WHOLE), bias), shift)
+    series = _call(builder, "fma", series, remainder, _constant(1.0))
+    shift = ir.Constant(_INTEGERS, [52] * LANES)
+    bias = ir.Constant(_INTEGERS, [1023] * LANES)
+    bits = builder.shl(builder.add(builder.fptosi(power, _INTEGERS), bias), shift)
     return builder.fmul(series, builder.bitcast(bits, _VECTOR))
 
 
@@ -111,16 +113,16 @@ def broadcast(typing_context: Any, number: Any) -> Any:
     """Return a vector that has the same number in every lane."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> ir.Value:
-        single = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), values[0], ir.IntType(32)(0))
+        one_lane = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), values[0], ir.IntType(32)(0))
         return builder.shuffle_vector(
-            single, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+            one_lane, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         )
 
     return vector(types.float64), generate
 
 
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> ir.Value:
-    data = context.make_array(kind)(context, builder, array).data
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> ir.Value:
+    data = context.make_array(array_type)(context, builder, array).data
     pointer = builder.bitcast(data, _VECTOR.as_pointer())
     return builder.gep(pointer, [index], inbounds=True)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ner.errors import InputError, not_installed
 from ner.runtime.nested import flat
-from ner.training.history import history_row
 
 if TYPE_CHECKING:
     from ner.training.progress import Progress
@@ -45,7 +44,7 @@ class MLflow:
     def on_epoch(self, progress: Progress) -> None:
         """Log the row of the history."""
         assert progress.epoch_record is not None, "after an epoch"
-        row = history_row(progress.epoch_record)
+        row = progress.epoch_record.history_row()
         self.mlflow.log_metrics({key: float(value) for key, value in row.items()}, step=progress.epoch)
 
     def on_end(self, scores: Mapping[str, Any] | None) -> None:

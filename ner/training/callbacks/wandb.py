@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ner.errors import InputError, not_installed
 from ner.runtime.nested import flat
-from ner.training.history import history_row
 
 if TYPE_CHECKING:
     from ner.training.progress import Progress
@@ -46,7 +45,7 @@ class Wandb:
     def on_epoch(self, progress: Progress) -> None:
         """Log the row of the history."""
         assert progress.epoch_record is not None, "after an epoch"
-        self.run.log({key: float(v) for key, v in history_row(progress.epoch_record).items()}, step=progress.step)
+        self.run.log({key: float(v) for key, v in progress.epoch_record.history_row().items()}, step=progress.step)
 
     def on_end(self, scores: Mapping[str, Any] | None) -> None:
         """Write the final scores into the summary and end the run."""

@@ -127,7 +127,7 @@ def test_kept_beams_are_those_of_a_search_that_reads_everything_again(bert: str,
     slow = Recomputing(made.config, made.encoder).eval()
     slow.load_state_dict(made.state_dict())
     scores = scores_of(made, EXAMPLES)
-    found, expected = made.search(scores, every=True), slow.search(scores, every=True)
+    found, expected = made.search(scores, all_beams=True), slow.search(scores, all_beams=True)
     torch.testing.assert_close(found.logs, expected.logs, rtol=1e-4, atol=1e-4)
     assert torch.equal(found.pieces, expected.pieces)
     assert torch.equal(found.lengths, expected.lengths)
@@ -231,7 +231,7 @@ def test_a_wide_beam_finds_what_enumeration_finds(bert: str, penalty: float) -> 
     made.forbidden_ids = torch.tensor([n for n in range(len(made.bias)) if n not in (*allowed, made.end_id)])
     made.bias.data[made.end_id] += 1.5
     scores = scores_of(made, EXAMPLES)
-    found = made.search(scores, every=True)
+    found = made.search(scores, all_beams=True)
     for row in range(len(EXAMPLES)):
         source = scores["pieces"][row][scores["source"][row]].tolist()
         expected = {}
@@ -265,9 +265,9 @@ def test_a_search_stops_as_soon_as_nothing_can_become_better(bert: str) -> None:
 def test_answers_depend_on_neither_batch_nor_padding(bert: str) -> None:
     made = generator(bert, beam_size=3, max_target_seq_length=8)
     together = scores_of(made, EXAMPLES)
-    found = made.search(together, every=True)
+    found = made.search(together, all_beams=True)
     for row, example in enumerate(EXAMPLES):
-        alone = made.search(scores_of(made, [example]), every=True)
+        alone = made.search(scores_of(made, [example]), all_beams=True)
         assert torch.equal(alone.pieces[0], found.pieces[row])
         torch.testing.assert_close(alone.logs[0], found.logs[row], rtol=1e-4, atol=1e-4)
 
@@ -461,7 +461,7 @@ def test_yes_no_and_unknown_are_kinds_even_where_the_passage_has_the_word(bert: 
 def test_probabilities_are_those_of_the_answers_that_were_kept(bert: str) -> None:
     made = generator(bert, beam_size=4, max_target_seq_length=5)
     scores = scores_of(made, EXAMPLES)
-    found = made.search(scores, every=True)
+    found = made.search(scores, all_beams=True)
     annotations = made.decode(scores, torch.empty(3, 9), probabilities=True)
     plain = made.decode(scores, torch.empty(3, 9))
     for row, (annotation, single) in enumerate(zip(annotations, plain, strict=True)):

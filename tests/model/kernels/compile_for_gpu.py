@@ -13,7 +13,7 @@ from ner.model.kernels import crf_triton
 TYPES = {"words": "i32", "num_tags": "i32", "blocks": "i32", "directions": "i32"}
 POINTERS = {
     "gold_tags": "*i64", "mask": "*i8", "allowed_first": "*i8", "allowed": "*i8", "allowed_last": "*i8",
-    "values": "*fp64", "before": "*fp64", "short": "*i32", "log_partition": "*fp64", "gold_score": "*fp64",
+    "values": "*fp64", "priors": "*fp64", "metadata": "*i32", "log_partition": "*fp64", "gold_score": "*fp64",
     "weights": "*fp32", "sums": "*fp64", "pointers": "*i8", "tags_out": "*i64", "score_out": "*fp64",
 }  # fmt: skip
 

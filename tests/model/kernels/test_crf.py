@@ -16,6 +16,7 @@ from torchcrf import CRF
 from ner.data.tags import TagSet
 from ner.model.kernels import crf
 from ner.model.kernels.chain import BadExampleError, Chain
+from ner.model.kernels.span_probabilities import run_probabilities, span_probabilities
 from tests.builders import random_chain, random_mask
 
 BACKENDS = ["torch"]
@@ -439,7 +440,7 @@ def test_the_probability_of_a_span_is_that_of_enumeration(seed: int, constrained
     emissions = torch.randn(2, 5, 3, dtype=DOUBLE) * 2
     mask = torch.tensor([[True] * 5, [True, False, True, True, False]])
     spans = [(row, s, e, 0) for row, n in ((0, 5), (1, 3)) for s in range(n) for e in range(s + 1, n + 1)]
-    found = crf.span_probabilities(emissions, mask, chain, spans, begins, continues)
+    found = span_probabilities(emissions, mask, chain, spans, begins, continues)
     for (row, start, end, _), probability in zip(spans, found.tolist(), strict=True):
         total = inside = 0.0
         for path, score in paths(emissions[row, mask[row]], chain):
@@ -451,15 +452,15 @@ def test_the_probability_of_a_span_is_that_of_enumeration(seed: int, constrained
             holds = holds and (end == len(path) or not continues[0, path[end - 1], path[end]])
             inside += weight * holds
         assert probability == pytest.approx(inside / total, abs=1e-9)
-    assert crf.span_probabilities(emissions, mask, chain, [], begins, continues).tolist() == []
+    assert span_probabilities(emissions, mask, chain, [], begins, continues).tolist() == []
     ranges = [(row, start, end) for row, start, end, _ in spans]
     for (row, start, end), probability in zip(
-        ranges, crf.run_probabilities(emissions, mask, chain, ranges, 0).tolist(), strict=True
+        ranges, run_probabilities(emissions, mask, chain, ranges, 0).tolist(), strict=True
     ):
         weights = [(path, math.exp(score)) for path, score in paths(emissions[row, mask[row]], chain)]
         inside = sum(weight for path, weight in weights if not any(path[start:end]))
         assert probability == pytest.approx(inside / sum(weight for _, weight in weights), abs=1e-9)
-    assert crf.run_probabilities(emissions, mask, chain, [], 0).tolist() == []
+    assert run_probabilities(emissions, mask, chain, [], 0).tolist() == []
 
 
 @pytest.mark.parametrize("steps", [1, 9, 20, 100])
@@ -471,9 +472,9 @@ def test_spans_that_are_computed_in_blocks_have_the_same_probability(
     emissions, mask = torch.randn(2, 6, 5, dtype=DOUBLE), random_mask([6, 4])
     spans = [(0, 0, 2, 0), (0, 2, 3, 1), (0, 3, 6, 0), (1, 0, 1, 1), (1, 1, 4, 0)]
     arguments = emissions, mask, random_chain(5, dtype=DOUBLE), spans, begins, continues
-    expected = crf.span_probabilities(*arguments)
-    monkeypatch.setattr(crf, "MAX_STEPS", steps)  # 1, 1, 1 and 4 spans at once
-    torch.testing.assert_close(crf.span_probabilities(*arguments), expected)
+    expected = span_probabilities(*arguments)
+    monkeypatch.setattr("ner.model.kernels.span_probabilities.MAX_STEPS", steps)  # 1, 1, 1 and 4 spans at once
+    torch.testing.assert_close(span_probabilities(*arguments), expected)
 
 
 @pytest.mark.parametrize("backend", ["torch", "numba"])

@@ -21,6 +21,7 @@ if not GPU:
 
 from ner.model.kernels import crf, crf_torch, crf_triton
 from ner.model.kernels.chain import Chain
+from ner.model.kernels.left_alignment import LeftAlignment
 from tests.builders import random_chain, random_mask
 from tests.conftest import ROOT
 
@@ -47,7 +48,7 @@ def both(
     for backend, device in ((crf_torch, torch.device("cpu")), (crf_triton, DEVICE)):
         place = Chain(*(None if table is None else table.to(device) for table in chain))
         weights = torch.arange(1.0, len(tags) + 1, device=device)
-        words = crf._Alignment(mask.to(device), emissions.to(device), backend.ANY_MASK)
+        words = LeftAlignment(mask.to(device), emissions.to(device), backend.ANY_MASK)
         moved, gold = words.move(emissions.to(device)), words.move(tags.to(device))
         if not backend.ANY_MASK:
             gold = gold.masked_fill(~words.mask, 0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ner.runs.comparison import RunRow, means, read_row, render
+from ner.runs.run_table import RunRow, means, read_row, render
 
 ROW = RunRow("runs/a", "tiny", "train.conll", 3, "entity.micro.f1", 0.5, 0.4, 12.0, {"batch.size": "8", "seed": "1"})
 

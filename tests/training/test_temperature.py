@@ -13,7 +13,7 @@ from ner.commands import train
 from ner.inference.tagger import Tagger
 from ner.runs import calibration
 from ner.runtime.manifest import verify
-from ner.training.calibration import calibrate, evenly, maximum
+from ner.training.temperature import calibrate, evenly, maximum
 from ner.types import Document, TagQuery
 from tests.builders import build, documents, settings
 from tests.conftest import ROOT, SAMPLE
@@ -130,5 +130,5 @@ def test_a_run_is_calibrated_unless_the_configuration_forbids_it(wanted: bool, t
 
 @pytest.mark.slow
 def test_documents_without_mistakes_leave_the_temperature(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ner.training.calibration.RANGE", (5.0, 10.0))  # the best temperature lies below
+    monkeypatch.setattr("ner.training.temperature.RANGE", (5.0, 10.0))  # the best temperature lies below
     assert calibrate(tagger(1.0), documents(), "valid").temperature == 1.0

@@ -77,9 +77,9 @@ def read_row(directory: Path) -> RunRow:
 
 def _command(command: str) -> tuple[str, dict[str, str]]:
     """Return the recipe and the overrides of the command that started a run."""
-    called = re.match(r"ner\.train\('([^']+)'", command)
-    if called:
-        return called[1], {}
+    api_call = re.match(r"ner\.train\('([^']+)'", command)
+    if api_call:
+        return api_call[1], {}
     try:
         words = shlex.split(command)
     except ValueError:
@@ -127,18 +127,18 @@ def means(rows: Sequence[RunRow]) -> list[dict[str, Any]]:
     return table
 
 
-def render(rows: Sequence[Mapping[str, Any]], form: Format = "table") -> str:
+def render(rows: Sequence[Mapping[str, Any]], output_format: Format = "table") -> str:
     """Return rows with the same keys as text."""
-    if form == "json":
+    if output_format == "json":
         return json.dumps(list(rows), indent=2, ensure_ascii=False) + "\n"
     columns = list(rows[0]) if rows else []
-    if form == "csv":
+    if output_format == "csv":
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerows([columns, *(["" if row[key] is None else row[key] for key in columns] for row in rows)])
         return text.getvalue()
     cells = [columns, *([_cell(key, row[key]) for key in columns] for row in rows)]
-    if form == "markdown":
+    if output_format == "markdown":
         escaped = [[cell.replace("|", "\\|") for cell in line] for line in cells]
         escaped.insert(1, ["---"] * len(columns))
         return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
