@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ner.errors import counted
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -432,8 +434,12 @@ class Coverage:
 
     def __str__(self) -> str:
         """Return a sentence with all counts."""
-        read = f"{self.sentences} sentences, {self.words} words, {self.characters} characters, {self.windows} windows"
-        return f"{read}, {self.without_piece} words without a word piece, {self.missing} words not read"
+        read = f"{counted(self.sentences, 'sentence')}, {counted(self.words, 'word')}"
+        read += f", {counted(self.characters, 'character')} without spaces, {counted(self.windows, 'window')}"
+        missing = (
+            f"{counted(self.without_piece, 'word')} without a word piece, {counted(self.missing, 'word')} not read"
+        )
+        return f"{read}, {missing}"
 
 
 @dataclass

@@ -81,13 +81,16 @@ def test_formats_are_used_by_the_names_of_their_contract_only() -> None:
     for path in (ROOT / "ner").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) in (
-                "form",
+                "format_module",
+                "self.format_module",
                 "load_component('formats', name)",
             ):
                 used.add(node.attr)
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("hasattr", "getattr"):
                 asked = ast.unparse(node.args[0])
-                assert not asked.startswith(("form", "load_component", "component.module")), path
+                assert not asked.startswith(
+                    ("format_module", "self.format_module", "load_component", "component.module")
+                ), path
     assert used - {"Config"} <= names
     assert {"read", "write", "export", "forbidden_characters", "output_extension", "STORES"} <= used
 

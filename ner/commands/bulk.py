@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ner.commands import _plugins
+from ner.errors import InputError, counted
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ def _bulk(arguments: argparse.Namespace) -> None:
     from loguru import logger
 
     from ner.bulk import job as jobs
-    from ner.errors import InputError
     from ner.runtime.log import set_up_log
 
     set_up_log(sys.stderr)
@@ -92,8 +92,14 @@ def _bulk(arguments: argparse.Namespace) -> None:
             progress.update(shard, record.words if is_new else 0)
         summary = output.finish(num_shards)
     logger.info(
-        "{:,} shards, {:,} of them from an earlier run: {:,} records, {:,} words, {:,} words/s",
-        *(num_shards, num_skipped, summary["rows"], summary["words"], round(progress.words / progress.seconds)),
+        "{}, {:,} of them from an earlier run: {:,} records, {:,} words, {:,} words/s",
+        *(
+            counted(num_shards, "shard"),
+            num_skipped,
+            summary["rows"],
+            summary["words"],
+            round(progress.words / progress.seconds),
+        ),
     )
     if summary["errors"]:
         logger.warning("{:,} records could not be read, see {}", summary["errors"], output.directory / "errors.jsonl")

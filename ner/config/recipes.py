@@ -85,4 +85,6 @@ def use_sample(raw: dict[str, Any], path: Path) -> None:
     for split in SPLITS:
         value = data.get(split)
         if isinstance(value, str) and value.startswith(f"{SAMPLE}/") and not Path(value).exists():
-            data[split] = str(root() / value)
+            shipped = root() / value
+            if shipped.exists():  # otherwise the path is mistyped, and the message shows it as it was given
+                data[split] = str(shipped)

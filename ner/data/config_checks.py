@@ -77,7 +77,7 @@ def _steps(config: RunConfig, sentences: int) -> list[Finding]:
             "warning",
             f"{counted(steps, 'step')} an epoch, {steps * epochs} in all, from {counted(sentences, 'sentence')} with "
             f"batch.size={config.batch.size} and training.epochs={epochs}",
-            "Reduce batch.size or raise training.epochs; below some hundred steps, models rarely learn.",
+            "Reduce batch.size or raise training.epochs; models rarely learn in fewer than a few hundred steps.",
             steps * epochs,
         )
     ]

@@ -1,4 +1,4 @@
-"""Comparison of runs on the same file: paired tests, spread over seeds, and the sentences that make the difference."""
+"""Comparison of runs on the same file: paired tests, spread over seeds, and the sentences on which they differ most."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RunScore:
 
 @dataclass(frozen=True)
 class GroupScore:
-    """Mean and standard deviation over runs that differ in their seed only."""
+    """Mean and standard deviation over runs that differ only in their seed."""
 
     runs: tuple[str, ...]
     mean: float
@@ -64,8 +64,8 @@ class Difference:
         first, second: Names of the runs.
         difference: Difference of the scores.
         interval: Its 95 % interval by paired bootstrap: both runs are scored on the same resamples.
-        p_value: Probability of a difference of at least this size, of either sign, if the runs were equally good, by
-            approximate randomization (Noreen, 1989): the predictions for each unit are swapped at random.
+        p_value: Probability of a difference of at least this size, in either direction, if the runs were equally
+            good, by approximate randomization (Noreen, 1989): the predictions for each unit are swapped at random.
     """
 
     first: str

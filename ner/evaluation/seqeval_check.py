@@ -53,5 +53,7 @@ class SeqevalCheck:
             f"{key}: {score} and {other_score}" for key, score, other_score in pairs if abs(score - other_score) > 1e-9
         ]
         if differences:
-            raise InputError(f"entity scores differ from seqeval's ({'; '.join(differences)}); please report this file")
+            raise InputError(
+                f"entity scores differ from seqeval's ({'; '.join(differences)}); please report this bug with the file"
+            )
         return "seqeval check passed: the same entity precision, recall and f1"

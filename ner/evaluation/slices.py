@@ -21,7 +21,7 @@ class Slices:
     """Metric that counts entities by slice and value, see :class:`ner.contracts.Metric`.
 
     A slice is a property of a mention in its sentence, not of its type. Gold and predicted entities with the same value
-    are compared with each other, so the counts of all values add up to those of the whole.
+    are compared with each other, so the counts of all values add up to the overall counts.
 
     Args:
         names: Slices.

@@ -20,6 +20,7 @@ from ner.contracts import GenerativeDecoder
 from ner.errors import InputError, reason
 from ner.export.graph import write_graph
 from ner.export.quantize import quantize
+from ner.export.smoothing import smooth
 from ner.inference.tagger import Tagger
 from ner.model.context.bilstm import BiLSTM
 from ner.model.context.rtransformer import RTransformer
@@ -184,6 +185,9 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
             f"probabilities within {description.parity.difference:.1e}), so the model cannot be exported"
         )
     if precision == "int8":
+        exported = PortableTagger(directory)
+        examples = exported.units.split([document.examples[0] for document in documents])
+        smooth(directory / portable.GRAPH, (exported.graph_arrays([[example]]) for example in examples))
         quantize(directory / portable.GRAPH)
         description = _compare(directory, replace(description, precision="int8"), files)
     return description

@@ -62,7 +62,10 @@ def format_options(trained_format: ComponentConfig, name: str, overrides: Sequen
     raw_config: dict[str, Any] = {"data": {"format": config.model_dump()}}
     for assignment in overrides:
         if not assignment.startswith("data.format.") or assignment.startswith("data.format.name="):
-            raise InputError(f"{assignment}: expected data.format.key=value; the model itself is fixed, see --format")
+            raise InputError(
+                f"{assignment}: expected data.format.key=value, an option of the input format; give the input by "
+                "--input"
+            )
         from ner.config.load import override
 
         override(raw_config, assignment)

@@ -1,4 +1,4 @@
-"""Probabilities of tags beyond those of single spans: of sequences, of words, and of alternatives."""
+"""Probabilities of tag sequences, of the tags of single words, and of alternatives."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tag_probabilities(
             TagProbabilities(v) for v in crf.log_likelihood(emissions, path, mask, chain, decoder.backend).tolist()
         ]
         if options.tokens:
-            with torch.inference_mode(False):  # marginals are a gradient
+            with torch.inference_mode(False):  # marginals are computed by autograd
                 cloned_chain = Chain(*(None if table is None else table.clone() for table in chain))  # type: ignore[arg-type]
                 marginals = crf.token_marginals(emissions.clone(), mask.clone(), cloned_chain, decoder.backend)
             token_probabilities = iter(marginals.gather(2, path.unsqueeze(-1)).squeeze(-1)[mask].tolist())

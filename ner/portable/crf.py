@@ -121,7 +121,7 @@ class ForwardBackward(NamedTuple):
 
     Attributes:
         log_partition: ``(S,)``.
-        unary: ``(S, W, K)`` probability of each tag at each word, 0 on padding.
+        tag_marginals: ``(S, W, K)`` probability of each tag at each word, 0 on padding.
         backward_scores: ``(S, W, K)`` log-sum over all paths from each tag of a word to the end, with the emission of
             the word (emission plus log beta), up to a constant for each word.
         log_normalizers: ``(S, W, K)`` log-sum of transition and ``backward_scores`` over the tags of a word, given the
@@ -130,7 +130,7 @@ class ForwardBackward(NamedTuple):
     """
 
     log_partition: np.ndarray
-    unary: np.ndarray
+    tag_marginals: np.ndarray
     backward_scores: np.ndarray
     log_normalizers: np.ndarray
 
@@ -160,19 +160,21 @@ def forward_backward(emissions: np.ndarray, lengths: np.ndarray, chain: Potentia
             else:
                 log_normalizers[:, word] = _log_sum(chain.transitions + backward_scores[:, word, None])
             log_beta = np.where(inside[:, word, None], log_normalizers[:, word], chain.last)
-    unary = np.zeros_like(scores)
+    tag_marginals = np.zeros_like(scores)
     if words:
         first_scores = chain.first + backward_scores[:, 0]
         log_partition = np.where(lengths > 0, log_partition + _log_sum(first_scores), 0.0)
-        unary[:, 0] = _softmax(first_scores)
+        tag_marginals[:, 0] = _softmax(first_scores)
     for word in range(1, words):
         if word in sums:
-            unary[:, word] = (unary[:, word - 1] / sums[word]) @ weights * np.exp(backward_scores[:, word])
+            tag_marginals[:, word] = (
+                (tag_marginals[:, word - 1] / sums[word]) @ weights * np.exp(backward_scores[:, word])
+            )
         else:
             transition_probabilities = _softmax(chain.transitions + backward_scores[:, word, None])
-            unary[:, word] = (unary[:, word - 1, None] @ transition_probabilities)[:, 0]
-    unary *= inside[..., None]
-    return ForwardBackward(log_partition, unary, backward_scores, log_normalizers)
+            tag_marginals[:, word] = (tag_marginals[:, word - 1, None] @ transition_probabilities)[:, 0]
+    tag_marginals *= inside[..., None]
+    return ForwardBackward(log_partition, tag_marginals, backward_scores, log_normalizers)
 
 
 def span_probabilities(
@@ -237,13 +239,13 @@ def _masses(
         return result
 
     label_tags = tags[label]
-    all_tags = np.arange(distribution.unary.shape[2])
-    mass = distribution.unary[example[:, None], 0, label_tags] * begins[label[:, None], -1, label_tags]
+    all_tags = np.arange(distribution.tag_marginals.shape[2])
+    mass = distribution.tag_marginals[example[:, None], 0, label_tags] * begins[label[:, None], -1, label_tags]
     (begins_inside,) = np.nonzero(start > 0)
     previous_tags = np.broadcast_to(all_tags, (len(begins_inside), len(all_tags)))
     begin_probabilities = step(begins_inside, start[begins_inside], previous_tags, begins)
     mass[begins_inside] = (
-        distribution.unary[example[begins_inside], start[begins_inside] - 1, None] @ begin_probabilities
+        distribution.tag_marginals[example[begins_inside], start[begins_inside] - 1, None] @ begin_probabilities
     )[:, 0]
     for offset in range(1, int((end - start).max())):
         (continued,) = np.nonzero(start + offset < end)

@@ -1,6 +1,6 @@
 """Files of an export, and the description of its model that the runtime reads.
 
-An export may come from a stranger: everything is checked before it is used, and no name in it is imported.
+An export may come from an untrusted source: everything is checked before it is used, and no name in it is imported.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Description:
         has_context: True if a word depends on all rows of its example.
         tags, classes: Outputs.
         unit: Tokenizer whose pieces are the units, or None for words.
-        measure, batch_size: Batches of prediction.
+        measure, batch_size: Size of prediction batches.
         data: Section ``data`` of the configuration.
         parity: Agreement with torch.
         model_sha256: SHA-256 of the weights of the run.

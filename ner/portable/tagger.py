@@ -78,7 +78,7 @@ class PortableTagger(TextTagger):
             raise
         except BaseException as error:  # tokenizers raise PanicException, which is no Exception
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise InputError(f"{self.directory}: the files are not those of an export ({reason})") from error
+            raise InputError(f"{self.directory}: not a valid export ({reason})") from error
 
     @classmethod
     def load(
@@ -96,7 +96,7 @@ class PortableTagger(TextTagger):
             InputError: If the directory is not a complete export, or another device or precision is requested.
         """
         if device not in ("auto", "cpu"):
-            raise InputError(f"{directory}: an export runs on the CPU, found device {device}; load the run")
+            raise InputError(f"{directory}: exports run only on the CPU, not on {device}; load the run instead")
         if precision not in ("run", "auto"):
             raise InputError(
                 f"{directory}: an export has the precision with which it was written, found precision {precision}; use "
@@ -133,7 +133,7 @@ class PortableTagger(TextTagger):
                 else PieceGraphInput(encoder, encoder_files)
             )
         piece_inputs = (entry for entry in self.inputs.values() if isinstance(entry, PieceGraphInput))
-        self.planner: GraphInput = next(piece_inputs, next(iter(self.inputs.values())))
+        self.batch_planner: GraphInput = next(piece_inputs, next(iter(self.inputs.values())))
         self.units = WordUnits()
         if description.unit is not None:
             self.units = PieceUnits(Tokenizer(files["unit/tokenizer.json"], description.unit), self.scheme)
@@ -227,7 +227,7 @@ class PortableTagger(TextTagger):
     def _annotate(self, documents: list[Document], probabilities: bool, n_best: int) -> AnnotatedChunk:
         in_units = [replace(d, examples=self.units.split(d.examples), source_lines=None) for d in documents]
         examples = [example for document in in_units for example in document.examples]
-        groups = batching.group_documents(in_units, self.planner.plan)
+        groups = batching.group_documents(in_units, self.batch_planner.plan)
         annotations: dict[int, Annotation] = {}
         windows = 0
         for batch in batching.sorted_batches(groups, self.description.measure, self.description.batch_size):
@@ -251,12 +251,17 @@ class PortableTagger(TextTagger):
             chunk.predicted.append(replace(document, examples=self.units.merge(document.examples, predicted)))
         return chunk
 
-    def _decode(self, groups: list[list[Example]], probabilities: bool, n_best: int) -> tuple[list[Annotation], int]:
-        """Return the annotation of each example of a batch, and the number of rows."""
+    def graph_arrays(self, groups: list[list[Example]]) -> Arrays:
+        """Return the inputs of the graph for a batch: examples in units, in groups that are read together."""
         arrays: Arrays = {}
         for key, graph_input in self.inputs.items():
             for name, array in graph_input.arrays(groups).items():
                 arrays[name if name == "mask" or not key else f"{key}.{name}"] = array
+        return arrays
+
+    def _decode(self, groups: list[list[Example]], probabilities: bool, n_best: int) -> tuple[list[Annotation], int]:
+        """Return the annotation of each example of a batch, and the number of rows."""
+        arrays = self.graph_arrays(groups)
         mask = arrays["mask"]
         if not mask.size:  # a graph needs a word
             arrays["mask"] = np.zeros((len(mask), 1), dtype=bool)
@@ -286,14 +291,17 @@ class PortableTagger(TextTagger):
         names = [entry.name for entry in self.session.get_outputs()]
         feed = {name: arrays[name] for name in self.graph_inputs if name in arrays}
         if missing := self.graph_inputs - feed.keys():
-            raise InputError(f"{self.directory / GRAPH}: unknown inputs {sorted(missing)[:8]}")
+            raise InputError(
+                f"{self.directory / GRAPH}: the graph requires inputs that this version does not provide: "
+                f"{sorted(missing)[:8]}"
+            )
         try:
             return dict(zip(names, self.session.run(names, feed), strict=True))
         except MemoryError:
             raise
         except Exception as error:
             reason = str(error).splitlines()[0][:200]
-            raise InputError(f"{self.directory / GRAPH}: the graph does not read this input ({reason})") from error
+            raise InputError(f"{self.directory / GRAPH}: the graph failed on this input ({reason})") from error
 
     def _tagged(self, emissions: np.ndarray, lengths: np.ndarray, probabilities: bool, n_best: int) -> list[Annotation]:
         paths = crf.best_paths(emissions, lengths, self.best)
@@ -390,7 +398,7 @@ class PortableTagger(TextTagger):
                     )
                     difference = max([difference, *(abs(a[-1] - b[-1]) for a, b in pairs if a[-1] is not None)])
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-            raise InputError(f"{self.directory / PARITY}: not the sentences of an export ({error})") from None
+            raise InputError(f"{self.directory / PARITY}: not a valid parity file ({error})") from None
         return equal, difference, len(records)
 
 

@@ -308,7 +308,7 @@ async def _disconnected(request: Request) -> None:
 
 async def _error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    message = f"{error.detail}: expected POST /tag, or another path of GET /docs"
+    message = f"{error.detail}: POST /tag annotates texts, GET /docs lists all paths"
     return _json({"error": message}, error.status_code, error.headers)
 
 

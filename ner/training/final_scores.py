@@ -86,8 +86,11 @@ def _calibrate(run: TrainingRun) -> None:
     """Fit the temperature of the kept model to the validation data, and save it with the model."""
     found = calibrate(Tagger.load(run.directory, str(run.device)), run.documents["valid"], "valid")
     calibration.write(run.directory, found)
-    before, after = found.before.error, found.after.error
-    run.log_info(f"valid calibration error: {before:.4f} before, {after:.4f} after, temperature {found.temperature:g}")
+    likelihoods = "{:.4f} before, {:.4f} after".format(*found.log_likelihood)
+    run.log_info(
+        f"valid calibration: temperature {found.temperature:g}; log-likelihood of a sentence {likelihoods}; expected "
+        f"calibration error {found.before.error:.4f} before, {found.after.error:.4f} after"
+    )
     if found.temperature == 1:
         run.log_info(
             f"valid: its {found.gold} entities do not determine a temperature, so probabilities are not calibrated; "

@@ -15,8 +15,8 @@ def schedule(name: str, done: float, after: float, warmup: float) -> float:
 
     Args:
         name: ``constant``, ``linear``, ``cosine`` or ``inverse_sqrt``.
-        done: Fraction of the training before the step, by sentences.
-        after: Fraction of the training after the step.
+        done: Fraction of the training that is finished before the step, by sentences.
+        after: Fraction that is finished after the step.
         warmup: Fraction of the training in which the rates rise from 0.
     """
     if after <= warmup:

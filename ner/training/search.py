@@ -138,7 +138,9 @@ def first_values(space: Space) -> list[str]:
 def _text(value: Any, values: Choices | Range) -> str:
     if isinstance(values, Choices):
         return str(value)
-    return str(int(value)) if values.whole else repr(float(value))
+    if values.whole:
+        return str(int(value))
+    return repr(min(max(float(f"{value:.4g}"), values.low), values.high))  # four digits are enough to read and repeat
 
 
 class Watch:

@@ -317,7 +317,8 @@ def test_pipes_carry_answers_and_nothing_else(run: tuple[Path, str]) -> None:
     )
     assert [json.loads(line)["text"] for line in found.stdout.decode().splitlines()] == text.splitlines()
     assert re.fullmatch(
-        rb"read: 2 sentences, \d words, \d+ characters, 2 windows, \d words without a word piece, 0 words not read\n",
+        rb"read: 2 sentences, \d words, \d+ characters without spaces, 2 windows, "
+        rb"\d words without a word piece, 0 words not read\n",
         found.stderr,
     )
     found = subprocess.run(

@@ -27,7 +27,7 @@ def test_the_kernels_compute_the_same_paths_and_marginals(seed: int, backend: ke
     path, _ = kernels.best_path(emissions, mask, chain, backend)
     sizes = np.array(lengths)
     assert crf.best_paths(emissions.numpy(), sizes, potentials(chain)).tolist() == path.tolist()
-    unary = crf.forward_backward(emissions.numpy(), sizes, potentials(chain)).unary
+    unary = crf.forward_backward(emissions.numpy(), sizes, potentials(chain)).tag_marginals
     expected = kernels.token_marginals(emissions, mask, chain, backend)
     assert unary == pytest.approx(expected.numpy(), abs=1e-9)
 

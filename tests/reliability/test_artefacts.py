@@ -41,6 +41,7 @@ def test_there_are_damages_of_every_file_and_no_two_of_one_name() -> None:
     assert set(NAMES) <= set(names)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the commands run in forks")
 def test_a_sample_ends_in_one_sentence() -> None:
     found = subprocess.run(

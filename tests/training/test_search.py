@@ -103,6 +103,7 @@ def searched(folder: Path, interrupt: int = 0, trials: int = 14) -> list[Trial]:
 def test_a_search_finds_good_values_prunes_bad_ones_and_survives_an_interruption(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     trials = searched(tmp_path / "a")
+    assert all(len(trial.parameters["x"].lstrip("0.")) <= 4 for trial in trials), "more than four digits"
     best = max((trial for trial in trials if trial.state == "finished"), key=lambda trial: max(trial.scores))
     assert best.parameters["kind"] == "good"
     assert abs(float(best.parameters["x"]) - 0.7) < 0.2

@@ -2,18 +2,18 @@
 
 ``crf_torch`` (any device), ``crf_numba`` (CPU) and ``crf_triton`` (CUDA) each define
 
-- ``ANY_MASK``: true if ``mask (S, W)`` may have any pattern; otherwise words come first in each row,
+- ``ACCEPTS_ANY_MASK``: true if ``mask (S, W)`` may have any pattern; otherwise words come first in each row,
 - ``forward(emissions, tags, mask, chain, gradient) -> (log_likelihood, saved)``: ``(S,)``, 0 for a sentence without
   words, -inf for forbidden tags, NaN if an emission is not finite; with ``gradient``, ``saved`` is for ``backward``,
-- ``backward(saved, tags, mask, chain, weight, dtype)``: gradients of ``weight (S,)`` times the log-likelihood, by the
-  emissions (in ``dtype``), first, transitions and last: gold tags minus their marginals,
+- ``backward(saved, tags, mask, chain, weight, dtype)``: gradients of ``weight (S,)`` times the log-likelihood with
+  respect to the emissions (in ``dtype``), first, transitions and last: gold tags minus their marginals,
 - ``viterbi(emissions, mask, chain) -> (tags, score)``: ``(S, W)``, 0 on padding, and ``(S,)``, -inf if no path is
   allowed, otherwise as above,
 
-with equal results. ``emissions`` is ``(S, W, K)`` in any float dtype, with at least one word; padding may hold any
-value. Sums are float64 where the device supports it: probabilities are normalised at every word and their scales are
-summed separately (Rabiner, 1989). Sentences whose mass could underflow are computed in log space instead. A forbidden
-transition is a factor 0, never a score.
+with equal results. S counts sentences, W words and K tags. ``emissions`` is ``(S, W, K)`` in any float dtype, with at
+least one word; padding may hold any value. Sums are float64 where the device supports it: probabilities are normalised
+at every word and their scales are summed separately (Rabiner, 1989). Sentences whose mass could underflow are computed
+in log space instead. A forbidden transition is a factor 0, never a score.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 TINY = 1e-140
-"""Probability of a prefix below which a sentence is computed in log space: the product of two is still a float64."""
+"""Probability of a prefix below which a sentence is computed in log space: float64 can represent the product of two."""
 
 TINY_SINGLE = 1e-17
 """The same threshold for devices that have only float32."""
@@ -65,7 +65,7 @@ def check_paths(scores: Tensor, mask: Tensor) -> None:
     example = int(not_finite.int().argmax())
     if not bool(scores[example].isnan()):
         words = int(mask[example].sum())
-        raise BadExampleError(f"the constraints leave no sequence of tags to example {{}} of {words} words", example)
+        raise BadExampleError(f"no sequence of tags of example {{}} ({words} words) satisfies the constraints", example)
     check_finite(scores)
 
 

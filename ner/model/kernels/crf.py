@@ -1,8 +1,8 @@
 """Linear-chain conditional random fields (Lafferty, McCallum and Pereira, 2001): one recursion, three backends.
 
-All functions take ``emissions (S, W, K)`` in any float dtype, a ``mask (S, W)`` in any pattern (words where it is false
-are skipped) and a :class:`~ner.model.kernels.chain.Chain`. Padding may hold any value. The backends compute equal
-numbers; :func:`choose` selects one of them. Entropy and k best paths are computed in torch.
+All functions take ``emissions (S, W, K)`` (sentences, words, tags) in any float dtype, a ``mask (S, W)`` in any pattern
+(words where it is false are skipped) and a :class:`~ner.model.kernels.chain.Chain`. Padding may hold any value. The
+backends compute equal numbers; :func:`choose` selects one of them. Entropy and k best paths are computed in torch.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ner.model.kernels.markov import markov_chain
 
 Backend = Literal["auto", "torch", "numba", "triton"]
 
-FEW_WORDS = 256
-"""Largest batch that is decoded in torch while Numba is not loaded yet, because loading it takes half a second."""
+MAX_CELLS_IN_TORCH = 256
+"""Largest batch, padding included, that torch decodes while Numba is not loaded; loading it takes half a second."""
 
 
 @cache
@@ -101,9 +101,9 @@ def log_likelihood(emissions: Tensor, tags: Tensor, mask: Tensor, chain: Chain, 
     """
     on_cuda, num_tags = emissions.device.type == "cuda", emissions.shape[-1]
     module = _backend(backend, emissions.device)
-    alignment = LeftAlignment(mask, emissions, module.ANY_MASK)
+    alignment = LeftAlignment(mask, emissions, module.ACCEPTS_ANY_MASK)
     tags = alignment.move(tags)
-    if not module.ANY_MASK:
+    if not module.ACCEPTS_ANY_MASK:
         tags = tags.masked_fill(~alignment.mask, 0)
     if not on_cuda:  # compiled code would read outside its tables
         invalid = ((tags < 0) | (tags >= num_tags)).any(1)
@@ -129,10 +129,15 @@ def best_path(emissions: Tensor, mask: Tensor, chain: Chain, backend: Backend = 
     Raises:
         BadExampleError: As :func:`log_likelihood`.
     """
-    if backend == "auto" and mask.device.type == "cpu" and mask.numel() <= FEW_WORDS and "numba" not in sys.modules:
+    if (
+        backend == "auto"
+        and mask.device.type == "cpu"
+        and mask.numel() <= MAX_CELLS_IN_TORCH
+        and "numba" not in sys.modules
+    ):
         backend = "torch"  # the same tags in less time than loading Numba takes
     module = _backend(backend, emissions.device)
-    alignment = LeftAlignment(mask, emissions, module.ANY_MASK)
+    alignment = LeftAlignment(mask, emissions, module.ACCEPTS_ANY_MASK)
     path, score = module.viterbi(alignment.move(emissions), alignment.mask, chain)
     if emissions.device.type != "cuda":
         check_paths(score, mask)
@@ -166,11 +171,16 @@ def entropy(emissions: Tensor, mask: Tensor, chain: Chain) -> Tensor:
     """
     alignment = LeftAlignment(mask, emissions)
     distribution = markov_chain(alignment.move(emissions), alignment.mask, chain)
-    unary = distribution.unary
+    tag_marginals = distribution.tag_marginals
     example, previous_word = alignment.mask[:, 1:].nonzero(as_tuple=True)
-    steps = distribution.steps(example, previous_word + 1)  # (M, K, K)
-    negative_entropies = (unary[example, previous_word] * torch.xlogy(steps, steps).sum(-1)).sum(-1)
-    return -torch.xlogy(unary[:, 0], unary[:, 0]).sum(-1).index_add(0, example, negative_entropies).clamp(max=0)
+    steps = distribution.steps(example, previous_word + 1)  # (M, K, K): each pair of neighbouring words
+    negative_entropies = (tag_marginals[example, previous_word] * torch.xlogy(steps, steps).sum(-1)).sum(-1)
+    return (
+        -torch.xlogy(tag_marginals[:, 0], tag_marginals[:, 0])
+        .sum(-1)
+        .index_add(0, example, negative_entropies)
+        .clamp(max=0)
+    )
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Backend of the CRF for CPUs, compiled by Numba (extra ``compiled``); see ``ner.model.kernels.chain`` for its functions.
 
-A block of eight sentences is computed in lockstep, one sentence per SIMD lane, so the speed does not depend on the
-number of tags and the data of a block stay in the CPU cache. Sums have a fixed order. Sentences whose mass could
+A block of eight sentences is computed in lockstep, one sentence per SIMD lane: all lanes are used for any
+number of tags, and the data of a block stay in the CPU cache. Sums have a fixed order. Sentences whose mass could
 underflow are computed by ``crf_torch``. Numba caches compiled code beside this file, or in ``NUMBA_CACHE_DIR``.
 """
 
@@ -31,7 +31,7 @@ from ner.model.kernels.simd import (
     subtract,
 )
 
-ANY_MASK = False
+ACCEPTS_ANY_MASK = False
 
 
 def forward(
@@ -43,17 +43,29 @@ def forward(
     tables = [table.double().numpy() for table in chain.tables()]
     peaks = [max(table.max(), np.finfo(np.float64).min) for table in tables]  # all may be forbidden
     factors = [np.exp(table - peak) for table, peak in zip(tables, peaks, strict=True)]
-    reachable = np.ones((2, 1, num_tags), dtype=np.bool_)  # a single row: no constraints
+    reachable = np.ones((2, 1, num_tags), dtype=np.bool_)  # one row means that there are no constraints
     if chain.allowed is not None:
         reachable = crf_torch.reachable(chain, words).numpy()
     log_likelihoods, underflow = np.zeros(size), np.zeros(size, dtype=np.bool_)
-    unary = np.zeros((size, words, num_tags) if gradient else (0, 0, 0), dtype=rows.dtype)
-    pairs = np.zeros((size if gradient else 0, num_tags, num_tags))
+    tag_marginals = np.zeros((size, words, num_tags) if gradient else (0, 0, 0), dtype=rows.dtype)
+    expected_transitions = np.zeros((size if gradient else 0, num_tags, num_tags))
     gold = tags.numpy(), *tables
     _recursion(
-        rows, mask.sum(1).numpy(), *gold, *factors, np.array(peaks), reachable, log_likelihoods, underflow, unary, pairs
+        rows,
+        mask.sum(1).numpy(),
+        *gold,
+        *factors,
+        np.array(peaks),
+        reachable,
+        log_likelihoods,
+        underflow,
+        tag_marginals,
+        expected_transitions,
     )
-    log_likelihood, marginals = torch.from_numpy(log_likelihoods), (torch.from_numpy(unary), torch.from_numpy(pairs))
+    log_likelihood, marginals = (
+        torch.from_numpy(log_likelihoods),
+        (torch.from_numpy(tag_marginals), torch.from_numpy(expected_transitions)),
+    )
     if underflow.any():
         underflow_rows = torch.from_numpy(underflow)
         log_likelihood[underflow_rows], exact = crf_torch.forward(
@@ -68,14 +80,24 @@ def backward(
     saved: tuple[Tensor, Tensor], tags: Tensor, mask: Tensor, chain: Chain, weight: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See :mod:`ner.model.kernels.chain`."""
-    unary, pairs = (table.numpy() for table in saved)
-    num_tags = pairs.shape[1]
-    emissions = np.empty_like(unary)
-    first, transitions, last = np.zeros(num_tags), np.zeros((num_tags, num_tags)), np.zeros(num_tags)
+    tag_marginals, expected_transitions = (table.numpy() for table in saved)
+    num_tags = expected_transitions.shape[1]
+    grad_emissions = np.empty_like(tag_marginals)
+    grad_first, grad_transitions, grad_last = np.zeros(num_tags), np.zeros((num_tags, num_tags)), np.zeros(num_tags)
     weights = weight.double().contiguous().numpy()
-    _gradients(unary, pairs, tags.numpy(), mask.sum(1).numpy(), weights, emissions, first, transitions, last)
-    scores = torch.from_numpy(first), torch.from_numpy(transitions), torch.from_numpy(last)
-    return torch.from_numpy(emissions).to(dtype), *scores
+    _gradients(
+        tag_marginals,
+        expected_transitions,
+        tags.numpy(),
+        mask.sum(1).numpy(),
+        weights,
+        grad_emissions,
+        grad_first,
+        grad_transitions,
+        grad_last,
+    )
+    scores = torch.from_numpy(grad_first), torch.from_numpy(grad_transitions), torch.from_numpy(grad_last)
+    return torch.from_numpy(grad_emissions).to(dtype), *scores
 
 
 def viterbi(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
@@ -122,51 +144,51 @@ def _matrix_product(vector, matrix, result):
 
 
 @_compile
-def _gather(emissions, lengths, word, step):
-    """Copy the emissions of a word to ``step (K, LANES)``, 0 for sentences without that word."""
-    num_tags = len(step)
+def _gather(emissions, lengths, word, emission_scores):
+    """Copy the emissions of a word to ``emission_scores (K, LANES)``, 0 for sentences without that word."""
+    num_tags = len(emission_scores)
     for tag in range(num_tags):
-        store(step, tag, broadcast(0.0))
+        store(emission_scores, tag, broadcast(0.0))
     for lane in range(len(lengths)):
         if word < lengths[lane]:
             for tag in range(num_tags):
-                step[tag, lane] = emissions[lane, word, tag]
+                emission_scores[tag, lane] = emissions[lane, word, tag]
 
 
 @_compile
 def _recursion(
-    emissions, lengths, tags, first, transitions, last, begin, matrix, end, peaks,
-    reachable, log_likelihoods, underflow, unary, pairs,
+    emissions, lengths, tags, first, transitions, last, first_factors, transition_factors, last_factors, peaks,
+    reachable, log_likelihoods, underflow, tag_marginals, expected_transitions,
 ):  # fmt: skip
-    """Fill the last four arguments, of which ``unary`` and ``pairs`` may be empty.
+    """Fill the last four arguments, of which ``tag_marginals`` and ``expected_transitions`` may be empty.
 
-    ``begin``, ``matrix`` and ``end`` are exponentials of ``first``, ``transitions`` and ``last`` minus their ``peaks``.
+    The factors are exponentials of ``first``, ``transitions`` and ``last`` minus their ``peaks``.
     """
     size, words, num_tags = emissions.shape
     alpha = np.empty((words, num_tags, LANES))  # normalised probabilities of the words so far
-    steps = np.empty((words, num_tags, LANES))  # exponentials of the emissions, 1 for the highest
+    emission_factors = np.empty((words, num_tags, LANES))  # exponentials of the emissions, 1 for the highest
     totals, maxima = np.empty((words, LANES)), np.empty((words, LANES))
     counts = np.empty((num_tags, num_tags * LANES))
-    transposed = matrix.T.copy()
+    transposed = transition_factors.T.copy()
     for start in range(0, size, LANES):
         block = slice(start, start + LANES)
         block_lengths, max_length = lengths[block], lengths[block].max()
         if max_length == 0:
             continue
         _forward_block(
-            emissions[block], block_lengths, max_length, begin, matrix, reachable[0],
-            alpha, steps, totals, maxima, underflow[block],
+            emissions[block], block_lengths, max_length, first_factors, transition_factors, reachable[0],
+            alpha, emission_factors, totals, maxima, underflow[block],
         )  # fmt: skip
         for lane in range(len(block_lengths)):
             row, length = start + lane, block_lengths[lane]
             if length == 0:
                 continue
-            gold = first[tags[row, 0]] + last[tags[row, length - 1]]
+            gold_score = first[tags[row, 0]] + last[tags[row, length - 1]]
             scale, product = peaks[0] + peaks[1] * (length - 1) + peaks[2], 1.0
             for word in range(length):
-                gold += emissions[row, word, tags[row, word]]
+                gold_score += emissions[row, word, tags[row, word]]
                 if word:
-                    gold += transitions[tags[row, word - 1], tags[row, word]]
+                    gold_score += transitions[tags[row, word - 1], tags[row, word]]
                 scale += maxima[word, lane]
                 product *= totals[word, lane]
                 if not 1e-150 < product < 1e150:
@@ -174,47 +196,59 @@ def _recursion(
                     product = 1.0
             mass = 0.0
             for tag in range(num_tags):
-                mass += alpha[length - 1, tag, lane] * end[tag]
-            log_likelihoods[row] = gold - (scale + np.log(product * mass))
+                mass += alpha[length - 1, tag, lane] * last_factors[tag]
+            log_likelihoods[row] = gold_score - (scale + np.log(product * mass))
             if not product * mass > 0.0:
                 underflow[row] = True
-        if len(unary):
+        if len(tag_marginals):
             _backward_block(
-                block_lengths, max_length, transposed, end, reachable[1],
-                alpha, steps, counts, unary[block], underflow[block],
+                block_lengths, max_length, transposed, last_factors, reachable[1],
+                alpha, emission_factors, counts, tag_marginals[block], underflow[block],
             )  # fmt: skip
             for lane in range(len(block_lengths)):
                 for tag in range(num_tags):
                     for following in range(num_tags):
-                        pairs[start + lane, tag, following] = (
-                            counts[tag, following * LANES + lane] * matrix[tag, following]
+                        expected_transitions[start + lane, tag, following] = (
+                            counts[tag, following * LANES + lane] * transition_factors[tag, following]
                         )
 
 
 @_compile
-def _forward_block(emissions, lengths, max_length, begin, matrix, reachable, alpha, steps, totals, maxima, underflow):
+def _forward_block(
+    emissions,
+    lengths,
+    max_length,
+    first_factors,
+    transition_factors,
+    reachable,
+    alpha,
+    emission_factors,
+    totals,
+    maxima,
+    underflow,
+):
     """Run the forward recursion of a block: fill the last five arguments."""
     num_tags = emissions.shape[2]
     constrained = len(reachable) > 1
     min_mass, nan_if_not_finite = broadcast(1.0), broadcast(0.0)
     for word in range(max_length):
-        step, values = steps[word], alpha[word]
-        _gather(emissions, lengths, word, step)
+        emission_row, values = emission_factors[word], alpha[word]
+        _gather(emissions, lengths, word, emission_row)
         if word:
-            _matrix_product(alpha[word - 1], matrix, values)
+            _matrix_product(alpha[word - 1], transition_factors, values)
         else:
             for tag in range(num_tags):
-                store(values, tag, broadcast(begin[tag]))
-        peak, total = load(step, 0), broadcast(0.0)
+                store(values, tag, broadcast(first_factors[tag]))
+        peak, total = load(emission_row, 0), broadcast(0.0)
         for tag in range(1, num_tags):
-            peak = maximum(load(step, tag), peak)
+            peak = maximum(load(emission_row, tag), peak)
         for tag in range(num_tags):
-            score = subtract(load(step, tag), peak)
+            score = subtract(load(emission_row, tag), peak)
             nan_if_not_finite = add(nan_if_not_finite, subtract(score, score))  # NaN unless finite
             factor = exponential(score)
             value = multiply(load(values, tag), factor)
             total = add(total, value)
-            store(step, tag, factor)
+            store(emission_row, tag, factor)
             store(values, tag, value)
         min_mass = minimum(total, min_mass)  # exp is clamped at -700, so a smaller total is an underflow
         inverse = reciprocal(total)
@@ -234,20 +268,22 @@ def _forward_block(emissions, lengths, max_length, begin, matrix, reachable, alp
 
 
 @_compile
-def _backward_block(lengths, max_length, transposed, end, reachable, alpha, steps, counts, unary, underflow):
+def _backward_block(
+    lengths, max_length, transposed, last_factors, reachable, alpha, emission_factors, counts, tag_marginals, underflow
+):
     """Run the backward recursion of a block: fill the last three arguments; ``reachable`` counts words from the last."""
-    num_tags = len(end)
+    num_tags = len(last_factors)
     constrained = len(reachable) > 1
     beta_and_emission = np.zeros((num_tags, LANES))  # normalised mass of the following words; 0 after the last word
     beta, marginals, mass = np.empty((num_tags, LANES)), np.empty((num_tags, LANES)), np.empty(LANES)
     counts[:] = 0.0
     for word in range(max_length - 1, -1, -1):
-        step, values = steps[word], alpha[word]
+        emission_row, values = emission_factors[word], alpha[word]
         _matrix_product(beta_and_emission, transposed, beta)
         for lane in range(len(lengths)):
             if word == lengths[lane] - 1:
                 for tag in range(num_tags):
-                    beta[tag, lane] = end[tag]
+                    beta[tag, lane] = last_factors[tag]
         total = broadcast(0.0)
         for tag in range(num_tags):
             total = multiply_add(load(values, tag), load(beta, tag), total)
@@ -260,7 +296,7 @@ def _backward_block(lengths, max_length, transposed, end, reachable, alpha, step
                 store(counts, pair, multiply_add(scaled_alpha, load(beta_and_emission, following), load(counts, pair)))
         total = broadcast(0.0)
         for tag in range(num_tags):
-            value = multiply(load(beta, tag), load(step, tag))
+            value = multiply(load(beta, tag), load(emission_row, tag))
             total = add(total, value)
             store(beta_and_emission, tag, value)
         store(mass, 0, total)
@@ -273,7 +309,7 @@ def _backward_block(lengths, max_length, transposed, end, reachable, alpha, step
                 if not mass[lane] >= TINY:
                     underflow[lane] = True
                 for tag in range(num_tags):
-                    unary[lane, word, tag] = marginals[tag, lane]
+                    tag_marginals[lane, word, tag] = marginals[tag, lane]
                     if not beta_and_emission[tag, lane] >= TINY and (not constrained or reachable[distance, tag]):
                         underflow[lane] = True
 
@@ -282,13 +318,13 @@ def _backward_block(lengths, max_length, transposed, end, reachable, alpha, step
 def _viterbi(emissions, lengths, first, transitions, last, best, tags, score):
     """Fill the last two arguments; ``best`` is a buffer for the scores of a block."""
     size, _, num_tags = emissions.shape
-    step, nan_lanes = np.empty((num_tags, LANES)), np.empty(LANES)
+    emission_row, nan_lanes = np.empty((num_tags, LANES)), np.empty(LANES)
     for start in range(0, size, LANES):
         block, block_lengths = emissions[start : start + LANES], lengths[start : start + LANES]
         nan_if_not_finite = broadcast(0.0)
         for word in range(block_lengths.max()):
             values = best[word]
-            _gather(block, block_lengths, word, step)
+            _gather(block, block_lengths, word, emission_row)
             for tag in range(num_tags):
                 if word:
                     previous_best = best[word - 1]
@@ -299,7 +335,7 @@ def _viterbi(emissions, lengths, first, transitions, last, best, tags, score):
                         )
                 else:
                     best_candidate = broadcast(first[tag])
-                emission = load(step, tag)
+                emission = load(emission_row, tag)
                 nan_if_not_finite = add(nan_if_not_finite, subtract(emission, emission))  # NaN unless finite
                 store(values, tag, add(best_candidate, emission))
         store(nan_lanes, 0, nan_if_not_finite)
@@ -324,25 +360,27 @@ def _viterbi(emissions, lengths, first, transitions, last, best, tags, score):
 
 
 @_compile
-def _gradients(unary, pairs, tags, lengths, weights, emissions, first, transitions, last):
+def _gradients(
+    tag_marginals, expected_transitions, tags, lengths, weights, grad_emissions, grad_first, grad_transitions, grad_last
+):
     """Fill ``emissions``, and add to the last three arguments."""
-    size, words, num_tags = unary.shape
+    size, words, num_tags = tag_marginals.shape
     for row in range(size):
         weight, length = weights[row], lengths[row]
         if length:
             for tag in range(num_tags):
-                first[tag] -= weight * unary[row, 0, tag]
-                last[tag] -= weight * unary[row, length - 1, tag]
-            first[tags[row, 0]] += weight
-            last[tags[row, length - 1]] += weight
-        source, target = unary[row].reshape(words * num_tags), emissions[row].reshape(words * num_tags)
+                grad_first[tag] -= weight * tag_marginals[row, 0, tag]
+                grad_last[tag] -= weight * tag_marginals[row, length - 1, tag]
+            grad_first[tags[row, 0]] += weight
+            grad_last[tags[row, length - 1]] += weight
+        source, target = tag_marginals[row].reshape(words * num_tags), grad_emissions[row].reshape(words * num_tags)
         for index in range(words * num_tags):  # a single flat loop, which LLVM vectorises
             target[index] = source[index] * -weight
         for tag in range(num_tags):
             for following in range(num_tags):
-                transitions[tag, following] -= weight * pairs[row, tag, following]
+                grad_transitions[tag, following] -= weight * expected_transitions[row, tag, following]
         for word in range(length):
             tag = tags[row, word]
-            emissions[row, word, tag] += weight
+            grad_emissions[row, word, tag] += weight
             if word:
-                transitions[tags[row, word - 1], tag] += weight
+                grad_transitions[tags[row, word - 1], tag] += weight

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ner.model.kernels.chain import TINY, TINY_SINGLE, Chain
 
-ANY_MASK = False
+ACCEPTS_ANY_MASK = False
 
 Marginals = tuple[Tensor, Tensor]
 """``(S, W, K)`` probability of each tag, and ``(S, K, K)`` expected number of each transition."""
@@ -43,21 +43,21 @@ def backward(
     saved: Marginals, tags: Tensor, mask: Tensor, chain: Chain, weight: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See :mod:`ner.model.kernels.chain`."""
-    unary, pairs = saved
-    weight = weight.to(unary)
-    difference = unary.neg().scatter_add_(2, tags.unsqueeze(-1), mask.unsqueeze(-1).to(unary))
+    tag_marginals, expected_transitions = saved
+    weight = weight.to(tag_marginals)
+    difference = tag_marginals.neg().scatter_add_(2, tags.unsqueeze(-1), mask.unsqueeze(-1).to(tag_marginals))
     difference *= weight[:, None, None]
-    transition_ids = tags[:, :-1] * pairs.shape[1] + tags[:, 1:]
+    transition_ids = tags[:, :-1] * expected_transitions.shape[1] + tags[:, 1:]
     # the sum of integers is the same in any order
-    counts = pairs.neg().flatten(1).scatter_add_(1, transition_ids, mask[:, 1:].to(pairs))
+    counts = expected_transitions.neg().flatten(1).scatter_add_(1, transition_ids, mask[:, 1:].to(expected_transitions))
     first, last = difference[:, 0].sum(0), at_end(difference.transpose(0, 1), mask).sum(0)
-    return difference.to(dtype), first, (weight @ counts).view(pairs.shape[1:]), last
+    return difference.to(dtype), first, (weight @ counts).view(expected_transitions.shape[1:]), last
 
 
 def viterbi(emissions: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor]:
     """See :mod:`ner.model.kernels.chain`."""
     scores = clean(emissions, mask)
-    first, transitions, last = (backpointers.to(scores) for backpointers in chain.tables())
+    first, transitions, last = (table.to(scores) for table in chain.tables())
     bests, pointers = [first + scores[:, 0]], []
     transition_from_previous = transitions.T.contiguous()  # (K, K): next tag, previous tag
     for score in scores.unbind(1)[1:]:
@@ -128,15 +128,17 @@ def log_space(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tenso
             log_beta = torch.where(mask[:, word, None], log_normalizers[:, word], last)
     first_scores = first + backward_scores[:, 0]
     log_partition = torch.where(mask[:, 0], log_partition + first_scores.logsumexp(-1), 0)
-    unary, pairs = torch.zeros_like(scores), scores.new_zeros((size, num_tags, num_tags))
-    unary[:, 0] = first_scores.softmax(-1).nan_to_num(0) * mask[:, :1]
+    tag_marginals, expected_transitions = torch.zeros_like(scores), scores.new_zeros((size, num_tags, num_tags))
+    tag_marginals[:, 0] = first_scores.softmax(-1).nan_to_num(0) * mask[:, :1]
     for word in range(1, words):
         joint = (
-            unary[:, word - 1].unsqueeze(-1) * _step(transitions, backward_scores[:, word]) * mask[:, word, None, None]
+            tag_marginals[:, word - 1].unsqueeze(-1)
+            * _step(transitions, backward_scores[:, word])
+            * mask[:, word, None, None]
         )
-        pairs += joint
-        unary[:, word] = joint.sum(1)
-    return log_partition, unary, pairs, backward_scores, log_normalizers
+        expected_transitions += joint
+        tag_marginals[:, word] = joint.sum(1)
+    return log_partition, tag_marginals, expected_transitions, backward_scores, log_normalizers
 
 
 def _step(transitions: Tensor, backward_scores: Tensor) -> Tensor:
@@ -231,10 +233,10 @@ def _marginals(values: Tensor, priors: Tensor, mask: Tensor, chain: Chain) -> Ma
     alpha = values[:, 0].transpose(0, 1)  # (S, W, K)
     beta, beta_and_emission = (reverse(table[:, 1].transpose(0, 1), mask) for table in (priors, values))
     is_word = mask.unsqueeze(-1)
-    unary = alpha * beta
-    total = unary.sum(-1, keepdim=True)
-    unary = (unary / total).masked_fill_(~is_word, 0)
+    tag_marginals = alpha * beta
+    total = tag_marginals.sum(-1, keepdim=True)
+    tag_marginals = (tag_marginals / total).masked_fill_(~is_word, 0)
     previous_alpha = (alpha / total)[:, :-1].masked_fill(~is_word[:, 1:], 0)
     next_beta = beta_and_emission[:, 1:].masked_fill(~is_word[:, 1:], 0)
     matrix, _ = _factors(chain.tables()[1].to(values))
-    return unary, previous_alpha.transpose(1, 2) @ next_beta * matrix
+    return tag_marginals, previous_alpha.transpose(1, 2) @ next_beta * matrix

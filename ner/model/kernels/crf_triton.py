@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ner.model.kernels.chain import TINY, Chain
 
-ANY_MASK = True
+ACCEPTS_ANY_MASK = True
 
 WORDS_AT_ONCE = 16
 """Words of one program of ``_posterior``."""
@@ -176,7 +176,7 @@ def _recursion(
         next_emission = tl.load(row_emissions + next_word * num_tags, mask=inside, other=-float("inf")).to(tl.float64)
         next_is_word = tl.load(mask + row + next_word) != 0
 
-        store_mask = tags < tl.where(is_word, num_tags, 0)
+        tag_mask = tags < tl.where(is_word, num_tags, 0)
         peak = tl.max(emission, 0)
         updated = prior * tl.exp(emission - peak)
         total = tl.sum(updated, 0)
@@ -184,11 +184,11 @@ def _recursion(
         # beside the sum and its inverse, not after them
         next_prior = tl.sum(updated[:, None] * matrix, 0) * inverse_total
         updated = updated * inverse_total
-        tl.store(priors + offsets + word * num_tags, prior, mask=store_mask)
-        tl.store(values + offsets + word * num_tags, updated, mask=store_mask)
-        broken += tl.where(store_mask & (emission - emission != 0.0), 1, 0)
+        tl.store(priors + offsets + word * num_tags, prior, mask=tag_mask)
+        tl.store(values + offsets + word * num_tags, updated, mask=tag_mask)
+        broken += tl.where(tag_mask & (emission - emission != 0.0), 1, 0)
         is_safe = updated * tl.where(total >= LEAST, 1.0, 0.0) >= LEAST
-        underflowed += tl.where(store_mask & (reachable > 0) & ~is_safe, 1, 0)
+        underflowed += tl.where(tag_mask & (reachable > 0) & ~is_safe, 1, 0)
         if CONSTRAINED:
             reachable = tl.where(is_word, tl.max(reachable[:, None] * allowed_steps, 0), reachable)
         value = tl.where(is_word, updated, value)
@@ -297,22 +297,22 @@ def _posterior(
     at_last = at_first
     for word in range(block * SPAN, tl.minimum(words, (block + 1) * SPAN)):
         is_word = tl.load(mask + row + word) != 0
-        store_mask = tags < tl.where(is_word, num_tags, 0)
+        tag_mask = tags < tl.where(is_word, num_tags, 0)
         previous_word = tl.load(row_metadata + word)  # -1 also where there is no word
         has_previous = previous_word >= 0
         pair_mask = tags < tl.where(has_previous, num_tags, 0)
-        alpha = tl.load(values + alpha_offsets + word * num_tags, mask=store_mask, other=0.0)
-        beta = tl.load(priors + beta_offsets + word * num_tags, mask=store_mask, other=0.0)
+        alpha = tl.load(values + alpha_offsets + word * num_tags, mask=tag_mask, other=0.0)
+        beta = tl.load(priors + beta_offsets + word * num_tags, mask=tag_mask, other=0.0)
         previous_alpha = tl.load(
             values + alpha_offsets + tl.maximum(previous_word, 0) * num_tags, mask=pair_mask, other=0.0
         )
-        beta_and_emission = tl.load(values + beta_offsets + word * num_tags, mask=store_mask, other=0.0)
+        beta_and_emission = tl.load(values + beta_offsets + word * num_tags, mask=tag_mask, other=0.0)
         if in_log_space:
             alpha = tl.where(alpha_is_log > 0, alpha, tl.log(alpha))
             beta = tl.where(beta_is_log > 0, beta, tl.log(beta))
             previous_alpha = tl.where(alpha_is_log > 0, previous_alpha, tl.log(previous_alpha))
             beta_and_emission = tl.where(beta_is_log > 0, beta_and_emission, tl.log(beta_and_emission))
-            joint = tl.where(store_mask, alpha + beta, -float("inf"))
+            joint = tl.where(tag_mask, alpha + beta, -float("inf"))
             joint = tl.exp(joint - _finite(tl.max(joint, 0)))
             pair_mass = tl.where(pair_mask, previous_alpha, -float("inf"))[:, None] + steps
             pair_mass = pair_mass + tl.where(pair_mask, beta_and_emission, -float("inf"))[None, :]
@@ -331,7 +331,7 @@ def _posterior(
         previous_tag = tl.load(gold_tags + row + tl.maximum(previous_word, 0), mask=has_previous, other=-1).to(tl.int32)
         difference += tl.where(tags == tag, 1.0, 0.0)
         counts += tl.where((rows == previous_tag) & (columns == tag), 1.0, 0.0) - pair_mass
-        difference = tl.where(store_mask, difference * weight, 0.0)
+        difference = tl.where(tag_mask, difference * weight, 0.0)
         at_first += tl.where(has_previous, 0.0, difference)
         at_last += tl.where(word == last_word, difference, 0.0)
         tl.store(target + (row + word) * num_tags + tags, difference.to(target.dtype.element_ty), mask=inside)
@@ -367,12 +367,12 @@ def _viterbi(
         next_word = tl.minimum(word + 1, words - 1)
         next_emission = tl.load(row_emissions + next_word * num_tags, mask=inside, other=0.0).to(tl.float64)
         next_is_word = tl.load(mask + row + next_word) != 0
-        store_mask = tags < tl.where(is_word, num_tags, 0)
+        tag_mask = tags < tl.where(is_word, num_tags, 0)
         candidates = best[:, None] + steps
         best_previous = tl.argmax(candidates, 0, tie_break_left=True)
-        tl.store(row_pointers + word * num_tags + tags, best_previous.to(pointers.dtype.element_ty), mask=store_mask)
+        tl.store(row_pointers + word * num_tags + tags, best_previous.to(pointers.dtype.element_ty), mask=tag_mask)
         best_candidate = tl.where(count > 0, tl.max(candidates, 0), best)
-        broken += tl.where(store_mask & (emission - emission != 0.0), 1, 0)
+        broken += tl.where(tag_mask & (emission - emission != 0.0), 1, 0)
         best = tl.where(is_word, best_candidate + emission, best)
         count += tl.where(is_word, 1, 0)
     final_scores = best + _vector(last, allowed_last, tags, num_tags, CONSTRAINED)

@@ -21,7 +21,7 @@ class MarkovChain(NamedTuple):
 
     Attributes:
         transitions: ``(K, K)`` scores from previous tag to next tag, -inf where forbidden.
-        unary: ``(S, W, K)`` marginal probability of each tag.
+        tag_marginals: ``(S, W, K)`` marginal probability of each tag.
         backward_scores: ``(S, W, K)`` log-sum over all paths from each tag of a word to the end, with the emission of
             the word (emission plus log beta), up to a constant for each word.
         log_normalizers: ``(S, W, K)`` log-sum of transition and ``backward_scores`` over the tags of a word, given the
@@ -30,7 +30,7 @@ class MarkovChain(NamedTuple):
     """
 
     transitions: Tensor
-    unary: Tensor
+    tag_marginals: Tensor
     backward_scores: Tensor
     log_normalizers: Tensor
 
@@ -64,14 +64,14 @@ def markov_chain(emissions: Tensor, mask: Tensor, chain: Chain) -> MarkovChain:
     scores = crf_torch.clean(emissions, mask)
     log_partition, *tables, min_sum = _by_products(scores, mask, chain)
     if not bool(min_sum > (UNDERFLOW if scores.dtype == torch.float64 else UNDERFLOW_SINGLE)):
-        log_partition, unary, _, backward_scores, log_normalizers = crf_torch.log_space(scores, mask, chain)
-        tables = [unary, backward_scores, log_normalizers]
+        log_partition, tag_marginals, _, backward_scores, log_normalizers = crf_torch.log_space(scores, mask, chain)
+        tables = [tag_marginals, backward_scores, log_normalizers]
     check_paths(log_partition.masked_fill(crf_torch.not_finite(scores), torch.nan), mask)
     return MarkovChain(chain.tables()[1].to(scores), *tables)
 
 
 def _by_products(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return log-partitions, ``unary``, ``backward_scores``, ``log_normalizers``, and the lowest sum of exponentials.
+    """Return log-partitions, the tables of a :class:`MarkovChain`, and the lowest sum of exponentials.
 
     The sums are matrix products, which are about ten times as fast as ``logsumexp`` for 100 tags.
     """
@@ -92,12 +92,12 @@ def _by_products(scores: Tensor, mask: Tensor, chain: Chain) -> tuple[Tensor, Te
             log_beta = torch.where(mask[:, word, None], log_normalizers[:, word], last)
     first_scores = first + backward_scores[:, 0]
     log_partition = torch.where(mask[:, 0], log_partition + first_scores.logsumexp(-1), 0)
-    unary = torch.zeros_like(scores)
-    unary[:, 0] = first_scores.softmax(-1).nan_to_num(0) * mask[:, :1]
+    tag_marginals = torch.zeros_like(scores)
+    tag_marginals[:, 0] = first_scores.softmax(-1).nan_to_num(0) * mask[:, :1]
     for word in range(1, scores.shape[1]):
-        probabilities = (unary[:, word - 1] / sums[:, word]) @ weights * backward_scores[:, word].exp()
-        unary[:, word] = probabilities * mask[:, word, None]
-    return log_partition, unary, backward_scores, log_normalizers, sums.amin()
+        probabilities = (tag_marginals[:, word - 1] / sums[:, word]) @ weights * backward_scores[:, word].exp()
+        tag_marginals[:, word] = probabilities * mask[:, word, None]
+    return log_partition, tag_marginals, backward_scores, log_normalizers, sums.amin()
 
 
 def _finite(normalizer: Tensor) -> Tensor:

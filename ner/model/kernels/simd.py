@@ -54,7 +54,7 @@ def _operation(arguments: int, build: Callable[..., ir.Value]) -> Any:
         return build(builder, *values)
 
     result = vector(*[vector] * arguments), generate
-    types_of: dict[int, Callable[..., Any]] = {  # Numba counts the parameters
+    types_of: dict[int, Callable[..., Any]] = {  # Numba requires the exact number of parameters
         1: lambda context, a: result,
         2: lambda context, a, b: result,
         3: lambda context, a, b, c: result,

@@ -38,7 +38,7 @@ def span_probabilities(
         continues: ``(N, K, K)`` true where a tag after another continues a span of a label.
 
     Returns:
-        ``(len(spans),)`` float64 on the CPU.
+        ``(len(spans),)`` float64 on the CPU. In the comments, M counts spans, N labels, and C the tags of a label.
 
     Raises:
         BadExampleError: As :func:`~ner.model.kernels.crf.log_likelihood`.
@@ -63,9 +63,11 @@ def span_probabilities(
             distribution.step(example, start, previous_tags, label_tags)
             * begins[labels, previous_tags.unsqueeze(2), next_tags]
         )
-        begin_mass = (distribution.unary[example, (start - 1).clamp(min=0)].unsqueeze(1) @ begin_mass).squeeze(1)
+        begin_mass = (distribution.tag_marginals[example, (start - 1).clamp(min=0)].unsqueeze(1) @ begin_mass).squeeze(
+            1
+        )
         first_word_mass = (
-            distribution.unary[example, 0].gather(1, label_tags) * begins[label.unsqueeze(1), -1, label_tags]
+            distribution.tag_marginals[example, 0].gather(1, label_tags) * begins[label.unsqueeze(1), -1, label_tags]
         )
         mass = torch.where((start == 0).unsqueeze(1), first_word_mass, begin_mass)  # (M, C)
         continued = continues[labels, label_tags.unsqueeze(2), next_tags]
@@ -105,7 +107,7 @@ def run_probabilities(
         return torch.zeros(0, dtype=torch.float64)
     distribution = markov_chain(alignment.move(emissions), alignment.mask, chain)
     example, start, end = torch.tensor(list(ranges), device=mask.device).T
-    mass, only_tag = distribution.unary[example, start, tag], torch.full_like(example, tag).unsqueeze(1)
+    mass, only_tag = distribution.tag_marginals[example, start, tag], torch.full_like(example, tag).unsqueeze(1)
     for offset in range(1, int((end - start).max())):
         word = start + offset
         mass = torch.where(word < end, mass * distribution.step(example, word, only_tag, only_tag)[:, 0, 0], mass)

@@ -16,7 +16,7 @@ def test_the_first_example_that_is_not_finite_is_named_with_its_values(value: fl
     assert caught.value.position == 1
 
 
-@pytest.mark.parametrize(("value", "cause"), [(NAN, "emissions"), (-INF, "constraints .* of 2 words"), (INF, "of 2")])
+@pytest.mark.parametrize(("value", "cause"), [(NAN, "emissions"), (-INF, "constraints"), (INF, "2 words")])
 def test_paths_without_a_score_show_emissions_or_constraints(value: float, cause: str) -> None:
     mask = torch.tensor([[True, True, True], [True, True, False]])
     check_paths(torch.tensor([0.0, 1.0]), mask)

@@ -48,9 +48,9 @@ def both(
     for backend, device in ((crf_torch, torch.device("cpu")), (crf_triton, DEVICE)):
         place = Chain(*(None if table is None else table.to(device) for table in chain))
         weights = torch.arange(1.0, len(tags) + 1, device=device)
-        words = LeftAlignment(mask.to(device), emissions.to(device), backend.ANY_MASK)
+        words = LeftAlignment(mask.to(device), emissions.to(device), backend.ACCEPTS_ANY_MASK)
         moved, gold = words.move(emissions.to(device)), words.move(tags.to(device))
-        if not backend.ANY_MASK:
+        if not backend.ACCEPTS_ANY_MASK:
             gold = gold.masked_fill(~words.mask, 0)
         likelihood, saved = backend.forward(moved, gold, words.mask, place, True)
         gradient, *others = backend.backward(saved, gold, words.mask, place, weights, torch.float64)
