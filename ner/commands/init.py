@@ -102,7 +102,7 @@ def _configuration(files: dict[str, str], name: str) -> str:
         f"{counted(facts.words, 'word')}, longest {counted(facts.longest, 'word')}, {script}",
         f"{' and '.join(kinds[kind] for kind in sorted(facts.outputs))}: {label_counts}{remainder}",
         f"Recipe {recipe} on {resolve_device('auto')}: {reason}",
-        "All keys: docs/configuration.md",
+        "All keys with their meaning: ner schema --markdown",
     ]
     return "".join(f"# {line}\n" for line in header_lines) + stream.getvalue()
 
