@@ -106,11 +106,17 @@ def load(auto_class: str, name: str, method: str = "from_pretrained", **options:
         ) from error
 
 
-def load_encoder(name: str, attention_dropout: float | None = None) -> Any:
-    """Load a pretrained encoder in float32; ``attention_dropout`` replaces the value of its configuration.
+def load_encoder(name: str, attention_dropout: float | None = None, num_layers: int | None = None) -> Any:
+    """Load a pretrained encoder in float32.
+
+    Args:
+        name: Directory, bundled model, or name on the hub.
+        attention_dropout: Replaces the value of its configuration.
+        num_layers: Number of layers to load, from the bottom; None for all.
 
     Raises:
-        InputError: If the name is not found, weights are missing, or the model has no attention dropout.
+        InputError: If the name is not found, weights are missing, or the model has no attention dropout or fewer
+            layers.
     """
     import torch
 
@@ -125,6 +131,11 @@ def load_encoder(name: str, attention_dropout: float | None = None) -> Any:
         if not supported_keys:
             raise InputError(f"config.encoder.attention_dropout: {name} has no attention dropout; remove the key")
         setattr(model_config, supported_keys[0], attention_dropout)
+    if num_layers is not None:
+        available = getattr(model_config, "num_hidden_layers", 0)
+        if num_layers > available:
+            raise InputError(f"config.encoder.num_layers: {num_layers}, but {name} has {available} layers")
+        model_config.num_hidden_layers = num_layers
     options = {
         "config": model_config,
         "dtype": torch.float32,

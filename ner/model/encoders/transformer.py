@@ -47,6 +47,8 @@ class Config(EncoderConfig):
     """Directory, all-MiniLM-L6-v2 (bundled with the extra minilm), or a name on the Hugging Face Hub."""
     pooling: Literal["first", "last", "mean"] = "first"
     """Word vector: its first piece, its last piece, or the mean of its pieces."""
+    num_layers: int | None = Field(None, ge=1)
+    """Number of layers that are used, from the bottom; null for all. Fewer layers are faster."""
     freeze: Annotated[int, Field(ge=0)] | Literal["all"] = 0
     """Number of frozen layers from the bottom, where the embeddings are the first one; all for the whole encoder."""
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -72,7 +74,7 @@ def build(
         InputError: If the model is not found, or reads fewer pieces than ``windows.max_length``.
     """
     if files is None:
-        model = pretrained.load_encoder(config.model, config.attention_dropout)
+        model = pretrained.load_encoder(config.model, config.attention_dropout, config.num_layers)
         tokenizer = WordTokenizer.load(config.model)
     else:
         with pretrained.unpacked(files, "encoder") as folder:

