@@ -109,7 +109,7 @@ def train(
         config: Name of a recipe (``ner recipes``), a YAML file, or a configuration.
         train: Training data: a path or anything that :func:`read` accepts. By default the files of the configuration;
             otherwise its validation and test files are not used either.
-        valid: Validation data, used for model selection.
+        valid: Validation data, which select the epoch to keep. Without them, the last epoch of ``train`` is kept.
         test: Test data, scored once after training.
         run: Run directory; by default a new one below ``runs/``.
         init: Run directory whose weights initialize the model.

@@ -62,6 +62,10 @@ def read(data: Any, format: str = "auto", *, word_split: WordRule | None = None,
     return Dataset(documents, word_split=rule)
 
 
+KEEP_EPOCH = "training.keep_epoch"
+"""Key of the epoch that is kept."""
+
+
 def train(
     config: str | Path | RunConfig,
     train: Any = None,
@@ -91,7 +95,12 @@ def train(
     if "train" in data_by_split:  # the other files of a recipe belong to its own training file
         data_settings = {**{f"data.{split}": None for split in SPLITS}, **data_settings}
     changes = {**(settings or {}), **overrides}
+    keeps_last = "train" in data_by_split and valid is None and not {"keep_epoch", KEEP_EPOCH} & changes.keys()
+    if keeps_last:
+        data_settings[KEEP_EPOCH] = "last"
     resolved_config, notes = load_config(config, settings={**data_settings, **changes})
+    if keeps_last:
+        notes = [*notes, "no validation data: the last epoch is kept"]
 
     def choose_directory() -> Path:
         if run is None:

@@ -137,10 +137,12 @@ def test_texts_with_spans_are_split_so_that_spans_are_words(folder: Path) -> Non
     assert data.word_split == "punctuation"
     assert data.examples[0].words == ["Ada", "lives", "in", "Graz", "."]
     assert [entity.text for entity in data[0].entities] == ["Ada", "Graz"]
-    other = ner.train(
-        "tiny", train=data, run=folder / "spans", settings={"training.keep_epoch": "last"}, epochs=1, device="cpu"
-    )
+    other = ner.train("tiny", train=data, run=folder / "spans", epochs=1, device="cpu")
     assert other.config.data.format.name == "jsonl"
+    assert other.config.training.keep_epoch == "last"
+    assert "no validation data: the last epoch is kept" in (other.path / "train.log").read_text()
+    with pytest.raises(InputError, match="keep_epoch=best needs data.valid"):
+        ner.train("tiny", train=data, keep_epoch="best", device="cpu")
     assert other.tagger().word_split == "punctuation"
     chinese = ner.read([("他住在北京。", {"entities": [(3, 5, "LOC")]})])
     assert chinese.word_split == "chinese"
