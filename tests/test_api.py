@@ -17,6 +17,7 @@ from ner.errors import InputError
 from ner.types import Document, Example
 from tests.conftest import SAMPLE
 
+pytestmark = pytest.mark.filterwarnings("ignore:epoch . predicts no entity")  # the trainings are short
 TRAIN = SAMPLE / "en" / "valid.conll"
 TEST = SAMPLE / "en" / "test.conll"
 EXAMPLES = SAMPLE.parents[1] / "examples"
@@ -208,8 +209,9 @@ def test_training_is_quiet_and_logs_to_a_file(folder: Path, capfd: pytest.Captur
 
 
 def test_warnings_of_a_training_are_python_warnings(folder: Path) -> None:
-    with pytest.warns(UserWarning, match="labels not in the training data"):
+    with pytest.warns(UserWarning, match="labels not in the training data") as warned:
         ner.train("tiny", train=[(["a"], ["B-X"])] * 4, valid=[(["a"], ["B-Y"])], run=folder / "warns", epochs=1)
+    assert {warning.filename for warning in warned} == {__file__}
 
 
 def test_a_run_continues_with_more_epochs(folder: Path, run: ner.Run) -> None:
@@ -249,6 +251,14 @@ def test_evaluation_warns_of_sentences_that_were_trained_on(run: ner.Run) -> Non
 def test_a_model_of_the_hub_ends_in_one_sentence_offline() -> None:
     with pytest.raises(InputError, match="nobody/nothing: no such directory, and no model"):
         ner.load("nobody/nothing")
+
+
+@pytest.mark.parametrize("name", ["runs/nothing", "nothing", "here/nothing"])
+def test_a_mistyped_run_is_not_searched_on_the_hub(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"^{name}: no such directory$"):
+        ner.load(name)
 
 
 def test_the_module_is_completed_and_light() -> None:

@@ -92,6 +92,9 @@ def _probe(config: RunConfig) -> list[Finding]:
     from ner.training.prepare import prepare, training_run
     from ner.training.probe import probe
 
+    # no epoch is scored, so no score selects an epoch or ends the training
+    training = {"keep_epoch": "last", "early_stopping": None, "plateau": None}
+    config = config.model_copy(update={"training": config.training.model_copy(update=training)})
     with tempfile.TemporaryDirectory() as folder, training_run(config, lambda: Path(folder)) as run:
         prepare(run)
         return probe(run)
@@ -129,10 +132,12 @@ def _show(report: DataReport) -> None:
 
 
 def _values(report: DataReport) -> dict[str, Any]:
-    """Return the report as JSON values, without the vocabulary."""
+    """Return the report as JSON values, without vocabulary and places of labels."""
     splits = {
         split: {
-            name: dict(v) if isinstance(v, Counter) else v for name, v in vars(summary).items() if name != "vocabulary"
+            name: dict(v) if isinstance(v, Counter) else v
+            for name, v in vars(summary).items()
+            if name not in ("vocabulary", "first_places")
         }
         for split, summary in report.splits.items()
     }

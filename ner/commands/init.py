@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 MANY = 5_000
 """Sentences from which the recipes for larger corpora are chosen."""
+MIN_STEPS = 300
+"""Steps of a training that a written configuration has at least, if the file is not too small for that."""
+MIN_BATCH, MAX_EPOCHS = 4, 50
+"""Smallest batch size and largest number of epochs that are written for a small file."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with text_files.open_text(arguments.output or "-") as file:
             file.write(text)
         if arguments.output:
-            sys.stdout.write(f"next: ner train --config {arguments.output}\n")
+            commands = "".join(f"  ner {command} --config {arguments.output}\n" for command in ("check", "train"))
+            sys.stdout.write(f"written: {arguments.output}\nnext:\n{commands}")
     return status.code
 
 
@@ -84,6 +89,7 @@ def _configuration(files: dict[str, str], name: str) -> str:
     if "valid" not in files:
         raw["training"]["keep_epoch"] = "last"
         raw["training"].pop("monitor", None)
+    fitted = _fit_steps(raw, facts.sentences)
     validate(RunConfig, raw)
     yaml = YAML()
     yaml.width = 120
@@ -102,9 +108,29 @@ def _configuration(files: dict[str, str], name: str) -> str:
         f"{counted(facts.words, 'word')}, longest {counted(facts.longest, 'word')}, {script}",
         f"{' and '.join(kinds[kind] for kind in sorted(facts.outputs))}: {label_counts}{remainder}",
         f"Recipe {recipe} on {resolve_device('auto')}: {reason}",
+        *([fitted] if fitted else []),
         "All keys with their meaning: ner schema --markdown",
     ]
     return "".join(f"# {line}\n" for line in header_lines) + stream.getvalue()
+
+
+def _fit_steps(raw: dict[str, Any], sentences: int) -> str:
+    """Reduce the batch size and raise the epochs for a small file, and return a line about it; empty if they stay."""
+    batch, training = raw.get("batch", {}), raw.get("training", {})
+    size, epochs = batch.get("size"), training.get("epochs")
+    if not isinstance(size, int) or not isinstance(epochs, int) or batch.get("measure", "sentences") != "sentences":
+        return ""
+    new_size = size
+    while new_size > MIN_BATCH and -(-sentences // new_size) * epochs < MIN_STEPS:
+        new_size = max(MIN_BATCH, new_size // 2)
+    new_epochs = min(MAX_EPOCHS, max(epochs, -(-MIN_STEPS // -(-max(1, sentences) // new_size))))
+    if (new_size, new_epochs) == (size, epochs):
+        return ""
+    batch["size"], training["epochs"] = new_size, new_epochs
+    return (
+        f"batch.size={new_size} and training.epochs={new_epochs} instead of {size} and {epochs}, because models rarely "
+        f"learn in fewer than {MIN_STEPS} steps"
+    )
 
 
 def _options(facts: Facts) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""List the recipes: configurations that are shipped with the package, with their measured scores and minutes."""
+"""List the recipes, which are configurations in the package, with their measured scores and minutes."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ner.runtime import cli
 
@@ -22,9 +23,17 @@ TASKS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ner recipes``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    cli.parse_arguments(parser, argv)
+    parser.add_argument(
+        "--sample", metavar="DIR", help="copy the sample data of the recipes to a new directory, and end"
+    )
+    arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         from ner.config import recipes
+
+        if arguments.sample:
+            for path in recipes.copy_sample(Path(arguments.sample)):
+                sys.stdout.write(f"{path}\n")
+            return status.code
         from ner.config.load import load_config
         from ner.runtime.table import Table
 

@@ -226,7 +226,7 @@ def full_key(raw: Mapping[str, Any], name: str) -> str:
     """
     if "." in name or name in RunConfig.model_fields:
         return name
-    keys = list(_keys(raw))
+    keys = list(dict.fromkeys(_keys(raw)))
     matches = [key for key in keys if key.rpartition(".")[2] == name]
     if len(matches) == 1:
         return matches[0]
@@ -236,7 +236,7 @@ def full_key(raw: Mapping[str, Any], name: str) -> str:
         )
     last_parts = {key.rpartition(".")[2] for key in keys} | {*RunConfig.model_fields}
     similar = difflib.get_close_matches(name, last_parts, 1)
-    hint = f"; did you mean {similar[0]}?" if similar else "; see docs/configuration.md"
+    hint = f"; did you mean {similar[0]}?" if similar else "; ner schema --markdown lists all keys"
     raise InputError(f"{name}: no key of the configuration has this name{hint}")
 
 

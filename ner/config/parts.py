@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -60,9 +61,11 @@ def _unknown(folder: str, name: str) -> ConfigError:
     new_name = renamed.COMPONENTS.get(f"{folder}/{name}")
     if new_name in known_names:
         return ConfigError((), f"'{name}' was renamed to '{new_name}'")
-    place = f"ner/{FOLDERS[folder]}"
+    similar = difflib.get_close_matches(name, known_names, 1)
+    hint = f" (did you mean {similar[0]}?)" if similar else ""
+    names = ", ".join(known_names)
     return ConfigError(
-        (), f"no file named '{name}' in {place}; there are: {', '.join(known_names)}; or a file with --plugin"
+        (), f"no file named '{name}' in ner/{FOLDERS[folder]}; there are: {names}{hint}; or a file with --plugin"
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
-from ner.errors import InputError
+from ner.errors import InputError, reason
 
 FOLDER = "configs"
 """Folder of the recipes."""
@@ -70,6 +71,27 @@ def find(name: str | Path) -> Path:
     raise InputError(
         f"{name}: no such file and no recipe of that name; recipes: {', '.join(similar)} (see ner recipes)"
     )
+
+
+def copy_sample(target: Path) -> list[Path]:
+    """Copy the sample data, one folder for each task, and return the new files.
+
+    Raises:
+        InputError: If the directory exists or cannot be written.
+    """
+    source = root() / SAMPLE
+    paths = sorted(p for p in source.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc"))
+    try:
+        target.mkdir(parents=True)
+        copies = [target / path.relative_to(source) for path in paths]
+        for path, copy in zip(paths, copies, strict=True):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+    except FileExistsError:
+        raise InputError(f"{target}: exists already; choose a new directory") from None
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {reason(error)}") from None
+    return copies
 
 
 def use_sample(raw: dict[str, Any], path: Path) -> None:

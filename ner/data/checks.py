@@ -5,6 +5,7 @@ Everything is counted in one pass over the documents; places of rare findings ar
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -21,6 +22,8 @@ from ner.types import Document, Example
 Level = Literal["error", "warning", "info"]
 SHOWN = 3
 """Places and pieces of evidence that a finding lists, at most."""
+MIN_SIMILARITY = 0.8
+"""Similarity of the names of two labels (difflib), from which a rare one may be a typing error."""
 RARE_LABEL = 10
 """Mentions below which a label of the training data is reported as rare."""
 MIN_MENTIONS = 10
@@ -78,6 +81,7 @@ class SplitSummary:
             entities. Equal answers to a question count once.
         scheme: Tagging scheme of the file.
         labels, tags, classes: Counts of entity labels, plain tags, and labels of texts.
+        first_places: Place of the first entity or text with each label.
         vocabulary: Counts of the words.
         lengths: Number of sentences by length in words.
         notices: Counts of the reader's notices.
@@ -92,6 +96,7 @@ class SplitSummary:
     labels: Counter[str] = field(default_factory=Counter)
     tags: Counter[str] = field(default_factory=Counter)
     classes: Counter[str] = field(default_factory=Counter)
+    first_places: dict[str, str] = field(default_factory=dict)
     vocabulary: Counter[str] = field(default_factory=Counter)
     lengths: Counter[int] = field(default_factory=Counter)
     notices: Counter[str] = field(default_factory=Counter)
@@ -147,6 +152,9 @@ class _Pass:
                 summary.tags.update(example.tags or ())
             if example.labels:
                 summary.classes.update(example.labels)
+                for label in example.labels:
+                    if label not in summary.first_places:
+                        summary.first_places[label] = example.location
             if example.query_length:
                 summary.answers += len(example.answers)
             elif example.spans:
@@ -162,6 +170,8 @@ class _Pass:
         for span in example.spans:
             start, label = span.start, span.label
             summary.labels[label] += 1
+            if label not in summary.first_places:
+                summary.first_places[label] = self.place(example, start)
             text = words[start] if span.end - start == 1 else " ".join(words[start : span.end])
             labels = self.mentions.get(text)
             if labels is None:
@@ -222,6 +232,7 @@ def check_documents(documents: Mapping[str, Iterable[Document]], one_word_per_li
         *_impossible_transitions(state),
         *_notices(summaries, state),
         *_label_gaps(summaries),
+        *_similar_labels(summaries),
         *_repeated(summaries, state),
         *_mentions(state),
         *_lengths(summaries),
@@ -301,7 +312,11 @@ def _label_gaps(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
     train = summaries.get("train")
     if train is None:
         return
-    for kind, kind_name in (("labels", "entity labels"), ("tags", "tags"), ("classes", "labels of texts")):
+    for kind, *kind_names in (
+        ("labels", "entity label", "entity labels"),
+        ("tags", "tag", "tags"),
+        ("classes", "label of texts", "labels of texts"),
+    ):
         train_counts: Counter[str] = getattr(train, kind)
         if not any(getattr(summary, kind) for summary in summaries.values()):
             continue
@@ -311,26 +326,59 @@ def _label_gaps(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
                 yield Finding(
                     "unseen-labels",
                     "warning",
-                    f"{split}: {len(unseen)} {kind_name} do not occur in train: {_with_counts(unseen)}",
+                    f"{split}: {counted(len(unseen), *kind_names)} not in train: {_with_counts(unseen)}",
                     "A model cannot predict them: add training examples, correct the labels, or expect these errors.",
                     sum(unseen.values()),
+                    *_first_places(summary, unseen),
                 )
             absent = {name: count for name, count in train_counts.items() if name not in getattr(summary, kind)}
             if split != "train" and absent and getattr(summary, kind):
                 yield Finding(
                     "unscored-labels",
                     "info",
-                    f"{split}: {len(absent)} {kind_name} of train do not occur: {_with_counts(absent)}",
+                    f"{split}: {counted(len(absent), *kind_names)} of train not in this file: {_with_counts(absent)}",
                 )
         rare = {name: count for name, count in train_counts.items() if count < RARE_LABEL}
         if rare:
             yield Finding(
                 "rare-labels",
                 "info",
-                f"train: {len(rare)} {kind_name} occur less than {RARE_LABEL} times: {_with_counts(rare)}",
+                f"train: {counted(len(rare), *kind_names)} with less than {RARE_LABEL} examples: {_with_counts(rare)}",
                 "Annotate more examples of them, or merge them with other labels.",
                 sum(rare.values()),
+                *_first_places(train, rare),
             )
+
+
+def _first_places(summary: SplitSummary, labels: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return places and names of labels, as far as their places are recorded."""
+    located = [label for label in labels if label in summary.first_places][:SHOWN]
+    return tuple(summary.first_places[label] for label in located), tuple(located)
+
+
+def _similar_labels(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
+    """Yield rare labels whose names resemble a frequent one."""
+    counts: dict[str, Counter[str]] = {"labels": Counter(), "classes": Counter()}
+    for kind, totals in counts.items():
+        for summary in summaries.values():
+            totals.update(getattr(summary, kind))
+        frequent = {label.casefold(): label for label, count in totals.items() if count >= RARE_LABEL}
+        for split, summary in summaries.items():
+            pairs = []
+            for label, count in getattr(summary, kind).items():
+                if totals[label] < RARE_LABEL:
+                    similar = difflib.get_close_matches(label.casefold(), frequent, 1, MIN_SIMILARITY)
+                    pairs += [(label, f"{label} {count}, similar to {frequent[name]}") for name in similar]
+            if pairs:
+                yield Finding(
+                    "similar-labels",
+                    "warning",
+                    f"{split}: {counted(len(pairs), 'rare label resembles', 'rare labels resemble')} a frequent one",
+                    "Correct the label if it is a typing error.",
+                    len(pairs),
+                    tuple(summary.first_places[label] for label, _ in pairs[:SHOWN]),
+                    tuple(text for _, text in pairs[:SHOWN]),
+                )
 
 
 def _repeated(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[Finding]:
@@ -421,12 +469,14 @@ def _unknown_words(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
         if train is None or split == "train" or not summary.words:
             continue
         unknown = Counter({word: n for word, n in summary.vocabulary.items() if word not in train.vocabulary})
+        if not unknown:
+            continue
         share = unknown.total() / summary.words
         yield Finding(
             "unknown-words",
             "warning" if share > MAX_UNKNOWN else "info",
             f"{split}: {share:.1%} of the words ({len(unknown)} different ones) do not occur in train",
-            "Use a pretrained encoder, character features or word vectors for unknown words."
+            "Unknown words require a pretrained encoder, character features or word vectors."
             if share > NOTABLE_UNKNOWN
             else "",
             unknown.total(),

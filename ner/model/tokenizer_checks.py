@@ -90,7 +90,7 @@ def _windows(
     for split, split_documents in documents.items():
         lengths = [sum(map(sizes.__getitem__, e.words)) for document in split_documents for e in document.examples]
         long = sum(length > capacity for length in lengths)
-        if lengths:
+        if long:
             yield Finding(
                 "windows",
                 "info",

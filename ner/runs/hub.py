@@ -19,13 +19,15 @@ FILES = (manifest.MANIFEST, CONFIG, LABELS, WORDS, WEIGHTS, SENTENCES, METRICS, 
 
 
 def find(name: str | Path) -> Path:
-    """Return the directory of a run, downloaded from the hub unless ``name`` is a local directory.
+    """Return the directory of a run, downloaded from the hub if ``name`` cannot be a local directory.
+
+    A name below an existing directory, or below ``runs``, is a local one: a mistyped run is not searched on the hub.
 
     Raises:
         InputError: If the name is neither a directory nor a repository that can be downloaded.
     """
     path = Path(name)
-    if path.exists() or not REPOSITORY.fullmatch(str(name)):
+    if path.exists() or not REPOSITORY.fullmatch(str(name)) or path.parts[0] == "runs" or path.parent.is_dir():
         return path
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled

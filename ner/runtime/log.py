@@ -61,7 +61,7 @@ def library_log(file: Path, enabled: bool = True, verbose: bool = False) -> Log:
     def warn(message: str) -> None:
         write("WARNING", message)
         if not verbose:
-            warnings.warn(printable(message), stacklevel=2)
+            warnings.warn(printable(message), stacklevel=_level_of_caller())
 
     return Log(lambda message: write("INFO", message), warn)
 
@@ -147,6 +147,15 @@ def discard(stream: IO[str]) -> None:
 
 def _make_printable(record: Any) -> None:
     record["message"] = printable(record["message"])
+
+
+def _level_of_caller() -> int:
+    """Return the ``stacklevel`` by which a warning of the calling function names a line outside of ``ner``."""
+    package = str(Path(__file__).parents[1])
+    frame, level = sys._getframe(1), 1
+    while frame.f_code.co_filename.startswith(package) and frame.f_back is not None:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _console_format(record: Any) -> str:

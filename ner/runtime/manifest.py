@@ -71,6 +71,8 @@ def verify(directory: Path, checksums: bool = True) -> list[str]:
             plain relative name of a regular file in the directory.
     """
     path = directory / MANIFEST
+    if not directory.exists():
+        raise InputError(f"{directory}: no such directory")
     if not path.is_file():
         subdirectories = sorted(manifest.parent.name for manifest in directory.glob(f"*/{MANIFEST}"))
         hint = f"; did you mean {directory / subdirectories[-1]}?" if subdirectories else ""

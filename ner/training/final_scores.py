@@ -16,6 +16,7 @@ from ner.runs import calibration
 from ner.runs.directory import METRICS, predictions_path
 from ner.runs.model_card import CARD, is_edited, write_card
 from ner.runtime import atomic
+from ner.training.epoch_record import EpochRecord
 from ner.training.run import TrainingRun
 from ner.training.temperature import calibrate
 
@@ -50,6 +51,11 @@ def _score(run: TrainingRun) -> dict[str, Any]:
     kept = run.state.history[run.state.best_epoch - 1]
     evaluations = dict(kept.evaluations)
     run.log_info(f"best checkpoint: epoch {kept.epoch}")
+    if _predicts_no_entity(kept):
+        run.log_warning(
+            f"epoch {kept.epoch} predicts no entity; train for more steps (a smaller batch.size, more training.epochs) "
+            "or raise training.learning_rate, see ner check --probe"
+        )
     if _can_calibrate(run):
         with run.process_group.keep_alive():
             if run.process_group.is_main:
@@ -74,6 +80,13 @@ def _score(run: TrainingRun) -> dict[str, Any]:
     scores = {"epoch": kept.epoch, **{split: result.to_json(split) for split, result in evaluations.items()}}
     run.notify("on_end", scores)
     return scores
+
+
+def _predicts_no_entity(record: EpochRecord) -> bool:
+    """Return whether no entity is predicted for the validation data, or without them for the training data."""
+    evaluation = record.evaluations.get("valid") or record.evaluations["train"]
+    types = evaluation.scores.get("entity", {}).get("by_type", {})
+    return bool(types) and not any(counts["predicted"] for counts in types.values())
 
 
 def _can_calibrate(run: TrainingRun) -> bool:

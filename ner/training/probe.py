@@ -24,7 +24,8 @@ def probe(run: TrainingRun, steps: int = STEPS) -> list[Finding]:
     """Train for some steps and return what went wrong: gradients that explode, a loss that does not fall, only ``O``.
 
     Args:
-        run: A run after :meth:`~ner.training.run.TrainingRun.build`; its model is changed, nothing is written.
+        run: A run after :meth:`~ner.training.run.TrainingRun.build` that keeps the last epoch, without early stopping
+            and plateau; its model is changed, nothing is written.
         steps: Number of steps, at most.
     """
     losses: list[float] = []

@@ -77,6 +77,13 @@ def test_the_probe_reports_the_loss_and_leaves_nothing_behind(
 
 
 @pytest.mark.slow
+def test_the_probe_ends_epochs_without_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["training.keep_epoch=best", "data.valid=test.conll", "training.early_stopping.patience=1"]
+    assert main(["--config", "config.yaml", "--probe", *options]) == 0
+    assert "the loss falls" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_the_probe_names_a_model_that_predicts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Path("train.conll").write_text("a B-X\n\n" + "a O\na O\na O\na O\n\n" * 40, encoding="utf-8")
     assert main(["--config", "config.yaml", "--probe", "data.test=null"]) == 0

@@ -190,7 +190,7 @@ def test_options_may_stand_between_overrides(folder: Path, capsys: pytest.Captur
     ("arguments", "message"),
     [
         ([], "runs/: found no run with a model"),
-        (["--run", "none"], "none: no manifest.json"),
+        (["--run", "none"], "none: no such directory"),
         (["--run", "."], "did you mean empty"),
         (["--run", "in.conll"], "in.conll: no manifest.json"),
         (["--run", "empty"], "empty/manifest.json: expected an entry config.yaml, found none"),

@@ -52,6 +52,16 @@ def test_the_configuration_trains_as_it_is(
     assert read_config(run).data.train == data
 
 
+@pytest.mark.parametrize(
+    ("sentences", "size", "epochs"), [(10_000, 16, 10), (480, 16, 10), (300, 8, 10), (40, 4, 30), (4, 4, 50)]
+)
+def test_a_small_file_is_trained_for_enough_steps(sentences: int, size: int, epochs: int) -> None:
+    raw = {"batch": {"measure": "sentences", "size": 16}, "training": {"epochs": 10}}
+    line = init._fit_steps(raw, sentences)
+    assert (raw["batch"]["size"], raw["training"]["epochs"]) == (size, epochs)
+    assert bool(line) == ((size, epochs) != (16, 10))
+
+
 def test_without_validation_data_the_last_epoch_is_kept(tmp_path: Path) -> None:
     output = tmp_path / "mine.yaml"
     table = str(SAMPLE / "reviews" / "valid.tsv")

@@ -31,6 +31,26 @@ def test_an_unknown_recipe_lists_similar_ones() -> None:
         recipes.find("bert-crf")
 
 
+def test_a_mistyped_path_of_the_sample_is_shown_as_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config, _ = load_config("bert_crf", ["data.valid=data/sample/en/vald.conll"])
+    assert config.data.valid == "data/sample/en/vald.conll"
+
+
+def test_the_sample_is_copied_to_a_new_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "a" / "sample"
+    assert command.main(["--sample", str(target)]) == 0
+    source = ROOT / "data" / "sample"
+    copies = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert target / "en" / "train.conll" in copies
+    assert all(copy.read_bytes() == (source / copy.relative_to(target)).read_bytes() for copy in copies)
+    assert {copy.suffix for copy in target.rglob("*") if copy.is_file()}.isdisjoint({".py", ".pyc"})
+    assert command.main(["--sample", str(target)]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_recipes_are_listed_with_measured_scores(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([]) == 0

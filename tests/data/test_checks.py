@@ -44,7 +44,17 @@ def test_labels_only_in_one_split_are_named(tmp_path: Path) -> None:
     gap = finding(found, "unseen-labels")
     assert (gap.level, gap.count) == ("warning", 2)
     assert "ORG 2" in gap.message
+    assert gap.places == (f"{tmp_path}/test:2",)
     assert "LOC 1" in finding(found, "unscored-labels").message
+
+
+def test_a_rare_label_that_resembles_a_frequent_one_is_shown_with_its_place(tmp_path: Path) -> None:
+    train = "".join(f"x{n} B-COMPANY\n\n" for n in range(12)) + "y O\nz B-COMAPNY\n\nw B-PLACE\n"
+    found = report(tmp_path, train=train, valid="x1 B-Company\n")
+    first, second = (finding for finding in found.findings if finding.name == "similar-labels")
+    assert (first.places, first.evidence) == ((f"{tmp_path}/train:26",), ("COMAPNY 1, similar to COMPANY",))
+    assert (second.places, second.evidence) == ((f"{tmp_path}/valid:1",), ("Company 1, similar to COMPANY",))
+    assert f"{tmp_path}/train:26" in finding(found, "rare-labels").places
 
 
 def test_repeated_leaked_and_contradicting_sentences_have_both_places(tmp_path: Path) -> None:

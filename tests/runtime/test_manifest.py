@@ -101,7 +101,9 @@ def test_a_link_is_refused(model: Path) -> None:
 def test_directories_without_a_manifest_are_no_models(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "odd" / MANIFEST).mkdir(parents=True)
-    for folder in (tmp_path, tmp_path / "none", tmp_path / "file", tmp_path / "odd"):
+    with pytest.raises(InputError, match="none: no such directory"):
+        verify(tmp_path / "none")
+    for folder in (tmp_path, tmp_path / "file", tmp_path / "odd"):
         with pytest.raises(InputError, match=f"no {MANIFEST}, so this is not the directory of a finished model"):
             verify(folder)
 
