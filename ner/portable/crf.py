@@ -15,6 +15,8 @@ from ner.errors import InputError
 
 UNDERFLOW = 1e-200
 """Sums of exponentials below this value are recomputed in log space."""
+MAX_TRANSITIONS = 1 << 15
+"""Transitions of a word that are computed at once: 256 KiB, which fit into the cache of a processor."""
 
 
 class Potentials(NamedTuple):
@@ -41,29 +43,36 @@ def best_paths(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials) ->
     """
     scores = _clean(emissions, lengths)
     size, words, num_tags = scores.shape
-    path = np.zeros((size, words), dtype=np.int64)
-    if not words or not size:
-        return path
-    rows = np.arange(size)
-    transition_from_previous = chain.transitions.T  # (K, K): next tag, previous tag
-    pointers = np.zeros((words, size, num_tags), dtype=np.int64)
-    best = chain.first + scores[:, 0]
+    paths = np.zeros((size, words), dtype=np.int64)
+    block_size = max(1, MAX_TRANSITIONS // num_tags**2)
+    for start in range(0, size, block_size):
+        block = slice(start, start + block_size)
+        if lengths[block].any():
+            _viterbi(scores[block], lengths[block], chain, paths[block])
+    return paths
+
+
+def _viterbi(scores: np.ndarray, lengths: np.ndarray, chain: Potentials, paths: np.ndarray) -> None:
+    """Fill the paths of a block of sentences, of which at least one has words."""
+    size, _, num_tags = scores.shape
+    words = int(lengths.max())
+    best = np.empty((words, size, num_tags))  # score of the best path that ends in each tag
+    best[0] = chain.first + scores[:, 0]
+    candidates = np.empty((size, num_tags, num_tags))  # previous tag, next tag
     for word in range(1, words):
-        candidates = best[:, None] + transition_from_previous  # (S, K, K)
-        best_previous = candidates.argmax(-1)
-        next_best = np.take_along_axis(candidates, best_previous[..., None], -1)[..., 0] + scores[:, word]
-        pointers[word] = best_previous
-        best = np.where((word < lengths)[:, None], next_best, best)
-    final_scores = best + chain.last
-    tag = final_scores.argmax(-1)
+        np.add(best[word - 1][:, :, None], chain.transitions, out=candidates)
+        np.maximum.reduce(candidates, axis=1, out=best[word])
+        best[word] += scores[:, word]
+    final_scores = best[np.maximum(lengths, 1) - 1, np.arange(size)] + chain.last
     if not np.isfinite(final_scores.max(-1))[lengths > 0].all():
         raise InputError("the constraints of the model leave no sequence of tags; copy the export again")
+    tag = final_scores.argmax(-1)
+    transition_from_previous = np.ascontiguousarray(chain.transitions.T)  # (K, K): next tag, previous tag
     for word in reversed(range(words)):
         inside = word < lengths
-        path[inside, word] = tag[inside]
-        if word:
-            tag = np.where(inside, pointers[word, rows, tag], tag)
-    return path
+        paths[inside, word] = tag[inside]
+        if word:  # the previous tag is found again by the same sum, so that no pointers are kept
+            tag = np.where(inside, (best[word - 1] + transition_from_previous[tag]).argmax(-1), tag)
 
 
 def k_best_paths(

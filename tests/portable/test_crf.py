@@ -70,3 +70,14 @@ def test_the_kernels_compute_the_same_alternatives(seed: int) -> None:
     for rank in range(7):
         found = crf.path_scores(emissions.numpy(), lengths, potentials(chain), paths[:, rank])
         assert found[exists[:, rank]] == pytest.approx(scores[:, rank][exists[:, rank]], abs=1e-9)
+
+
+@pytest.mark.parametrize("limit", [1, 9, 30, 1 << 15])  # blocks of 1, 1, 3 and all sentences
+def test_paths_do_not_depend_on_the_size_of_a_block(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    chain, emissions = random_chain(3), torch.randn(7, 5, 3)
+    lengths = np.array([5, 0, 3, 1, 0, 2, 5])
+    mask = torch.arange(5) < torch.from_numpy(lengths).unsqueeze(1)
+    expected, _ = kernels.best_path(emissions, mask, chain)
+    monkeypatch.setattr(crf, "MAX_TRANSITIONS", limit)
+    assert crf.best_paths(emissions.numpy(), lengths, potentials(chain)).tolist() == expected.tolist()
