@@ -13,6 +13,7 @@ from typing import Any
 import ner
 from ner.bulk.output import Output
 from ner.bulk.shards import FORMATS, Shard, cut
+from ner.config import plugins
 from ner.config.base import ComponentConfig
 from ner.config.data import DataConfig
 from ner.config.parts import load_component, validate
@@ -21,7 +22,7 @@ from ner.data.formats import arrow, conll
 from ner.errors import InputError
 from ner.inference.rewriting import format_options
 from ner.portable.description import is_export, read_description
-from ner.runs.directory import check_outputs, read_config, resolve_run
+from ner.runs.directory import check_outputs, read_config, read_raw_config, resolve_run
 from ner.runtime import manifest, text_files
 
 SHARD_SIZE = 10 * CHUNK
@@ -157,7 +158,17 @@ def _files(path: Path) -> list[Path]:
 
 
 def _data_config(directory: Path) -> DataConfig:
-    if not is_export(directory):
+    """Return the section ``data`` of a run or an export, without torch, which the model sections would import."""
+    raw: Any
+    if is_export(directory):
+        raw = read_description(directory).data
+    elif (directory / plugins.FILE).is_file():  # the format may be a plug-in
         return read_config(directory).data
-    config: DataConfig = validate(DataConfig, read_description(directory).data)
+    else:
+        raw = read_raw_config(directory)
+        raw = raw.get("data") if isinstance(raw, dict) else raw
+    try:
+        config: DataConfig = validate(DataConfig, raw)
+    except InputError as error:
+        raise InputError(f"{directory}: data: {error}") from None
     return config

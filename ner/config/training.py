@@ -20,7 +20,7 @@ class BatchConfig(ConfigSection):
     micro_size: int | None = Field(None, ge=1)
     """Maximum size of a micro-batch. Larger batches accumulate gradients with the same result; null for no limit."""
     prefetch: int = Field(2, ge=0)
-    """Number of batches prepared by a background thread; 0 disables prefetching."""
+    """Number of batches prepared by a background thread; 0 disables prefetching. Predictions on CPUs never prefetch."""
 
     @model_validator(mode="after")
     def _positive(self) -> BatchConfig:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +24,7 @@ from ner.config.parts import load_component
 from ner.errors import InputError
 from ner.inference import annotate
 from ner.model.saving import save
+from ner.runtime import manifest
 from tests.builders import build, documents, settings
 
 pytestmark = pytest.mark.slow  # the first test trains or imports for seconds
@@ -283,3 +287,25 @@ def test_options_are_checked_before_work(
     options = {"run": str(run), "inputs": ["in"], "directory": "out", "name": "text", **changes}
     with pytest.raises(InputError, match=found):
         jobs.create(**options)
+
+
+def test_shards_are_cut_without_importing_torch(run: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("Ada met Bob\n" * 10)
+    code = (
+        "import sys; from ner.bulk import job; created = job.create(sys.argv[1], [sys.argv[2]], sys.argv[3], 'text'); "
+        "print(len(list(created.shards())), 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(run), str(source), str(tmp_path / "out")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1 False\n"
+
+
+def test_an_invalid_section_of_the_data_is_refused_with_the_run(run: Path, tmp_path: Path) -> None:
+    damaged, source = tmp_path / "run", tmp_path / "in.txt"
+    shutil.copytree(run, damaged)
+    source.write_text("Ada met Bob\n")
+    text = (damaged / "config.yaml").read_text().replace("word_split:", "word_splits:")
+    (damaged / "config.yaml").write_text(text)
+    manifest.write_manifest(damaged, json.loads((damaged / "manifest.json").read_bytes()))
+    with pytest.raises(InputError, match="run: data: .*word_splits"):
+        jobs.create(str(damaged), [str(source)], str(tmp_path / "out"))

@@ -216,7 +216,7 @@ def faster() -> str:
     """Compare two workers with one; both times contain the start of the processes."""
     cores = len(os.sched_getaffinity(0))
     assert cores >= 2, f"expected two processors, found {cores}"
-    source, seconds = corpus(64_000), {}
+    source, seconds = corpus(192_000), {}
     for repeat in range(2):
         for workers in (1, 2):
             output = folder() / f"faster-{workers}-{repeat}"
