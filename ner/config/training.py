@@ -19,14 +19,19 @@ class BatchConfig(ConfigSection):
     that fits into GPU memory."""
     micro_size: int | None = Field(None, ge=1)
     """Maximum size of a micro-batch. Larger batches accumulate gradients with the same result; null for no limit."""
-    prefetch: int = Field(2, ge=0)
-    """Number of batches prepared by a background thread; 0 disables prefetching. Predictions on CPUs never prefetch."""
+    prefetch: int | None = Field(None, ge=0)
+    """Number of batches prepared by a background thread, 0 for no thread; null for 2 on GPUs and 0 on CPUs, where the
+    thread competes with the model."""
 
     @model_validator(mode="after")
     def _positive(self) -> BatchConfig:
         if self.size != "auto" and self.size < 1:
             raise ValueError(f"batch.size must be at least 1, found {self.size}")
         return self
+
+    def prefetch_depth(self, device_type: str) -> int:
+        """Number of batches to prepare in advance on a device of a type such as ``cpu``."""
+        return self.prefetch if self.prefetch is not None else 0 if device_type == "cpu" else 2
 
     @property
     def max_size(self) -> int:

@@ -72,7 +72,7 @@ def train(
         batches = data.epoch(state.epoch, state.batch_config)
         first = int(np.searchsorted(np.cumsum([0, *map(len, batches)]), state.position))
         steps = data.steps(batches[first:], state.epoch, state.batch_config, device)
-        with closing(prefetch(steps, state.batch_config.prefetch)) as prefetched:
+        with closing(prefetch(steps, state.batch_config.prefetch_depth(device.type))) as prefetched:
             for step_batch in prefetched:
                 timer.start_step(step_batch)
                 context.apply_settings()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ner.config.load import load_config, read_yaml, write_yaml
 from ner.config.parts import ConfigError, component_names, load_component, parse_component, validate
 from ner.config.schema import RunConfig, WindowsConfig
+from ner.config.training import BatchConfig
 from ner.errors import InputError
 from tests.conftest import ROOT
 
@@ -395,3 +396,10 @@ def test_every_field_has_a_sentence() -> None:
     for folder in ("encoders", "context", "decoders", "formats"):
         for name in component_names(folder):
             walk(load_component(folder, name).Config)
+
+
+@pytest.mark.parametrize(
+    ("prefetch", "device", "depth"), [(None, "cpu", 0), (None, "cuda", 2), (0, "cuda", 0), (3, "cpu", 3)]
+)
+def test_a_cpu_prefetches_only_if_it_is_configured(prefetch: int | None, device: str, depth: int) -> None:
+    assert BatchConfig(prefetch=prefetch).prefetch_depth(device) == depth
