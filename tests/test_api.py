@@ -52,6 +52,7 @@ def test_the_lines_of_the_introduction(run: ner.Run, folder: Path) -> None:
     assert scores["entity.micro.f1"] == scores.to_json()["entity"]["micro"]["f1"]
     assert "entity.micro" in str(scores).splitlines()[2]
     tagger = again.tagger()
+    assert repr(tagger) == "<Tagger with crf: LOC, MISC, ORG, PER>"
     document = tagger("Obama's trip to Paris, France.")
     for entity in document.entities:
         assert document.examples[0].text is not None

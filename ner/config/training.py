@@ -30,7 +30,7 @@ class BatchConfig(ConfigSection):
         return self
 
     def prefetch_depth(self, device_type: str) -> int:
-        """Number of batches to prepare in advance on a device of a type such as ``cpu``."""
+        """Return the number of batches to prepare in advance on a device of a type such as ``cpu``."""
         return self.prefetch if self.prefetch is not None else 0 if device_type == "cpu" else 2
 
     @property

@@ -57,6 +57,13 @@ class TextTagger(ABC):
     def input_warnings(self, document: Document) -> Counter[str]:
         """Return how much of a document is not read as it is, by reason."""
 
+    def __repr__(self) -> str:
+        """Return decoder and labels."""
+        vocabs = self.vocabs
+        names = sorted(vocabs.labels or vocabs.tags or vocabs.classes)
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        return f"<{type(self).__name__} with {self.decoder_name}: {shown}>"
+
     @overload
     def tag(self, text: str | list[str] | Document, probabilities: bool = False) -> Document: ...
 
