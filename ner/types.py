@@ -18,8 +18,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ner.errors import counted
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -434,12 +432,15 @@ class Coverage:
 
     def __str__(self) -> str:
         """Return a sentence with all counts."""
-        read = f"{counted(self.sentences, 'sentence')}, {counted(self.words, 'word')}"
-        read += f", {counted(self.characters, 'character')} without spaces, {counted(self.windows, 'window')}"
-        missing = (
-            f"{counted(self.without_piece, 'word')} without a word piece, {counted(self.missing, 'word')} not read"
-        )
-        return f"{read}, {missing}"
+        counts = [
+            (self.sentences, "sentence", ""),
+            (self.words, "word", ""),
+            (self.characters, "character", " without spaces"),
+            (self.windows, "window", ""),
+            (self.without_piece, "word", " without a word piece"),
+            (self.missing, "word", " not read"),
+        ]
+        return ", ".join(f"{number} {noun}{'' if number == 1 else 's'}{rest}" for number, noun, rest in counts)
 
 
 @dataclass

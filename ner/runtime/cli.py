@@ -113,8 +113,10 @@ class ExitStatus:
                 message = "error: expected names of files without NUL characters"
             case _:
                 return False
-        with suppress(OSError):
-            print(printable(message), file=sys.stderr)
+        try:
+            print(printable(message), file=sys.stderr, flush=True)
+        except OSError:
+            discard(sys.stderr)  # otherwise Python fails to write the rest at its end and exits with 120
         return True
 
 

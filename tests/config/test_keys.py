@@ -38,6 +38,7 @@ ELSEWHERE = {
         f"formats/arrow.{key}": "data/formats/test_arrow.py::test_an_option_changes_what_is_read"
         for key in ["label", "offsets", "on_misaligned", "on_overlap", "scheme", "spans", "tags", "text", "words"]
     },
+    "encoders/transformer.num_layers": "model/encoders/test_transformer.py::test_only_the_lower_layers_are_loaded",
     "formats/labelstudio.text_tag": (
         "data/formats/test_labelstudio.py::test_predictions_are_pre_annotations_of_the_same_task"
     ),

@@ -253,8 +253,8 @@ def test_a_manifest_that_is_none_is_refused(saved: Store, content: str) -> None:
 
 
 def test_directories_without_a_manifest_are_no_stores(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(InputError, match=r"no manifest\.json, so this is not"):
+    for folder, problem in ((tmp_path, r"no manifest\.json, so this is not"), (tmp_path / "none", "no such directory")):
+        with pytest.raises(InputError, match=problem):
             open_store(folder)
 
 
