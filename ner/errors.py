@@ -40,6 +40,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def summary(error: BaseException) -> str:
+    """Return type and first line of an exception."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 def not_installed(module: str, *packages: str) -> str:
     """Return the message about a missing module, with the packages to install; by default, the one of its name."""
     return f"{module} is not installed; pip install {' '.join(packages or (DISTRIBUTIONS.get(module, module),))}"

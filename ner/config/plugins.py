@@ -25,7 +25,7 @@ from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic requires it before Python 3.12
 
 from ner.config.base import FOLDERS, ComponentConfig, ConfigSection, DecoderConfig, EncoderConfig, shipped_names
-from ner.errors import InputError
+from ner.errors import InputError, summary
 
 FILE = "plugins.json"
 """File of a run directory: the plug-ins that the run needs."""
@@ -253,4 +253,4 @@ def _reason(error: Exception, path: Path | None) -> str:
     if isinstance(error, SyntaxError):
         lines = [error.lineno]
     line_prefix = f"line {lines[-1]}: " if lines else ""
-    return f"{line_prefix}{type(error).__name__}: {error}".splitlines()[0]
+    return line_prefix + summary(error)

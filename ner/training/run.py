@@ -23,7 +23,7 @@ from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.contracts import Callback
 from ner.data import seen, tasks
-from ner.errors import InputError
+from ner.errors import InputError, summary
 from ner.model import model, saving
 from ner.model.model import Model
 from ner.runs import events, history
@@ -236,7 +236,7 @@ class TrainingRun:
                 try:
                     callback.on_start(self)
                 except Exception as error:
-                    raise InputError(f"callback {type(callback).__name__} could not start: {_reason(error)}") from error
+                    raise InputError(f"callback {type(callback).__name__} could not start: {summary(error)}") from error
         with control.Signals() as signals:
             self.apply_changes()
             settings = self.config.metrics, self.device, self.process_group, watch
@@ -283,7 +283,7 @@ class TrainingRun:
             except Exception as error:
                 self.callbacks.remove(callback)
                 name = type(callback).__name__
-                self.log_warning(f"callback {name} failed and is left out from now on: {_reason(error)}")
+                self.log_warning(f"callback {name} failed and is left out from now on: {summary(error)}")
 
     def apply_changes(self, requests: Sequence[Event] = ()) -> list[str]:
         """Apply the recorded changes that are due, then requested ones, and record both.
@@ -357,8 +357,3 @@ class TrainingRun:
                 saving.save(self.state.model, self.config, target, extra, weights)
         if record.best and is_main:
             shutil.rmtree(last, ignore_errors=True)  # the best epoch is the last one
-
-
-def _reason(error: Exception) -> str:
-    """Return type and first line of an exception."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
