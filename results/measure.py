@@ -9,14 +9,18 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import sys
 import time
 from pathlib import Path
+
+from safetensors import safe_open
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ner.commands import evaluate, train  # noqa: E402  # the checkout that this file stands in
+from ner.config.load import load_config  # noqa: E402  # as above
 
 
 def main() -> int:
@@ -37,6 +41,10 @@ def main() -> int:
     code = train.main(["--config", arguments.config, "--run", str(run), *arguments.overrides])
     if code == 0:
         kept = {"config": arguments.config, **json.loads((run / "metrics.json").read_bytes())}
+        kept["parameters"] = parameters(run / "model.safetensors")
+        kept["document_context"] = load_config(str(run / "config.yaml"), [])[0].windows.scope == "document"
+        if "test" in kept:
+            kept["test_interval"] = test_interval(run)
         if arguments.unseen:
             scores = run / "unseen.json"
             code = evaluate.main(["--run", str(run), "--unseen", "--json", str(scores)])
@@ -46,6 +54,21 @@ def main() -> int:
         target.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         shorten(run / "history.csv", target.with_suffix(".csv"))
     return code
+
+
+def parameters(weights: Path) -> int:
+    """Return the number of parameters of a saved model."""
+    with safe_open(weights, "numpy") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  # no mapping
+
+
+def test_interval(run: Path) -> list[float] | None:
+    """Return the bootstrap interval of the micro F1 on the test file, or None without entities."""
+    scores = run / "test.json"
+    assert evaluate.main(["--run", str(run), "--json", str(scores)]) == 0, "see the log"
+    intervals = json.loads(scores.read_bytes())["intervals"]["scores"]
+    found: list[float] | None = intervals.get("entity", {}).get("micro", {}).get("f1")
+    return found
 
 
 def shorten(history: Path, target: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -138,8 +139,8 @@ def rows_of(results: list[dict[str, Any]], paths: list[str]) -> list[str]:
             cells = [f"`{title}`", result["seed"], result["epoch"], *(percent([at(result, path)]) for path in paths)]
             lines.append(f"| {' | '.join(map(str, cells))} | {result['seconds'] / 60:.1f} |")
         if len(group) > 1:
-            means = [percent([at(result, path) for result in group]) for path in paths]
-            lines.append(f"| mean | | | {' | '.join(means)} | |")
+            means = [mean_and_deviation([at(result, path) for result in group]) for path in paths]
+            lines.append(f"| mean ± deviation | | | {' | '.join(means)} | |")
     return lines
 
 
@@ -157,6 +158,14 @@ def percent(figures: list[float | None]) -> str:
     return f"{100 * sum(known) / len(known):.2f}" if figures and len(known) == len(figures) else ""
 
 
+def mean_and_deviation(figures: list[float | None]) -> str:
+    """Return the mean and the sample standard deviation as percentages, or an empty string if a figure is missing."""
+    known = [figure for figure in figures if figure is not None]
+    if len(known) < len(figures):
+        return ""
+    return f"{100 * statistics.mean(known):.2f} ± {100 * statistics.stdev(known):.2f}"
+
+
 def details_of(name: str, result: dict[str, Any]) -> list[str]:
     """Return command, machine, checksums, and scores by type or field."""
     versions = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
@@ -169,6 +178,12 @@ def details_of(name: str, result: dict[str, Any]) -> list[str]:
         "",
         f"- seed {result['seed']}, {result['threads']} thread(s) on {result['device']}; {versions}",
     ]
+    if "parameters" in result:
+        document_context = "yes" if result.get("document_context") else "no"
+        lines.append(f"- {result['parameters']:,} parameters; document context: {document_context}")
+    if result.get("test_interval"):
+        low, high = result["test_interval"]
+        lines.append(f"- 95 % interval of the test F1 (bootstrap): {100 * low:.2f} to {100 * high:.2f}")
     lines += [f"- {split}: SHA-256 `{checksum}`" for split, checksum in result["data"].items()]
     scored = result.get("test", {})
     entity = scored.get("entity")

@@ -15,7 +15,9 @@ from ner.model.model import Model
 from ner.runs.events import Event
 from ner.runtime.device import resolve_precision
 from ner.training.averaged_weights import AveragedWeights
+from ner.training.dropout import replace_dropout
 from ner.training.epoch_record import EpochRecord
+from ner.training.lookup import replace_embeddings
 from ner.training.optimizer import build_optimizer, check_paths, config_groups, in_module
 
 STOP_REQUESTED = "stopped by stop=epoch"
@@ -125,6 +127,10 @@ def initial_state(
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     if all(any(in_module(name, path) for path in training.freeze) for name in trained):
         raise InputError("config.training.freeze: every parameter is frozen at the start; leave one module trainable")
+    if device.type == "cpu":
+        replace_dropout(model)
+        if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+            replace_embeddings(model)  # DDP waits for gradients that autograd accumulates
     precision = resolve_precision(training.precision, device)
     return State(
         model,

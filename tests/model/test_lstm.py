@@ -6,7 +6,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ner.model import lstm
 from ner.model.kernels.crf_torch import reverse
-from ner.model.lstm import BidirectionalLSTM
+from ner.model.lstm import BidirectionalLSTM, length_groups
 
 
 def torch_lstm(ours: BidirectionalLSTM, width: int, hidden: int, layers: int) -> torch.nn.LSTM:
@@ -59,3 +59,30 @@ def test_segments_of_a_long_text_change_no_state(size: int, monkeypatch: pytest.
         found = model(inputs, mask)
     torch.testing.assert_close(found * mask[..., None], expected * mask[..., None])
     assert (max(calls), sum(calls)) == (min(size, 6), 6)
+
+
+def test_groups_of_similar_length_give_the_same_states_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    lengths = [30, 1, 2, 0, 9, 3, 28, 2, 2, 5, 1, 7]
+    network = BidirectionalLSTM(3, 4, layers=2)
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)
+    results, counts = [], []
+    for cost in (10**6, 0):
+        monkeypatch.setattr(lstm, "CALL_COST", cost)
+        counts.append(len(length_groups(lengths)))
+        inputs = torch.linspace(-1, 1, 12 * 30 * 3).view(12, 30, 3).requires_grad_()
+        states = network(inputs, mask) * mask.unsqueeze(-1)
+        states.sin().sum().backward()
+        results.append((states.detach(), inputs.grad))
+    assert counts[0] == 1
+    assert counts[1] > 1
+    torch.testing.assert_close(results[0], results[1])
+
+
+@pytest.mark.parametrize("lengths", [[], [0], [5] * 40, [1, 2, 3] * 30, [60, 1, 1, 1, 30, 30, 2] * 8])
+def test_groups_contain_all_sentences(lengths: list[int]) -> None:
+    groups = length_groups(lengths)
+    assert sum(size for size, _ in groups) == len(lengths)
+    widths = [width for size, width in groups for _ in range(size)]
+    assert all(width >= length for width, length in zip(widths, sorted(lengths), strict=True))
+    assert not lengths or widths[-1] == max(1, *lengths)

@@ -1,0 +1,118 @@
+"""Test scores against the size of the training file: ``python results/learning_curve.py --train FILE --test FILE``.
+
+Documents of CoNLL-2003 are drawn until their sentences are 1 %, 3 %, 10 %, 30 % and 100 % of the training file. The
+recipes run without validation data and keep the last epoch; small files get as many epochs as 300 steps take, as with
+``ner init``. Scores go to ``results/training/learning_curve.json``, the picture to ``docs/learning-curve.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from ner.commands import train  # noqa: E402  # after the path
+from ner.commands.init import MIN_STEPS  # noqa: E402  # after the path
+from ner.config.load import load_config  # noqa: E402  # after the path
+
+TARGET = ROOT / "results" / "training" / "learning_curve.json"
+SHARES = (1, 3, 10, 30, 100)
+RECIPES = ("conll2003/bilstm_crf", "conll2003/minilm_fast")
+COLORS = ("#D55E00", "#0072B2")
+BOUNDARY = "-DOCSTART-"
+
+
+def subset(source: Path, share: int, target: Path) -> int:
+    """Write random documents with a share of the sentences, in per cent; larger shares contain the smaller ones.
+
+    Returns:
+        The number of sentences.
+    """
+    documents = [f"{BOUNDARY}{text}" for text in source.read_text(encoding="utf-8").split(BOUNDARY)[1:]]
+    sentences = [sum(block[:10] != BOUNDARY for block in text.strip().split("\n\n")) for text in documents]
+    order = list(range(len(documents)))
+    random.Random(0).shuffle(order)
+    chosen, count = [], 0
+    for index in order:
+        if count >= share / 100 * sum(sentences):
+            break
+        chosen.append(documents[index])
+        count += sentences[index]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("".join(chosen), encoding="utf-8")
+    return count
+
+
+def draw(found: dict[str, Any]) -> None:
+    """Draw the curves."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.5, 4), layout="constrained")
+    axes = figure.subplots()
+    for recipe, color in zip(RECIPES, COLORS, strict=True):
+        points = sorted(
+            (entry["sentences"], 100 * entry["test"]) for entry in found.values() if entry["config"] == recipe
+        )
+        axes.plot(*zip(*points, strict=True), color=color, marker="o", label=recipe)
+        for sentences, score in points:
+            axes.annotate(
+                f"{score:.1f}", (sentences, score), (0, 7), textcoords="offset points", ha="center", color=color
+            )
+    axes.set_xscale("log")
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("training sentences")
+    axes.set_ylabel("test entity F1")
+    axes.set_title("CoNLL-2003, one seed, no validation data", fontsize=11)
+    axes.legend(frameon=False, loc="lower right")
+    axes.grid(alpha=0.2)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(ROOT / "docs" / "learning-curve.png", dpi=150)
+
+
+def main() -> None:
+    """Train each recipe with each share, except those with a recorded result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", required=True, type=Path)
+    parser.add_argument("--test", required=True)
+    arguments = parser.parse_args()
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    found = json.loads(TARGET.read_bytes()) if TARGET.exists() else {}
+    for share in SHARES:
+        for recipe in RECIPES:
+            key = f"{recipe}, {share} %"
+            if key in found:
+                continue
+            file = ROOT / "runs" / "learning_curve" / f"train-{share}.txt"
+            sentences = subset(arguments.train, share, file)
+            path = f"configs/{recipe}.yaml"
+            config = load_config(path, [])[0]
+            steps = math.ceil(sentences / config.batch.max_size)
+            epochs = max(config.training.epochs, math.ceil(MIN_STEPS / steps))
+            changes = ["data.valid=null", "training.keep_epoch=last", f"training.epochs={epochs}"]
+            run = file.with_name(f"{Path(recipe).name}-{share}")
+            data = [f"data.train={file}", f"data.test={arguments.test}"]
+            assert train.main(["--config", path, "--run", str(run), *data, *changes]) == 0, "see the log"
+            metrics = json.loads((run / "metrics.json").read_bytes())
+            keep = ("seed", "versions", "device", "threads", "seconds", "data")
+            found[key] = {
+                "config": recipe,
+                "share": share,
+                "sentences": sentences,
+                "epochs": epochs,
+                "command": " ".join(["train.py", "--config", path, *changes]),
+                "test": metrics["test"]["entity"]["micro"]["f1"],
+                **{key: metrics[key] for key in keep},
+            }
+            TARGET.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draw(found)
+
+
+if __name__ == "__main__":
+    main()
