@@ -48,8 +48,13 @@ CONLL ?= data/conll2003
 PATHS = data.train=$(CONLL)/train.txt data.valid=$(CONLL)/valid.txt data.test=$(CONLL)/test.txt
 
 figures:
-	for config in conll2003/bilstm_crf conll2003/minilm_crf notes/bilstm notes/wordpiece_bilstm; do \
+	for config in conll2003/minilm_crf notes/bilstm notes/wordpiece_bilstm; do \
 		python results/measure.py --config configs/$$config.yaml $(PATHS) || exit 1; \
+	done
+	for seed in 1 2 3; do \
+		for config in conll2003/bilstm_crf conll2003/minilm_fast; do \
+			python results/measure.py --config configs/$$config.yaml $(PATHS) seed=$$seed || exit 1; \
+		done || exit 1; \
 	done
 	for seed in 2 3 4 5; do \
 		python results/measure.py --config configs/notes/bilstm.yaml $(PATHS) seed=$$seed || exit 1; \
@@ -148,6 +153,7 @@ bench-extra: ## benchmarks without a baseline
 	python benchmarks/trained.py
 	python benchmarks/accuracy.py
 	python benchmarks/flops.py
+	python benchmarks/growth.py
 	python benchmarks/large_file.py --run $(MODELS)/bilstm_crf --source $(CONLL)/train.txt
 
 bench-short: ## short benchmarks of CI; half of each goal is required
