@@ -1,7 +1,8 @@
 """Training of a configuration with recorded results: ``python results/measure.py --config FILE [key.sub=value ...]``.
 
 Takes what ``train.py`` takes besides ``--run``. The run itself goes to ``runs/``; what a reader needs of it (command,
-seed, versions, SHA-256 of the data, seconds, scores) to ``results/<config>.json``, its history beside it.
+seed, versions, SHA-256 of the data, seconds, scores) to ``results/<config>.json``, its history beside it. The processor time
+of one thread is what a training takes on an idle machine.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def main() -> int:
     code = train.main(["--config", arguments.config, "--run", str(run), *arguments.overrides])
     if code == 0:
         kept = {"config": arguments.config, **json.loads((run / "metrics.json").read_bytes())}
+        kept["processor_seconds"] = time.process_time()
         kept["parameters"] = parameters(run / "model.safetensors")
         kept["document_context"] = load_config(str(run / "config.yaml"), [])[0].windows.scope == "document"
         if "test" in kept:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import worker
 
+import ner
 from ner.config.load import load_config
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
@@ -35,7 +36,13 @@ def build(config: RunConfig, documents: list[Document]) -> Model:
 
 def prepare(task: str, **options: Any) -> Any:
     """Run the selected function below."""
-    tasks = {"train": prepare_training, "tag": prepare_tagging, "score": prepare_scoring, "read": prepare_reading}
+    tasks = {
+        "train": prepare_training,
+        "tag": prepare_tagging,
+        "tag_one": prepare_single_sentences,
+        "score": prepare_scoring,
+        "read": prepare_reading,
+    }
     return tasks[task](**options)
 
 
@@ -115,6 +122,11 @@ def tagging(tagger: Tagger, test: str, limit: int | None = None) -> Any:
         return {"words": words, "seconds": seconds, "f1": f1}
 
     return repeat
+
+
+def prepare_single_sentences(run: str, test: str, limit: int | None = None) -> Any:
+    """Tag tokenized sentences one by one with a run or an export, with the seconds of each."""
+    return worker.timed(ner.load(run, device="cpu").tag, [words for words, _ in worker.read_columns(test, limit)])
 
 
 def prepare_scoring(gold: str, times: int, limit: int | None = None) -> Any:

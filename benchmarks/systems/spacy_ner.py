@@ -17,11 +17,13 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import biluo_tags_to_spans, iob_to_biluo
 
 
-def prepare(model: str, test: str, batch: int = 256, limit: int | None = None) -> Any:
-    """Tag tokenized sentences."""
+def prepare(model: str, test: str, batch: int = 256, limit: int | None = None, one_by_one: bool = False) -> Any:
+    """Tag tokenized sentences in batches, or one by one with the seconds of each."""
     pipeline = spacy.load(model)
     sentences = worker.read_columns(test, limit)
     words = sum(len(words) for words, _ in sentences)
+    if one_by_one:
+        return worker.timed(lambda words: pipeline(Doc(pipeline.vocab, words)).ents, [words for words, _ in sentences])
 
     def repeat() -> dict[str, Any]:
         documents = pipeline.pipe((Doc(pipeline.vocab, words) for words, _ in sentences), batch_size=batch)

@@ -44,6 +44,20 @@ def serve(prepare: Callable[..., Callable[[], dict[str, Any]]], packages: Iterab
         send({"seconds": time.perf_counter() - started, **done})
 
 
+def timed(tag: Callable[[list[str]], Any], sentences: list[list[str]]) -> Callable[[], dict[str, Any]]:
+    """Return a round that tags sentences one by one; ``latencies`` of its answer are the seconds of each."""
+
+    def repeat() -> dict[str, Any]:
+        latencies = []
+        for words in sentences:
+            started = time.perf_counter()
+            tag(words)
+            latencies.append(time.perf_counter() - started)
+        return {"words": sum(map(len, sentences)), "latencies": latencies}
+
+    return repeat
+
+
 def read_columns(path: str, limit: int | None = None) -> list[Sentence]:
     """Read words and tags (first and last column) of the first ``limit`` sentences."""
     sentences: list[Sentence] = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -33,7 +34,8 @@ SpanOverlap = Literal["error", "longest", "keep"]
 """Reaction to spans that overlap."""
 
 
-def shipped_names(folder: str) -> list[str]:
+@cache
+def shipped_names(folder: str) -> Sequence[str]:
     """Return the names of the components in a folder of this package, sorted."""
     return sorted(path.stem for path in (Path(__file__).parents[1] / FOLDERS[folder]).glob("[!_]*.py"))
 

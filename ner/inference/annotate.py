@@ -72,14 +72,16 @@ def annotate(
     """
     check_threads()
     training = model.training
-    model.eval()
+    if training:  # setting the mode of each module takes a third of a millisecond
+        model.eval()
     try:
         for chunk in batching.chunks(with_pauses(documents, PAUSE, CHUNK) if interactive else documents, CHUNK):
             yield _annotate(
                 model, chunk, batch, device, precision, loss, probabilities, process_group or ProcessGroup(), query
             )
     finally:
-        model.train(training)
+        if training:
+            model.train()
 
 
 @contextmanager
