@@ -1,8 +1,8 @@
 """Training of a configuration with recorded results: ``python results/measure.py --config FILE [key.sub=value ...]``.
 
 Takes what ``train.py`` takes besides ``--run``. The run itself goes to ``runs/``; what a reader needs of it (command,
-seed, versions, SHA-256 of the data, seconds, scores) to ``results/<config>.json``, its history beside it. The processor time
-of one thread is what a training takes on an idle machine.
+seed, versions, SHA-256 of the data, seconds, scores) to ``results/<config>.json``, its history beside it. With one
+thread, the processor time is the time of the training on an idle machine.
 """
 
 from __future__ import annotations
