@@ -14,7 +14,7 @@ from torch import Tensor
 from torchcrf import CRF
 
 from ner.data.tags import TagSet
-from ner.model.kernels import crf
+from ner.model.kernels import crf, crf_torch
 from ner.model.kernels.chain import BadExampleError, Chain
 from ner.model.kernels.span_probabilities import run_probabilities, span_probabilities
 from tests.builders import random_chain, random_mask
@@ -333,6 +333,25 @@ def test_nothing_at_all(backend: crf.Backend, shape: tuple[int, int, int]) -> No
     assert crf.best_path(emissions, mask, chain, backend)[0].shape == shape[:2]
     assert crf.token_marginals(emissions, mask, chain, backend).shape == shape
     assert crf.k_best(emissions, mask, chain, 2)[0].shape == (shape[0], 2, shape[1])
+
+
+def test_small_batches_decoded_in_numpy_as_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(100):
+        torch.manual_seed(seed)
+        lengths = torch.randint(0, 9, (4,)).tolist()
+        mask = random_mask(lengths) if max(lengths) else torch.zeros(4, 2, dtype=torch.bool)
+        chain = random_chain(1 + seed % 6, constrained=seed % 2 == 0)
+        emissions = torch.randn(*mask.shape, len(chain.first))
+        if seed % 5 == 0:
+            emissions[1, 0, 0] = math.nan
+        results = []
+        for cells in (0, 10**6):
+            monkeypatch.setattr(crf_torch, "MAX_CELLS_IN_NUMPY", cells)
+            results.append(crf_torch.viterbi(emissions, mask, chain))
+        (tags, score), (numpy_tags, numpy_score) = results
+        finite = score.isfinite()
+        assert numpy_tags[finite].equal(tags[finite])
+        torch.testing.assert_close(numpy_score, score, equal_nan=True)
 
 
 @pytest.mark.slow
