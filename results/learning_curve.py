@@ -1,9 +1,9 @@
 """Test scores against the size of the training file: ``python results/learning_curve.py --train FILE --test FILE``.
 
-Documents of CoNLL-2003 are drawn until their sentences are 1 %, 3 %, 10 % and 30 % of the training file. The recipes run
-without validation data and keep the last epoch; small files get as many epochs as 300 steps take, as with ``ner init``.
-Scores go to ``results/training/learning_curve.json``, the picture to ``docs/learning-curve.png``; its last point is the
-mean of the recipe's results on the whole file.
+Documents of CoNLL-2003 are drawn until their sentences are 1 %, 3 %, 10 % and 30 % of the training file. The recipes
+run without validation data and keep the last epoch; small files get as many epochs as 300 steps take, as with
+``ner init``. Scores go to ``results/training/learning_curve.json``, the picture to ``docs/learning-curve.png``; its
+last point is the mean of the recipe's results on the whole file.
 """
 
 from __future__ import annotations
