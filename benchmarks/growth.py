@@ -35,6 +35,7 @@ OVERRIDES = (
     "data.train=generated",
     "training.keep_epoch=last",
     "training.epochs=1",
+    "training.adversarial=null",
 )
 
 
@@ -151,8 +152,8 @@ def main() -> None:
         "growth",
         title="Cost against corpus size, sentence length and number of tags",
         command="python benchmarks/growth.py",
-        note=f"BiLSTM-CRF with characters and shapes, one thread. Unless varied: {WORDS:,} words, {LENGTH} words a "
-        f"sentence, {2 * TYPES + 1} tags. The CRF takes time "
+        note="BiLSTM-CRF with characters and shapes, without adversarial training, one thread. Unless varied: "
+        f"{WORDS:,} words, {LENGTH} words a sentence, {2 * TYPES + 1} tags. The CRF takes time "
         "in proportion to the square of the number of tags, like its transition matrix.",
         columns=["varied", "words", "words a sentence", "tags", "training, us a word", "tagging, us a word", "peak MB"],
         rows=[

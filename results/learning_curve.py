@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import random
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def draw(found: dict[str, Any]) -> None:
     axes.set_ylim(0, 100)
     axes.set_xlabel("training sentences")
     axes.set_ylabel("test entity F1")
-    axes.set_title("CoNLL-2003, one seed, no validation data", fontsize=11)
+    axes.set_title("CoNLL-2003; one seed without validation data, last point: the recipe", fontsize=11)
     axes.legend(frameon=False, loc="lower right")
     axes.grid(alpha=0.2)
     axes.spines[["top", "right"]].set_visible(False)
@@ -102,7 +103,9 @@ def main() -> None:
             changes = ["data.valid=null", "training.keep_epoch=last", f"training.epochs={epochs}"]
             run = file.with_name(f"{Path(recipe).name}-{share}")
             data = [f"data.train={file}", f"data.test={arguments.test}"]
-            assert train.main(["--config", path, "--run", str(run), *data, *changes]) == 0, "see the log"
+            shutil.rmtree(run, ignore_errors=True)  # of an interrupted call
+            if train.main(["--config", path, "--run", str(run), *data, *changes]):
+                raise SystemExit(f"{run}: the training failed")
             metrics = json.loads((run / "metrics.json").read_bytes())
             keep = ("seed", "versions", "device", "threads", "seconds", "data")
             found[key] = {

@@ -14,6 +14,7 @@ import math
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 
@@ -45,6 +46,9 @@ def main() -> int:
         kept["processor_seconds"] = time.process_time()
         kept["parameters"] = parameters(run / "model.safetensors")
         kept["document_context"] = load_config(str(run / "config.yaml"), [])[0].windows.scope == "document"
+        target = ROOT / "results" / f"{name}.json"
+        write(kept, target)
+        shorten(run / "history.csv", target.with_suffix(".csv"))
         if "test" in kept:
             kept["test_interval"] = test_interval(run)
         if arguments.unseen:
@@ -52,10 +56,13 @@ def main() -> int:
             code = evaluate.main(["--run", str(run), "--unseen", "--json", str(scores)])
             found = json.loads(scores.read_bytes())["unseen"]
             kept["unseen"] = {"command": "python evaluate.py --run DIR --unseen", **found}
-        target = ROOT / "results" / f"{name}.json"
-        target.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        shorten(run / "history.csv", target.with_suffix(".csv"))
+        write(kept, target)
     return code
+
+
+def write(result: dict[str, Any], target: Path) -> None:
+    """Write a result."""
+    target.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def parameters(weights: Path) -> int:
@@ -67,7 +74,8 @@ def parameters(weights: Path) -> int:
 def test_interval(run: Path) -> list[float] | None:
     """Return the bootstrap interval of the micro F1 on the test file, or None without entities."""
     scores = run / "test.json"
-    assert evaluate.main(["--run", str(run), "--json", str(scores)]) == 0, "see the log"
+    if evaluate.main(["--run", str(run), "--json", str(scores)]):
+        raise SystemExit(f"{run}: the evaluation failed")
     intervals = json.loads(scores.read_bytes())["intervals"]["scores"]
     found: list[float] | None = intervals.get("entity", {}).get("micro", {}).get("f1")
     return found

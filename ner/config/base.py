@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -35,9 +35,10 @@ SpanOverlap = Literal["error", "longest", "keep"]
 
 
 @cache
-def shipped_names(folder: str) -> Sequence[str]:
+def shipped_names(folder: str) -> tuple[str, ...]:
     """Return the names of the components in a folder of this package, sorted."""
-    return sorted(path.stem for path in (Path(__file__).parents[1] / FOLDERS[folder]).glob("[!_]*.py"))
+    files = (Path(__file__).parents[1] / FOLDERS[folder]).glob("[!_]*.py")
+    return tuple(sorted(path.stem for path in files))
 
 
 def _readable_by_line(encoding: str) -> str:

@@ -93,7 +93,8 @@ def load(auto_class: str, name: str, method: str = "from_pretrained", **options:
     path = resolve(name)
     transformers.utils.logging.disable_progress_bar()  # loading takes milliseconds
     verbosity = transformers.utils.logging.get_verbosity()
-    transformers.utils.logging.set_verbosity_error()  # layers that are not used are no warning; see load_encoder
+    if auto_class == "AutoModel":
+        transformers.utils.logging.set_verbosity_error()  # load_encoder checks the weights; unused layers are intended
     try:
         return getattr(getattr(transformers, auto_class), method)(path, trust_remote_code=False, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

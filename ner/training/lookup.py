@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
 from typing import Any
 
 import torch
@@ -34,6 +36,13 @@ class Lookup(nn.Embedding):
         if self.weight.requires_grad:
             self.weight.register_hook(self._on_dense_gradient)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Lookup:
+        weight = copy.deepcopy(self.weight, memo)
+        rows, size = weight.shape
+        table = nn.Embedding(rows, size, _weight=weight.data)
+        table.weight, table.padding_idx = weight, self.padding_idx
+        return Lookup(table.train(self.training))
+
     def _on_dense_gradient(self, gradient: Tensor | None) -> None:
         self._is_dense |= gradient is not None
 
@@ -46,7 +55,7 @@ class Lookup(nn.Embedding):
 
     def add_gradient(self, ids: Tensor, gradient: Tensor) -> None:
         """Add a gradient ``(N, embedding_dim)`` of the rows ``ids (N,)`` to ``weight.grad``."""
-        rows, positions = ids.unique(return_inverse=True)
+        rows, positions = ids.long().unique(return_inverse=True)
         sums = torch.ops.aten.embedding_dense_backward(gradient, positions, len(rows), -1, False)
         if self.padding_idx is not None:
             sums.masked_fill_((rows == self.padding_idx).unsqueeze(1), 0)
@@ -57,7 +66,7 @@ class Lookup(nn.Embedding):
         self.weight.grad.index_add_(0, rows, sums)
 
     def _clean_buffer(self) -> Tensor:
-        if self._buffer is None:
+        if self._buffer is None or self._buffer.device != self.weight.device:
             self._buffer = torch.zeros_like(self.weight)
         elif self._is_dense:
             self._buffer.zero_()
@@ -85,8 +94,19 @@ class _RowGradient(torch.autograd.Function):
 
 
 def replace_embeddings(model: nn.Module) -> None:
-    """Replace the large embedding tables of a module and its children; weights and their names stay."""
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if type(child) is nn.Embedding and child.weight.numel() >= MIN_ELEMENTS and child.max_norm is None:
-                setattr(module, name, Lookup(child))
+    """Replace the large embedding tables of a module and its children; weights and their names stay.
+
+    Tables that share their weights with another table stay as they are.
+    """
+    places = [
+        (module, name, child)
+        for module in model.modules()
+        for name, child in module._modules.items()  # named_children leaves out a second name of a child
+        if isinstance(child, nn.Embedding)
+    ]
+    uses = Counter(id(child.weight) for _, _, child in places)
+    for module, name, child in places:
+        has_options = child.max_norm is not None or child.scale_grad_by_freq or child.sparse
+        is_large = child.weight.numel() >= MIN_ELEMENTS and uses[id(child.weight)] == 1
+        if type(child) is nn.Embedding and is_large and not has_options:
+            setattr(module, name, Lookup(child))

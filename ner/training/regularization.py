@@ -46,10 +46,9 @@ def perturbed(model: nn.Module, tables: Sequence[nn.Parameter], radius: float) -
             for table, values in zip(tables, original, strict=True):
                 table.copy_(values)
     for parameter, gradient in gradients.items():
-        if parameter.grad is None:
-            parameter.grad = gradient
-        else:
-            parameter.grad += gradient
+        if parameter.grad is not None:
+            gradient += parameter.grad
+        parameter.grad = gradient  # the other tensor may be memory of a Lookup, which resets the rows that it knows
 
 
 def _move(table: nn.Parameter, radius: float) -> None:

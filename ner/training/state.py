@@ -127,7 +127,7 @@ def initial_state(
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     if all(any(in_module(name, path) for path in training.freeze) for name in trained):
         raise InputError("config.training.freeze: every parameter is frozen at the start; leave one module trainable")
-    if device.type == "cpu":
+    if device.type == "cpu" and not training.compile:
         replace_dropout(model)
         if not torch.distributed.is_available() or not torch.distributed.is_initialized():
             replace_embeddings(model)  # DDP waits for gradients that autograd accumulates

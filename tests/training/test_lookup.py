@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ner.training import lookup
 from ner.training.lookup import Lookup, replace_embeddings
+from ner.training.regularization import perturbed
 
 
 class Network(nn.Module):
@@ -75,6 +76,43 @@ def test_a_foreign_gradient_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     gradient = network.table.weight.grad
     assert torch.equal(gradient[6], torch.ones(4))
     assert not torch.equal(gradient[7], torch.ones(4))
+
+
+def test_ids_may_be_int32(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, network = pair(monkeypatch)
+    for _ in range(2):
+        network.zero_grad()
+        network(torch.tensor([[1, 2]], dtype=torch.int32)).backward()
+
+
+def test_tables_with_shared_weights_or_options_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "MIN_ELEMENTS", 1)
+    tables = nn.ModuleList([nn.Embedding(9, 2), nn.Embedding(9, 2), nn.Embedding(9, 2, scale_grad_by_freq=True)])
+    tables[1].weight = tables[0].weight
+    replace_embeddings(tables)
+    assert {type(table) for table in tables} == {nn.Embedding}
+
+
+def test_a_copy_notices_dense_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, network = pair(monkeypatch, tied=True)
+    copied = copy.deepcopy(network)
+    for ids in ([[1, 2]], [[3]]):
+        for module in (plain, copied):
+            module.zero_grad()
+            module(torch.tensor(ids)).backward()
+    torch.testing.assert_close(copied.table.weight.grad, plain.table.weight.grad)
+    assert network.table.weight.grad is None
+
+
+def test_perturbed_gradients_are_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = pair(monkeypatch)
+    for step in range(3):
+        for network in networks:
+            network.zero_grad()
+            network(torch.tensor([[1 + step, 2]])).backward()
+            with perturbed(network, [network.table.weight], 1.0):
+                network(torch.tensor([[5 + step]])).backward()
+        torch.testing.assert_close(networks[1].table.weight.grad, networks[0].table.weight.grad)
 
 
 def test_frozen_and_small_tables_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
