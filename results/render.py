@@ -86,8 +86,9 @@ INTRODUCTION = """\
 `make results` generates this page from `results/*.json`; `make figures figures-tasks` repeats all trainings. The epoch
 is selected on the validation file, and the test file is evaluated once. Without a validation file, and in the tagging
 runs of the experiment notes, the last epoch is evaluated. All scores are percentages. Entity scores are micro averages
-and follow the CoNLL evaluation script. Minutes cover the whole command, with one thread on a shared machine of two
-cores, or with two threads on an idle one where the details list two threads."""
+and follow the CoNLL evaluation script. Minutes are the processor time of the training with one thread where the
+details contain it. For earlier results they cover the whole command on a shared machine of two cores, or with two
+threads on an idle one where the details list two threads."""
 
 PUBLISHED = {
     "Entities": """\
@@ -137,11 +138,17 @@ def rows_of(results: list[dict[str, Any]], paths: list[str]) -> list[str]:
     for title, group in groups.items():
         for result in group:
             cells = [f"`{title}`", result["seed"], result["epoch"], *(percent([at(result, path)]) for path in paths)]
-            lines.append(f"| {' | '.join(map(str, cells))} | {result['seconds'] / 60:.1f} |")
+            lines.append(f"| {' | '.join(map(str, cells))} | {minutes_of(result):.1f} |")
         if len(group) > 1:
             means = [mean_and_deviation([at(result, path) for result in group]) for path in paths]
             lines.append(f"| mean ± deviation | | | {' | '.join(means)} | |")
     return lines
+
+
+def minutes_of(result: dict[str, Any]) -> float:
+    """Return the processor time if it was recorded, otherwise the time of the command."""
+    seconds: float = result.get("processor_seconds", result["seconds"])
+    return seconds / 60
 
 
 def at(result: dict[str, Any], path: str) -> float | None:
@@ -589,7 +596,7 @@ def measured(results: dict[str, dict[str, Any]]) -> str:
             for key in path.split("."):
                 value = value[key]
             scores.append(value)
-        minutes = sum(result["seconds"] for result in own) / len(own) / 60
+        minutes = sum(map(minutes_of, own)) / len(own)
         found[name] = {"score": _shown(f"{split} {label}", scores), "minutes": round(minutes, 1)}
     return json.dumps(dict(sorted(found.items())), indent=1) + "\n"
 
