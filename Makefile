@@ -56,6 +56,7 @@ figures:
 			python results/measure.py --config configs/$$config.yaml $(PATHS) seed=$$seed || exit 1; \
 		done || exit 1; \
 	done
+	python results/learning_curve.py --train $(CONLL)/train.txt --test $(CONLL)/test.txt
 	for seed in 2 3 4 5; do \
 		python results/measure.py --config configs/notes/bilstm.yaml $(PATHS) seed=$$seed || exit 1; \
 	done

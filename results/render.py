@@ -189,7 +189,7 @@ def details_of(name: str, result: dict[str, Any]) -> list[str]:
         document_context = "yes" if result.get("document_context") else "no"
         lines.append(f"- {result['parameters']:,} parameters; document context: {document_context}")
     if "processor_seconds" in result:
-        lines.append(f"- {result['processor_seconds'] / 60:.1f} minutes of processor time")
+        lines.append(f"- {minutes_of(result):.1f} minutes of processor time")
     if result.get("test_interval"):
         low, high = result["test_interval"]
         lines.append(f"- 95 % interval of the test F1 (bootstrap): {100 * low:.2f} to {100 * high:.2f}")
