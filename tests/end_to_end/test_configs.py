@@ -105,6 +105,8 @@ def test_a_shipped_configuration_trains_a_step(path: Path, tiny_bert: str, tmp_p
         small.append(f"encoder.model={tiny_bert}")
     if config.encoder.name == "concat":
         small.append(f"encoder.transformer.model={tiny_bert}")
+        if config.encoder.transformer.num_layers is not None:
+            small.append("encoder.transformer.num_layers=1")
     if getattr(config.encoder, "vectors", None):
         vectors = tmp_path / "vectors.txt"
         vectors.write_text(f"的 {' '.join(['0.5'] * config.encoder.dimension)}\n", encoding="utf-8")
