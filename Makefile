@@ -139,7 +139,11 @@ bench-environments:
 bench-models: export OMP_NUM_THREADS = 1
 bench-models:
 	python train.py --config configs/conll2003/bilstm_crf.yaml $(PATHS) --run $(MODELS)/bilstm_crf
-	python train.py --config configs/conll2003/minilm_crf.yaml $(PATHS) --run $(MODELS)/minilm_crf
+	ner export --run $(MODELS)/bilstm_crf --output $(MODELS)/bilstm_crf_float32
+	for name in minilm_crf minilm_fast; do \
+		python train.py --config configs/conll2003/$$name.yaml $(PATHS) --run $(MODELS)/$$name && \
+		ner export --run $(MODELS)/$$name --output $(MODELS)/$${name}_int8 --precision int8 || exit 1; \
+	done
 	python train.py --config configs/bert_crf.yaml --run $(MODELS)/bert_crf
 	$(VENV)/spacy/bin/python $(SYSTEMS)/spacy_ner.py train $(CONLL)/train.txt $(CONLL)/valid.txt $(CONLL)/test.txt $(MODELS)/spacy
 	$(VENV)/flair/bin/python $(SYSTEMS)/flair_tagger.py train $(CONLL)/train.txt $(CONLL)/valid.txt $(CONLL)/test.txt $(MODELS)/flair 12
@@ -155,6 +159,11 @@ bench-extra: ## benchmarks without a baseline
 	python benchmarks/accuracy.py
 	python benchmarks/flops.py
 	python benchmarks/growth.py
+	python benchmarks/time_to_score.py --conll $(CONLL)
+	python benchmarks/latency.py --run $(MODELS)/bilstm_crf --export $(MODELS)/bilstm_crf_float32 \
+		--spacy $(MODELS)/spacy/model-best --test $(CONLL)/test.txt
+	python benchmarks/export.py conll2003/minilm_crf=$(MODELS)/minilm_crf=$(CONLL)/test.txt \
+		conll2003/minilm_fast=$(MODELS)/minilm_fast=$(CONLL)/test.txt --pipeline conll2003/minilm_crf
 	python benchmarks/large_file.py --run $(MODELS)/bilstm_crf --source $(CONLL)/train.txt
 
 bench-short: ## short benchmarks of CI; half of each goal is required

@@ -49,6 +49,8 @@ class Setting:
     models: str
     run: str = ""
     short: bool = False
+    bf16: bool = False
+    """The processor has instructions for bfloat16."""
 
     def model(self, name: str) -> str:
         """Return the directory of a trained model (``make bench-models``); in the short version, the newest run."""
@@ -90,7 +92,7 @@ def finetuning(setting: Setting) -> list[Case]:
     for name, group in (("Trainer", False), ("Trainer, grouped by length", True)):
         options = {"task": "train", "model": setting.encoder, "train": setting.train, "steps": steps, "group": group}
         peers[name] = System("hf.py", options, "main" if setting.short else "hf")
-    goals = {"this project / Trainer": 2.2, "this project / Trainer, grouped by length": 1.2}
+    goals = {"this project / Trainer": 2.2, "this project / Trainer, grouped by length": 1.0}
     title = "fine-tuning the bundled encoder"
     if not setting.short:
         title += ", 32 sentences a step; ours with characters, BiLSTM, CRF, document windows"
@@ -100,22 +102,26 @@ def finetuning(setting: Setting) -> list[Case]:
 def finetuning_alike(setting: Setting) -> list[Case]:
     """Compare encoder and CRF with Trainer, one sentence per row and without attention dropout on both sides."""
     steps = 6 if setting.short else 50
-    overrides = ["batch.size=32", "encoder.attention_dropout=0"]
+    overrides = ["batch.size=32", "encoder.attention_dropout=0", "training.averaging=null"]
 
     def ours(*more: str) -> System:
         options = {"task": "train", "config": "configs/bert_crf.yaml", "train": setting.train, "steps": steps}
         return System("ours.py", options | {"overrides": [*overrides, *more]})
 
-    systems = {"this project": ours(), "this project, training.precision=bf16": ours("training.precision=bf16")}
+    systems = {"this project": ours()}
+    if setting.bf16:
+        systems["this project, training.precision=bf16"] = ours("training.precision=bf16")
     options = {"task": "train", "model": setting.encoder, "train": setting.train, "steps": steps, "group": True}
     options["attention_dropout"] = 0.0
     peers = {"Trainer, grouped by length": System("hf.py", options, "main" if setting.short else "hf")}
-    return [Case("fine-tuning encoder and CRF, a sentence a row, 32 sentences a step", systems, peers)]
+    goals = {"this project": 1.15, "this project, training.precision=bf16": 1.5}
+    return [Case("fine-tuning encoder and CRF, a sentence a row, 32 sentences a step", systems, peers, goals)]
 
 
 def bilstm_training(setting: Setting) -> list[Case]:
     steps = 10 if setting.short else 60
-    bare = ["encoder.characters.kind=none", "encoder.shape_dimension=0"]
+    once = ["training.adversarial=null"]  # as the peers: one forward and one backward pass a step
+    bare = [*once, "encoder.characters.kind=none", "encoder.shape_dimension=0"]
 
     def ours(overrides: list[str]) -> System:
         config = "configs/conll2003/bilstm_crf.yaml"
@@ -128,7 +134,7 @@ def bilstm_training(setting: Setting) -> list[Case]:
             "BiLSTM-CRF over words, 100 and 2 x 200 wide, 32 sentences a step",
             {"this project": ours(bare)},
             {"plain loop with pytorch-crf": plain},
-            {"this project": 2.0},
+            {"this project": 3.5},
         )
     ]
     if not setting.short:
@@ -136,9 +142,9 @@ def bilstm_training(setting: Setting) -> list[Case]:
         cases.append(
             Case(
                 "the same; ours with characters and shapes, Flair with words only",
-                {"this project": ours([])},
+                {"this project": ours(once)},
                 {"Flair SequenceTagger": System("flair_tagger.py", options, "flair")},
-                {"this project": 2.0},
+                {"this project": 3.5},
             )
         )
     return cases
@@ -158,30 +164,41 @@ def bilstm_tagging(setting: Setting) -> list[Case]:
     flair = {
         f"Flair, batches of {size}": System("flair_tagger.py", options | {"batch": size}, "flair") for size in (32, 128)
     }
-    return [Case("tagging the test file without a pretrained model", ours, spacy | flair, {"this project": 2.0})]
+    return [Case("tagging the test file without a pretrained model", ours, spacy | flair, {"this project": 2.5})]
 
 
 def encoder_tagging(setting: Setting) -> list[Case]:
     limit = 300 if setting.short else 1000
-    options = {"task": "tag", "run": setting.model("minilm_crf"), "test": setting.test, "limit": limit}
-    ours = {"this project": System("ours.py", options)}
-    if not setting.short:
-        ours["this project, --precision bf16"] = System("ours.py", options | {"precision": "bf16"})
-    peers, goals = {}, {}
-    base = {"task": "tag", "model": setting.model("hf"), "test": setting.test, "limit": limit}
-    for size in (8,) if setting.short else (1, 8, 32):
-        name = f"pipeline, batches of {size}"
-        peers[name] = System("hf.py", base | {"batch": size}, "main" if setting.short else "hf")
-        goals[f"this project / {name}"] = 2.5
-    if not setting.short:
-        name = "pipeline, batches of 8, its texts sorted by length by its user"
-        peers[name] = System("hf.py", base | {"batch": 8, "by_length": True}, "hf")
-        name = "Flair over the same encoder, untrained head"
-        options = {"task": "tag-untrained", "model": setting.encoder, "test": setting.test, "limit": limit}
-        peers[name] = System("flair_tagger.py", options, "flair")
-        goals[f"this project / {name}"] = 2.5
+
+    def own(name: str, **more: Any) -> System:
+        options = {"task": "tag", "run": setting.model(name), "test": setting.test, "limit": limit}
+        return System("ours.py", options | more)
+
+    def pipeline(size: int, environment: str = "hf", **more: Any) -> System:
+        options = {"task": "tag", "model": setting.model("hf"), "test": setting.test, "limit": limit, "batch": size}
+        return System("hf.py", options | more, environment)
+
     title = f"tagging {limit:,} sentences with the bundled encoder"
-    return [Case(title, ours, peers, goals)]
+    if setting.short:
+        return [Case(title, {"this project": own("minilm_crf")}, {"pipeline, batches of 8": pipeline(8, "main")})]
+    others = {f"pipeline, batches of {size}": pipeline(size) for size in (1, 8, 32)}
+    options = {"task": "tag-untrained", "model": setting.encoder, "test": setting.test, "limit": limit}
+    others["Flair over the same encoder, untrained head"] = System("flair_tagger.py", options, "flair")
+    ours = {"this project": own("minilm_crf")}
+    precisions = ours | (
+        {"this project, --precision bf16": own("minilm_crf", precision="bf16")} if setting.bf16 else {}
+    )
+    variants = ours | {
+        "this project, int8 export": own("minilm_crf_int8"),
+        "minilm_fast": own("minilm_fast"),
+        "minilm_fast, int8 export": own("minilm_fast_int8"),
+    }
+    best = {"pipeline, batches of 8, texts sorted by length by its user": pipeline(8, by_length=True)}
+    goals = {"this project": 1.25, "this project, int8 export": 3.0, "minilm_fast, int8 export": 4.0}
+    return [
+        Case(title, precisions, others, {f"this project / {name}": 2.5 for name in others}),
+        Case(f"{title}, peer at its best", variants, best, goals),
+    ]
 
 
 def scoring(setting: Setting) -> list[Case]:

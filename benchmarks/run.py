@@ -122,6 +122,13 @@ def summarise(case: Case, found: dict[str, tuple[dict[str, str], list[dict[str, 
     return {"title": case.title, "ratios": ratios, "systems": systems}
 
 
+def has_fast_bf16() -> bool:
+    """Return whether the processor multiplies bfloat16 numbers itself; torch emulates it on others with AVX-512."""
+    import torch
+
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
 def failures(cases: Sequence[dict[str, Any]]) -> list[str]:
     """Return the ratios below half of their goal."""
     return [
@@ -154,7 +161,7 @@ def main() -> int:
     files = [f"{arguments.conll}/{split}.txt" for split in ("train", "test")] if arguments.conll else []
     files = files or [f"data/sample/en/{split}.conll" for split in ("train", "test")]
     run = str(newest_run()) if arguments.short and arguments.name in NEED_A_RUN else ""
-    setting = Setting(*files, resolve("all-MiniLM-L6-v2"), arguments.models, run, arguments.short)
+    setting = Setting(*files, resolve("all-MiniLM-L6-v2"), arguments.models, run, arguments.short, has_fast_bf16())
     cases = []
     for case in CLAIMS[arguments.name](setting):
         found = compare(case, repetitions, Path(arguments.environments).absolute())

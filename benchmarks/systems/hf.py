@@ -1,6 +1,6 @@
 """Hugging Face: ``Trainer`` as in the example script ``run_ner``, and the token-classification pipeline.
 
-``python hf.py train MODEL TRAIN TEST DIRECTORY`` trains for three epochs and prints the test F1.
+``python hf.py train MODEL TRAIN TEST DIRECTORY`` trains for three epochs, grouped by length, and prints the test F1.
 """
 
 from __future__ import annotations
@@ -163,11 +163,11 @@ def _trainer(network: Any, tokenizer: Any, examples: Any, batch: int, group: boo
 
 
 def train(model: str, train: str, test: str, directory: str) -> None:
-    """Train for three epochs with the defaults of the Trainer."""
+    """Train for three epochs with the defaults of the Trainer, but grouped by length, which is faster."""
     started = time.perf_counter()
     tokenizer, examples, labels = _examples(model, worker.read_columns(train))
     network = _network(model, tokenizer, labels)
-    _trainer(network, tokenizer, examples, 32, False, None, num_train_epochs=3, seed=1, use_cpu=True).train()
+    _trainer(network, tokenizer, examples, 32, True, None, num_train_epochs=3, seed=1, use_cpu=True).train()
     network.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     gold, predicted = [], []

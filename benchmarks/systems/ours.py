@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from ner.inference.tagger import Tagger
 from ner.model.model import Model
 from ner.model.model import build as build_model
 from ner.model.word_cache import WordCache
+from ner.portable.description import GRAPH
+from ner.portable.tagger import PortableTagger
 from ner.runtime import cli
 from ner.runtime.device import set_seed
 from ner.training import loader
@@ -94,7 +97,9 @@ def now(device: torch.device) -> float:
 def prepare_tagging(
     run: str, test: str, batch: int | None = None, limit: int | None = None, precision: Any = "run"
 ) -> Any:
-    """Tag tokenized sentences, document by document in file order."""
+    """Tag tokenized sentences, document by document in file order, with a run or an export."""
+    if Path(run, GRAPH).exists():
+        return tagging(PortableTagger(run), test, limit)
     with cli.paused_garbage_collection():  # like the command
         tagger = Tagger.load(run, "cpu", precision)
     changed = {"prefetch": 0} if batch is None else {"prefetch": 0, "measure": "sentences", "size": batch}
@@ -102,7 +107,7 @@ def prepare_tagging(
     return tagging(tagger, test, limit)
 
 
-def tagging(tagger: Tagger, test: str, limit: int | None = None) -> Any:
+def tagging(tagger: Tagger | PortableTagger, test: str, limit: int | None = None) -> Any:
     """Tag with a given tagger."""
     form = load_component("formats", "conll")
     documents = _first(list(form.read(test, form.Config(), "space")), limit)

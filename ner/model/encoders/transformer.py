@@ -26,6 +26,7 @@ from ner.contracts import Encoder
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.model import pretrained
+from ner.model.last_layer import selected_states, support_selection
 from ner.model.pieces import PieceInputs
 from ner.model.tokenizer import WordTokenizer
 from ner.model.windows import skipped_words
@@ -111,6 +112,7 @@ class TransformerEncoder(Encoder):
 
     Attributes:
         model, tokenizer: The pretrained model of transformers, and its tokenizer.
+        selects_pieces: True if the last layer is computed only for the pieces that are read.
         positions: Maximum number of pieces that the model can read.
         row_length: Pieces of a row, special ones included.
 
@@ -146,6 +148,7 @@ class TransformerEncoder(Encoder):
         self.accepts_4d_masks = (
             model.config.model_type in ACCEPT_4D_MASKS and getattr(model.config, "_attn_implementation", "") == "sdpa"
         )
+        self.selects_pieces = support_selection(model)
         layers = self.layers()
         for layer in layers if config.freeze == "all" else layers[: config.freeze]:
             layer.requires_grad_(False)
@@ -214,10 +217,11 @@ class TransformerEncoder(Encoder):
         max_rows = max(1, PIECES_AT_ONCE * (16 if pieces.is_cuda else 1) // max(1, pieces.shape[1]))
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             if self.training or len(pieces) <= max_rows:
-                hidden = self._encode(inputs, slice(None))  # (B, T, H)
-                flat = hidden.reshape(-1, self.width)
-                words = F.embedding_bag(inputs["word_pieces"], flat, inputs["word_starts"], mode="mean")
-                first_pieces = hidden[:, 0]
+                num_pieces = len(inputs["word_pieces"])
+                states = self._encode(inputs, slice(None), inputs["word_pieces"])
+                indices = torch.arange(num_pieces, device=pieces.device)
+                words = F.embedding_bag(indices, states[:num_pieces], inputs["word_starts"], mode="mean")
+                first_pieces = states[num_pieces:]
             else:
                 words, first_pieces = self._encode_in_parts(inputs, max_rows)
         pooled = None
@@ -226,15 +230,22 @@ class TransformerEncoder(Encoder):
         question_mask = torch.arange(mask.shape[1], device=mask.device) < inputs["query_lengths"].unsqueeze(1)
         return Encoding(self.dropout(words.view(*mask.shape, self.width)), mask, pooled, question_mask)
 
-    def _encode(self, inputs: Mapping[str, Tensor], rows: slice) -> Tensor:
-        """Return the vectors ``(B, T, H)`` of the pieces of rows."""
+    def _encode(self, inputs: Mapping[str, Tensor], rows: slice, positions: Tensor) -> Tensor:
+        """Return the vectors of pieces, given by their positions in the flattened rows.
+
+        If pooled vectors are needed, those of the first piece of each row follow: ``(P, H)`` or ``(P + B, H)``.
+        """
         pieces, mask, segments = inputs["pieces"][rows], inputs["piece_mask"][rows], inputs.get("segments")
+        if "rows" in inputs:
+            first = torch.arange(len(pieces), device=pieces.device) * pieces.shape[1]
+            positions = torch.cat([positions, first])
         if not len(pieces):
-            return torch.zeros((0, 1, self.width), device=pieces.device)
-        segment_ids = {} if segments is None else {"token_type_ids": segments[rows].long()}
-        attention_mask = mask[:, None, None] if self.accepts_4d_masks and mask.is_cuda else mask.long()
-        states: Tensor = self.model(input_ids=pieces, attention_mask=attention_mask, **segment_ids).last_hidden_state
-        return states
+            return torch.zeros((0, self.width), device=pieces.device)
+        model_inputs = {"input_ids": pieces}
+        model_inputs["attention_mask"] = mask[:, None, None] if self.accepts_4d_masks and mask.is_cuda else mask.long()
+        if segments is not None:
+            model_inputs["token_type_ids"] = segments[rows].long()
+        return selected_states(self.model, positions, self.selects_pieces, model_inputs)
 
     def _encode_in_parts(self, inputs: Mapping[str, Tensor], size: int) -> tuple[Tensor, Tensor]:
         """Encode ``size`` rows at a time; return vectors of words ``(S * W, H)`` and of first pieces ``(B, H)``.
@@ -246,16 +257,16 @@ class TransformerEncoder(Encoder):
         word_of_piece = torch.repeat_interleave(torch.arange(len(starts), device=starts.device), sizes)
         words = first_pieces = torch.empty(0)
         for start in range(0, len(inputs["pieces"]), size):
-            hidden = self._encode(inputs, slice(start, start + size))
-            flat = hidden.reshape(-1, self.width)
-            positions = pieces - start * hidden.shape[1]
-            (in_chunk,) = torch.where((positions >= 0) & (positions < len(flat)))
+            positions = pieces - start * inputs["pieces"].shape[1]
+            (in_chunk,) = torch.where((positions >= 0) & (positions < size * inputs["pieces"].shape[1]))
+            states = self._encode(inputs, slice(start, start + size), positions[in_chunk])
             if not start:
                 words, first_pieces = (
-                    flat.new_zeros((len(inputs[name]), self.width)) for name in ("word_starts", "pieces")
+                    states.new_zeros((len(inputs[name]), self.width)) for name in ("word_starts", "pieces")
                 )
-            words.index_add_(0, word_of_piece[in_chunk], flat[positions[in_chunk]])
-            first_pieces[start : start + size] = hidden[:, 0]
+            words.index_add_(0, word_of_piece[in_chunk], states[: len(in_chunk)])
+            if "rows" in inputs:
+                first_pieces[start : start + size] = states[len(in_chunk) :]
         return words.div_(sizes.clamp(min=1).unsqueeze(1)), first_pieces
 
 
