@@ -108,13 +108,13 @@ def finetuning_alike(setting: Setting) -> list[Case]:
         options = {"task": "train", "config": "configs/bert_crf.yaml", "train": setting.train, "steps": steps}
         return System("ours.py", options | {"overrides": [*overrides, *more]})
 
-    systems = {"this project": ours()}
+    systems, goals = {"this project": ours()}, {"this project": 1.15}
     if setting.bf16:
-        systems["this project, training.precision=bf16"] = ours("training.precision=bf16")
+        name = "this project, training.precision=bf16"
+        systems[name], goals[name] = ours("training.precision=bf16"), 1.5
     options = {"task": "train", "model": setting.encoder, "train": setting.train, "steps": steps, "group": True}
     options["attention_dropout"] = 0.0
     peers = {"Trainer, grouped by length": System("hf.py", options, "main" if setting.short else "hf")}
-    goals = {"this project": 1.15, "this project, training.precision=bf16": 1.5}
     return [Case("fine-tuning encoder and CRF, a sentence a row, 32 sentences a step", systems, peers, goals)]
 
 

@@ -67,8 +67,8 @@ def main() -> None:
         title="Time until a peer's score is reached",
         command="python benchmarks/time_to_score.py --conll DIR",
         note=f"{processor()}, one thread; complete trainings on CoNLL-2003 with the same encoder, seed 1, each from "
-        "the start of the process to the test score. The ratio is the time of the peer over ours. Goal: 3 where our score "
-        "is at least that of the peer.",
+        "the start of the process to the test score. The ratio is the time of the peer over ours. Goal: 3 where our "
+        "score is at least that of the peer.",
         columns=["system", "epochs", "test F1", "minutes", "ratio"],
         rows=rows,
     )
