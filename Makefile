@@ -159,7 +159,7 @@ bench-extra: ## benchmarks without a baseline
 	python benchmarks/accuracy.py
 	python benchmarks/flops.py
 	python benchmarks/growth.py
-	python benchmarks/time_to_score.py --conll $(CONLL)
+	python benchmarks/time_to_score.py --conll $(CONLL) --models $(MODELS)
 	python benchmarks/latency.py --run $(MODELS)/bilstm_crf --export $(MODELS)/bilstm_crf_float32 \
 		--spacy $(MODELS)/spacy/model-best --test $(CONLL)/test.txt
 	python benchmarks/export.py conll2003/minilm_crf=$(MODELS)/minilm_crf=$(CONLL)/test.txt \

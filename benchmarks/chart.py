@@ -1,16 +1,19 @@
-"""Draw test F1 against tagging speed for the trained models of the benchmarks: ``python benchmarks/chart.py``.
+"""Draw test F1 against tagging speed and training time: ``python benchmarks/chart.py``.
 
-Both axes are read from ``results/benchmarks``: the speed of each system at its fastest batch size, one thread, and the
-score of its model. The picture is ``docs/speed.png``.
+Scores, minutes and speeds are read from ``results/benchmarks``: the models of ``make bench-models``, each at its
+fastest batch size, one thread. The picture is ``docs/speed.png``. The command fails if one of our models does not
+dominate every peer in both panels, with a higher score at a higher speed and in less time.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[1]
@@ -18,82 +21,111 @@ RESULTS = ROOT / "results" / "benchmarks"
 BLUE, GRAY = "#0072B2", "0.4"
 
 
-class Point(NamedTuple):
+class System(NamedTuple):
     """A system of the chart.
 
     Attributes:
-        name: Label of the point.
-        model: Row of ``models.extra.json`` that holds its score.
+        name: Label of its points.
+        model: Its row of ``models.extra.json``.
         benchmark: File with its speed.
-        systems: Start of the names of its measurements; the fastest one counts.
+        speeds: Start of the names of its measurements; the fastest one counts.
         ours: True for this project.
     """
 
     name: str
     model: str
     benchmark: str
-    systems: str
+    speeds: str
     ours: bool = False
 
 
-POINTS = (
-    Point("ner-crf, BiLSTM-CRF", "this project, BiLSTM-CRF", "bilstm_tagging", "this project", ours=True),
-    Point("spaCy, tok2vec", "spaCy, blank tok2vec NER", "bilstm_tagging", "spaCy"),
-    Point("Flair, BiLSTM-CRF", "Flair SequenceTagger, one-hot words, 12 epochs", "bilstm_tagging", "Flair"),
-    Point(
-        "ner-crf, MiniLM-BiLSTM-CRF",
-        "this project, bundled encoder, BiLSTM, CRF",
-        "encoder_tagging",
-        "this project",
-        True,
-    ),
-    Point("Hugging Face, MiniLM", "Hugging Face Trainer, bundled encoder, 3 epochs", "encoder_tagging", "pipeline"),
+class Point(NamedTuple):
+    """A system with its position in both panels."""
+
+    system: System
+    f1: float
+    words_per_second: float
+    minutes: float
+
+
+SYSTEMS = (
+    System("bilstm_crf", "this project, conll2003/bilstm_crf", "bilstm_tagging", "this project", ours=True),
+    System("minilm_fast", "this project, conll2003/minilm_fast", "encoder_tagging", "minilm_fast", ours=True),
+    System("minilm_crf", "this project, conll2003/minilm_crf", "encoder_tagging", "this project", ours=True),
+    System("spaCy, tok2vec", "spaCy, blank tok2vec NER", "bilstm_tagging", "spaCy"),
+    System("Flair, BiLSTM-CRF", "Flair SequenceTagger, one-hot words, 12 epochs", "bilstm_tagging", "Flair"),
+    System("transformers, MiniLM", "Hugging Face Trainer, bundled encoder, 3 epochs", "encoder_tagging", "pipeline"),
 )
 
 
-def position(point: Point) -> tuple[float, float]:
-    """Return words per second and the test F1 of a point; speeds in reduced precision are left out."""
-    rows = json.loads((RESULTS / "models.extra.json").read_text(encoding="utf-8"))["rows"]
-    score = next(float(f1) for model, f1, _ in rows if model == point.model)
-    cases = json.loads((RESULTS / f"{point.benchmark}.json").read_text(encoding="utf-8"))["cases"]
+def read(name: str) -> Any:
+    """Return a file of results."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def position(system: System) -> Point:
+    """Return score, speed in float32 and minutes of a system."""
+    f1, minutes = next((float(f1), float(m)) for model, f1, m in read("models.extra")["rows"] if model == system.model)
     speeds = [
-        system["words_per_second"]
-        for case in cases
-        for name, system in case["systems"].items()
-        if name.startswith(point.systems) and "precision" not in name
+        measured["words_per_second"]
+        for case in read(system.benchmark)["cases"]
+        for name, measured in case["systems"].items()
+        if name.startswith(system.speeds) and "precision" not in name and "int8" not in name
     ]
-    return max(speeds), score
+    return Point(system, f1, max(speeds), minutes)
+
+
+def not_dominated(points: Sequence[Point]) -> list[str]:
+    """Return a line for each peer and panel without a better model of ours."""
+    found = []
+    for peer in (point for point in points if not point.system.ours):
+        better = [point for point in points if point.system.ours and point.f1 >= peer.f1]
+        if not any(point.words_per_second >= peer.words_per_second for point in better):
+            found.append(f"{peer.system.name}: tagging {peer.words_per_second:,.0f} words/s at {peer.f1} F1")
+        if not any(point.minutes <= peer.minutes for point in better):
+            found.append(f"{peer.system.name}: trained in {peer.minutes} minutes to {peer.f1} F1")
+    return found
+
+
+def draw(axes: Axes, points: Sequence[tuple[System, float, float]], unit: str) -> None:
+    """Draw a panel: systems with their position and score."""
+    for system, place, f1 in points:
+        color = BLUE if system.ours else GRAY
+        axes.scatter([place], [f1], s=80 if system.ours else 55, color=color, marker="o" if system.ours else "s")
+        axes.annotate(
+            f"{system.name}\n{f1:.1f} F1, {place:,.0f} {unit}",
+            xy=(place, f1),
+            xytext=(0, 9 if system.ours else -11),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if system.ours else "top",
+            color=color,
+            fontsize=8.5,
+            fontweight="bold" if system.ours else "normal",
+        )
+    axes.set_xscale("log")
+    places = [place for _, place, _ in points]
+    axes.set_xlim(min(places) / 2.2, max(places) * 2.2)
+    axes.set_ylim(70, 96)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.2)
 
 
 def main() -> int:
-    """Draw the chart."""
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for point in POINTS:
-        speed, score = position(point)
-        color = BLUE if point.ours else GRAY
-        axes.scatter([speed], [score], s=90 if point.ours else 60, color=color, marker="o" if point.ours else "s")
-        axes.annotate(
-            f"{point.name}\n{score:.1f} F1, {speed:,.0f} words/s",
-            xy=(speed, score),
-            xytext=(0, 10 if point.ours else -12),
-            textcoords="offset points",
-            ha="center",
-            va="bottom" if point.ours else "top",
-            color=color,
-            fontsize=9,
-            fontweight="bold" if point.ours else "normal",
-        )
-    axes.set_xscale("log")
-    axes.set_xlim(1500, 160_000)
-    axes.set_ylim(70, 96)
-    axes.set_xlabel("words tagged per second (one CPU thread, float32)")
-    axes.set_ylabel("test entity F1")
-    axes.set_title("CoNLL-2003, the same training data and machine", fontsize=11)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.2)
+    """Draw both panels; return 1 if a peer is not dominated."""
+    points = [position(system) for system in SYSTEMS]
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    draw(left, [(point.system, point.words_per_second, point.f1) for point in points], "words/s")
+    draw(right, [(point.system, point.minutes, point.f1) for point in points], "min")
+    left.set_xlabel("words tagged per second (one CPU thread, float32)")
+    right.set_xlabel("minutes of training (one CPU thread)")
+    left.set_ylabel("test entity F1")
+    figure.suptitle("CoNLL-2003, the same training data and machine", fontsize=11)
     figure.savefig(ROOT / "docs" / "speed.png", dpi=150)
-    return 0
+    lines = not_dominated(points)
+    print(*(f"not dominated: {line}" for line in lines), sep="\n", end="\n" * bool(lines))
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

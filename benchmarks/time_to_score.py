@@ -41,11 +41,12 @@ def main() -> None:
     """Train both, and write ``results/benchmarks/time_to_score.extra.json``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--conll", required=True, type=Path, help="folder of train.txt, valid.txt and test.txt")
+    parser.add_argument("--models", type=Path, help="keep the peer's model there, as hf")
     parser.add_argument("--environments", type=Path, default=ROOT / "benchmarks" / ".venv")
     arguments = parser.parse_args()
     files = {split: str((arguments.conll / f"{split}.txt").resolve()) for split in ("train", "valid", "test")}
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "peer")
+        target = (arguments.models or Path(folder)).absolute() / "hf"
         python = str((arguments.environments / "hf" / "bin" / "python").absolute())
         script = str(ROOT / "benchmarks" / "systems" / "hf.py")
         encoder = resolve("all-MiniLM-L6-v2")
