@@ -21,9 +21,7 @@ def main() -> int:
     """Write the documents, or compare them."""
     found = recorded.load()
     docs, figures = ROOT / "docs", ROOT / "results"
-    experiments = {
-        path.stem: json.loads(path.read_bytes()) for path in sorted((figures / "reliability").glob("*.json"))
-    }
+    experiments = sorted((figures / "reliability").glob("*.json"))
     score_tables = {
         "calibration": scores.calibration,
         "robustness": scores.robustness,
