@@ -108,8 +108,9 @@ class TrainingConfig(ConfigSection):
     """Number of passes over the training data."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     """Optimizer."""
-    learning_rate: float | dict[str, float] = 1e-3
-    """Learning rate, or a mapping from module path to learning rate. The longest matching path applies."""
+    learning_rate: float | dict[str, float] = 2e-3
+    """Learning rate, or a mapping from module path to learning rate. The longest matching path applies. The default
+    suits models without a pretrained encoder, which needs a lower one, such as 2e-5."""
     layer_decay: float = Field(1.0, gt=0, le=1)
     """Layer-wise learning rate decay: factor from one encoder layer to the layer below it."""
     weight_decay: float = Field(0.0, ge=0)
@@ -118,7 +119,7 @@ class TrainingConfig(ConfigSection):
     """Maximum norm for gradient clipping; null or -1 disables it."""
     freeze: dict[str, FreezeConfig] = Field({})
     """Modules by path that are frozen during the first steps or epochs."""
-    schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "linear"
     """Learning rate schedule after the warm-up. linear and cosine decay to 0 at the end of training, inverse_sqrt with
     the square root of the step."""
     warmup_ratio: float = Field(0.0, ge=0, le=1)
