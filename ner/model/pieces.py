@@ -96,7 +96,7 @@ class PieceInputs:
     ) -> dict[str, np.ndarray]:
         """Return the arrays of a batch, see :class:`ner.model.encoders.transformer.TransformerEncoder`."""
         examples = [example for group in groups for example in group]
-        randomness = iter(generators or ())
+        randomness = iter(generators if generators and self.word_dropout else ())
         example_rows: list[list[int]] = []
         rows = RowBuilder(self.limits)
         # A question shares no row, even if another encoder has planned the groups.

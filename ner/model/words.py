@@ -49,21 +49,16 @@ class WordInputs:
         word = word.lower() if self.lowercase else word
         return re.sub(r"\d", "0", word) if self.normalize_digits else word
 
-    def arrays(self, examples: Sequence[Example]) -> tuple[list[str], dict[str, np.ndarray]]:
-        """Return the distinct words, sorted by their number of characters, and the arrays of a batch.
-
-        The arrays are those of :meth:`ner.model.encoders.embedding.EmbeddingEncoder.inputs` without ``known``.
-        """
+    def arrays(self, examples: Sequence[Example]) -> dict[str, np.ndarray]:
+        """Return the arrays of :meth:`ner.model.encoders.embedding.EmbeddingEncoder.inputs` without ``known``."""
         distinct: dict[str, int] = {}
         positions = [[distinct.setdefault(word, len(distinct)) for word in example.words] for example in examples]
         words, mask = padded(positions)
         entries = self.cache.get([*distinct], lambda new: [self._ids(word) for word in new])
         by_length = np.argsort([len(characters) for _, _, characters in entries], kind="stable")
-        names = [*distinct]
-        order = by_length.tolist()
-        entries = [entries[number] for number in order]
+        entries = [entries[number] for number in by_length.tolist()]
         num_short = len(entries) * 3 // 4
-        return [names[number] for number in order], {
+        return {
             "words": np.argsort(by_length)[words],
             "mask": mask,
             "word_ids": np.array([word for word, _, _ in entries], dtype=np.int64),

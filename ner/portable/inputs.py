@@ -97,7 +97,7 @@ class WordGraphInput:
     def arrays(self, groups: Sequence[Sequence[Example]]) -> Arrays:
         """See :meth:`ner.model.words.WordInputs.arrays`."""
         examples = [example for group in groups for example in group]
-        _, arrays = self.words.arrays(examples)
+        arrays = self.words.arrays(examples)
         del arrays["query_lengths"]
         short_words, long_words = (np.pad(arrays[key], ((0, 0), (0, not arrays[key].shape[1]))) for key in _TABLES)
         if not len(short_words):  # a single distinct word, or none

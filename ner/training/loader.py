@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import torch
@@ -120,14 +120,46 @@ class TrainLoader:
             yield step_batch
 
     def _encode(self, positions: np.ndarray, epoch: int, device: torch.device) -> tuple[Batch, list[Example]]:
-        gold, units, generators = [], [], []
+        gold, units, numbers = [], [], list[int]()
         for document, start, stop, _, _, first in self.groups[positions].tolist():
             examples = self.documents[document].examples[start:stop]
             gold += examples
             units.append(self.model.units.split(examples))
-            generators += [np.random.default_rng([self.seed, epoch, first + number]) for number in range(stop - start)]
-        batch = self.model.batch(units, generators)
+            numbers += range(first, first + stop - start)
+        batch = self.model.batch(units, ExampleGenerators(self.seed, epoch, numbers))
         return batch.pin_memory() if device.type == "cuda" else batch, gold
+
+
+class ExampleGenerators(Sequence[np.random.Generator]):
+    """Random generators of examples, made when they are used, because few models use all of them.
+
+    Args:
+        seed: Seed of the training.
+        epoch: Epoch.
+        numbers: Number of each example in the training data.
+    """
+
+    def __init__(self, seed: int, epoch: int, numbers: Sequence[int]) -> None:
+        self.seed, self.epoch, self.numbers = seed, epoch, numbers
+        self.made: dict[int, np.random.Generator] = {}
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, position: int) -> np.random.Generator: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> list[np.random.Generator]: ...
+
+    def __getitem__(self, position: int | slice) -> np.random.Generator | list[np.random.Generator]:
+        """Return a generator; the encoders of a concatenation continue the same one."""
+        if isinstance(position, slice):
+            return [self[number] for number in range(len(self))[position]]
+        number = self.numbers[position]
+        if number not in self.made:
+            self.made[number] = np.random.default_rng([self.seed, self.epoch, number])
+        return self.made[number]
 
 
 def _amounts(batch: Batch) -> Counter[str]:

@@ -174,9 +174,10 @@ class EmbeddingEncoder(Encoder):
 
     def __init__(self, config: Config, tables: Mapping[str, Vocab], singletons: frozenset[str]) -> None:
         super().__init__()
-        self.config, self.tables, self.singletons = config, dict(tables), singletons
+        self.config, self.tables = config, dict(tables)
         self.width = 0
         if "words" in tables:
+            self.is_singleton = np.array([word in singletons for word in tables["words"].strings], dtype=bool)
             self.words = nn.Embedding(len(tables["words"]), config.dimension, padding_idx=Vocab.padding)
             bound = 3**0.5 * (config.dimension**-0.5 if config.init_std is None else config.init_std)
             nn.init.uniform_(self.words.weight, -bound, bound)
@@ -221,18 +222,18 @@ class EmbeddingEncoder(Encoder):
     ) -> dict[str, Tensor]:
         """Return the tensors of a batch, see the class."""
         examples = [example for group in groups for example in group]
-        distinct, arrays = self.words_to_ids.arrays(examples)
+        arrays = self.words_to_ids.arrays(examples)
         words = arrays["words"]
         keep_word = np.ones(words.shape, dtype=bool)
-        if generators is not None and "words" in self.tables and (self.singletons or self.config.word_dropout):
-            normalize = self.words_to_ids.normalize
-            is_singleton_word = np.array([normalize(word) in self.singletons for word in distinct], dtype=bool)
-            for row, (example, generator) in enumerate(zip(examples, generators, strict=True)):
-                length = len(example.words)
-                is_singleton = is_singleton_word[words[row, :length]]
-                keep_word[row, :length] = ~(is_singleton & (generator.random(length) < self.config.singleton_unk_rate))
+        if generators is not None and "words" in self.tables:
+            is_singleton = self.is_singleton[arrays["word_ids"]][words] & arrays["mask"]
+            rows = range(len(examples)) if self.config.word_dropout else np.flatnonzero(is_singleton.any(1)).tolist()
+            for row in rows:
+                generator, length = generators[row], len(examples[row].words)
+                dropped = is_singleton[row, :length] & (generator.random(length) < self.config.singleton_unk_rate)
                 if self.config.word_dropout:
-                    keep_word[row, :length] &= generator.random(length) >= self.config.word_dropout
+                    dropped |= generator.random(length) < self.config.word_dropout
+                keep_word[row, :length] = ~dropped
         return {name: torch.from_numpy(array) for name, array in {**arrays, "known": keep_word}.items()}
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
