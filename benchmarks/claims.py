@@ -120,7 +120,7 @@ def finetuning_alike(setting: Setting) -> list[Case]:
 
 def bilstm_training(setting: Setting) -> list[Case]:
     steps = 10 if setting.short else 60
-    once = ["training.adversarial=null"]  # as the peers: one forward and one backward pass a step
+    once = ["training.adversarial=null", "batch.size=32"]  # as the peers
     bare = [*once, "encoder.characters.kind=none", "encoder.shape_dimension=0"]
 
     def ours(overrides: list[str]) -> System:
