@@ -18,7 +18,8 @@ from ner.runtime import cli
 
 if TYPE_CHECKING:
     from ner.config.schema import RunConfig
-    from ner.data.checks import DataReport, Finding
+    from ner.data.checks import DataReport
+    from ner.data.findings import Finding
     from ner.types import Document
 
 
@@ -43,6 +44,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
         from ner.config.load import load_config
         from ner.data import checks, config_checks
+        from ner.data.findings import sort_findings
         from ner.runs.directory import check_outputs, files_in_config
         from ner.runtime.log import set_up_log
 
@@ -64,7 +66,7 @@ def _check(arguments: argparse.Namespace) -> int:
             report.findings += check_tokenizers(config, vocabulary, documents)
     if arguments.probe:
         report.findings += _probe(config)
-    report.findings = checks.sort_findings(report.findings)
+    report.findings = sort_findings(report.findings)
     _show(report)
     if arguments.json:
         from ner.runtime.text_files import open_text

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from ner.config.base import ConfigSection
 
+INFERENCE_PIECES = 1024
+"""Pieces, or words if there are none, of a batch of evaluation and prediction on a CPU, padding included."""
+
 
 class BatchConfig(ConfigSection):
     """Batch size and micro-batches."""
@@ -32,6 +35,16 @@ class BatchConfig(ConfigSection):
     def prefetch_depth(self, device_type: str) -> int:
         """Return the number of batches to prepare in advance on a device of a type such as ``cpu``."""
         return self.prefetch if self.prefetch is not None else 0 if device_type == "cpu" else 2
+
+    def inference_batches(self, device_type: str) -> tuple[Literal["sentences", "words", "pieces"], int]:
+        """Return measure and size of the batches of evaluation and prediction.
+
+        The best size of a training is smaller than the fastest one of a CPU, whose LSTM needs many sentences at once.
+        On a GPU, and with a ``micro_size``, memory may be scarce, and the batches are those of the training.
+        """
+        if device_type == "cpu" and self.micro_size is None:
+            return "pieces", INFERENCE_PIECES
+        return self.measure, self.max_micro_size
 
     @property
     def max_size(self) -> int:

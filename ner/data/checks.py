@@ -10,18 +10,16 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
-from typing import Literal
 
+from ner.data.findings import SHOWN, Finding, Level, sort_findings
 from ner.data.notices import Notice
-from ner.data.tags import PLAIN, flatten
+from ner.data.occurrences import Occurrences, SplitSummary
+from ner.data.tags import PLAIN
 from ner.errors import counted
 from ner.types import Document, Example
 
-Level = Literal["error", "warning", "info"]
-SHOWN = 3
-"""Places and pieces of evidence that a finding lists, at most."""
 MIN_SIMILARITY = 0.8
 """Similarity of the names of two labels (difflib), from which a rare one may be a typing error."""
 RARE_LABEL = 10
@@ -49,168 +47,12 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A property of data or settings that affects a training.
-
-    Attributes:
-        name: Name of the check, such as ``leaked-sentences``.
-        level: ``error`` if a training cannot work, ``warning`` if it probably suffers, ``info`` for a property.
-        message: One sentence with counts.
-        advice: One sentence with the way out; empty for a property.
-        count: Number of cases.
-        places: ``file:line`` of the first cases.
-        evidence: Text of the first cases.
-    """
-
-    name: str
-    level: Level
-    message: str
-    advice: str = ""
-    count: int = 0
-    places: tuple[str, ...] = ()
-    evidence: tuple[str, ...] = ()
-
-
-@dataclass
-class SplitSummary:
-    """Counts of a split.
-
-    Attributes:
-        documents, sentences, words, entities, answers: Totals; every question is a sentence, and its spans are no
-            entities. Equal answers to a question count once.
-        scheme: Tagging scheme of the file.
-        labels, tags, classes: Counts of entity labels, plain tags, and labels of texts.
-        first_places: Place of the first entity or text with each label.
-        vocabulary: Counts of the words.
-        lengths: Number of sentences by length in words.
-        notices: Counts of the reader's notices.
-    """
-
-    documents: int = 0
-    sentences: int = 0
-    words: int = 0
-    entities: int = 0
-    answers: int = 0
-    scheme: str = "bio"
-    labels: Counter[str] = field(default_factory=Counter)
-    tags: Counter[str] = field(default_factory=Counter)
-    classes: Counter[str] = field(default_factory=Counter)
-    first_places: dict[str, str] = field(default_factory=dict)
-    vocabulary: Counter[str] = field(default_factory=Counter)
-    lengths: Counter[int] = field(default_factory=Counter)
-    notices: Counter[str] = field(default_factory=Counter)
-
-    def percentile(self, fraction: float) -> int:
-        """Return the length that a fraction of the sentences does not exceed."""
-        target_count, cumulative_count = fraction * self.sentences, 0
-        for length in sorted(self.lengths):
-            cumulative_count += self.lengths[length]
-            if cumulative_count >= target_count:
-                return length
-        return 0
-
-
 @dataclass
 class DataReport:
     """Result of :func:`check_documents`: counts by split and findings, the most severe first."""
 
     splits: dict[str, SplitSummary]
     findings: list[Finding]
-
-
-@dataclass
-class _Pass:
-    """State of the pass over all splits."""
-
-    one_word_per_line: bool
-    sentences: dict[int, tuple[str, Example]] = field(default_factory=dict)  # hash -> first split and example
-    duplicates: dict[str, list[tuple[Example, Example]]] = field(default_factory=lambda: defaultdict(list))
-    leaked: dict[tuple[str, str], list[tuple[Example, Example]]] = field(default_factory=lambda: defaultdict(list))
-    contradicting: dict[int, tuple[Example, Example]] = field(default_factory=dict)
-    mentions: dict[str, dict[str, list[int]]] = field(default_factory=dict)  # text -> label -> count, number of example
-    examples: list[Example] = field(default_factory=list)  # first example of each mention and label
-    broken: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    repairs: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, split: str, document: Document, summary: SplitSummary) -> None:
-        """Count a document."""
-        summary.documents += 1
-        plain, is_bio = document.scheme == PLAIN, document.scheme == "bio"
-        for example in document.examples:
-            words = example.words
-            size = len(words)
-            summary.sentences += 1
-            summary.words += size
-            summary.lengths[size] += 1
-            summary.vocabulary.update(words)
-            if example.warnings:
-                summary.notices.update(example.warnings)
-            if example.repairs:
-                self.repairs[split] += example.repairs
-            if plain:
-                summary.tags.update(example.tags or ())
-            if example.labels:
-                summary.classes.update(example.labels)
-                for label in example.labels:
-                    if label not in summary.first_places:
-                        summary.first_places[label] = example.location
-            if example.query_length:
-                summary.answers += len(example.answers)
-            elif example.spans:
-                self._add_mentions(example, summary, is_bio and example.tags is not None)
-            if size:
-                self._add_sentence(split, example)
-            else:
-                summary.notices[Notice.WORDLESS] += 1
-
-    def _add_mentions(self, example: Example, summary: SplitSummary, is_bio: bool) -> None:
-        words, tags = example.words, example.tags
-        summary.entities += len(example.spans)
-        for span in example.spans:
-            start, label = span.start, span.label
-            summary.labels[label] += 1
-            if label not in summary.first_places:
-                summary.first_places[label] = self.place(example, start)
-            text = words[start] if span.end - start == 1 else " ".join(words[start : span.end])
-            labels = self.mentions.get(text)
-            if labels is None:
-                labels = self.mentions[text] = {}
-            entry = labels.get(label)
-            if entry is None:
-                labels[label] = [1, len(self.examples)]
-                self.examples.append(example)
-            else:
-                entry[0] += 1
-            if (
-                is_bio and tags is not None and tags[start][0] != "B" and span in flatten(example.spans)
-            ):  # not a nested one
-                previous_tag = tags[start - 1] if start else "the start of the sentence"
-                self.broken[self.place(example, start)].append(f"'{words[start]}' {tags[start]} after {previous_tag}")
-
-    def _add_sentence(self, split: str, example: Example) -> None:
-        key = hash(tuple(example.words))
-        first_occurrence = self.sentences.get(key)
-        if first_occurrence is None:
-            self.sentences[key] = split, example
-            return
-        other_split, other = first_occurrence
-        if other_split == split:
-            self.duplicates[split].append((example, other))
-        else:
-            self.leaked[split, other_split].append((example, other))
-        if key not in self.contradicting and not example.query_length:
-            is_same = example.spans == other.spans and sorted(example.labels or ()) == sorted(other.labels or ())
-            if not is_same and _annotated(example) and _annotated(other):
-                self.contradicting[key] = (other, example)
-
-    def place(self, example: Example, word: int) -> str:
-        """Return the place of a word."""
-        return f"{example.source}:{example.line + word * self.one_word_per_line}"
-
-
-def _annotated(example: Example) -> bool:
-    return example.tags is not None or bool(example.labels)
 
 
 def check_documents(documents: Mapping[str, Iterable[Document]], one_word_per_line: bool = False) -> DataReport:
@@ -220,7 +62,7 @@ def check_documents(documents: Mapping[str, Iterable[Document]], one_word_per_li
         documents: Gold documents by split; read once or twice.
         one_word_per_line: True if every word has a line of its own, so that places are those of words.
     """
-    state = _Pass(one_word_per_line)
+    state = Occurrences(one_word_per_line)
     summaries: dict[str, SplitSummary] = {}
     for split, items in documents.items():
         summary = summaries[split] = SplitSummary()
@@ -240,11 +82,6 @@ def check_documents(documents: Mapping[str, Iterable[Document]], one_word_per_li
         *_characters(summaries, documents, state.place),
     ]
     return DataReport(summaries, sort_findings(findings))
-
-
-def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings, the most severe first."""
-    return sorted(findings, key=lambda finding: ["error", "warning", "info"].index(finding.level))
 
 
 def _text(example: Example) -> str:
@@ -277,7 +114,7 @@ def _schemes(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
         )
 
 
-def _impossible_transitions(state: _Pass) -> Iterator[Finding]:
+def _impossible_transitions(state: Occurrences) -> Iterator[Finding]:
     if state.broken:
         yield Finding(
             "impossible-transitions",
@@ -290,7 +127,7 @@ def _impossible_transitions(state: _Pass) -> Iterator[Finding]:
         )
 
 
-def _notices(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[Finding]:
+def _notices(summaries: Mapping[str, SplitSummary], state: Occurrences) -> Iterator[Finding]:
     """Yield the notices of the readers, with the changes of tags and spans as evidence."""
     for split, summary in summaries.items():
         for notice, count in sorted(summary.notices.items()):
@@ -381,7 +218,7 @@ def _similar_labels(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
                 )
 
 
-def _repeated(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[Finding]:
+def _repeated(summaries: Mapping[str, SplitSummary], state: Occurrences) -> Iterator[Finding]:
     """Yield sentences that occur several times, in one split or in several, and contradicting annotations."""
     for split, pairs in state.duplicates.items():
         share = len(pairs) / summaries[split].sentences
@@ -422,7 +259,7 @@ def _repeated(summaries: Mapping[str, SplitSummary], state: _Pass) -> Iterator[F
         )
 
 
-def _mentions(state: _Pass) -> Iterator[Finding]:
+def _mentions(state: Occurrences) -> Iterator[Finding]:
     """Yield mentions with a label that almost all other mentions of the same words contradict."""
     deviations: list[tuple[float, str, str, dict[str, list[int]]]] = []
     for text, labels in state.mentions.items():

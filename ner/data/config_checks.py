@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ner.config.schema import RunConfig
-from ner.data.checks import Finding
+from ner.data.findings import Finding
 from ner.errors import counted
 
 MIN_STEPS = 100

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
+from ner.config.training import INFERENCE_PIECES
 from ner.contracts import GenerativeDecoder
 from ner.errors import InputError, reason
 from ner.export.graph import write_graph
@@ -166,8 +167,8 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
         else Tags(tags.tags.scheme, float(tags.temperature), isinstance(tags, SoftmaxDecoder)),  # type: ignore[arg-type]
         classes=None if classifier is None else Classes(classifier.config.multi_label, classifier.config.threshold),
         unit=unit,
-        measure=config.batch.measure,
-        batch_size=config.batch.size if isinstance(config.batch.size, int) else 32,
+        measure="pieces",
+        batch_size=INFERENCE_PIECES,
         data=config.data.model_dump(mode="json"),
         parity=Parity(1.0, TOLERANCE),
         model_sha256=manifest.sha256(run / WEIGHTS),

@@ -57,7 +57,7 @@ def annotate(
     Args:
         model: Model on ``device``; set to evaluation mode meanwhile.
         documents: Read lazily, in chunks of at least ``CHUNK`` examples.
-        batch: Batch size. It affects speed and memory; annotations are the same up to rounding.
+        batch: Batch size, which counts on GPUs. It affects speed and memory; annotations are the same up to rounding.
         device: Device to compute on.
         precision: Dtype of autocast, or None.
         loss: Compute the loss of the gold annotations.
@@ -112,7 +112,7 @@ def _annotate(
     in_units = [model.to_units(document) for document in documents]
     examples = [example for document in in_units for example in document.examples]  # numbered within the chunk
     groups = batching.group_documents(in_units, model.input_maker.plan)
-    batches = batching.sorted_batches(groups, batch.measure, batch.max_micro_size)
+    batches = batching.sorted_batches(groups, *batch.inference_batches(device.type))
 
     def ranges(number: int) -> list[range]:
         """Return the numbers of the examples of a batch, by group."""

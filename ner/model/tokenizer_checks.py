@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from ner.config.schema import RunConfig
-from ner.data.checks import SHOWN, Finding
+from ner.data.findings import SHOWN, Finding
 from ner.model import pretrained
 from ner.model.tokenizer import WordTokenizer
 from ner.types import Document

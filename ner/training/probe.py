@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import islice
 
-from ner.data.checks import Finding
+from ner.data.findings import Finding
 from ner.errors import NonFiniteLossError
 from ner.inference.annotate import annotate
 from ner.runtime.device import resolve_precision

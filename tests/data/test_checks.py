@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from ner.config.parts import load_component
-from ner.data.checks import DataReport, Finding, check_documents, suspicious_words
+from ner.data.checks import DataReport, check_documents, suspicious_words
+from ner.data.findings import Finding
 from ner.data.formats import conll
 from ner.types import Document, Example, Span
 from tests.conftest import ROOT
