@@ -403,3 +403,10 @@ def test_every_field_has_a_sentence() -> None:
 )
 def test_a_cpu_prefetches_only_if_it_is_configured(prefetch: int | None, device: str, depth: int) -> None:
     assert BatchConfig(prefetch=prefetch).prefetch_depth(device) == depth
+
+
+def test_batches_of_prediction_are_those_of_the_training_only_where_memory_may_be_scarce() -> None:
+    assert BatchConfig(size=16).inference_batches("cpu") == BatchConfig(size="auto").inference_batches("cpu")
+    assert BatchConfig(size=16).inference_batches("cpu")[0] == "pieces"
+    assert BatchConfig(size=16).inference_batches("cuda") == ("sentences", 16)
+    assert BatchConfig(measure="words", size=900, micro_size=300).inference_batches("cpu") == ("words", 300)

@@ -18,17 +18,20 @@ def torch_lstm(ours: BidirectionalLSTM, width: int, hidden: int, layers: int) ->
     return theirs
 
 
-def test_the_result_is_that_of_a_packed_bidirectional_lstm() -> None:
+def test_result_and_gradients_are_those_of_a_packed_bidirectional_lstm() -> None:
     ours = BidirectionalLSTM(5, 3, layers=2).eval()
     theirs = torch_lstm(ours, 5, 3, 2)
     lengths = torch.tensor([4, 1, 6])
-    inputs = torch.randn(3, 6, 5)
+    inputs = torch.randn(3, 6, 5, requires_grad=True)
     mask = torch.arange(6) < lengths[:, None]
     packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
     expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
     found = ours(inputs, mask)
     assert found.shape == (3, 6, 6)
     torch.testing.assert_close(found * mask[..., None], expected)
+    weights = torch.randn_like(expected) * mask[..., None]
+    gradients = [torch.autograd.grad((states * weights).sum(), inputs)[0] for states in (found, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_padding_does_not_reach_a_word() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -367,3 +368,12 @@ def test_parts_keep_their_weights_for_the_first_steps_or_epochs() -> None:
 def test_a_path_that_is_none_is_named_before_the_first_step(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         train(config(**options))
+
+
+def test_generators_of_examples_are_made_once_and_depend_on_seed_epoch_and_number() -> None:
+    made = loader.ExampleGenerators(3, 1, [7, 4])
+    assert len(made) == 2
+    assert made[1].random() == np.random.default_rng([3, 1, 4]).random()
+    assert made[1].random() != np.random.default_rng([3, 1, 4]).random()  # it continues
+    assert [one.random() for one in made][0] == np.random.default_rng([3, 1, 7]).random()
+    assert made[0:1][0] is made[0]
