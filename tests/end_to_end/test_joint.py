@@ -21,7 +21,7 @@ encoder: {name: embedding, dimension: 32, characters: {kind: cnn, width: 16}, si
 context: {name: bilstm, hidden_size: 32, dropout: 0}
 decoder: {name: joint, tags: {scheme: bioes}, classes: CLASSES}
 batch: {size: 8}
-training: {epochs: EPOCHS, learning_rate: 1e-2, monitor: sentence.accuracy}
+training: {epochs: EPOCHS, learning_rate: 1e-2, schedule: constant, monitor: sentence.accuracy}
 metrics: [entity, accuracy, sentence]
 """
 
