@@ -121,7 +121,7 @@ experiments:
 results: ## update docs/results.md and the tables of docs/notes.md and docs/training.md
 	python results/render.py
 
-# Benchmarks of docs/performance.md. CONLL as above; one thread; half an hour on an idle machine, after
+# Benchmarks of docs/performance.md. CONLL as above; one thread; an hour and a half on an idle machine, after
 # bench-environments (a few minutes) and bench-models (an hour and a half of training).
 BENCH = crf finetuning finetuning_alike bilstm_training bilstm_tagging encoder_tagging scoring reading startup arithmetic compiling
 SHORT = crf scoring reading startup
@@ -152,6 +152,7 @@ bench-models:
 bench:
 	for name in $(BENCH); do python benchmarks/run.py $$name --conll $(CONLL) || exit 1; done
 	$(MAKE) bench-extra
+	python benchmarks/chart.py
 	python benchmarks/render.py
 
 bench-extra: ## benchmarks without a baseline
@@ -159,7 +160,7 @@ bench-extra: ## benchmarks without a baseline
 	python benchmarks/accuracy.py
 	python benchmarks/flops.py
 	python benchmarks/growth.py
-	python benchmarks/time_to_score.py --conll $(CONLL) --models $(MODELS)
+	python benchmarks/time_to_score.py --conll $(CONLL)
 	python benchmarks/latency.py --run $(MODELS)/bilstm_crf --export $(MODELS)/bilstm_crf_float32 \
 		--spacy $(MODELS)/spacy/model-best --test $(CONLL)/test.txt
 	python benchmarks/export.py conll2003/minilm_crf=$(MODELS)/minilm_crf=$(CONLL)/test.txt \

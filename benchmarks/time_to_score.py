@@ -32,8 +32,11 @@ def timed(command: list[str], target: Path) -> float:
     """Run a command with one thread, its output in a file beside ``target``, and return its seconds."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
     started = time.perf_counter()
-    with target.with_suffix(".log").open("w") as log:
-        subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=log, stderr=log)
+    log = target.with_suffix(".log")
+    with log.open("w") as file:
+        code = subprocess.run(command, env=environment, cwd=ROOT, check=False, stdout=file, stderr=file).returncode
+    if code:
+        raise SystemExit(f"{' '.join(command)} ended with exit code {code}:\n{log.read_text()[-3000:]}")
     return time.perf_counter() - started
 
 
@@ -41,12 +44,11 @@ def main() -> None:
     """Train both, and write ``results/benchmarks/time_to_score.extra.json``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--conll", required=True, type=Path, help="folder of train.txt, valid.txt and test.txt")
-    parser.add_argument("--models", type=Path, help="keep the peer's model there, as hf")
     parser.add_argument("--environments", type=Path, default=ROOT / "benchmarks" / ".venv")
     arguments = parser.parse_args()
     files = {split: str((arguments.conll / f"{split}.txt").resolve()) for split in ("train", "valid", "test")}
     with tempfile.TemporaryDirectory() as folder:
-        target = (arguments.models or Path(folder)).absolute() / "hf"
+        target = Path(folder, "peer")
         python = str((arguments.environments / "hf" / "bin" / "python").absolute())
         script = str(ROOT / "benchmarks" / "systems" / "hf.py")
         encoder = resolve("all-MiniLM-L6-v2")

@@ -94,17 +94,12 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def prepare_tagging(
-    run: str, test: str, batch: int | None = None, limit: int | None = None, precision: Any = "run"
-) -> Any:
+def prepare_tagging(run: str, test: str, limit: int | None = None, precision: Any = "run") -> Any:
     """Tag tokenized sentences, document by document in file order, with a run or an export."""
     if Path(run, GRAPH).exists():
         return tagging(PortableTagger(run), test, limit)
     with cli.paused_garbage_collection():  # like the command
-        tagger = Tagger.load(run, "cpu", precision)
-    changed = {"prefetch": 0} if batch is None else {"prefetch": 0, "measure": "sentences", "size": batch}
-    tagger.config = tagger.config.model_copy(update={"batch": tagger.config.batch.model_copy(update=changed)})
-    return tagging(tagger, test, limit)
+        return tagging(Tagger.load(run, "cpu", precision), test, limit)
 
 
 def tagging(tagger: Tagger | PortableTagger, test: str, limit: int | None = None) -> Any:

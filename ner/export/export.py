@@ -16,7 +16,6 @@ from safetensors.numpy import save_file
 
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
-from ner.config.training import INFERENCE_PIECES
 from ner.contracts import GenerativeDecoder
 from ner.errors import InputError, reason
 from ner.export.graph import write_graph
@@ -156,6 +155,8 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
         save_file(_potentials(tags), directory / portable.POTENTIALS)
     pooled = classifier is not None and classifier.config.pooling == "cls"
     write_graph(model, _sample(model, inputs, pooled), directory / portable.GRAPH)
+    tagger = Tagger(model, config, "cpu", "fp32")
+    measure, batch_size = tagger.batch_config.inference_batches("cpu")
     description = Description(
         format=1,
         decoder=config.decoder.name,
@@ -167,13 +168,12 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
         else Tags(tags.tags.scheme, float(tags.temperature), isinstance(tags, SoftmaxDecoder)),  # type: ignore[arg-type]
         classes=None if classifier is None else Classes(classifier.config.multi_label, classifier.config.threshold),
         unit=unit,
-        measure="pieces",
-        batch_size=INFERENCE_PIECES,
+        measure=measure,
+        batch_size=batch_size,
         data=config.data.model_dump(mode="json"),
         parity=Parity(1.0, TOLERANCE),
         model_sha256=manifest.sha256(run / WEIGHTS),
     )
-    tagger = Tagger(model, config, "cpu", "fp32")
     documents = _sentences(model, config)
     records = [parity_record(document.examples[0]) for document in tagger.tag(documents, probabilities=True)]
     files[portable.PARITY] = "".join(f"{json.dumps(record)}\n" for record in records).encode()

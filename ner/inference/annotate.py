@@ -57,7 +57,8 @@ def annotate(
     Args:
         model: Model on ``device``; set to evaluation mode meanwhile.
         documents: Read lazily, in chunks of at least ``CHUNK`` examples.
-        batch: Batch size, which counts on GPUs. It affects speed and memory; annotations are the same up to rounding.
+        batch: Batch configuration. It affects speed and memory; annotations are the same up to rounding. On CPUs only
+            ``micro_size`` has an effect, see :meth:`~ner.config.training.BatchConfig.inference_batches`.
         device: Device to compute on.
         precision: Dtype of autocast, or None.
         loss: Compute the loss of the gold annotations.

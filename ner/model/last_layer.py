@@ -33,6 +33,8 @@ def support_selection(model: Any) -> bool:
 
 def _select(module: nn.Module, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor] | None:
     """Reduce attention and residual input ``(B, T, H)`` to the selected pieces ``(1, P, H)``."""
+    if torch.compiler.is_compiling():  # a context variable would break the graph
+        return None
     positions = _positions.get()
     if positions is None:
         return None
@@ -46,11 +48,12 @@ def selected_states(model: Any, positions: Tensor, supported: bool, model_inputs
     Args:
         model: Encoder of transformers.
         positions: ``(P,)`` positions in the flattened pieces ``(B * T,)``.
-        supported: Result of :func:`support_selection`. Otherwise, and while a model is compiled or traced, all states
-            are computed.
+        supported: Result of :func:`support_selection`. Otherwise all states are computed, as in a compiled or traced
+            model. Gradient checkpointing is not supported: it would run the layer again without the selection.
         model_inputs: Arguments of the model.
     """
-    if not supported or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if not supported or is_traced or not len(positions):  # the pooler of BERT needs a piece
         states: Tensor = model(**model_inputs).last_hidden_state
         return states.flatten(0, 1).index_select(0, positions)
     token = _positions.set(positions)

@@ -14,7 +14,7 @@ from ner.evaluation.scorer import Scorer
 from ner.inference import annotate as annotating
 from ner.inference.annotate import _BatchOutput, annotate
 from ner.inference.tagger import Tagger
-from ner.types import Annotation, Coverage, Document, Span
+from ner.types import Annotation, Coverage, Document, Example, Span
 from tests.builders import build
 from tests.conftest import SAMPLE
 
@@ -36,10 +36,11 @@ def documents() -> list[Document]:
 @pytest.mark.parametrize(
     "batch",
     [
-        BatchConfig(size=1),
-        BatchConfig(size=7),
-        BatchConfig(measure="words", size=60),
-        BatchConfig(measure="pieces", size=60),
+        BatchConfig(),
+        BatchConfig(micro_size=1),
+        BatchConfig(micro_size=7),
+        BatchConfig(measure="words", size=99, micro_size=60),
+        BatchConfig(measure="pieces", size=99, micro_size=60),
     ],
 )
 @pytest.mark.parametrize("chunk", [1, 5, 2000])
@@ -58,6 +59,20 @@ def test_batches_and_chunks_change_neither_order_nor_answers(
         scorers.append(scorer)
     assert scorers[0].totals == scorers[1].totals
     assert scorers[0].result().loss == pytest.approx(scorers[1].result().loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("unit", ["sentence", "document"])
+def test_a_document_of_empty_sentences_is_read_by_a_transformer(
+    documents: list[Document], tiny_bert: str, unit: str
+) -> None:
+    raw = {
+        "data": {"train": "a", "valid": "a"},
+        "encoder": {"name": "transformer", "model": tiny_bert},
+        "windows": {"scope": unit},
+    }
+    model = build(validate(RunConfig, raw), documents)
+    (chunk,) = annotate(model, [Document([Example([]), Example([])])], BatchConfig(), CPU, loss=False)
+    assert [example.tags for example in chunk.predicted[0].examples] == [[], []]
 
 
 def test_documents_are_read_lazily(tagger: Tagger, documents: list[Document], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,12 +102,12 @@ def test_batches_change_no_answer_of_a_transformer(
     model = build(validate(RunConfig, raw), documents)
     scorers = []
     for batch in (
-        BatchConfig(size=1),
-        BatchConfig(size=3),
-        BatchConfig(size=64),
         BatchConfig(size=200),
-        BatchConfig(measure="words", size=30),
-        BatchConfig(measure="pieces", size=64),
+        BatchConfig(size=1, micro_size=1),
+        BatchConfig(size=3, micro_size=3),
+        BatchConfig(size=64, micro_size=64),
+        BatchConfig(measure="words", size=30, micro_size=30),
+        BatchConfig(measure="pieces", size=64, micro_size=64),
     ):
         monkeypatch.setattr(annotating, "CHUNK", batch.size)
         scorer = Scorer(["tag", "entity"])

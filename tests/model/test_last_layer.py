@@ -63,3 +63,10 @@ def test_other_models_compute_all_pieces() -> None:
     assert not support_selection(model)
     everything = model(input_ids=PIECES, attention_mask=(PIECES > 0).long()).last_hidden_state.flatten(0, 1)
     torch.testing.assert_close(states(model, False), everything[POSITIONS])
+
+
+@pytest.mark.slow
+def test_a_compiled_encoder_stays_one_graph(model: Any) -> None:
+    support_selection(model)
+    found = torch._dynamo.explain(states)(model, True)
+    assert (found.graph_count, found.graph_break_count) == (1, 0)

@@ -112,7 +112,7 @@ class TransformerEncoder(Encoder):
 
     Attributes:
         model, tokenizer: The pretrained model of transformers, and its tokenizer.
-        selects_pieces: True if the last layer is computed only for the pieces that are read.
+        selects_pieces: True if the last layer can be computed for some pieces only, see :mod:`ner.model.last_layer`.
         positions: Maximum number of pieces that the model can read.
         row_length: Pieces of a row, special ones included.
 
