@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ner.config.load import load_config
+from ner.config.load import load_config, read_raw
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.inference.annotate import annotate
@@ -41,6 +41,11 @@ def test_the_files_of_a_configuration_are_bundled_or_explained(path: Path) -> No
         else:
             assert f"| `{source.parts[1]}/` |" in page
             assert f"`{source.name}`" in page
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT / "configs")))
+def test_a_shipped_configuration_does_not_depend_on_the_defaults_of_its_rates(path: Path) -> None:
+    assert {"learning_rate", "schedule"} <= read_raw(path)["training"].keys()
 
 
 def some_documents(config: RunConfig, folder: Path) -> list[Document]:
