@@ -77,7 +77,8 @@ def spread(figures: list[float]) -> str:
 def between(text: str, name: str, content: str) -> str:
     """Return the text with the content between two marks replaced."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
-    assert begin in text and end in text, f"no marks {name}"
+    assert begin in text, f"no mark {name}"
+    assert end in text, f"no mark of the end of {name}"
     head, _, rest = text.partition(begin)
     return f"{head}{begin}{content}\n{end}{rest.partition(end)[2]}"
 
