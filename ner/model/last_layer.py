@@ -48,12 +48,11 @@ def selected_states(model: Any, positions: Tensor, supported: bool, model_inputs
     Args:
         model: Encoder of transformers.
         positions: ``(P,)`` positions in the flattened pieces ``(B * T,)``.
-        supported: Result of :func:`support_selection`. Otherwise all states are computed, as in a compiled or traced
-            model. Gradient checkpointing is not supported: it would run the layer again without the selection.
+        supported: Result of :func:`support_selection`. Otherwise all states are computed, as in a compiled model.
+            Gradient checkpointing is not supported: it would run the layer again without the selection.
         model_inputs: Arguments of the model.
     """
-    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    if not supported or is_traced or not len(positions):  # the pooler of BERT needs a piece
+    if not supported or torch.compiler.is_compiling() or not len(positions):  # the pooler of BERT needs a piece
         states: Tensor = model(**model_inputs).last_hidden_state
         return states.flatten(0, 1).index_select(0, positions)
     token = _positions.set(positions)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ner.model.kernels.crf_torch import reverse
 
 SEGMENT = 8192
 """Words of one call outside training, so that the gates of a longer text need no more memory."""
@@ -73,47 +74,14 @@ class BidirectionalLSTM(nn.Module):
         return torch.cat(parts)[torch.argsort(order)]
 
     def _layers(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        states, reversed_rows = inputs, reversal(mask)
+        states = inputs
         for depth, (forward_lstm, backward_lstm) in enumerate(zip(self.ahead, self.back, strict=True)):
             if depth:
                 states = self.dropout(states)
             forward = _run(forward_lstm, states)
-            backward = _run(backward_lstm, _reverse(states, reversed_rows))
-            states = torch.cat([forward, _reverse(backward, reversed_rows)], dim=-1)
+            backward = _run(backward_lstm, reverse(states, mask))
+            states = torch.cat([forward, reverse(backward, mask)], dim=-1)
         return states
-
-
-def reversal(mask: Tensor) -> Tensor:
-    """Return ``(S * W,)`` positions of the flattened words, reversed within each sentence; padding stays in place."""
-    sentences, width = mask.shape
-    positions = torch.arange(width, device=mask.device)
-    columns = torch.where(mask, mask.sum(1, keepdim=True) - 1 - positions, positions)
-    return (columns + width * torch.arange(sentences, device=mask.device).unsqueeze(1)).flatten()
-
-
-class _Reversal(torch.autograd.Function):
-    """Reversed sentences; the gradient is reversed in the same way, which is faster than to scatter it."""
-
-    @staticmethod
-    def forward(context: Any, values: Tensor, rows: Tensor) -> Tensor:
-        """Return the rows ``(S, W, H)`` at the given positions."""
-        context.save_for_backward(rows)
-        return values.flatten(0, 1).index_select(0, rows).view(values.shape)
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Return the reversed gradient."""
-        (rows,) = context.saved_tensors
-        (gradient,) = gradients
-        return gradient.flatten(0, 1).index_select(0, rows).view(gradient.shape), None
-
-
-def _reverse(values: Tensor, rows: Tensor) -> Tensor:
-    """Return reversed sentences ``(S, W, H)``, see :func:`reversal`."""
-    if torch.is_grad_enabled() and not torch.jit.is_tracing():
-        reversed_values: Tensor = _Reversal.apply(values, rows)
-        return reversed_values
-    return values.flatten(0, 1).index_select(0, rows).view(values.shape)
 
 
 def length_groups(lengths: Sequence[int]) -> list[tuple[int, int]]:

@@ -49,6 +49,9 @@ def learning_curve(kept: dict[str, Any]) -> str:
     ]
     for share in dict.fromkeys(entry["share"] for entry in kept.values()):
         entries = {entry["config"]: entry for entry in kept.values() if entry["share"] == share}
-        cells = [f"{100 * entries[recipe]['test']:.1f} ({entries[recipe]['epochs']} epochs)" for recipe in recipes]
+        cells = [
+            f"{100 * entries[recipe]['test']:.1f} ({entries[recipe]['epochs']} epochs)" if recipe in entries else ""
+            for recipe in recipes
+        ]
         lines.append(f"| {share} % | {next(iter(entries.values()))['sentences']:,} | {' | '.join(cells)} |")
     return "\n".join(lines)

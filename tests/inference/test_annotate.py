@@ -14,6 +14,7 @@ from ner.evaluation.scorer import Scorer
 from ner.inference import annotate as annotating
 from ner.inference.annotate import _BatchOutput, annotate
 from ner.inference.tagger import Tagger
+from ner.model.model import Model
 from ner.types import Annotation, Coverage, Document, Example, Span
 from tests.builders import build
 from tests.conftest import SAMPLE
@@ -61,16 +62,20 @@ def test_batches_and_chunks_change_neither_order_nor_answers(
     assert scorers[0].result().loss == pytest.approx(scorers[1].result().loss, rel=1e-4)
 
 
+def transformer(documents: list[Document], bert: str, scope: str) -> Model:
+    raw = {
+        "data": {"train": "a", "valid": "a"},
+        "encoder": {"name": "transformer", "model": bert},
+        "windows": {"scope": scope},
+    }
+    return build(validate(RunConfig, raw), documents)
+
+
 @pytest.mark.parametrize("unit", ["sentence", "document"])
 def test_a_document_of_empty_sentences_is_read_by_a_transformer(
     documents: list[Document], tiny_bert: str, unit: str
 ) -> None:
-    raw = {
-        "data": {"train": "a", "valid": "a"},
-        "encoder": {"name": "transformer", "model": tiny_bert},
-        "windows": {"scope": unit},
-    }
-    model = build(validate(RunConfig, raw), documents)
+    model = transformer(documents, tiny_bert, unit)
     (chunk,) = annotate(model, [Document([Example([]), Example([])])], BatchConfig(), CPU, loss=False)
     assert [example.tags for example in chunk.predicted[0].examples] == [[], []]
 
@@ -94,12 +99,7 @@ def test_documents_are_read_lazily(tagger: Tagger, documents: list[Document], mo
 def test_batches_change_no_answer_of_a_transformer(
     documents: list[Document], tiny_bert: str, unit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raw = {
-        "data": {"train": "a", "valid": "a"},
-        "encoder": {"name": "transformer", "model": tiny_bert},
-        "windows": {"scope": unit},
-    }
-    model = build(validate(RunConfig, raw), documents)
+    model = transformer(documents, tiny_bert, unit)
     scorers = []
     for batch in (
         BatchConfig(size=200),

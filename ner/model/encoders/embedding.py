@@ -177,7 +177,8 @@ class EmbeddingEncoder(Encoder):
         self.config, self.tables = config, dict(tables)
         self.width = 0
         if "words" in tables:
-            self.is_singleton = np.array([word in singletons for word in tables["words"].strings], dtype=bool)
+            self.is_singleton = np.zeros(len(tables["words"]), dtype=bool)
+            self.is_singleton[[tables["words"].id(word) for word in singletons if word in tables["words"]]] = True
             self.words = nn.Embedding(len(tables["words"]), config.dimension, padding_idx=Vocab.padding)
             bound = 3**0.5 * (config.dimension**-0.5 if config.init_std is None else config.init_std)
             nn.init.uniform_(self.words.weight, -bound, bound)
