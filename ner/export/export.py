@@ -37,7 +37,7 @@ from ner.model.tokenizer import WordTokenizer
 from ner.model.units import PieceUnits
 from ner.portable import description as portable
 from ner.portable.description import Classes, Description, Parity, PieceEncoder, Pieces, Tags, WordEncoder
-from ner.portable.inputs import Arrays, PieceGraphInput, WordGraphInput
+from ner.portable.inputs import Arrays, PieceGraphInput, WordGraphInput, context_arrays
 from ner.portable.tagger import PortableTagger, parity_record
 from ner.runs.directory import CONFIG, WEIGHTS
 from ner.runtime import atomic, manifest
@@ -158,11 +158,11 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
     tagger = Tagger(model, config, "cpu", "fp32")
     measure, batch_size = tagger.batch_config.inference_batches("cpu")
     description = Description(
-        format=1,
+        format=portable.VERSION,
         decoder=config.decoder.name,
         precision="float32",
         encoders=encoders,
-        has_context=config.context is not None,
+        has_context=not isinstance(model.context, torch.nn.Identity),
         tags=None
         if tags is None
         else Tags(tags.tags.scheme, float(tags.temperature), isinstance(tags, SoftmaxDecoder)),  # type: ignore[arg-type]
@@ -242,8 +242,8 @@ def _potentials(decoder: TagDecoder) -> dict[str, np.ndarray]:
 
 
 def _sample(model: Model, inputs: dict[str, Any], pooled: bool) -> Arrays:
-    """Return arrays to trace the graph with: two examples of several words, so that no size is 1."""
-    texts = ("Ann of Berlin lives in Rare-1984 .", "Bob went far away .")
+    """Return arrays to trace the graph with: examples of several words, so that no size is 1."""
+    texts = ("Ann of Berlin lives in Rare-1984 .", "Bob went far away .") * 2
     examples = model.units.split([Example(text.split()) for text in texts])
     arrays: Arrays = {}
     for key, graph_input in inputs.items():
@@ -255,7 +255,8 @@ def _sample(model: Model, inputs: dict[str, Any], pooled: bool) -> Arrays:
                 ) in graph_input.words.tables
             if needed:
                 arrays[name if name == "mask" or not key else f"{key}.{name}"] = array
-    return arrays
+    has_context = not isinstance(model.context, torch.nn.Identity)
+    return {**arrays, **(context_arrays(arrays["mask"], num_short=2) if has_context else {})}
 
 
 def _sentences(model: Model, config: RunConfig) -> list[Document]:

@@ -19,13 +19,16 @@ from ner.model.decoders.classifier import ClassifierDecoder
 from ner.model.encoders.concat import ConcatEncoder
 from ner.model.encoders.embedding import EmbeddingEncoder
 from ner.model.encoders.transformer import ACCEPT_4D_MASKS, TransformerEncoder
+from ner.model.last_layer import selected_states
 from ner.model.model import Model
 from ner.model.tag_decoder import TagDecoder
 from ner.types import Encoding
 
 OPSET = 17
 DIMENSIONS = {
-    **dict.fromkeys(("mask", "words", "positions"), ("examples", "words")),
+    **dict.fromkeys(("mask", "words", "positions", "state_positions"), ("examples", "words")),
+    "short_sentences": ("short_examples", "short_width"),
+    "long_sentences": ("long_examples", "long_width"),
     **dict.fromkeys(("pieces", "piece_mask"), ("rows", "pieces")),
     **dict.fromkeys(("word_ids", "shape_ids"), ("distinct_words",)),
     "characters": ("short_words", "characters"),
@@ -49,9 +52,10 @@ class Graph(nn.Module):
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Return the scores in the order of :data:`OUTPUTS`."""
-        encoding = encode(self.model.encoder, dict(zip(self.names, tensors, strict=True)))
+        inputs = dict(zip(self.names, tensors, strict=True))
+        encoding = encode(self.model.encoder, inputs)
         if not isinstance(self.model.context, nn.Identity):
-            encoding = self.model.context(encoding)
+            encoding = contextualize(self.model.context, encoding, inputs)
         scores = self.model.decoder(encoding)
         return tuple(scores[name] for name in OUTPUTS if name in scores)
 
@@ -82,22 +86,37 @@ def encode(encoder: nn.Module, inputs: Mapping[str, Tensor]) -> Encoding:
     attention_mask: Tensor = piece_mask.long()
     if encoder.model.config.model_type in ACCEPT_4D_MASKS:  # a mask (B, T) would be checked while tracing
         attention_mask = (1.0 - piece_mask[:, None, None].float()) * torch.finfo(torch.float32).min
-    hidden = encoder.model(input_ids=inputs["pieces"], attention_mask=attention_mask).last_hidden_state
-    flat = hidden.reshape(-1, encoder.width)
+    pieces, word_pieces = inputs["pieces"], inputs["word_pieces"]
+    read = word_pieces
+    if "rows" in inputs:
+        read = torch.cat([word_pieces, torch.arange(pieces.shape[0]) * pieces.shape[1]])
+    model_inputs = {"input_ids": pieces, "attention_mask": attention_mask}
+    states = selected_states(encoder.model, read, encoder.selects_pieces, model_inputs)
+    word_states, first_states = states[: word_pieces.shape[0]], states[word_pieces.shape[0] :]
     if "positions" in inputs:
-        words = flat[inputs["positions"]] * mask.unsqueeze(-1)
+        words = word_states[inputs["positions"]] * mask.unsqueeze(-1)
     else:
-        words = bag(flat, inputs["word_pieces"], inputs["piece_words"], inputs["piece_weights"], mask.reshape(-1))
+        words = bag(word_states, inputs["piece_words"], inputs["piece_weights"], mask.reshape(-1))
         words = words.reshape(*mask.shape, encoder.width)
     pooled = None
     if "rows" in inputs:
-        pooled = bag(hidden[:, 0], inputs["rows"], inputs["row_examples"], inputs["row_weights"], mask[:, 0])
+        pooled = bag(first_states[inputs["rows"]], inputs["row_examples"], inputs["row_weights"], mask[:, 0])
     return Encoding(words, mask, pooled)
 
 
-def bag(vectors: Tensor, indices: Tensor, bag_ids: Tensor, weights: Tensor, like: Tensor) -> Tensor:
+def contextualize(context: nn.Module, encoding: Encoding, inputs: Mapping[str, Tensor]) -> Encoding:
+    """Apply a context layer to short and to long sentences, see :func:`ner.portable.inputs.context_arrays`."""
+    words, mask, states = encoding.words.flatten(0, 1), encoding.mask.flatten(), []
+    for name in ("short_sentences", "long_sentences"):
+        positions = inputs[name]
+        group: Encoding = context(Encoding(words[positions], mask[positions]))
+        states.append(group.words.flatten(0, 1))
+    return Encoding(torch.cat(states)[inputs["state_positions"]] * encoding.mask.unsqueeze(-1), encoding.mask)
+
+
+def bag(vectors: Tensor, bag_ids: Tensor, weights: Tensor, like: Tensor) -> Tensor:
     """Return the weighted sums of rows of ``vectors (N, H)`` by bag, one for each element of ``like``."""
-    values = vectors[indices] * weights.unsqueeze(-1)
+    values = vectors * weights.unsqueeze(-1)
     sums = torch.zeros_like(like, dtype=values.dtype).unsqueeze(-1).expand(-1, values.shape[-1])
     return sums.scatter_add(0, bag_ids.unsqueeze(-1).expand_as(values), values)
 
@@ -121,7 +140,7 @@ def write_graph(model: Model, arrays: Mapping[str, np.ndarray], path: Path) -> N
     dynamic_axes: dict[str, Any] = {name: dict(enumerate(OUTPUTS[name])) for name in outputs}
     for name, array in arrays.items():
         base_name = name.rpartition(".")[2]
-        prefix = name.removesuffix(base_name) if base_name not in ("mask", "words", "positions") else ""
+        prefix = name.removesuffix(base_name) if DIMENSIONS[base_name] != DIMENSIONS["mask"] else ""
         dynamic_axes[name] = {
             number: f"{prefix}{size}" for number, size in enumerate(DIMENSIONS[base_name][: array.ndim])
         }

@@ -32,6 +32,7 @@ def quantize(graph: Path, reduce_range: bool = True, operators: list[str] | None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             quant_pre_process(str(graph), str(prepared), skip_symbolic_shape=True)
+            _copy_shared_weights(prepared)
             quantize_dynamic(
                 str(prepared),
                 str(target),
@@ -45,3 +46,23 @@ def quantize(graph: Path, reduce_range: bool = True, operators: list[str] | None
         logger.setLevel(level)
         for path in (prepared, target):
             path.unlink(missing_ok=True)
+
+
+def _copy_shared_weights(path: Path) -> None:
+    """Give each LSTM its own weights: the quantization replaces them, and shared ones only for the first LSTM."""
+    import onnx
+
+    model = onnx.load(str(path))
+    initializers = {entry.name: entry for entry in model.graph.initializer}
+    used: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type != "LSTM":
+            continue
+        for position in (1, 2):  # of the input and the recurrent weights
+            name = node.input[position]
+            if name in used:
+                copy = model.graph.initializer.add()
+                copy.CopyFrom(initializers[name])
+                copy.name = node.input[position] = f"{name}_{node.name}"
+            used.add(name)
+    onnx.save(model, str(path))

@@ -20,7 +20,7 @@ POTENTIALS = "potentials.safetensors"
 LABELS = "labels.json"
 WORDS = "words.json"
 PARITY = "parity.jsonl"
-VERSION = 1
+VERSION = 2
 """Version of the layout of an export."""
 
 Id = Annotated[int, Field(ge=0, lt=1 << 31)]
@@ -109,7 +109,7 @@ class Description:
         decoder: Name of the decoder, for messages.
         precision: Precision of the weights in the graph.
         encoders: Inputs, in the order of the configuration; the first one with pieces plans the batches.
-        has_context: True if a word depends on all rows of its example.
+        has_context: True if the graph has a context layer, which reads short and long sentences separately.
         tags, classes: Outputs.
         unit: Tokenizer whose pieces are the units, or None for words.
         measure, batch_size: Size of prediction batches.
@@ -118,7 +118,7 @@ class Description:
         model_sha256: SHA-256 of the weights of the run.
     """
 
-    format: Literal[1]
+    format: Count
     decoder: str
     precision: Literal["float32", "int8"]
     encoders: Annotated[list[WordEncoder | PieceEncoder], Field(min_length=1)]
@@ -148,9 +148,14 @@ def read_description(directory: Path) -> Description:
     """Read ``export.json``.
 
     Raises:
-        InputError: If it is missing, malformed, or describes no output.
+        InputError: If it is missing, malformed, of another version, or describes no output.
     """
     description = read_json(directory / DESCRIPTION, DESCRIPTIONS, 1 << 20)
+    if description.format != VERSION:
+        raise InputError(
+            f"{directory / DESCRIPTION}: expected format {VERSION}, found {description.format}; export the run again "
+            "with this version"
+        )
     if description.tags is None and description.classes is None:
         raise InputError(f"{directory / DESCRIPTION}: expected an output (tags or classes), found none")
     return description

@@ -131,28 +131,54 @@ class PieceGraphInput(PieceInputs):
 def graph_arrays(arrays: Arrays, pooling: str) -> Arrays:
     """Return the arrays of the graph from those of :class:`ner.model.pieces.PieceInputs`.
 
-    ``positions (S, W)`` are the positions of words in the flattened ``(B, T)``. With ``pooling=mean`` they are replaced
-    by ``word_pieces (M,)``, ``piece_words (M,)``, the word of each, and ``piece_weights (M,)``, 1 divided by the number
-    of pieces of the word. The rows of the examples have the same form: ``rows (R,)``, ``row_examples (R,)`` and
-    ``row_weights (R,)``.
+    ``word_pieces (M,)`` are the positions of the words' pieces in the flattened ``(B, T)``, and ``positions (S, W)``
+    the element of each word in them. With ``pooling=mean``, ``piece_words (M,)``, the word of each piece, and
+    ``piece_weights (M,)``, 1 divided by the number of pieces of the word, replace ``positions``. The rows of the
+    examples have the same form: ``rows (R,)``, ``row_examples (R,)`` and ``row_weights (R,)``.
     """
     mask = arrays["mask"]
-    graph = {name: arrays[name] for name in ("pieces", "piece_mask", "mask")}
+    graph = {name: arrays[name] for name in ("pieces", "piece_mask", "mask", "word_pieces")}
     if pooling == "mean":
         words = _bag_ids(arrays["word_starts"], len(arrays["word_pieces"]))
-        graph |= {
-            "word_pieces": arrays["word_pieces"],
-            "piece_words": words,
-            "piece_weights": _weights(words, mask.size),
-        }
+        graph |= {"piece_words": words, "piece_weights": _weights(words, mask.size)}
     else:
-        positions = np.zeros(mask.shape, dtype=np.int64)
-        positions[mask] = arrays["word_pieces"]
-        graph["positions"] = positions
+        graph["positions"] = np.zeros(mask.shape, dtype=np.int64)
+        graph["positions"][mask] = np.arange(len(arrays["word_pieces"]))
     if "rows" in arrays:
         examples = _bag_ids(arrays["row_starts"], len(arrays["rows"]))
         graph |= {"rows": arrays["rows"], "row_examples": examples, "row_weights": _weights(examples, len(mask))}
     return graph
+
+
+def context_arrays(mask: np.ndarray, num_short: int | None = None) -> Arrays:
+    """Return the division of sentences into short and long ones, which a context layer reads separately.
+
+    Sentences of a document differ in length, and most of their common table may be padding.
+
+    Args:
+        mask: ``(S, W)`` true on words, which come first in each row; at least one column.
+        num_short: Number of short sentences; the one with the smallest tables by default.
+
+    Returns:
+        ``short_sentences (s, w)`` and ``long_sentences (l, W)``: positions of words and of padding in the flattened
+        mask; and ``state_positions (S, W)``: the position of each word in the concatenation of the flattened two. A
+        group without sentences contains one element, which no word refers to.
+    """
+    lengths = mask.sum(1)
+    order = np.argsort(lengths, kind="stable")
+    widths = np.maximum(lengths[order], 1)
+    if num_short is None:
+        sizes = np.arange(len(order))
+        num_short = int(np.argmin(sizes * widths[sizes - 1] + (len(order) - sizes) * widths[-1]))
+    arrays: Arrays = {}
+    state_positions = np.zeros(mask.shape, dtype=np.int64)
+    start = 0
+    for name, rows in (("short_sentences", order[:num_short]), ("long_sentences", order[num_short:])):
+        columns = np.arange(lengths[rows].max(initial=1))
+        arrays[name] = rows[:, None] * mask.shape[1] + columns if len(rows) else np.zeros((1, 1), dtype=np.int64)
+        state_positions[rows[:, None], columns] = start + np.arange(arrays[name].size).reshape(-1, len(columns))
+        start += arrays[name].size
+    return {**arrays, "state_positions": state_positions}
 
 
 def _bag_ids(starts: np.ndarray, size: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from ner.model.units import PieceUnits, WordUnits
 from ner.portable import crf
 from ner.portable.crf import Potentials
 from ner.portable.description import GRAPH, LABELS, PARITY, POTENTIALS, WORDS, read_description
-from ner.portable.inputs import Arrays, GraphInput, PieceGraphInput, Tokenizer, WordGraphInput
+from ner.portable.inputs import Arrays, GraphInput, PieceGraphInput, Tokenizer, WordGraphInput, context_arrays
 from ner.portable.offline import import_onnxruntime
 from ner.runtime import manifest
 from ner.runtime.json_files import read_bytes
@@ -257,17 +257,20 @@ class PortableTagger(TextTagger):
         for key, graph_input in self.inputs.items():
             for name, array in graph_input.arrays(groups).items():
                 arrays[name if name == "mask" or not key else f"{key}.{name}"] = array
-        return arrays
+        mask = arrays["mask"]
+        if not mask.size:  # a graph needs a column, and a piece that is read
+            arrays["mask"] = mask = np.zeros((len(mask), 1), dtype=bool)
+            shapes = {"positions": mask.shape, "words": mask.shape}
+            shapes |= dict.fromkeys(("word_pieces", "piece_words", "piece_weights"), (1,))
+            for name, array in arrays.items():
+                if (base_name := name.rpartition(".")[2]) in shapes:
+                    arrays[name] = np.zeros(shapes[base_name], dtype=array.dtype)
+        return {**arrays, **(context_arrays(mask) if self.description.has_context else {})}
 
     def _decode(self, groups: list[list[Example]], probabilities: bool, n_best: int) -> tuple[list[Annotation], int]:
         """Return the annotation of each example of a batch, and the number of rows."""
         arrays = self.graph_arrays(groups)
         mask = arrays["mask"]
-        if not mask.size:  # a graph needs a word
-            arrays["mask"] = np.zeros((len(mask), 1), dtype=bool)
-            for name in arrays:
-                if name.rpartition(".")[2] in ("positions", "words"):
-                    arrays[name] = np.zeros((len(mask), 1), dtype=np.int64)
         outputs = self._run(arrays)
         lengths = mask.sum(1)
         annotations = [Annotation() for _ in range(len(mask))]

@@ -188,7 +188,7 @@ def test_wrong_values_of_the_description_are_refused(exported: Path) -> None:
     path = exported / "export.json"
     value = json.loads(path.read_bytes())
     changes: list[dict[str, Any]] = [
-        {"format": 2},
+        {"format": 1},
         {"tags": None},
         {"batch_size": 0},
         {"encoders": []},
