@@ -51,6 +51,7 @@ figures:
 	for config in conll2003/minilm_crf notes/bilstm notes/wordpiece_bilstm; do \
 		python results/measure.py --config configs/$$config.yaml $(PATHS) || exit 1; \
 	done
+	for seed in 4 5; do python results/measure.py --config configs/conll2003/bilstm_crf.yaml $(PATHS) seed=$$seed || exit 1; done
 	for seed in 1 2 3; do \
 		for config in conll2003/bilstm_crf conll2003/minilm_fast; do \
 			python results/measure.py --config configs/$$config.yaml $(PATHS) seed=$$seed || exit 1; \
@@ -82,6 +83,13 @@ figures-tasks:
 				data.test=$(DATA)/atis/test seed=$$seed || exit 1; \
 		done || exit 1; \
 	done
+	python results/measure.py --name one_recipe/weibo --config configs/conll2003/bilstm_crf.yaml \
+		data.train=$(DATA)/weibo/weiboNER_2nd_conll.train data.valid=$(DATA)/weibo/weiboNER_2nd_conll.dev \
+		data.test=$(DATA)/weibo/weiboNER_2nd_conll.test data.format.name=conll data.format.strip_position_digit=true \
+		data.word_split=characters
+	python results/measure.py --name one_recipe/atis --config configs/conll2003/bilstm_crf.yaml \
+		data.train=$(DATA)/atis/train data.valid=$(DATA)/atis/dev data.test=$(DATA)/atis/test \
+		data.format.name=slot_filling
 	$(MEASURE)/chnsenticorp/bilstm.yaml --unseen data.train=$(DATA)/chnsenticorp/train.tsv \
 		data.valid=$(DATA)/chnsenticorp/dev.tsv data.test=$(DATA)/chnsenticorp/test.tsv $(CHARACTERS)
 	$(MEASURE)/cmrc2018/minilm.yaml data.train=$(DATA)/cmrc2018/cmrc2018_trial.json \

@@ -2,8 +2,8 @@
 
 The peer is ``Trainer`` of transformers over the bundled encoder with three epochs, grouped by length. The recipe
 ``conll2003/minilm_fast`` is then trained for one epoch, and for one more until it reaches the peer's score; each
-training is complete, with a learning rate that decays to 0. Both times are those of whole processes with one thread,
-from the start to the test score.
+training is complete, with a learning rate that decays to 0. Both times are processor times of whole processes with one
+thread, from the start to the test score.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from extras import keep
@@ -29,15 +29,16 @@ MAX_EPOCHS = 5
 
 
 def timed(command: list[str], target: Path) -> float:
-    """Run a command with one thread, its output in a file beside ``target``, and return its seconds."""
+    """Run a command with one thread and return its processor time in seconds; its output goes beside ``target``."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-    started = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     log = target.with_suffix(".log")
     with log.open("w") as file:
         code = subprocess.run(command, env=environment, cwd=ROOT, check=False, stdout=file, stderr=file).returncode
     if code:
         raise SystemExit(f"{' '.join(command)} ended with exit code {code}:\n{log.read_text()[-3000:]}")
-    return time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
@@ -69,9 +70,9 @@ def main() -> None:
         "time_to_score",
         title="Time until a peer's score is reached",
         command="python benchmarks/time_to_score.py --conll DIR",
-        note=f"{processor()}, one thread; complete trainings on CoNLL-2003 with the same encoder, seed 1, each from "
-        "the start of the process to the test score. The ratio is the time of the peer over ours. Goal: 3 where our "
-        "score is at least that of the peer.",
+        note=f"{processor()}, one thread; complete trainings on CoNLL-2003 with the same encoder, seed 1; "
+        "processor time of each process from its start to the test score. The ratio is the time of the peer over ours. "
+        "Goal: 3 where our score is at least that of the peer.",
         columns=["system", "epochs", "test F1", "minutes", "ratio"],
         rows=rows,
     )

@@ -29,7 +29,9 @@ def main() -> int:
     """Train and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True)
-    parser.add_argument("--name", help="of the result; default the path of the configuration, and the seed if changed")
+    parser.add_argument(
+        "--name", help="of the result, in a folder after a slash; default: configuration, and the seed if changed"
+    )
     parser.add_argument("--unseen", action="store_true", help="also score the test texts that are not in train alone")
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_intermixed_args()
@@ -62,6 +64,7 @@ def main() -> int:
 
 def write(result: dict[str, Any], target: Path) -> None:
     """Write a result."""
+    target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -34,7 +34,7 @@ def main() -> int:
         "learning_curve": training.learning_curve,
     }
     documents = {
-        docs / "results.md": results.results_page(found),
+        docs / "results.md": results.results_page(found, recorded.load(figures / "one_recipe")),
         ROOT / "configs" / "measured.json": recipes.measured(found),
         docs / "notes.md": notes.notes_page(docs / "notes.md", found),
         docs / "training.md": recorded.filled(docs / "training.md", training_tables, figures / "training"),

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-STRENGTH = 0.5
+STRENGTH = 0.4
 """Exponent of the largest activation of a channel; 0 leaves the graph as it is."""
 
 

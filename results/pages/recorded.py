@@ -12,9 +12,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 
-def load() -> dict[str, dict[str, Any]]:
+def load(folder: Path = ROOT / "results") -> dict[str, dict[str, Any]]:
     """Read the results of trainings, by name."""
-    results = {path.stem: json.loads(path.read_bytes()) for path in (ROOT / "results").glob("*.json")}
+    results = {path.stem: json.loads(path.read_bytes()) for path in folder.glob("*.json")}
     results = {name: result for name, result in results.items() if "command" in result}
     return dict(sorted(results.items(), key=lambda item: (title_of(item[1]), item[1]["seed"])))
 

@@ -70,8 +70,14 @@ that does not occur in the training file counts as an error; `a#b` is a class of
 """Heading -> published results and their comparability."""
 
 
-def results_page(results: dict[str, dict[str, Any]]) -> str:
-    """Return the page: a table per task, then the details of each result."""
+ONE_RECIPE_TEXT = """\
+`configs/conll2003/bilstm_crf.yaml` was trained on the other corpora without a change of its settings, one seed each:
+only the files, their format and the splitting into characters were given. It has no pretrained vectors and no
+pretrained encoder. The other columns are the test entity F1 of the corpus's own recipes, means over their seeds."""
+
+
+def results_page(results: dict[str, dict[str, Any]], unchanged: dict[str, dict[str, Any]]) -> str:
+    """Return the page: a table per task, one recipe on all corpora, then the details of each result."""
     lines = [INTRODUCTION]
     for title, (metric, columns) in TABLES.items():
         chosen = [result for result in results.values() if kind_of(result) == metric]
@@ -79,10 +85,38 @@ def results_page(results: dict[str, dict[str, Any]]) -> str:
             header = ["configuration", "seed", "epoch", *columns, "minutes"]
             lines += ["", f"## {title}", "", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
             lines += [*rows_of(chosen, list(columns.values())), *(["", PUBLISHED[title]] if title in PUBLISHED else [])]
+    lines += one_recipe_section(results, unchanged)
     lines += ["", "## Details", ""]
     for name, result in results.items():
         lines += details_of(name, result)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def one_recipe_section(results: dict[str, dict[str, Any]], unchanged: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the section that compares one recipe on several corpora with the best recipe of each corpus.
+
+    Args:
+        results: Results of the recipes.
+        unchanged: Results of the recipe by corpus, the folder of the corpus's own recipes.
+    """
+    if not unchanged:
+        return []
+    path = "test.entity.micro.f1"
+    means: dict[str, float] = {}
+    for title in {title_of(result) for result in results.values()}:
+        scores = [at(result, path) for result in results.values() if title_of(result) == title]
+        known = [score for score in scores if score is not None]
+        if known:
+            means[title] = 100 * sum(known) / len(known)
+    lines = ["", "## One recipe on all corpora", "", ONE_RECIPE_TEXT, ""]
+    lines += ["| corpus | unchanged | tuned for the corpus | recipe | loss |", "|---|---|---|---|---|"]
+    for corpus, result in sorted(unchanged.items()):
+        score = at(result, path)
+        assert score is not None, f"{corpus} has no {path}"
+        for name, f1 in sorted(means.items()):
+            if name.startswith(f"configs/{corpus}/"):
+                lines.append(f"| {corpus} | {100 * score:.2f} | {f1:.2f} | `{name}` | {f1 - 100 * score:.2f} |")
+    return lines
 
 
 def rows_of(results: list[dict[str, Any]], paths: list[str]) -> list[str]:
