@@ -47,6 +47,8 @@ Precision = Literal["float32", "int8"]
 
 MAX_PARITY = 100
 """Sentences of the validation data in ``parity.jsonl``."""
+SMOOTHING_BATCH = 8
+"""Sentences of a batch whose activations are observed before int8; several, so that short ones are apart from long."""
 TOLERANCE = 1e-4
 """Largest difference of a probability between torch and a graph in float32."""
 COPIED = ("LICENSE", "LICENSE.txt", "README.md")
@@ -162,7 +164,7 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
         decoder=config.decoder.name,
         precision="float32",
         encoders=encoders,
-        has_context=not isinstance(model.context, torch.nn.Identity),
+        has_context=model.has_context,
         tags=None
         if tags is None
         else Tags(tags.tags.scheme, float(tags.temperature), isinstance(tags, SoftmaxDecoder)),  # type: ignore[arg-type]
@@ -188,7 +190,9 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
     if precision == "int8":
         exported = PortableTagger(directory)
         examples = exported.units.split([document.examples[0] for document in documents])
-        smooth(directory / portable.GRAPH, (exported.graph_arrays([[example]]) for example in examples))
+        groups = [[example] for example in examples]
+        batches = [groups[start : start + SMOOTHING_BATCH] for start in range(0, len(groups), SMOOTHING_BATCH)]
+        smooth(directory / portable.GRAPH, map(exported.graph_arrays, batches))
         quantize(directory / portable.GRAPH)
         description = _compare(directory, replace(description, precision="int8"), files)
     return description
@@ -255,8 +259,7 @@ def _sample(model: Model, inputs: dict[str, Any], pooled: bool) -> Arrays:
                 ) in graph_input.words.tables
             if needed:
                 arrays[name if name == "mask" or not key else f"{key}.{name}"] = array
-    has_context = not isinstance(model.context, torch.nn.Identity)
-    return {**arrays, **(context_arrays(arrays["mask"], num_short=2) if has_context else {})}
+    return {**arrays, **(context_arrays(arrays["mask"], num_short=2) if model.has_context else {})}
 
 
 def _sentences(model: Model, config: RunConfig) -> list[Document]:

@@ -54,7 +54,7 @@ class Graph(nn.Module):
         """Return the scores in the order of :data:`OUTPUTS`."""
         inputs = dict(zip(self.names, tensors, strict=True))
         encoding = encode(self.model.encoder, inputs)
-        if not isinstance(self.model.context, nn.Identity):
+        if self.model.has_context:
             encoding = contextualize(self.model.context, encoding, inputs)
         scores = self.model.decoder(encoding)
         return tuple(scores[name] for name in OUTPUTS if name in scores)
@@ -87,11 +87,11 @@ def encode(encoder: nn.Module, inputs: Mapping[str, Tensor]) -> Encoding:
     if encoder.model.config.model_type in ACCEPT_4D_MASKS:  # a mask (B, T) would be checked while tracing
         attention_mask = (1.0 - piece_mask[:, None, None].float()) * torch.finfo(torch.float32).min
     pieces, word_pieces = inputs["pieces"], inputs["word_pieces"]
-    read = word_pieces
+    positions = word_pieces
     if "rows" in inputs:
-        read = torch.cat([word_pieces, torch.arange(pieces.shape[0]) * pieces.shape[1]])
+        positions = torch.cat([word_pieces, torch.arange(pieces.shape[0]) * pieces.shape[1]])
     model_inputs = {"input_ids": pieces, "attention_mask": attention_mask}
-    states = selected_states(encoder.model, read, encoder.selects_pieces, model_inputs)
+    states = selected_states(encoder.model, positions, encoder.selects_pieces, model_inputs)
     word_states, first_states = states[: word_pieces.shape[0]], states[word_pieces.shape[0] :]
     if "positions" in inputs:
         words = word_states[inputs["positions"]] * mask.unsqueeze(-1)
@@ -106,11 +106,12 @@ def encode(encoder: nn.Module, inputs: Mapping[str, Tensor]) -> Encoding:
 
 def contextualize(context: nn.Module, encoding: Encoding, inputs: Mapping[str, Tensor]) -> Encoding:
     """Apply a context layer to short and to long sentences, see :func:`ner.portable.inputs.context_arrays`."""
-    words, mask, states = encoding.words.flatten(0, 1), encoding.mask.flatten(), []
+    words, mask = encoding.words.flatten(0, 1), encoding.mask.flatten()
+    states = []
     for name in ("short_sentences", "long_sentences"):
         positions = inputs[name]
-        group: Encoding = context(Encoding(words[positions], mask[positions]))
-        states.append(group.words.flatten(0, 1))
+        contextualized: Encoding = context(Encoding(words[positions], mask[positions]))
+        states.append(contextualized.words.flatten(0, 1))
     return Encoding(torch.cat(states)[inputs["state_positions"]] * encoding.mask.unsqueeze(-1), encoding.mask)
 
 

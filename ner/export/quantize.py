@@ -49,7 +49,10 @@ def quantize(graph: Path, reduce_range: bool = True, operators: list[str] | None
 
 
 def _copy_shared_weights(path: Path) -> None:
-    """Give each LSTM its own weights: the quantization replaces them, and shared ones only for the first LSTM."""
+    """Copy weights that several LSTMs share.
+
+    ``quantize_dynamic`` replaces the weights of the first LSTM, and then does not find those of the others.
+    """
     import onnx
 
     model = onnx.load(str(path))

@@ -37,16 +37,21 @@ def smooth(graph: Path, batches: Iterable[Mapping[str, np.ndarray]], strength: f
     if not products:
         return
     largest = _largest_activations(model, list(products), batches)
+    shared_peaks: dict[str, np.ndarray] = {}  # by weights: they may be applied to several activations
+    for activations, consumers in products.items():
+        for node in consumers:
+            shared_peaks[node.input[1]] = np.maximum(shared_peaks.get(node.input[1], 0.0), largest[activations])
     scalings: dict[str, Any] = {}  # node that scales the activations, by the name of the first product
     for number, (activations, consumers) in enumerate(products.items()):
-        factors = np.maximum(largest[activations], 1e-6) ** strength
+        peaks = np.max([shared_peaks[node.input[1]] for node in consumers], axis=0)
+        factors = np.maximum(peaks, 1e-6) ** strength
         factors = (factors / np.exp(np.log(factors).mean())).astype(np.float32)  # (channels,)
         name = f"smoothing_{number}"
         initializers[name] = numpy_helper.from_array(1 / factors, name)
         scalings[consumers[0].name] = helper.make_node("Mul", [activations, name], [f"{name}_output"], name=name)
         for node in consumers:
             weights = numpy_helper.to_array(initializers[node.input[1]]) * factors[:, None]
-            scaled = f"{name}_{node.name}"
+            scaled = f"smoothed_{node.input[1]}"
             initializers[scaled] = numpy_helper.from_array(weights, scaled)
             node.input[0], node.input[1] = f"{name}_output", scaled
     ordered = [entry for node in nodes for entry in (scalings.get(node.name), node) if entry is not None]

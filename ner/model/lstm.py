@@ -6,21 +6,15 @@ for the backward direction, so padding never affects a word.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ner.model.kernels.crf_torch import reverse
+from ner.model.length_groups import length_groups
 
 SEGMENT = 8192
 """Words of one call outside training, so that the gates of a longer text need no more memory."""
-STEP_COST = 4
-"""Cost of a time step on a CPU, in sentences."""
-CALL_COST = 80
-"""Cost of a call on a CPU, in time steps of one sentence."""
 
 
 class BidirectionalLSTM(nn.Module):
@@ -82,33 +76,6 @@ class BidirectionalLSTM(nn.Module):
             backward = _run(backward_lstm, reverse(states, mask))
             states = torch.cat([forward, reverse(backward, mask)], dim=-1)
         return states
-
-
-def length_groups(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the fastest division of sentences into calls of an LSTM: number of sentences and width of each call.
-
-    Sentences of a document differ in length, and more than half of their common tensor may be padding. The calls take
-    the sentences by increasing length. Their cost on a CPU is about ``width * (sentences + STEP_COST) + CALL_COST``.
-
-    Args:
-        lengths: Number of words of each sentence.
-    """
-    counts = sorted(Counter(max(1, length) for length in lengths).items())
-    costs, starts = [0.0], [0]  # of the best division of the first distinct lengths, and the start of its last group
-    for end in range(1, len(counts) + 1):
-        width, size, best = counts[end - 1][0], 0, (float("inf"), 0)
-        for start in reversed(range(end)):
-            size += counts[start][1]
-            best = min(best, (costs[start] + width * (size + STEP_COST) + CALL_COST, start))
-        costs.append(best[0])
-        starts.append(best[1])
-    groups: list[tuple[int, int]] = []
-    end = len(counts)
-    while end:
-        start = starts[end]
-        groups.insert(0, (sum(count for _, count in counts[start:end]), counts[end - 1][0]))
-        end = start
-    return groups
 
 
 def _run(lstm: nn.Module, inputs: Tensor) -> Tensor:

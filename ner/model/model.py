@@ -56,12 +56,17 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> tuple[Loss, Scores]:
         """Return the sums of the losses (empty for a batch without targets) and the scores."""
         encoding = self.encoder(batch.inputs)
-        if not isinstance(self.context, nn.Identity):
+        if self.has_context:
             encoding = self.context(encoding)
         return self._with_loss(self.decoder(encoding), batch)
 
     def _with_loss(self, scores: Scores, batch: Batch) -> tuple[Loss, Scores]:
         return self.decoder.loss(scores, batch.targets, batch.inputs["mask"]) if batch.targets else {}, scores
+
+    @property
+    def has_context(self) -> bool:
+        """True if a layer lies between encoder and decoder."""
+        return not isinstance(self.context, nn.Identity)
 
     @property
     def input_maker(self) -> Any:

@@ -133,7 +133,15 @@ class Description:
     model_sha256: str
 
 
+@dataclass(frozen=True)
+class Version:
+    """The part of ``export.json`` that all versions have."""
+
+    format: Count
+
+
 DESCRIPTIONS = TypeAdapter(Description)
+VERSIONS = TypeAdapter(Version)
 
 
 def is_export(directory: str | Path) -> bool:
@@ -150,12 +158,12 @@ def read_description(directory: Path) -> Description:
     Raises:
         InputError: If it is missing, malformed, of another version, or describes no output.
     """
-    description = read_json(directory / DESCRIPTION, DESCRIPTIONS, 1 << 20)
-    if description.format != VERSION:
-        raise InputError(
-            f"{directory / DESCRIPTION}: expected format {VERSION}, found {description.format}; export the run again "
-            "with this version"
-        )
+    path = directory / DESCRIPTION
+    version = read_json(path, VERSIONS, 1 << 20).format
+    if version != VERSION:
+        remedy = "export the run again" if version < VERSION else "install the version that wrote it"
+        raise InputError(f"{path}: expected an export of format {VERSION}, found {version}; {remedy}")
+    description = read_json(path, DESCRIPTIONS, 1 << 20)
     if description.tags is None and description.classes is None:
-        raise InputError(f"{directory / DESCRIPTION}: expected an output (tags or classes), found none")
+        raise InputError(f"{path}: expected an output (tags or classes), found none")
     return description

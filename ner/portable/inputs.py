@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ner.data.vocab import Vocab
+from ner.model import length_groups
 from ner.model.piece_tokenizer import PieceTokenizer
 from ner.model.pieces import PieceInputs
 from ner.model.words import WordInputs
@@ -153,11 +154,9 @@ def graph_arrays(arrays: Arrays, pooling: str) -> Arrays:
 def context_arrays(mask: np.ndarray, num_short: int | None = None) -> Arrays:
     """Return the division of sentences into short and long ones, which a context layer reads separately.
 
-    Sentences of a document differ in length, and most of their common table may be padding.
-
     Args:
         mask: ``(S, W)`` true on words, which come first in each row; at least one column.
-        num_short: Number of short sentences; the one with the smallest tables by default.
+        num_short: Number of short sentences; by default the fastest one, see :mod:`ner.model.length_groups`.
 
     Returns:
         ``short_sentences (s, w)`` and ``long_sentences (l, W)``: positions of words and of padding in the flattened
@@ -166,10 +165,8 @@ def context_arrays(mask: np.ndarray, num_short: int | None = None) -> Arrays:
     """
     lengths = mask.sum(1)
     order = np.argsort(lengths, kind="stable")
-    widths = np.maximum(lengths[order], 1)
     if num_short is None:
-        sizes = np.arange(len(order))
-        num_short = int(np.argmin(sizes * widths[sizes - 1] + (len(order) - sizes) * widths[-1]))
+        num_short = length_groups.num_short(np.maximum(lengths[order], 1))
     arrays: Arrays = {}
     state_positions = np.zeros(mask.shape, dtype=np.int64)
     start = 0

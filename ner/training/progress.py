@@ -107,7 +107,7 @@ class StepTimer:
             model.register_forward_hook(lambda module, inputs, output: self.mark("decoder")),
         ]
         before_decoder = "encoder"
-        if not isinstance(model.context, nn.Identity):
+        if model.has_context:
             self._handles.append(model.context.register_forward_pre_hook(self._boundary("encoder", "context")))
             before_decoder = "context"
         self._handles.append(model.decoder.register_forward_pre_hook(self._boundary(before_decoder, "decoder")))

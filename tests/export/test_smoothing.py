@@ -8,7 +8,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from ner.export.smoothing import smooth  # noqa: E402
+from ner.export.smoothing import STRENGTH, smooth  # noqa: E402
 from ner.portable.offline import import_onnxruntime  # noqa: E402
 
 
@@ -40,19 +40,33 @@ def run(path: Path, activations: np.ndarray, output: str | None = None) -> np.nd
     return result
 
 
-def test_results_stay_and_channels_become_alike(tmp_path: Path) -> None:
+@pytest.mark.parametrize("strength", [0.3, STRENGTH])
+def test_results_stay_and_channels_become_alike(tmp_path: Path, strength: float) -> None:
     path = tmp_path / "model.onnx"
     products(path)
     activations = np.random.default_rng(1).normal(size=(2, 5, 4)).astype(np.float32) * [1, 1, 1, 100]
     activations = activations.astype(np.float32)
     before = run(path, activations)
-    smooth(path, [{"x": activations, "unused": activations}])
+    smooth(path, [{"x": activations, "unused": activations}], strength)
     np.testing.assert_allclose(run(path, activations), before, rtol=1e-4, atol=1e-4)
     names = {node.op_type: node for node in onnx.load(str(path)).graph.node}
     assert {*names} == {"Mul", "MatMul", "Add"}
     peaks = np.abs(run(path, activations, "smoothing_0_output")).max((0, 1))
     original = np.abs(activations).max((0, 1))
-    assert peaks.max() / peaks.min() == pytest.approx((original.max() / original.min()) ** 0.5, rel=1e-4)
+    assert peaks.max() / peaks.min() == pytest.approx((original.max() / original.min()) ** (1 - strength), rel=1e-4)
+
+
+def test_products_with_the_same_weights_are_smoothed_alike(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    products(path)
+    model = onnx.load(str(path))
+    model.graph.node[2].input[1] = "a"  # "deep" and "left" share their weights
+    onnx.save(model, str(path))
+    activations = np.random.default_rng(1).normal(size=(2, 5, 4)).astype(np.float32)
+    before = run(path, activations)
+    smooth(path, [{"x": activations}])
+    np.testing.assert_allclose(run(path, activations), before, rtol=1e-4, atol=1e-4)
+    assert len(onnx.load(str(path)).graph.initializer) == 4  # two weights and a scaling for each of the activations
 
 
 def test_a_graph_without_matrix_products_stays(tmp_path: Path) -> None:

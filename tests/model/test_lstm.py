@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from ner.model import length_groups as grouping
 from ner.model import lstm
 from ner.model.kernels.crf_torch import reverse
-from ner.model.lstm import BidirectionalLSTM, length_groups
+from ner.model.length_groups import length_groups
+from ner.model.lstm import BidirectionalLSTM
 
 
 def torch_lstm(ours: BidirectionalLSTM, width: int, hidden: int, layers: int) -> torch.nn.LSTM:
@@ -71,7 +73,7 @@ def test_groups_of_similar_length_give_the_same_states_and_gradients(monkeypatch
     mask = torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)
     results, counts = [], []
     for cost in (10**6, 0):
-        monkeypatch.setattr(lstm, "CALL_COST", cost)
+        monkeypatch.setattr(grouping, "CALL_COST", cost)
         counts.append(len(length_groups(lengths)))
         inputs = torch.linspace(-1, 1, 12 * 30 * 3).view(12, 30, 3).requires_grad_()
         states = network(inputs, mask) * mask.unsqueeze(-1)

@@ -25,10 +25,10 @@ def test_states_of_short_and_long_sentences_return_to_their_words(lengths: list[
         assert (np.sort(~group_mask, axis=1) == ~group_mask).all()
 
 
-def test_tables_of_the_default_division_are_the_smallest() -> None:
-    mask = mask_of([70, 3, 12, 12, 1, 44, 0, 8])
-    sizes = [
-        sum(context_arrays(mask, number)[f"{name}_sentences"].size for name in ("short", "long")) for number in range(8)
-    ]
-    chosen = sum(context_arrays(mask)[f"{name}_sentences"].size for name in ("short", "long"))
-    assert chosen == min(sizes) < mask.size
+@pytest.mark.parametrize(
+    ("lengths", "short"), [([10, 12], 0), ([7], 0), ([60, *[8] * 20], 20), ([5] * 30, 0), ([100, 0, 100, 2] * 4, 8)]
+)
+def test_sentences_are_divided_where_padding_costs_more_than_a_call(lengths: list[int], short: int) -> None:
+    arrays = context_arrays(mask_of(lengths))
+    assert len(arrays["long_sentences"]) == len(lengths) - short
+    assert arrays["short_sentences"].shape == ((short, sorted(lengths)[short - 1]) if short else (1, 1))
