@@ -30,7 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True)
     parser.add_argument(
-        "--name", help="of the result, in a folder after a slash; default: configuration, and the seed if changed"
+        "--name", help="NAME or FOLDER/NAME of the result; default: the configuration, and the seed unless it is 1"
     )
     parser.add_argument("--unseen", action="store_true", help="also score the test texts that are not in train alone")
     parser.add_argument("overrides", nargs="*")

@@ -71,13 +71,13 @@ that does not occur in the training file counts as an error; `a#b` is a class of
 
 
 ONE_RECIPE_TEXT = """\
-`configs/conll2003/bilstm_crf.yaml` was trained on the other corpora without a change of its settings, one seed each:
+`configs/conll2003/bilstm_crf.yaml` was trained on other corpora without a change of its settings, one seed each:
 only the files, their format and the splitting into characters were given. It has no pretrained vectors and no
 pretrained encoder. The other columns are the test entity F1 of the corpus's own recipes, means over their seeds."""
 
 
 def results_page(results: dict[str, dict[str, Any]], unchanged: dict[str, dict[str, Any]]) -> str:
-    """Return the page: a table per task, one recipe on all corpora, then the details of each result."""
+    """Return the page: a table per task, one recipe on other corpora, then the details of each result."""
     lines = [INTRODUCTION]
     for title, (metric, columns) in TABLES.items():
         chosen = [result for result in results.values() if kind_of(result) == metric]
@@ -93,7 +93,7 @@ def results_page(results: dict[str, dict[str, Any]], unchanged: dict[str, dict[s
 
 
 def one_recipe_section(results: dict[str, dict[str, Any]], unchanged: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the section that compares one recipe on several corpora with the best recipe of each corpus.
+    """Return the section that compares one recipe on several corpora with the recipes of each corpus.
 
     Args:
         results: Results of the recipes.
@@ -108,14 +108,15 @@ def one_recipe_section(results: dict[str, dict[str, Any]], unchanged: dict[str, 
         known = [score for score in scores if score is not None]
         if known:
             means[title] = 100 * sum(known) / len(known)
-    lines = ["", "## One recipe on all corpora", "", ONE_RECIPE_TEXT, ""]
-    lines += ["| corpus | unchanged | tuned for the corpus | recipe | loss |", "|---|---|---|---|---|"]
+    lines = ["", "## One recipe on other corpora", "", ONE_RECIPE_TEXT, ""]
+    lines += ["| corpus | unchanged | tuned for the corpus | recipe | difference |", "|---|---|---|---|---|"]
     for corpus, result in sorted(unchanged.items()):
         score = at(result, path)
         assert score is not None, f"{corpus} has no {path}"
-        for name, f1 in sorted(means.items()):
-            if name.startswith(f"configs/{corpus}/"):
-                lines.append(f"| {corpus} | {100 * score:.2f} | {f1:.2f} | `{name}` | {f1 - 100 * score:.2f} |")
+        tuned = {name: f1 for name, f1 in means.items() if name.startswith(f"configs/{corpus}/")}
+        assert tuned, f"no recipe of {corpus} was measured"
+        for name, f1 in sorted(tuned.items()):
+            lines.append(f"| {corpus} | {100 * score:.2f} | {f1:.2f} | `{name}` | {100 * score - f1:+.2f} |")
     return lines
 
 
