@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
 
 import ner
 from ner.commands.export import main
@@ -95,6 +97,19 @@ def test_an_export_annotates_as_the_run_does(case: str, tmp_path: Path, tiny_ber
     assert tagger(text).entities == [pytest.approx(entity) for entity in expected(text).entities] or flat(
         [tagger(text)]
     ) == flat([expected(text)])
+
+
+@pytest.mark.slow
+def test_an_encoder_whose_last_layer_is_computed_whole_is_exported(tmp_path: Path, tiny_bert: str) -> None:
+    folder = tmp_path / "distilbert"
+    shutil.copytree(tiny_bert, folder)
+    vocab_size = transformers.AutoConfig.from_pretrained(tiny_bert).vocab_size
+    config = transformers.DistilBertConfig(vocab_size=vocab_size, dim=16, hidden_dim=16, n_layers=1, n_heads=2)
+    transformers.DistilBertModel(config).save_pretrained(folder)
+    run = trained(tmp_path, str(folder), {"bert": True})
+    export(run, tmp_path / "export")
+    tagger, expected = ner.load(tmp_path / "export", verify=True), Tagger.load(run, "cpu")
+    assert flat(tagger.tag(SENTENCES)) == flat(expected.tag(SENTENCES))
 
 
 def _check_alternatives(tagger: PortableTagger, expected: Tagger) -> None:
