@@ -41,19 +41,21 @@ def smooth(graph: Path, batches: Iterable[Mapping[str, np.ndarray]], strength: f
     for activations, consumers in products.items():
         for node in consumers:
             shared_peaks[node.input[1]] = np.maximum(shared_peaks.get(node.input[1], 0.0), largest[activations])
+    names: dict[bytes, str] = {}  # by factors: products with the same weights and factors share their new weights
     scalings: dict[str, Any] = {}  # node that scales the activations, by the name of the first product
     for number, (activations, consumers) in enumerate(products.items()):
         peaks = np.max([shared_peaks[node.input[1]] for node in consumers], axis=0)
         factors = np.maximum(peaks, 1e-6) ** strength
         factors = (factors / np.exp(np.log(factors).mean())).astype(np.float32)  # (channels,)
-        name = f"smoothing_{number}"
+        name = names.setdefault(factors.tobytes(), f"smoothing_{number}")
         initializers[name] = numpy_helper.from_array(1 / factors, name)
-        scalings[consumers[0].name] = helper.make_node("Mul", [activations, name], [f"{name}_output"], name=name)
+        output = f"smoothing_{number}_output"
+        scalings[consumers[0].name] = helper.make_node("Mul", [activations, name], [output], name=output)
         for node in consumers:
             weights = numpy_helper.to_array(initializers[node.input[1]]) * factors[:, None]
-            scaled = f"smoothed_{node.input[1]}"
+            scaled = f"{name}_{node.input[1]}"
             initializers[scaled] = numpy_helper.from_array(weights, scaled)
-            node.input[0], node.input[1] = f"{name}_output", scaled
+            node.input[0], node.input[1] = output, scaled
     ordered = [entry for node in nodes for entry in (scalings.get(node.name), node) if entry is not None]
     used = {name for node in ordered for name in node.input}
     del model.graph.node[:], model.graph.initializer[:]
