@@ -65,13 +65,18 @@ def read(name: str) -> Any:
 
 def position(system: System) -> Point:
     """Return score, speed in float32 and minutes of a system."""
-    f1, minutes = next((float(f1), float(m)) for model, f1, m in read("models.extra")["rows"] if model == system.model)
+    models = {model: (float(f1), float(minutes)) for model, f1, minutes in read("models.extra")["rows"]}
+    if system.model not in models:
+        raise SystemExit(f"models.extra.json: no row '{system.model}'; run make bench-models")
+    f1, minutes = models[system.model]
     speeds = [
         measured["words_per_second"]
         for case in read(system.benchmark)["cases"]
         for name, measured in case["systems"].items()
         if name.startswith(system.speeds) and "precision" not in name and "int8" not in name
     ]
+    if not speeds:
+        raise SystemExit(f"{system.benchmark}.json: no row '{system.speeds}'; run the benchmark again")
     return Point(system, f1, max(speeds), minutes)
 
 
