@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -80,4 +82,18 @@ def test_paths_do_not_depend_on_the_size_of_a_block(limit: int, monkeypatch: pyt
     mask = torch.arange(5) < torch.from_numpy(lengths).unsqueeze(1)
     expected, _ = kernels.best_path(emissions, mask, chain)
     monkeypatch.setattr(crf, "MAX_TRANSITIONS", limit)
+    assert crf.best_paths(emissions.numpy(), lengths, potentials(chain)).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("narrow", [1, 2, 8, 100])  # from few to all tags
+@pytest.mark.parametrize("scheme", ["bio", "bioes", "io"])
+def test_paths_do_not_depend_on_the_division_of_tags(scheme: Any, narrow: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    tags = TagSet(["A", "B", "C", "D", "E"], scheme)
+    allowed = tuple(torch.tensor(np.array(table)) for table in tags.allowed())
+    chain = Chain(*random_chain(len(tags))[:3], *allowed)
+    lengths = np.array([9, 0, 1, 6])
+    emissions = torch.randn(4, 9, len(tags))
+    expected, _ = kernels.best_path(emissions, torch.arange(9) < torch.from_numpy(lengths).unsqueeze(1), chain)
+    monkeypatch.setattr(crf, "NARROW", narrow)
     assert crf.best_paths(emissions.numpy(), lengths, potentials(chain)).tolist() == expected.tolist()
