@@ -7,6 +7,8 @@ All sums are float64, and in log space where exponentials could underflow. Funct
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -21,23 +23,7 @@ NARROW = 8
 """Most previous tags of a tag whose transitions are gathered one by one, such as ``I-PER`` after ``B-PER``."""
 
 
-class Potentials(NamedTuple):
-    """Scores of a linear chain of ``K`` tags, -inf where a tag or transition is forbidden.
-
-    The NumPy counterpart of :class:`ner.model.kernels.chain.Chain`, whose constraints are separate masks.
-
-    Attributes:
-        first: ``(K,)`` score of each tag at the first word.
-        transitions: ``(K, K)`` score from previous tag to next tag.
-        last: ``(K,)`` score of each tag at the last word.
-    """
-
-    first: np.ndarray
-    transitions: np.ndarray
-    last: np.ndarray
-
-
-class _AllowedTransitions:
+class AllowedTransitions:
     """The transitions of a chain without most of the forbidden ones.
 
     With constraints, an inside tag follows one or two others, and only tags that end an entity precede the rest: with
@@ -67,6 +53,28 @@ class _AllowedTransitions:
         return found
 
 
+@dataclass(frozen=True, eq=False)
+class Potentials:
+    """Scores of a linear chain of ``K`` tags, -inf where a tag or transition is forbidden.
+
+    The NumPy counterpart of :class:`ner.model.kernels.chain.Chain`, whose constraints are separate masks.
+
+    Attributes:
+        first: ``(K,)`` score of each tag at the first word.
+        transitions: ``(K, K)`` score from previous tag to next tag.
+        last: ``(K,)`` score of each tag at the last word.
+    """
+
+    first: np.ndarray
+    transitions: np.ndarray
+    last: np.ndarray
+
+    @cached_property
+    def allowed_transitions(self) -> AllowedTransitions:
+        """The transitions for the search of the best path; computed once, not for every batch."""
+        return AllowedTransitions(self.transitions)
+
+
 def best_paths(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials) -> np.ndarray:
     """Return the most probable tags ``(S, W)`` (Viterbi, 1967), 0 on padding.
 
@@ -76,25 +84,23 @@ def best_paths(emissions: np.ndarray, lengths: np.ndarray, chain: Potentials) ->
     scores = _clean(emissions, lengths)
     size, words, _ = scores.shape
     paths = np.zeros((size, words), dtype=np.int64)
-    allowed = _AllowedTransitions(chain.transitions)
+    allowed = chain.allowed_transitions
     block_size = max(1, MAX_TRANSITIONS // (allowed.wide_scores.size + allowed.narrow_scores.size))
     for start in range(0, size, block_size):
         block = slice(start, start + block_size)
         if lengths[block].any():
-            _viterbi(scores[block], lengths[block], chain, allowed, paths[block])
+            _viterbi(scores[block], lengths[block], chain, paths[block])
     return paths
 
 
-def _viterbi(
-    scores: np.ndarray, lengths: np.ndarray, chain: Potentials, allowed: _AllowedTransitions, paths: np.ndarray
-) -> None:
+def _viterbi(scores: np.ndarray, lengths: np.ndarray, chain: Potentials, paths: np.ndarray) -> None:
     """Fill the paths of a block of sentences, of which at least one has words."""
     size, _, num_tags = scores.shape
     words = int(lengths.max())
     best = np.empty((words, size, num_tags))  # score of the best path that ends in each tag
     best[0] = chain.first + scores[:, 0]
     for word in range(1, words):
-        np.add(allowed.best(best[word - 1]), scores[:, word], out=best[word])
+        np.add(chain.allowed_transitions.best(best[word - 1]), scores[:, word], out=best[word])
     final_scores = best[np.maximum(lengths, 1) - 1, np.arange(size)] + chain.last
     if not np.isfinite(final_scores.max(-1))[lengths > 0].all():
         raise InputError("the constraints of the model leave no sequence of tags; copy the export again")

@@ -153,6 +153,8 @@ def details_of(name: str, result: dict[str, Any]) -> list[str]:
         lines.append(f"- {result['parameters']:,} parameters; document context: {document_context}")
     if "processor_seconds" in result:
         lines.append(f"- {minutes_of(result):.1f} minutes of processor time")
+    if "note" in result:
+        lines.append(f"- {result['note']}")
     if result.get("test_interval"):
         low, high = result["test_interval"]
         lines.append(f"- 95 % interval of the test F1 (bootstrap): {100 * low:.2f} to {100 * high:.2f}")
