@@ -159,6 +159,7 @@ bench-models:
 		ner export --run $(MODELS)/$$name --output $(MODELS)/$${name}_int8 --precision int8 || exit 1; \
 	done
 	python train.py --config configs/bert_crf.yaml --run $(MODELS)/bert_crf
+	ner export --run $(MODELS)/bert_crf --output $(MODELS)/bert_crf_int8 --precision int8
 	$(VENV)/spacy/bin/python $(SYSTEMS)/spacy_ner.py train $(CONLL)/train.txt $(CONLL)/valid.txt $(CONLL)/test.txt $(MODELS)/spacy
 	$(VENV)/flair/bin/python $(SYSTEMS)/flair_tagger.py train $(CONLL)/train.txt $(CONLL)/valid.txt $(CONLL)/test.txt $(MODELS)/flair 12
 	$(VENV)/hf/bin/python $(SYSTEMS)/hf.py train $(ENCODER) $(CONLL)/train.txt $(CONLL)/test.txt $(MODELS)/hf

@@ -1,7 +1,7 @@
 """Draw test F1 against tagging speed and training time: ``python benchmarks/chart.py``.
 
-Scores, minutes and speeds are read from ``results/benchmarks``: the models of ``make bench-models``, each at its
-fastest batch size, one thread. The picture is ``docs/speed.png``. The command fails if one of our models does not
+Scores, processor minutes and speeds are read from ``results/benchmarks``; each system tags with its fastest batch size,
+and all use one thread. The picture is ``docs/speed.png``. The command fails if one of our models does not
 dominate every peer in both panels, with a higher score at a higher speed and in less time.
 """
 
@@ -65,9 +65,9 @@ def read(name: str) -> Any:
 
 def position(system: System) -> Point:
     """Return score, speed in float32 and minutes of a system."""
-    models = {model: (float(f1), float(minutes)) for model, f1, minutes in read("models.extra")["rows"]}
+    models = {model: (float(f1), float(minutes)) for model, _, f1, minutes in read("models.extra")["rows"]}
     if system.model not in models:
-        raise SystemExit(f"models.extra.json: no row '{system.model}'; run make bench-models")
+        raise SystemExit(f"models.extra.json: no row '{system.model}'; run benchmarks/trained.py")
     f1, minutes = models[system.model]
     speeds = [
         measured["words_per_second"]
@@ -124,7 +124,7 @@ def main() -> int:
     draw(left, [(point.system, point.words_per_second, point.f1) for point in points], "words/s")
     draw(right, [(point.system, point.minutes, point.f1) for point in points], "min")
     left.set_xlabel("words tagged per second (one CPU thread, float32)")
-    right.set_xlabel("minutes of training (one CPU thread)")
+    right.set_xlabel("processor minutes of training (one CPU thread)")
     left.set_ylabel("test entity F1")
     figure.suptitle("CoNLL-2003, the same training data and machine", fontsize=11)
     figure.savefig(ROOT / "docs" / "speed.png", dpi=150)

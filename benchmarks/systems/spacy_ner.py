@@ -39,7 +39,6 @@ def train(train: str, valid: str, test: str, directory: str) -> None:
 
     root = Path(directory)
     root.mkdir(parents=True, exist_ok=True)
-    started = time.perf_counter()
     vocab = spacy.blank("en").vocab
     for split, path in (("train", train), ("dev", valid)):
         bin = DocBin()
@@ -59,7 +58,7 @@ def train(train: str, valid: str, test: str, directory: str) -> None:
         found = [f"{word.ent_iob_}-{word.ent_type_}" if word.ent_type_ else "O" for word in document]
         gold.append(tags)
         predicted.append(found)
-    score = {"test_f1": worker.entity_f1(gold, predicted), "seconds": time.perf_counter() - started}
+    score = {"test_f1": worker.entity_f1(gold, predicted), "processor_seconds": time.process_time()}
     (root / "score.json").write_text(json.dumps(score))
     print(score)
 
