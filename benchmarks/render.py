@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks")]
 
 from claims import CLAIMS  # noqa: E402  # after the path
+from run import round_ratios  # noqa: E402  # as above
 
 TARGET = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "results" / "benchmarks"
@@ -72,7 +73,7 @@ def section(name: str, kept: dict[str, Any]) -> str:
             ratio = f"{pair['ratio']:.2f}"
             if pair["goal"] is not None:
                 ratio = f"**{ratio}**" if pair["ratio"] >= pair["goal"] else f"{pair['ratio']:.3f} (missed)"
-            low, high = between(ours, peer)
+            ratios = round_ratios(ours, peer)
             cells = [
                 case["title"],
                 named(pair["ours"], ours),
@@ -80,7 +81,7 @@ def section(name: str, kept: dict[str, Any]) -> str:
                 named(pair["peer"], peer),
                 rate(peer),
                 ratio,
-                f"{low:.1f} to {high:.1f}",
+                f"{min(ratios):.1f} to {max(ratios):.1f}",
                 goal,
             ]
             lines.append(f"| {' | '.join(cells)} |")
@@ -92,13 +93,6 @@ def section(name: str, kept: dict[str, Any]) -> str:
     versions = (f"{package} {' and '.join(sorted(used))}" for package, used in sorted(found.items()))
     lines += ["", f"Versions: {', '.join(versions)}"]
     return "\n".join(lines)
-
-
-def between(ours: dict[str, Any], peer: dict[str, Any]) -> tuple[float, float]:
-    """Return the lowest and the highest ratio of a single round."""
-    rounds = zip(ours["seconds"], ours["words"], peer["seconds"], peer["words"], strict=True)
-    ratios = [(theirs / other) / (seconds / words) for seconds, words, theirs, other in rounds]
-    return min(ratios), max(ratios)
 
 
 def named(name: str, system: dict[str, Any]) -> str:

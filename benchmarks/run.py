@@ -96,8 +96,14 @@ def compare(case: Case, repetitions: int, environments: Path) -> dict[str, Any]:
     return summarise(case, {name: (worker.versions, worker.rounds) for name, worker in workers.items()})
 
 
+def round_ratios(ours: dict[str, Any], peer: dict[str, Any]) -> list[float]:
+    """Return our words per second over those of a peer in each round."""
+    rounds = zip(ours["seconds"], ours["words"], peer["seconds"], peer["words"], strict=True)
+    return [(theirs / other) / (seconds / words) for seconds, words, theirs, other in rounds]
+
+
 def summarise(case: Case, found: dict[str, tuple[dict[str, str], list[dict[str, Any]]]]) -> dict[str, Any]:
-    """Return medians of seconds per word and ratios with their goals.
+    """Return medians of seconds per word, and the median ratios of rounds with their goals.
 
     Raises:
         SystemExit: If systems that should give the same result do not.
@@ -117,7 +123,7 @@ def summarise(case: Case, found: dict[str, tuple[dict[str, str], list[dict[str, 
     ratios = []
     for ours in case.ours:
         for peer in case.peers:
-            ratio = systems[ours]["words_per_second"] / systems[peer]["words_per_second"]
+            ratio = median(round_ratios(systems[ours], systems[peer]))
             ratios.append({"ours": ours, "peer": peer, "ratio": ratio, "goal": case.goal(ours, peer)})
     return {"title": case.title, "ratios": ratios, "systems": systems}
 

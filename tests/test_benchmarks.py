@@ -53,11 +53,11 @@ def case(fake: str, ours: dict[str, Any], peer: dict[str, Any], **options: Any) 
 
 
 @pytest.mark.slow
-def test_the_ratio_is_that_of_medians_without_the_first_round(fake: str, tmp_path: Path) -> None:
-    compared = case(fake, {"seconds": [100, 1, 9, 1, 1, 1]}, {"seconds": [1, 3, 3, 3, 0.1, 50]}, goals={"we": 2.0})
+def test_the_ratio_is_the_median_of_the_rounds_without_the_first(fake: str, tmp_path: Path) -> None:
+    compared = case(fake, {"seconds": [100, 1, 9, 1, 1, 10]}, {"seconds": [1, 4, 27, 3, 0.1, 50]}, goals={"we": 2.0})
     found = runner.compare(compared, 5, tmp_path)
     assert found["ratios"] == [{"ours": "we", "peer": "they", "ratio": pytest.approx(3), "goal": 2.0}]
-    assert found["systems"]["we"]["seconds"] == [1, 9, 1, 1, 1]
+    assert found["systems"]["we"]["seconds"] == [1, 9, 1, 1, 10]
     assert "pip" in found["systems"]["they"]["versions"]
     assert runner.failures([found]) == []
 
