@@ -7,6 +7,7 @@ dominate every peer in both panels, with a higher score at a higher speed and in
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -118,6 +119,7 @@ def draw(axes: Axes, points: Sequence[tuple[System, float, float]], unit: str) -
 
 def main() -> int:
     """Draw both panels; return 1 if a peer is not dominated."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     points = [position(system) for system in SYSTEMS]
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)

@@ -250,7 +250,7 @@ def arithmetic(setting: Setting) -> list[Case]:
             precision: System("ours.py", options | {"precision": precision, "limit": limit})
             for precision in ("bf16", "int8")
         }
-        base = {"float32": System("ours.py", options | {"precision": "float32", "limit": limit})}
+        base = {"fp32": System("ours.py", options | {"precision": "fp32", "limit": limit})}
         cases.append(Case(f"tagging in other arithmetic, {name}", ours, base))
     return cases
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ def seconds(work: Callable[[], object], device: str) -> float:
 
 def main() -> None:
     """Measure inference and training in float32 and bfloat16."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = load_encoder("all-MiniLM-L6-v2", 0).to(device)

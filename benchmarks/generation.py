@@ -22,8 +22,8 @@ sys.path[:0] = [str(ROOT)]
 
 from ner.config.parts import load_component  # noqa: E402  # after the path
 from ner.inference.annotate import annotate  # noqa: E402  # after the path
+from ner.model.beam_search import Cache  # noqa: E402  # after the path
 from ner.model.decoders.unilm import UniLMDecoder  # noqa: E402  # after the path
-from ner.model.prefix_attention import Memory  # noqa: E402  # after the path
 from ner.model.saving import load  # noqa: E402  # after the path
 from ner.types import Document, Scores  # noqa: E402  # after the path
 
@@ -31,7 +31,7 @@ from ner.types import Document, Scores  # noqa: E402  # after the path
 class Forgetful(UniLMDecoder):
     """Decoder memory without a cache."""
 
-    def step(self, scores: Scores, pieces: Tensor, past: Memory) -> tuple[Tensor, Memory]:
+    def step(self, scores: Scores, pieces: Tensor, past: Cache) -> tuple[Tensor, Cache]:
         """Recompute all positions; each prefix is a separate row with its source."""
         size, beams = pieces.shape[:2]
         each = torch.arange(size, device=pieces.device).repeat_interleave(beams)
@@ -67,7 +67,7 @@ def main() -> None:
     decoder.load_state_dict(forgetful.decoder.state_dict())
     forgetful.decoder = decoder.eval()
     form = load_component("formats", config.data.format.name)
-    documents = list(form.read(config.data.test, config.data.format, config.data.word_split))[: arguments.limit]
+    documents = list(form.read(config.data.test, config.data.format, config.data.word_rule))[: arguments.limit]
     times: dict[str, list[float]] = {"cached": [], "recomputed": []}
     answers: dict[str, list[list[str]]] = {}
     for _ in range(arguments.rounds + 1):

@@ -7,9 +7,10 @@ and its label are those of the gold entity.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
+
+from extras import keep
 
 import ner
 from ner.config.parts import load_component
@@ -46,7 +47,7 @@ def f1(pairs: Sequence[tuple[set[tuple[int, int, str]], set[tuple[int, int, str]
 
 
 def main() -> None:
-    """Print the two scores and the share of words and entities whose boundaries are found."""
+    """Write both scores, and the share of words with the same boundaries, to ``results/benchmarks``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, metavar="DIR")
     parser.add_argument("file", type=Path, help="CoNLL file")
@@ -65,8 +66,24 @@ def main() -> None:
             raw.append((entities(gold, offsets), entities(tagged, tagged.offsets)))
             words += len(offsets)
             found += len({*offsets} & {*tagged.offsets})
-    scores = {"file": arguments.file.name, "words": words, "same_words": found / words}
-    print(json.dumps({**scores, "f1_columns": f1(columns), "f1_raw_text": f1(raw)}, indent=2))
+    keep(
+        "raw_text",
+        title="Entities in raw text",
+        command="python benchmarks/raw_text.py --run RUN FILE",
+        note=f"The sentences of {arguments.file.name} of CoNLL-2003, joined as a newspaper prints them. The splitting "
+        "of raw text is learned from the training words. An entity is correct if its characters and its label are "
+        "those of the gold entity. The model is that of configs/conll2003/bilstm_crf.yaml.",
+        columns=["words", "words with the same boundaries", "F1 on columns", "F1 on raw text", "difference"],
+        rows=[
+            [
+                f"{words:,}",
+                f"{found / words:.2%}".replace("%", " %"),
+                f"{f1(columns):.4f}",
+                f"{f1(raw):.4f}",
+                f"{f1(raw) - f1(columns):+.4f}",
+            ]
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -25,6 +26,7 @@ EXPERIMENTS = [
 
 def main() -> None:
     """Run all experiments without a result; stop at the first failure."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     import torch
 
     rows = json.loads(TARGET.read_bytes())["experiments"] if TARGET.exists() else []

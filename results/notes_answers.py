@@ -8,6 +8,7 @@ overrides for all three.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -29,7 +30,7 @@ RUNS = ROOT / "runs" / "notes-answers"
 TARGET = ROOT / "results" / "answers" / "notes.json"
 CONTEXTS: dict[str, dict[str, Any] | None] = {
     "none": None,
-    "bilstm": {"name": "bilstm", "hidden": 192, "dropout": 0.1},
+    "bilstm": {"name": "bilstm", "hidden_size": 192, "dropout": 0.1},
     "rtransformer": {"name": "rtransformer", "layers": 2},
 }
 PIECES = 21_128
@@ -58,7 +59,7 @@ def base_parameters(name: str) -> int:
         modules: list[Any] = [transformers.BertModel(shape)]
         context = CONTEXTS[name]
         if context is not None:
-            wide = {**context, "hidden": width // 2} if "hidden" in context else context
+            wide = {**context, "hidden_size": width // 2} if "hidden_size" in context else context
             config = parse_component("context", wide)
             modules.append(load_component("context", config.name).build(config, width))
             width = modules[-1].width
@@ -69,8 +70,11 @@ def base_parameters(name: str) -> int:
 
 def main() -> None:
     """Train all three."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("overrides", nargs="*")
+    overrides = parser.parse_args().overrides
     os.chdir(ROOT)
-    found = {name: run(name, sys.argv[1:]) for name in CONTEXTS}
+    found = {name: run(name, overrides) for name in CONTEXTS}
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -5,6 +5,7 @@ Trains below ``runs/notes`` and writes ``results/training/notes.json``; ``result
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
@@ -91,6 +92,7 @@ def resumed() -> dict[str, Any]:
 
 def main() -> None:
     """Run all experiments, short ones first."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     os.chdir(ROOT)
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {}

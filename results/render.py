@@ -6,6 +6,7 @@ a document is out of date.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -19,6 +20,9 @@ ROOT = recorded.ROOT
 
 def main() -> int:
     """Write the documents, or compare them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail if a document is out of date")
+    check = parser.parse_args().check
     found = recorded.load()
     docs, figures = ROOT / "docs", ROOT / "results"
     experiments = sorted((figures / "reliability").glob("*.json"))
@@ -47,7 +51,7 @@ def main() -> int:
             {path.stem: json.loads(path.read_bytes()) for path in experiments}
         ),
     }
-    if "--check" in sys.argv:
+    if check:
         return int(any(not path.exists() or path.read_text("utf-8") != text for path, text in documents.items()))
     for path, text in documents.items():
         path.write_text(text, encoding="utf-8")

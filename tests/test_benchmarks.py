@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,20 @@ def test_every_claim_names_scripts_that_exist_and_goals_that_count() -> None:
                 assert all(json.dumps(system.options) for system in systems.values())
                 names = {*found.ours, *(f"{ours} / {peer}" for ours in found.ours for peer in found.peers)}
                 assert set(found.goals) <= names | {f"{ours} / torch-struct" for ours in found.ours}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [*FOLDER.glob("*.py"), *(ROOT / "results").glob("*.py")], ids=lambda path: path.stem)
+def test_help_of_a_script_starts_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "__main__" not in path.read_text(encoding="utf-8"):
+        return
+    monkeypatch.setattr(sys, "argv", [str(path), "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(path), run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("usage:")
 
 
 def test_a_missed_goal_is_said_first() -> None:

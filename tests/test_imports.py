@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -75,6 +76,12 @@ def test_packages_import_in_one_direction(module: str) -> None:
         assert level(other) <= level(module), f"{module} imports {other}"
         assert level(other) < level(module) or package(other) == package(module), f"{module} imports {other}"
         assert package(other) not in SEPARATE.get(package(module), ()), f"{module} imports {other}"
+
+
+def test_contributors_read_the_order_that_is_checked() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    order = text[text.index("`highlight` →") : text.index("`tests/test_imports.py` checks this order")]
+    assert [set(re.findall("`([a-z]+)`", names)) for names in order.split("→")] == ORDER
 
 
 @pytest.mark.slow

@@ -124,15 +124,18 @@ def tag(data: bytes, shard: Shard, rewriter: Rewriter, job: Job) -> Tagged:
             return read_shard(source, shard, rewriter)
 
         try:
-            return _tag(_placed(read(data), shard), source, target, rewriter, job)
+            try:
+                return _tag(_placed(read(data), shard), source, target, rewriter, job)
+            except InputError:
+                valid_data, errors = without_invalid(data, shard, source, rewriter.source, read)
+                if not errors:
+                    raise
+                documents = read(valid_data) if valid_data else iter(())
+                return _tag(documents, source, target, rewriter, job)._replace(errors=errors)
         except NonFiniteLossError as error:
             raise InputError(str(error)) from None  # an exception that can be sent to another process
         except InputError as error:
-            valid_data, errors = without_invalid(data, shard, source, rewriter.source, read)
-            if not errors:
-                raise InputError(str(error).replace(str(source), shard.file)) from None
-            documents = read(valid_data) if valid_data else iter(())
-            return _tag(documents, source, target, rewriter, job)._replace(errors=errors)
+            raise InputError(str(error).replace(str(source), shard.file)) from None
 
 
 def _placed(documents: Iterator[Document], shard: Shard) -> Iterator[Document]:

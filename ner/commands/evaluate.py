@@ -48,11 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--details", action="store_true", help="also log the interval of each score")
     parser.add_argument("--scores", action="store_true", help="compute and check the probability of each entity")
     help = "choose a threshold for probabilities by this precision on the calibration data, and score what reaches it"
-    parser.add_argument("--min-precision", type=fraction, metavar="P", help=help)
+    parser.add_argument("--min-precision", type=cli.fraction, metavar="P", help=help)
     help = "also score copies of the text in lower and upper case, with typos, OCR noise and other changes"
     parser.add_argument("--robustness", action="store_true", help=help)
     parser.add_argument("--unseen", action="store_true", help="also score the sentences that are not training data")
-    parser.add_argument("--fast", action="store_true", help="skip the comparison with seqeval")
+    parser.add_argument("--fast", action="store_true", help="skip the intervals and the comparison with seqeval")
     parser.add_argument(
         "--precision",
         choices=["run", "fp32", "bf16", "int8"],
@@ -191,13 +191,6 @@ def _robustness(tagger: Tagger, path: str, name: str, process_group: ProcessGrou
         for line in evaluation.lines(f"{name} {change}")[1:]:  # without the loss
             logger.info(line)
     return scores_by_change
-
-
-def fraction(text: str) -> float:
-    """Parse a number between 0 and 1."""
-    if not 0 < float(text) <= 1:
-        raise ValueError(text)
-    return float(text)
 
 
 def _predictions(directory: Path, name: str) -> Path:

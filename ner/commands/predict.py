@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--token-scores", action="store_true", help="add the probability of the tag of each word")
     parser.add_argument("--n-best", type=cli.positive, metavar="N", help="add the N most probable sets of entities")
     help = "choose a threshold for the probabilities of entities by this precision on the calibration data"
-    parser.add_argument("--min-precision", type=float, metavar="P", help=help)
+    parser.add_argument("--min-precision", type=cli.fraction, metavar="P", help=help)
     below_help = "entities below the threshold: drop them (default) or mark them as uncertain"
     parser.add_argument("--below", choices=["drop", "mark"], default="drop", help=below_help)
     parser.add_argument(

@@ -6,10 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from ner.commands import _plugins
 from ner.runtime import cli
+
+if TYPE_CHECKING:
+    from ner.config.base import ConfigSection
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +66,6 @@ def _with_components(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _page() -> str:
     """Return a Markdown page with the default and the description of every key."""
-    from ner.config.base import ComponentConfig, ConfigSection
     from ner.config.parts import component_names, load_component
     from ner.config.schema import RunConfig
 
@@ -76,27 +78,43 @@ def _page() -> str:
         "",
     ]
 
-    def table(title: str, section: type[ConfigSection]) -> None:
-        lines.extend([title, "", (section.__doc__ or "").strip(), "", "| key | default | meaning |", "|---|---|---|"])
+    def table(title: str, section: type[ConfigSection], component: str = "", path: str = "") -> None:
+        description = " ".join((section.__doc__ or "").split())
+        lines.extend([f"## {title}", "", description, "", "| key | default | meaning |", "|---|---|---|"])
         subsections: list[tuple[str, type[ConfigSection]]] = []
         for key, field in section.model_fields.items():
-            kind = field.annotation
-            meaning = " ".join((field.description or "").split())
-            if isinstance(kind, type) and issubclass(kind, ConfigSection) and not issubclass(kind, ComponentConfig):
-                subsections.append((key, kind))
+            meaning, subsection = " ".join((field.description or "").split()), _subsection(field.annotation)
+            if subsection:
+                keys = f"{path}{key}.NAME" if get_origin(field.annotation) is dict else f"{path}{key}"
+                subsections.append((keys, subsection))
+            if subsection is not None and subsection is field.annotation:
                 default = "see below"
             else:
                 default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"
             lines.append(f"| `{key}` | {default} | {meaning} |")
         lines.append("")
-        for key, kind in subsections:
-            table(f"{title.rstrip('`')}{'.' if title.endswith('`') else ' `'}{key}`", kind)
+        for name, subsection in subsections:
+            table(f"{component}`{name}`", subsection, component, f"{name}.")
 
-    table("## The file", RunConfig)
+    table("Top level", RunConfig)
     for folder in ("encoders", "context", "decoders", "formats"):
         for name in component_names(folder):
-            table(f"## {folder}/{name}", load_component(folder, name).Config)
+            table(f"{folder}/{name}", load_component(folder, name).Config, f"{folder}/{name} ")
+    lines += ["## metrics", "", "Names for `metrics`.", "", "| name | meaning |", "|---|---|"]
+    for name in component_names("metrics"):
+        meaning = (load_component("metrics", name).__doc__ or "").partition("\n\n")[0]
+        lines.append(f"| `{name}` | {' '.join(meaning.split())} |")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _subsection(annotation: Any) -> type[ConfigSection] | None:
+    """Return the section of a key that is one, or may be one, or maps names to them; no component."""
+    from ner.config.base import ComponentConfig, ConfigSection
+
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, ConfigSection) and not issubclass(kind, ComponentConfig):
+            return kind
+    return None
 
 
 if __name__ == "__main__":

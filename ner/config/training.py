@@ -173,7 +173,8 @@ class TrainingConfig(ConfigSection):
     calibrate: bool = True
     """Calibrate the probabilities of entities on the validation data after training. Predictions do not change."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Precision of encoder and context; auto uses bf16 if the GPU supports it. The CRF always uses fp32."""
+    """Precision of encoder and context; auto uses bf16 if the GPU supports it. The CRF computes in float64, and in
+    float32 on Apple GPUs."""
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ner.export.attention import OPSET, single_operator_attention
 from ner.model.decoders.classifier import ClassifierDecoder
 from ner.model.encoders.concat import ConcatEncoder
 from ner.model.encoders.embedding import EmbeddingEncoder
@@ -24,7 +25,6 @@ from ner.model.model import Model
 from ner.model.tag_decoder import TagDecoder
 from ner.types import Encoding
 
-OPSET = 17
 DIMENSIONS = {
     **dict.fromkeys(("mask", "words", "positions", "state_positions"), ("examples", "words")),
     "short_sentences": ("short_examples", "short_width"),
@@ -145,7 +145,12 @@ def write_graph(model: Model, arrays: Mapping[str, np.ndarray], path: Path) -> N
         dynamic_axes[name] = {
             number: f"{prefix}{size}" for number, size in enumerate(DIMENSIONS[base_name][: array.ndim])
         }
-    with torch.no_grad(), warnings.catch_warnings():
+    encoders = [
+        module.model
+        for module in model.modules()
+        if isinstance(module, TransformerEncoder) and module.model.config.model_type in ACCEPT_4D_MASKS
+    ]
+    with torch.no_grad(), warnings.catch_warnings(), single_operator_attention(encoders):
         warnings.simplefilter("ignore")  # the exporter is deprecated, and warns of every condition that it traces
         torch.onnx.export(
             graph,

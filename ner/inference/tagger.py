@@ -77,7 +77,7 @@ class Tagger(TextTagger):
             if on_cpu and (precision == "fp16" or (precision == "bf16" and not has_bf16(self.device))):
                 precision = "fp32"  # trained on a GPU
         self.model = model.to(self.device)
-        self.precision = None if precision == "int8" else resolve_precision(precision, self.device)
+        self.precision = None if precision == "int8" else resolve_precision(precision, self.device, "precision")
         if precision == "int8":
             self.model.encoder = quantized(self.model.encoder, self.device)
             self.model.context = quantized(self.model.context, self.device)

@@ -73,21 +73,29 @@ def has_bf16(device: Any) -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # an LSTM fails in oneDNN without it
 
 
-def resolve_precision(name: str, device: Any) -> Any:
+def resolve_precision(name: str, device: Any, key: str = "config.training.precision") -> Any:
     """Return the dtype of autocast, or None for float32; ``auto`` selects bfloat16 on a GPU that supports it.
 
+    Args:
+        name: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        device: A ``torch.device``.
+        key: Configuration key or argument of the name, for messages.
+
     Raises:
-        InputError: If the device does not support the precision.
+        InputError: If the name is unknown, or the device does not support the precision.
     """
     import torch
 
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else None
     if name == "fp16" and device.type == "cpu":
-        raise InputError("config.training.precision: fp16 needs a GPU; choose bf16, fp32 or auto")
+        raise InputError(f"{key}: fp16 needs a GPU; choose bf16, fp32 or auto")
     if name == "bf16" and not has_bf16(device):
-        raise InputError("config.training.precision: this processor does not support bf16; choose fp32 or auto")
-    return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+        raise InputError(f"{key}: this processor does not support bf16; choose fp32 or auto")
+    types = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if name not in types:
+        raise InputError(f"{key}: expected auto, {', '.join(types)}, found {name!r}")
+    return types[name]
 
 
 class HostCopy:

@@ -35,7 +35,7 @@ def document() -> dict[str, Any]:
         return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, **extra}}
 
     def get(summary: str, *statuses: int, answer: dict[str, Any] | None = None) -> dict[str, Any]:
-        responses: dict[str, Any] = {str(status): {"description": ERRORS.get(status, "Yes.")} for status in statuses}
+        responses: dict[str, Any] = {str(status): {"description": ERRORS.get(status, "OK.")} for status in statuses}
         if answer:
             responses["200"]["content"] = answer
         return {"get": {"summary": summary, "responses": responses}}

@@ -113,8 +113,8 @@ class Corpus:
         def count() -> np.ndarray:
             return np.array(json.dumps(_count(model, documents), ensure_ascii=False))
 
-        single = model.single_label_at is not None
-        found: dict[str, Any] = json.loads(self._derived(documents, "counts", count, model, single=single).item())
+        settings = {"single": model.single_label_at is not None, "counted": self.config.decoder.model_dump(mode="json")}
+        found: dict[str, Any] = json.loads(self._derived(documents, "counts", count, model, **settings).item())
         return found
 
     def hashes(self) -> np.ndarray:

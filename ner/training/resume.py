@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAY_CHANGE_ON_RESUME = (
     *("data.train", "data.valid", "data.test", "data.memmap_dir"),
-    *("device", "score_by", "processes.", "training.callbacks"),
+    *("device", "score_by", "processes.", "training.callbacks", "training.tensorboard"),
 )
 """Settings without influence on the result; the contents of data files are compared by checksum."""
 
@@ -47,7 +47,9 @@ def resumed_config(directory: Path, given: RunConfig, overrides: Sequence[str]) 
     changes = [old for old in changes if not any(control.same_setting(old, new) for new in typed)] + typed
     if refused:
         raise InputError(f"{directory}: cannot be resumed with another configuration: {'; '.join(refused)}")
-    return given.model_copy(update={"training": saved.training, "batch": saved.batch}), changes
+    outputs = {name: getattr(given.training, name) for name in ("callbacks", "tensorboard")}
+    training = saved.training.model_copy(update=outputs)
+    return given.model_copy(update={"training": training, "batch": saved.batch}), changes
 
 
 def differences(saved: RunConfig, given: RunConfig) -> tuple[list[str], list[str]]:

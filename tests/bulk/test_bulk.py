@@ -214,6 +214,25 @@ def test_a_failure_of_the_model_names_the_line(run: Path, tmp_path: Path, monkey
         worker.process(list(job.shards())[2])
 
 
+def test_a_failure_of_the_model_beside_invalid_records_is_an_input_error(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, _, _ = BROKEN["jsonl"]
+    source = tmp_path / "in"
+    source.write_bytes(content)
+    from ner.errors import NonFiniteLossError
+
+    def fail(documents: Any, **_: Any) -> Any:
+        whole = list(documents)  # reads the invalid record
+        raise NonFiniteLossError("the output", None, whole[0].examples)
+
+    job = jobs.create(str(run), [str(source)], str(tmp_path / "out"), "jsonl")
+    worker = Worker(job)
+    monkeypatch.setattr(worker.rewriter.tagger, "annotate", fail)
+    with job.output_directory().locked(job.identity), pytest.raises(InputError, match="the output is not finite"):
+        worker.process(next(iter(job.shards())))
+
+
 def test_invalid_rows_are_reported(run: Path, tmp_path: Path) -> None:
     source = tmp_path / "in.parquet"
     pq.write_table(pa.table({"tokens": [["a"]] * 10 + [["", "b"]] + [["c"]] * 5}), source)

@@ -86,7 +86,7 @@ def test_it_is_said_what_was_new_and_how_several_intents_were_read(run: Path) ->
 
 def test_evaluation_says_the_same_and_writes_a_directory(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trained_scores = json.loads((run / "metrics.json").read_bytes())["test"]
-    first = {path.name: path.read_bytes() for path in (run / "predictions" / "test.parallel").iterdir()}
+    first = {path.name: path.read_bytes() for path in (run / "predictions" / "test.slot_filling").iterdir()}
     assert sorted(first) == ["label", "seq.in", "seq.out"]
     assert evaluate.main(["--run", str(run), "--json", str(run / "scores.json")]) == 0
     found = json.loads((run / "scores.json").read_bytes())
@@ -96,7 +96,7 @@ def test_evaluation_says_the_same_and_writes_a_directory(run: Path, capsys: pyte
     assert "test: labels not in the training data (counted as errors): food 1, order_food 1" in said
     assert "test: 3 utterances with several intents, read as one class" in said
     assert "seqeval check passed" in said
-    assert {path.name: path.read_bytes() for path in (run / "predictions" / "test.parallel").iterdir()} == first
+    assert {path.name: path.read_bytes() for path in (run / "predictions" / "test.slot_filling").iterdir()} == first
 
 
 def test_another_directory_is_scored_and_its_predictions_are_its_words(run: Path) -> None:
@@ -104,7 +104,7 @@ def test_another_directory_is_scored_and_its_predictions_are_its_words(run: Path
     found = json.loads((run / "valid.json").read_bytes())
     assert found["split"] == "valid"
     assert "unseen_labels" not in found
-    written = run / "predictions" / "valid.parallel"
+    written = run / "predictions" / "valid.slot_filling"
     assert (written / "seq.in").read_bytes() == (VALID / "seq.in").read_bytes()
     gold, predicted = (list(slot_filling.read(str(p), slot_filling.Config(), "space")) for p in (VALID, written))
     same = [
@@ -167,7 +167,7 @@ def test_a_directory_of_words_alone_gets_the_other_files(run: Path, tmp_path: Pa
     assert predict.main(options) == 0
     assert evaluate.main(["--run", str(run), "--data", str(VALID)]) == 0
     for name in ("seq.in", "seq.out", "label"):
-        expected = (run / "predictions" / "valid.parallel" / name).read_bytes()
+        expected = (run / "predictions" / "valid.slot_filling" / name).read_bytes()
         assert (tmp_path / "out" / name).read_bytes() == expected
 
 
@@ -195,7 +195,7 @@ def test_several_intents_can_be_several_classes(tmp_path: Path, monkeypatch: pyt
     assert metrics["test"]["remarks"] == {"utterances with several intents, read as several classes": 2}
     assert not any("#" in label for label in metrics["test"]["accuracy"]["by_label"])
     assert metrics["test"]["sentence"]["accuracy"] > 0.9
-    labels = (run / "predictions" / "test.parallel" / "label").read_text(encoding="utf-8").splitlines()
+    labels = (run / "predictions" / "test.slot_filling" / "label").read_text(encoding="utf-8").splitlines()
     assert any("#" in label for label in labels)
 
 

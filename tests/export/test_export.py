@@ -110,6 +110,11 @@ def test_an_encoder_whose_last_layer_is_computed_whole_is_exported(tmp_path: Pat
     export(run, tmp_path / "export")
     tagger, expected = ner.load(tmp_path / "export", verify=True), Tagger.load(run, "cpu")
     assert flat(tagger.tag(SENTENCES)) == flat(expected.tag(SENTENCES))
+    nodes = onnx.load(str(tmp_path / "export" / "model.onnx")).graph.node
+    assert [node.op_type for node in nodes if node.op_type in ("MultiHeadAttention", "Softmax")] == [
+        "MultiHeadAttention"
+    ]
+    assert expected.model.encoder.model.config._attn_implementation == "sdpa"
 
 
 def _check_alternatives(tagger: PortableTagger, expected: Tagger) -> None:

@@ -39,6 +39,8 @@ def test_precisions_that_a_device_lacks_are_input_errors(monkeypatch: pytest.Mon
     monkeypatch.setattr(device, "has_bf16", lambda device: False)
     with pytest.raises(InputError, match="config.training.precision: .* bf16"):
         resolve_precision("bf16", CPU)
+    with pytest.raises(InputError, match=r"^precision: expected auto, fp32, bf16, fp16, found 'float32'$"):
+        resolve_precision("float32", CPU, "precision")
     monkeypatch.setattr(device, "has_bf16", lambda device: True)
     assert resolve_precision("bf16", CPU) is torch.bfloat16
 

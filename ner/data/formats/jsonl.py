@@ -72,6 +72,10 @@ class Config(SpanFormatConfig):
     """Character encoding of the file."""
 
 
+KEYS = ("text", "words", "spans", "labels", "question", "answers")
+"""Options that name the keys of an object; its other keys are metadata."""
+
+
 def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool = False) -> Iterator[Document]:
     """Yield a document of one example per line; with ``for_rewriting``, a blank line is a document without examples.
 
@@ -91,8 +95,8 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
         example.source, example.line = path, number
         example.warnings += [Notice.LINE_BLANK] * blank
         blank = 0
-        if for_rewriting:
-            example.metadata = value
+        known = () if for_rewriting else [getattr(config, name) for name in KEYS]
+        example.metadata = {key: entry for key, entry in value.items() if key not in known}
         yield Document([example], str(value.get("id", number - 1)), path)
     if empty:
         raise InputError(f"{path}: expected a JSON object per line, found an empty file")

@@ -26,7 +26,7 @@ from ner.types import Document, Example
 SEPARATOR = "#"
 """Separator of the intents of an utterance."""
 
-output_extension = "parallel"
+output_extension = "slot_filling"
 probabilities = False
 STORES = frozenset({"tags", "labels"})
 

@@ -20,7 +20,9 @@ from ner.types import AxisLabels, Document, Encoding, Example
 
 
 class Config(EncoderConfig):
-    """Concatenation of several encoders: each further key is an encoder and the default of its ``name``."""
+    """Concatenation of several encoders. Each further key holds the options of an encoder; without ``name``, the key is
+    the name of the encoder, as in ``{name: concat, transformer: {...}, embedding: {...}}``.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, SerializeAsAny[ComponentConfig]]

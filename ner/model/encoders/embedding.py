@@ -112,8 +112,8 @@ def build(
     if config.dimension:
         if config.vectors:
             pretrained_vectors = word_vectors.load(config.vectors, config.dimension)
-            for word in pretrained_vectors[0]:  # all of them are in the vocabulary
-                normalized.setdefault(normalize(word), config.min_count)
+            for word in map(normalize, pretrained_vectors[0]):  # all of them belong to the vocabulary
+                normalized[word] = max(normalized[word], config.min_count)
         tables["words"] = Vocab.from_counts(normalized, config.min_count)
     if config.characters.kind != "none":
         tables["characters"] = Vocab.from_counts(vocabs.characters)

@@ -250,6 +250,11 @@ def test_predictions_stand_beside_what_was_read(tmp_path: Path) -> None:
     assert inclusive["predicted"] == [{**predicted, "end": 2}]
 
 
+def test_other_keys_are_metadata(tmp_path: Path) -> None:
+    (example,) = read(tmp_path, {"id": 1, "text": "Ada won", "label": [], "domain": "news"}, spans="label")
+    assert example.metadata == {"id": 1, "domain": "news"}
+
+
 def test_new_examples_are_written_with_what_they_have(tmp_path: Path) -> None:
     tagged = Example(["a"], tags=["O"]), Example(["a"], tags=["O"], text=" a", offsets=[(1, 2)])
     found = written(tmp_path, [Document([*tagged, Example(["a"])])])

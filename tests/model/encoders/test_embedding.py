@@ -107,6 +107,13 @@ def test_pretrained_vectors_are_used_reported_and_kept_when_frozen(tmp_path: Pat
     assert part.report == {"vectors": 2, "words with a vector": 2 / 8, "distinct words with a vector": 2 / 8}
 
 
+def test_words_with_a_pretrained_vector_are_known_however_rare(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("england 1 2 3 4\nparis 5 6 7 8\n", encoding="utf-8")
+    part = encoder(vectors=str(path), freeze=True, min_count=2)
+    assert vectors(part, "England", "Paris").tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+
+
 def test_an_encoder_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="needs dimension, characters.kind or shape_dimension"):
         encoder(dimension=0)
