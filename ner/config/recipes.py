@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ner.errors import InputError, reason
+from ner.types import SPLITS
 
 FOLDER = "configs"
 """Folder of the recipes."""
 SAMPLE = "data/sample"
 """Folder of the data of some recipes."""
-SPLITS = ("train", "valid", "test")
-"""Keys of the section ``data`` that name files."""
 
 
 def root() -> Path:

@@ -54,6 +54,11 @@ def group_documents(
     return np.fromiter(groups(), GROUP_DTYPE)
 
 
+def example_ranges(groups: np.ndarray) -> list[range]:
+    """Return the numbers of the examples of each group, counted over all documents."""
+    return [range(first, first + stop - start) for _, start, stop, _, _, first in groups.tolist()]
+
+
 def count_sentences(groups: np.ndarray) -> int:
     """Return the number of sentences in groups."""
     return int((groups["stop"] - groups["start"]).sum())

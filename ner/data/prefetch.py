@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+PAUSE = 0.05
+"""Seconds without a further document after which those of an interactive input that were read are annotated."""
+
 
 def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Yield the same items, up to ``depth`` of which a thread computes in advance; with depth 0 there is no thread.

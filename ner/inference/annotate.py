@@ -15,7 +15,7 @@ from ner.config.training import BatchConfig
 from ner.data import batching
 from ner.data.batching import CHUNK
 from ner.data.notices import Notice
-from ner.data.prefetch import prefetch, with_pauses
+from ner.data.prefetch import PAUSE, prefetch, with_pauses
 from ner.errors import NonFiniteLossError
 from ner.model.kernels.chain import BadExampleError
 from ner.model.model import Model
@@ -35,9 +35,6 @@ from ner.types import (
     TagProbabilities,
     TagQuery,
 )
-
-PAUSE = 0.05
-"""Seconds that an interactive input may pause before the documents read so far are annotated."""
 
 
 def annotate(
@@ -117,8 +114,7 @@ def _annotate(
 
     def ranges(number: int) -> list[range]:
         """Return the numbers of the examples of a batch, by group."""
-        batch_groups = groups[batches[number]].tolist()
-        return [range(first, first + stop - start) for _, start, stop, _, _, first in batch_groups]
+        return batching.example_ranges(groups[batches[number]])
 
     def collate(number: int) -> Batch:
         return model.batch([examples[indices.start : indices.stop] for indices in ranges(number)], targets=loss)

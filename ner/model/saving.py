@@ -25,14 +25,11 @@ from ner.runs import calibration
 from ner.runs.directory import CONFIG, LABELS, WEIGHTS, WORDS, config_files, read_config
 from ner.runtime import atomic, manifest
 from ner.runtime.distributed import full_cpu_tensor
-from ner.runtime.json_files import read_bytes
+from ner.runtime.json_files import MAX_ASSET_BYTES, read_bytes
 from ner.types import Example
 
 EXTRA_ELEMENTS = 1 << 20
 """Elements that building a model may allocate beyond four times those of its weights, such as masks and positions."""
-
-MAX_ASSET_BYTES = 1 << 28
-"""Bytes of a vocabulary or another file of an encoder, at most."""
 
 
 def full_weights(model: Model) -> dict[str, Tensor]:

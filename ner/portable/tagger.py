@@ -17,7 +17,7 @@ from ner.config.base import WordRule, WordSplit
 from ner.data import batching
 from ner.data.batching import CHUNK
 from ner.data.notices import Notice
-from ner.data.prefetch import with_pauses
+from ner.data.prefetch import PAUSE, with_pauses
 from ner.data.tags import PLAIN, TagSet, encode
 from ner.data.vocab import Vocabs
 from ner.data.word_splitter import WordSplitter
@@ -30,7 +30,7 @@ from ner.portable.description import GRAPH, LABELS, PARITY, POTENTIALS, WORDS, r
 from ner.portable.inputs import Arrays, GraphInput, PieceGraphInput, Tokenizer, WordGraphInput, context_arrays
 from ner.portable.offline import import_onnxruntime
 from ner.runtime import manifest
-from ner.runtime.json_files import read_bytes
+from ner.runtime.json_files import MAX_ASSET_BYTES, read_bytes
 from ner.types import (
     Alternative,
     AnnotatedChunk,
@@ -43,10 +43,6 @@ from ner.types import (
     TagQuery,
 )
 
-PAUSE = 0.05
-"""Seconds without a further document after which those that were read are annotated, if the input is interactive."""
-MAX_ASSET_BYTES = 1 << 28
-"""Bytes of a vocabulary or tokenizer, at most."""
 DISABLED_OPTIMIZERS = ["SkipLayerNormFusion"]
 """Passes over the graph that make it slower: the fused operator of onnxruntime 1.32 takes four times as long on CPUs as
 addition and normalization apart."""
@@ -234,7 +230,7 @@ class PortableTagger(TextTagger):
         annotations: dict[int, Annotation] = {}
         windows = 0
         for batch in batching.sorted_batches(groups, self.description.measure, self.description.batch_size):
-            ranges = [range(first, first + stop - start) for _, start, stop, _, _, first in groups[batch].tolist()]
+            ranges = batching.example_ranges(groups[batch])
             batch_groups = [[examples[number] for number in numbers] for numbers in ranges]
             batch_annotations, num_rows = self._decode(batch_groups, probabilities, n_best)
             windows += num_rows

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 MAX_BYTES = 1 << 26
 """Bytes of a JSON file, at most; the history of a long training with many labels takes some megabytes."""
+MAX_ASSET_BYTES = 1 << 28
+"""Bytes of a vocabulary, a tokenizer or another file of an encoder, at most."""
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
