@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ner.evaluation import bootstrap
-from ner.evaluation.scorer import Evaluation, Scorer, monitored
+from ner.evaluation.evaluation import Evaluation, monitored
+from ner.evaluation.scorer import Scorer
 from ner.types import Document
 
 MAX_SENTENCES = 50

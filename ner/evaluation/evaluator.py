@@ -14,10 +14,11 @@ from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.data import seen, statistics, tags
 from ner.errors import InputError
+from ner.evaluation.evaluation import Confidence, Evaluation, Reading, ThresholdScores
 from ner.evaluation.metrics import modes, partial
 from ner.evaluation.metrics._prf import prf
 from ner.evaluation.reliability import reliability
-from ner.evaluation.scorer import Confidence, Evaluation, Reading, Scorer, Selected
+from ner.evaluation.scorer import Scorer
 from ner.evaluation.seqeval_check import SeqevalCheck
 from ner.evaluation.slices import NEED_TRAINING_DATA, Slices
 from ner.model.model import Model
@@ -140,14 +141,14 @@ class Evaluator:
             result.reading = Reading(self.mode, tuple(sorted(self.schemes)), scheme)
         return result
 
-    def _selected(self) -> Selected | None:
+    def _selected(self) -> ThresholdScores | None:
         if self.threshold is None:
             return None
         selected = [
             is_correct for probability, is_correct in self.confidences if probability >= self.threshold.probability
         ]
         scores = prf(self.num_gold, len(selected), sum(selected))
-        return Selected(
+        return ThresholdScores(
             **asdict(self.threshold), kept=len(selected), precision=scores["precision"], recall=scores["recall"]
         )
 

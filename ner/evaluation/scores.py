@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ner.errors import InputError
-from ner.evaluation.scorer import Evaluation
+from ner.evaluation.evaluation import Evaluation
 from ner.runtime.nested import flat
 from ner.runtime.table import Table
 

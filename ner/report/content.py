@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ner.evaluation.evaluation import Evaluation
 from ner.evaluation.mistakes import Mistakes
-from ner.evaluation.scorer import Evaluation
 from ner.runs.calibration import Calibration
 from ner.runs.events import Event
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from ner import highlight
 from ner.config.parts import load_component
+from ner.evaluation.evaluation import ADDITIONAL
 from ner.evaluation.metrics.partial import RULES
 from ner.evaluation.mistakes import MistakenSentence
-from ner.evaluation.scorer import ADDITIONAL
 from ner.report.charts import Line, line_chart
 from ner.report.content import Content
 from ner.runs.calibration import Reliability

@@ -55,7 +55,7 @@ class TagScores(TypedDict, total=False):
 
 
 class SplitScores(TypedDict, total=False):
-    """Scores of a split, see :meth:`ner.evaluation.scorer.Evaluation.to_json`."""
+    """Scores of a split, see :meth:`ner.evaluation.evaluation.Evaluation.to_json`."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # read by pydantic
     sentences: int

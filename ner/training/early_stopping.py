@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ner.evaluation.scorer import Evaluation, monitored
+from ner.evaluation.evaluation import Evaluation, monitored
 from ner.training.state import State
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ner.evaluation.scorer import Evaluation, monitored
+from ner.evaluation.evaluation import Evaluation, monitored
 from ner.runs import history
 from ner.runtime.nested import flat
 

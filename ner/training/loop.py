@@ -15,7 +15,8 @@ import torch
 
 from ner.data.prefetch import prefetch
 from ner.errors import NonFiniteLossError
-from ner.evaluation.scorer import Evaluation, Scorer
+from ner.evaluation.evaluation import Evaluation
+from ner.evaluation.scorer import Scorer
 from ner.runtime.distributed import ProcessGroup
 from ner.training.early_stopping import select_epoch, stop_early
 from ner.training.epoch_record import EpochRecord

@@ -32,6 +32,7 @@ from ner.runs.events import Change, Event
 from ner.runtime import atomic, manifest
 from ner.runtime.device import environment, make_deterministic
 from ner.runtime.distributed import ProcessGroup
+from ner.runtime.signals import Signals
 from ner.training import checkpoint, control, loop, validation, warm_start
 from ner.training.batch_size import fits_in_memory, largest_batch
 from ner.training.corpus import Corpus, check_targets, count_vocabs, learn_word_splitter
@@ -237,7 +238,7 @@ class TrainingRun:
                     callback.on_start(self)
                 except Exception as error:
                     raise InputError(f"callback {type(callback).__name__} could not start: {summary(error)}") from error
-        with control.Signals() as signals:
+        with Signals() as signals:
             self.apply_changes()
             settings = self.config.metrics, self.device, self.process_group, watch
             for progress in loop.train(state, self.loader, valid, *settings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ner.config.training import TrainingConfig
-from ner.evaluation.scorer import Evaluation, monitored
+from ner.evaluation.evaluation import Evaluation, monitored
 from ner.training.loader import TrainLoader
 from ner.training.state import State
 

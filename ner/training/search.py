@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter
 
 from ner.errors import InputError, not_installed
-from ner.evaluation.scorer import monitored
+from ner.evaluation.evaluation import monitored
 from ner.runs.directory import HISTORY
 from ner.runs.history import read_history
 from ner.runtime import atomic

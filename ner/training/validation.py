@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from ner.config.training import TrainingConfig
-from ner.evaluation.scorer import Evaluation, Scorer, monitored
+from ner.evaluation.evaluation import Evaluation, monitored
+from ner.evaluation.scorer import Scorer
 from ner.inference.annotate import annotate
 from ner.runtime.device import resolve_precision
 from ner.runtime.distributed import ProcessGroup

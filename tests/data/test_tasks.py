@@ -20,7 +20,8 @@ from ner.data.question_answering import ANSWER, EVIDENCE
 from ner.data.statistics import DocumentStatistics, notable
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
-from ner.evaluation.scorer import Evaluation, Scorer
+from ner.evaluation.evaluation import Evaluation
+from ner.evaluation.scorer import Scorer
 from ner.training.epoch_record import EpochRecord
 from ner.types import Document, Example, Span
 from tests.builders import build

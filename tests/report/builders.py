@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ner.evaluation.evaluation import Confidence, Evaluation, Reading
 from ner.evaluation.metrics import modes, partial
 from ner.evaluation.mistakes import Mistakes
 from ner.evaluation.reliability import reliability
-from ner.evaluation.scorer import Confidence, Evaluation, Reading, Scorer
+from ner.evaluation.scorer import Scorer
 from ner.report.content import Content, Transitions
 from ner.types import AnnotatedChunk, Document, Example, Span, TagProbabilities
 
