@@ -166,6 +166,7 @@ def test_parts_settings_scores_and_changes_are_those_of_the_files(run: Path) -> 
     assert "finds entities of 2 types (`A|B`, `LOC`)" in text
     assert "`concat` of `transformer` (initialized from model `some/bert`) and `embedding`" in text
     assert table(section(text, "Labels"))[2:] == [["`LOC`", "1,200"], [r"`A\|B`", "3"]]
+    assert "(`training.keep_epoch=best`)" in section(text, "Hyperparameters")
     settings = dict(table(section(text, "Hyperparameters"))[2:])
     assert settings["`training.learning_rate.encoder`"] == "`2e-05`"
     assert settings["`batch.size`"] == "`32`"
