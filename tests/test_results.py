@@ -14,7 +14,7 @@ if not FOLDER.is_dir():
     pytest.skip("the results are not part of an installed package", allow_module_level=True)
 sys.path.insert(0, str(FOLDER))
 
-from pages.results import one_recipe_section
+from pages.results import one_recipe_section  # noqa: E402  # after the path
 
 
 def result(config: str, f1: float, seed: int = 1) -> dict[str, Any]:
