@@ -153,7 +153,7 @@ bench-environments:
 bench-models: export OMP_NUM_THREADS = 1
 bench-models:
 	python train.py --config configs/conll2003/bilstm_crf.yaml $(PATHS) --run $(MODELS)/bilstm_crf
-	ner export --run $(MODELS)/bilstm_crf --output $(MODELS)/bilstm_crf_float32
+	ner export --run $(MODELS)/bilstm_crf --output $(MODELS)/bilstm_crf_fp32
 	for name in minilm_crf minilm_fast; do \
 		python train.py --config configs/conll2003/$$name.yaml $(PATHS) --run $(MODELS)/$$name && \
 		ner export --run $(MODELS)/$$name --output $(MODELS)/$${name}_int8 --precision int8 || exit 1; \
@@ -176,7 +176,7 @@ bench-extra: ## benchmarks without a baseline
 	python benchmarks/flops.py
 	python benchmarks/growth.py
 	python benchmarks/time_to_score.py --conll $(CONLL)
-	python benchmarks/latency.py --run $(MODELS)/bilstm_crf --export $(MODELS)/bilstm_crf_float32 \
+	python benchmarks/latency.py --run $(MODELS)/bilstm_crf --export $(MODELS)/bilstm_crf_fp32 \
 		--spacy $(MODELS)/spacy/model-best --test $(CONLL)/test.txt
 	python benchmarks/export.py conll2003/minilm_crf=$(MODELS)/minilm_crf=$(CONLL)/test.txt \
 		conll2003/minilm_fast=$(MODELS)/minilm_fast=$(CONLL)/test.txt --pipeline conll2003/minilm_crf

@@ -86,7 +86,7 @@ def main() -> None:
             few.append(documents[len(few)])
         taggers: dict[str, Any] = {"torch": tagger}
         with tempfile.TemporaryDirectory() as folder:
-            for precision in ("float32", "int8"):
+            for precision in ("fp32", "int8"):
                 export(Path(run), Path(folder) / precision, precision)
                 taggers[precision] = ner.load(Path(folder) / precision)
             found = {key: examples(one.tag(documents, probabilities=True)) for key, one in taggers.items()}

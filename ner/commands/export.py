@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", metavar="DIR", help="run directory; default the newest below runs/")
     parser.add_argument("--output", metavar="DIR", required=True, help="new directory of the export")
-    parser.add_argument("--precision", choices=["float32", "int8"], default="float32", help="default: float32")
+    parser.add_argument("--precision", choices=["fp32", "int8"], default="fp32", help="default: fp32")
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
         _export(arguments)

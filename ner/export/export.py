@@ -43,7 +43,7 @@ from ner.runs.directory import CONFIG, WEIGHTS
 from ner.runtime import atomic, manifest
 from ner.types import Document, Example
 
-Precision = Literal["float32", "int8"]
+Precision = Literal["fp32", "int8"]
 
 MAX_PARITY = 100
 """Sentences of the validation data in ``parity.jsonl``."""
@@ -65,7 +65,7 @@ SENTENCES = (
 """Sentences of ``parity.jsonl`` that do not depend on the data."""
 
 
-def export(run: Path, output: Path, precision: Precision = "float32") -> Description:
+def export(run: Path, output: Path, precision: Precision = "fp32") -> Description:
     """Write the export of a run and compare it with the model in torch.
 
     Args:
@@ -162,7 +162,7 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
     description = Description(
         format=portable.VERSION,
         decoder=config.decoder.name,
-        precision="float32",
+        precision="fp32",
         encoders=encoders,
         has_context=model.has_context,
         tags=None

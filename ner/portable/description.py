@@ -20,7 +20,7 @@ POTENTIALS = "potentials.safetensors"
 LABELS = "labels.json"
 WORDS = "words.json"
 PARITY = "parity.jsonl"
-VERSION = 2
+VERSION = 3
 """Version of the layout of an export."""
 
 Id = Annotated[int, Field(ge=0, lt=1 << 31)]
@@ -120,7 +120,7 @@ class Description:
 
     format: Count
     decoder: str
-    precision: Literal["float32", "int8"]
+    precision: Literal["fp32", "int8"]
     encoders: Annotated[list[WordEncoder | PieceEncoder], Field(min_length=1)]
     has_context: bool
     tags: Tags | None

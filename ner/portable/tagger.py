@@ -373,7 +373,7 @@ class PortableTagger(TextTagger):
         """
         equal, difference, total = self.compare()
         expected = self.description.parity
-        min_equal = expected.equal if self.description.precision == "float32" else expected.equal - 0.02
+        min_equal = expected.equal if self.description.precision == "fp32" else expected.equal - 0.02
         if equal < min_equal * total or difference > 2 * expected.difference + 1e-4:
             raise InputError(
                 f"{self.directory / PARITY}: expected {min_equal:.1%} equal sentences and probabilities within "

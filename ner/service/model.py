@@ -36,14 +36,15 @@ class ServedModel:
         self.tagger: TextTagger = ner.load(directory)
         if self.tagger.answers_questions:
             raise InputError(f"{directory}: expected a model that tags or classifies texts, found one for questions")
+        self.one_at_a_time = False
+        """True if answers depend on the batch: activations in int8 are scaled by the largest value of a batch."""
         if self.is_export:
             description = read_description(directory)
-            self.sha256, precision = description.model_sha256, description.precision
+            self.sha256 = description.model_sha256
+            self.one_at_a_time = description.precision == "int8"
         else:
             entries = read_json(directory / manifest.MANIFEST, manifest.ENTRIES, manifest.MAX_BYTES)
-            self.sha256, precision = entries[WEIGHTS]["sha256"], "float32"
-        self.one_at_a_time = precision == "int8"
-        """True if answers depend on the batch: activations in int8 are scaled by the largest value of a batch."""
+            self.sha256 = entries[WEIGHTS]["sha256"]
         self.has_alternatives = "tags" in self.tagger.outputs
         self.tag([WARM_UP], Options())
 

@@ -211,11 +211,11 @@ def test_malformed_files_are_refused_in_one_sentence(exported: Path, name: str) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("version", "remedy"), [(1, "export the run again"), (3, "install the version that wrote it")])
+@pytest.mark.parametrize(("version", "remedy"), [(2, "export the run again"), (4, "install the version that wrote it")])
 def test_exports_of_other_versions_are_refused(exported: Path, version: int, remedy: str) -> None:
     value = json.loads((exported / "export.json").read_bytes()) | {"format": version, "more": 1}
     rewritten(exported, "export.json", json.dumps(value).encode())
-    with pytest.raises(InputError, match=f"expected an export of format 2, found {version}; {remedy}"):
+    with pytest.raises(InputError, match=f"expected an export of format 3, found {version}; {remedy}"):
         ner.load(exported)
 
 
