@@ -86,8 +86,8 @@ def crf(setting: Setting) -> list[Case]:
 def finetuning(setting: Setting) -> list[Case]:
     steps = 6 if setting.short else 50
     config = "configs/bert_crf.yaml" if setting.short else "configs/conll2003/minilm_crf.yaml"
-    options = {"task": "train", "config": config, "train": setting.train, "steps": steps, "overrides": []}
-    ours = {"this project": System("ours.py", options)}
+    options = {"task": "train", "config": config, "train": setting.train, "steps": steps}
+    ours = {"this project": System("ours.py", options | {"overrides": ["training.adversarial=null"]})}  # as the peers
     peers = {}
     for name, group in (("Trainer", False), ("Trainer, grouped by length", True)):
         options = {"task": "train", "model": setting.encoder, "train": setting.train, "steps": steps, "group": group}
