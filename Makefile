@@ -180,6 +180,7 @@ bench-extra: ## benchmarks without a baseline
 		--spacy $(MODELS)/spacy/model-best --test $(CONLL)/test.txt
 	python benchmarks/export.py conll2003/minilm_crf=$(MODELS)/minilm_crf=$(CONLL)/test.txt \
 		conll2003/minilm_fast=$(MODELS)/minilm_fast=$(CONLL)/test.txt --pipeline conll2003/minilm_crf
+	python benchmarks/raw_text.py --run $(MODELS)/bilstm_crf $(CONLL)/test.txt
 	python benchmarks/large_file.py --run $(MODELS)/bilstm_crf --source $(CONLL)/train.txt
 
 bench-short: ## short benchmarks of CI; half of each goal is required

@@ -54,7 +54,7 @@ def main() -> None:
         command="python benchmarks/latency.py --run RUN --export EXPORT --spacy MODEL --test CONLL/test.txt",
         note=f"Milliseconds for a sentence of CoNLL-2003 test; {SENTENCES} sentences one by one, {ROUNDS} alternating "
         "rounds, one thread; in parentheses relative to spaCy. `tagger.tag(words)` of the BiLSTM-CRF with characters "
-        "and shapes, `nlp(doc)` of spaCy's tok2vec NER, which was trained on 1,500 sentences.",
+        "and shapes, `nlp(doc)` of spaCy's tok2vec NER.",
         columns=["system", "50th percentile, ms", "99th percentile, ms"],
         rows=rows,
     )
