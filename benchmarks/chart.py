@@ -22,6 +22,15 @@ RESULTS = ROOT / "results" / "benchmarks"
 BLUE, GRAY = "#0072B2", "0.4"
 
 
+LABELS = {
+    "above": ((0, 9), "center", "bottom"),
+    "below": ((0, -11), "center", "top"),
+    "left": ((-10, 0), "right", "center"),
+    "right": ((10, 0), "left", "center"),
+}
+"""Offset in points and alignment of a name by its side."""
+
+
 class System(NamedTuple):
     """A system of the chart.
 
@@ -30,6 +39,7 @@ class System(NamedTuple):
         model: Its row of ``models.extra.json``.
         benchmark: File with its speed.
         speeds: Start of the names of its measurements; the fastest one counts.
+        side: Side of its points on which its name stands.
         ours: True for this project.
     """
 
@@ -37,6 +47,7 @@ class System(NamedTuple):
     model: str
     benchmark: str
     speeds: str
+    side: str
     ours: bool = False
 
 
@@ -50,12 +61,14 @@ class Point(NamedTuple):
 
 
 SYSTEMS = (
-    System("bilstm_crf", "this project, conll2003/bilstm_crf", "bilstm_tagging", "this project", ours=True),
-    System("minilm_fast", "this project, conll2003/minilm_fast", "encoder_tagging", "minilm_fast", ours=True),
-    System("minilm_crf", "this project, conll2003/minilm_crf", "encoder_tagging", "this project", ours=True),
-    System("spaCy, tok2vec", "spaCy, blank tok2vec NER", "bilstm_tagging", "spaCy"),
-    System("Flair, BiLSTM-CRF", "Flair SequenceTagger, one-hot words, 12 epochs", "bilstm_tagging", "Flair"),
-    System("transformers, MiniLM", "Hugging Face Trainer, bundled encoder, 3 epochs", "encoder_tagging", "pipeline"),
+    System("bilstm_crf", "this project, conll2003/bilstm_crf", "bilstm_tagging", "this project", "right", ours=True),
+    System("minilm_fast", "this project, conll2003/minilm_fast", "encoder_tagging", "minilm_fast", "below", ours=True),
+    System("minilm_crf", "this project, conll2003/minilm_crf", "encoder_tagging", "this project", "above", ours=True),
+    System("spaCy, tok2vec", "spaCy, blank tok2vec NER", "bilstm_tagging", "spaCy", "below"),
+    System("Flair, BiLSTM-CRF", "Flair SequenceTagger, one-hot words, 12 epochs", "bilstm_tagging", "Flair", "below"),
+    System(
+        "transformers, MiniLM", "Hugging Face Trainer, bundled encoder, 3 epochs", "encoder_tagging", "pipeline", "left"
+    ),
 )
 
 
@@ -97,21 +110,22 @@ def draw(axes: Axes, points: Sequence[tuple[System, float, float]], unit: str) -
     """Draw a panel: systems with their position and score."""
     for system, place, f1 in points:
         color = BLUE if system.ours else GRAY
+        offset, horizontal, vertical = LABELS[system.side]
         axes.scatter([place], [f1], s=80 if system.ours else 55, color=color, marker="o" if system.ours else "s")
         axes.annotate(
-            f"{system.name}\n{f1:.1f} F1, {place:,.0f} {unit}",
+            f"{system.name}\n{f1:.1f} F1, {place:,.0f}{unit}",
             xy=(place, f1),
-            xytext=(0, 9 if system.ours else -11),
+            xytext=offset,
             textcoords="offset points",
-            ha="center",
-            va="bottom" if system.ours else "top",
+            ha=horizontal,
+            va=vertical,
             color=color,
             fontsize=8.5,
             fontweight="bold" if system.ours else "normal",
         )
     axes.set_xscale("log")
     places = [place for _, place, _ in points]
-    axes.set_xlim(min(places) / 2.2, max(places) * 2.2)
+    axes.set_xlim(min(places) / 7, max(places) * 7)
     axes.set_ylim(70, 96)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.2)
@@ -123,8 +137,8 @@ def main() -> int:
     points = [position(system) for system in SYSTEMS]
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    draw(left, [(point.system, point.words_per_second, point.f1) for point in points], "words/s")
-    draw(right, [(point.system, point.minutes, point.f1) for point in points], "min")
+    draw(left, [(point.system, point.words_per_second, point.f1) for point in points], "/s")
+    draw(right, [(point.system, point.minutes, point.f1) for point in points], " min")
     left.set_xlabel("words tagged per second (one CPU thread, float32)")
     right.set_xlabel("processor minutes of training (one CPU thread)")
     left.set_ylabel("test entity F1")
