@@ -67,7 +67,8 @@ def main() -> None:
         "time_to_score",
         title="Time until a peer's score is reached",
         command="python benchmarks/time_to_score.py --conll DIR",
-        note=f"{processor()}, one thread; complete trainings on CoNLL-2003, seed 1. The peer reads all six "
+        note=f"{processor()}, one thread; complete trainings on CoNLL-2003, seed 1, one "
+        "after the other, the peer's by make bench-models. The peer reads all six "
         "layers of the bundled encoder, minilm_fast the lower three with characters, BiLSTM and CRF. Processor time of "
         "each process from its start to the test score; the ratio is that of the peer over ours. Epochs are added "
         "until our test score is at least that of the peer. Goal: 3.",

@@ -92,13 +92,13 @@ class NonFiniteLossError(Exception):
         places = ", ".join(example.location for example in self.examples[:5] if example.source)
         more = f" and {len(self.examples) - 5} more" if places and len(self.examples) > 5 else ""
         words = " ".join(self.examples[0].words)[:60] if self.examples else ""
-        first = f'"{words}..."' if words else ""
-        sentences = f"{places}{more} ({first})" if places and first else places or first
+        first = f'("{words}...")' if words else ""
+        sentences = f" Sentences: {f'{places}{more} {first}'.strip()}." if places or first else ""
         when, remedy = "", "Try precision=fp32, or train again with a lower training.learning_rate"
         if step is not None:
             when = f" at step {step}, which was skipped"
             remedy = "Try a lower training.learning_rate, training.precision=fp32, or training.on_nonfinite=skip"
-        super().__init__(f"{what} is not finite{when}. {f'Sentences: {sentences}. ' if sentences else ''}{remedy}")
+        super().__init__(f"{what} is not finite{when}.{sentences} {remedy}")
 
 
 class ProcessLostError(Exception):

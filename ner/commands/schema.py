@@ -87,7 +87,7 @@ def _page() -> str:
             if subsection:
                 keys = f"{path}{key}.NAME" if get_origin(field.annotation) is dict else f"{path}{key}"
                 subsections.append((keys, subsection))
-            if subsection is not None and subsection is field.annotation:
+            if subsection and subsection is field.annotation:
                 default = "see below"
             else:
                 default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"

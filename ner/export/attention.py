@@ -20,7 +20,9 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import sdpa_mask
 
 OPSET = 17
+"""Version of the ONNX operators of exported graphs."""
 NAME = "onnxruntime"
+"""Name of the attention in transformers."""
 
 
 @torch.library.custom_op("ner_crf::multi_head_attention", mutates_args=())

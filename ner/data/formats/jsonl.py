@@ -83,6 +83,7 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
         InputError: With file and line, if a line is not such an object or a span does not fit the text.
     """
     empty, blank = True, 0
+    known = () if for_rewriting else [getattr(config, name) for name in KEYS]
     for number, line, value in text_files.json_lines(path, config.encoding):
         if value is None:
             blank += 1
@@ -95,7 +96,6 @@ def read(path: str, config: Config, word_split: WordSplit, for_rewriting: bool =
         example.source, example.line = path, number
         example.warnings += [Notice.LINE_BLANK] * blank
         blank = 0
-        known = () if for_rewriting else [getattr(config, name) for name in KEYS]
         example.metadata = {key: entry for key, entry in value.items() if key not in known}
         yield Document([example], str(value.get("id", number - 1)), path)
     if empty:
