@@ -16,9 +16,6 @@ from hypothesis import strategies as st
 if importlib.util.find_spec("triton") is None:
     pytest.skip("needs triton", allow_module_level=True)
 GPU = torch.cuda.is_available()
-if not GPU:
-    os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
-
 from ner.model.kernels import crf, crf_torch, crf_triton
 from ner.model.kernels.chain import Chain
 from ner.model.kernels.left_alignment import LeftAlignment
