@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import socket
@@ -31,6 +32,23 @@ def test_a_host_that_is_no_address_is_refused(host: str) -> None:
 def test_a_port_that_is_no_port_is_refused(port: int) -> None:
     with pytest.raises(InputError, match="--port: expected a number"):
         server.bind("127.0.0.1", port)
+
+
+def test_answers_are_sent_without_delay() -> None:
+    async def no_delay() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            found.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with server.bind("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(accept, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.close()
+                return await asyncio.wait_for(found, 10)
+
+    assert asyncio.run(no_delay())
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
