@@ -215,9 +215,9 @@ def _describe(key: str, encoder: Any) -> tuple[WordEncoder | PieceEncoder, dict[
     if isinstance(encoder, EmbeddingEncoder):
         config = encoder.config
         names: Any = sorted(encoder.tables)
-        length = config.characters.max_length
+        length, num_buckets = config.characters.max_length, encoder.words_to_ids.num_buckets
         files = encoder.asset_files()
-        return WordEncoder("words", key, names, config.lowercase, config.normalize_digits, length), files
+        return WordEncoder("words", key, names, config.lowercase, config.normalize_digits, length, num_buckets), files
     input_maker = encoder.input_maker
     pieces, tokenizer = _pieces(encoder.tokenizer)
     overlap = encoder.windows.overlap_of(input_maker.capacity)
@@ -253,7 +253,7 @@ def _sample(model: Model, inputs: dict[str, Any], pooled: bool) -> Arrays:
     for key, graph_input in inputs.items():
         for name, array in graph_input.arrays([[example] for example in examples]).items():
             needed = pooled or not name.startswith("row")
-            if isinstance(graph_input, WordGraphInput) and name not in ("mask", "words"):
+            if isinstance(graph_input, WordGraphInput) and name not in ("mask", "words", "bigram_ids"):
                 needed = {"word_ids": "words", "shape_ids": "shapes"}.get(
                     name, "characters"
                 ) in graph_input.words.tables

@@ -1,16 +1,30 @@
-"""Words as ids of words, characters and shapes: the input of the embedding encoder, as arrays."""
+"""Words as ids of words, characters, shapes and bigrams: the input of the embedding encoder, as arrays."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from zlib import crc32
 
 import numpy as np
 
-from ner.data.vocab import Vocab
+from ner.data.vocab import UNKNOWN, Vocab
 from ner.model.padding import padded
 from ner.model.word_cache import WordCache
 from ner.types import Example
+
+HASH_PRIME = (1 << 31) - 1
+"""Words are hashed to numbers below it, so that sums of two products do not exceed 64 bits."""
+BIGRAM_FACTORS = np.array([[1640531527, 2027808487], [1103515245, 1597463007]], dtype=np.int64)
+"""Factors of the left and the right word in the two hash functions of a bigram (Carter and Wegman, 1979)."""
+
+
+def word_hash(word: str) -> int:
+    """Return a number from 1 to ``HASH_PRIME - 1`` that is the same in every process and version."""
+    return crc32(word.encode(errors="surrogatepass")) % (HASH_PRIME - 1) + 1
+
+
+UNKNOWN_HASH = word_hash(UNKNOWN)
 
 
 def shape(word: str) -> str:
@@ -37,12 +51,20 @@ class WordInputs:
         tables: Vocabularies ``words``, ``characters`` and ``shapes``; missing ones are not used.
         lowercase, normalize_digits: Form in which words are looked up.
         max_length: Maximum number of characters; the middle of a longer word is dropped.
+        num_buckets: Number of ids of bigrams; 0 if bigrams are not used.
     """
 
-    def __init__(self, tables: Mapping[str, Vocab], lowercase: bool, normalize_digits: bool, max_length: int) -> None:
-        self.tables, self.max_length = dict(tables), max_length
+    def __init__(
+        self,
+        tables: Mapping[str, Vocab],
+        lowercase: bool,
+        normalize_digits: bool,
+        max_length: int,
+        num_buckets: int = 0,
+    ) -> None:
+        self.tables, self.max_length, self.num_buckets = dict(tables), max_length, num_buckets
         self.lowercase, self.normalize_digits = lowercase, normalize_digits
-        self.cache = WordCache[tuple[int, int, list[int]]]()
+        self.cache = WordCache[tuple[int, int, int, list[int]]]()
 
     def normalize(self, word: str) -> str:
         """Return the word in the form of the vocabulary."""
@@ -50,30 +72,51 @@ class WordInputs:
         return re.sub(r"\d", "0", word) if self.normalize_digits else word
 
     def arrays(self, examples: Sequence[Example]) -> dict[str, np.ndarray]:
-        """Return the arrays of :meth:`ner.model.encoders.embedding.EmbeddingEncoder.inputs` without ``known``."""
+        """Return the arrays of :meth:`ner.model.encoders.embedding.EmbeddingEncoder.inputs`, and ``hashes (U,)``.
+
+        ``known`` and ``bigram_ids`` are left out, because they depend on the words that training replaces.
+        """
         distinct: dict[str, int] = {}
         positions = [[distinct.setdefault(word, len(distinct)) for word in example.words] for example in examples]
         words, mask = padded(positions)
         entries = self.cache.get([*distinct], lambda new: [self._ids(word) for word in new])
-        by_length = np.argsort([len(characters) for _, _, characters in entries], kind="stable")
+        by_length = np.argsort([len(characters) for *_, characters in entries], kind="stable")
         entries = [entries[number] for number in by_length.tolist()]
         num_short = len(entries) * 3 // 4
         return {
             "words": np.argsort(by_length)[words],
             "mask": mask,
-            "word_ids": np.array([word for word, _, _ in entries], dtype=np.int64),
-            "shape_ids": np.array([kind for _, kind, _ in entries], dtype=np.int64),
-            "characters": padded([characters for _, _, characters in entries[:num_short]])[0],
-            "long_characters": padded([characters for _, _, characters in entries[num_short:]])[0],
+            "word_ids": np.array([word for word, *_ in entries], dtype=np.int64),
+            "shape_ids": np.array([kind for _, kind, *_ in entries], dtype=np.int64),
+            "hashes": np.array([number for _, _, number, _ in entries], dtype=np.int64),
+            "characters": padded([characters for *_, characters in entries[:num_short]])[0],
+            "long_characters": padded([characters for *_, characters in entries[num_short:]])[0],
             "query_lengths": np.array([example.query_length for example in examples], dtype=np.int64),
         }
 
-    def _ids(self, word: str) -> tuple[int, int, list[int]]:
-        """Return the word id, shape id and character ids of a word."""
+    def bigram_ids(self, arrays: Mapping[str, np.ndarray], known: np.ndarray) -> np.ndarray:
+        """Return two ids ``(S, W, 2)`` of each word and its successor.
+
+        Args:
+            arrays: Arrays of :meth:`arrays`.
+            known: ``(S, W)`` false where a word is replaced by the unknown word.
+        """
+        words, mask = arrays["words"], arrays["mask"]
+        left = np.zeros((words.shape[0], words.shape[1] + 1, 1), dtype=np.int64)  # 0 after the last word
+        if len(arrays["hashes"]):
+            left[:, :-1, 0] = np.where(mask, np.where(known, arrays["hashes"][words], UNKNOWN_HASH), 0)
+        hashes = left[:, :-1] * BIGRAM_FACTORS[0] + left[:, 1:] * BIGRAM_FACTORS[1]
+        return hashes % HASH_PRIME % self.num_buckets
+
+    def _ids(self, word: str) -> tuple[int, int, int, list[int]]:
+        """Return the word id, shape id, hash and character ids of a word; unknown words have the same hash."""
         tables, limit = self.tables, self.max_length
         shortened = word if len(word) <= limit else word[: limit - limit // 2] + word[-(limit // 2) :]
+        normalized = self.normalize(word)
+        is_unknown = "words" in tables and normalized not in tables["words"]
         return (
-            tables["words"].id(self.normalize(word)) if "words" in tables else 0,
+            tables["words"].id(normalized) if "words" in tables else 0,
             tables["shapes"].id(shape(word)) if "shapes" in tables else 0,
+            UNKNOWN_HASH if is_unknown else word_hash(normalized),
             [tables["characters"].id(character) for character in shortened] if "characters" in tables else [],
         )

@@ -79,13 +79,15 @@ class _Windows:
 
 
 class WordGraphInput:
-    """Words, characters and shapes. Tables have at least one row and one column, which graphs require."""
+    """Words, characters, shapes and bigrams. Tables have at least one row and one column, which graphs require."""
 
     def __init__(self, encoder: WordEncoder, files: Mapping[str, bytes]) -> None:
         tables: dict[str, Vocab] = {
             name: Vocab.from_bytes(files[f"{name}.json"], f"encoder/{name}.json") for name in encoder.tables
         }
-        self.words = WordInputs(tables, encoder.lowercase, encoder.normalize_digits, encoder.max_length)
+        self.words = WordInputs(
+            tables, encoder.lowercase, encoder.normalize_digits, encoder.max_length, encoder.num_buckets
+        )
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
         """Return every example as a group."""
@@ -99,7 +101,9 @@ class WordGraphInput:
         """See :meth:`ner.model.words.WordInputs.arrays`."""
         examples = [example for group in groups for example in group]
         arrays = self.words.arrays(examples)
-        del arrays["query_lengths"]
+        if self.words.num_buckets:
+            arrays["bigram_ids"] = self.words.bigram_ids(arrays, arrays["mask"])
+        del arrays["query_lengths"], arrays["hashes"]
         short_words, long_words = (np.pad(arrays[key], ((0, 0), (0, not arrays[key].shape[1]))) for key in _TABLES)
         if not len(short_words):  # a single distinct word, or none
             short_words = np.zeros((1, 1), dtype=np.int64)

@@ -35,6 +35,8 @@ CASES: dict[str, dict[str, Any]] = {
     "unconstrained": {"decoder": {"name": "softmax", "constraints": "none"}},
     "characters": {"encoder": CHARACTERS},
     "character_lstm": {"encoder": {**CHARACTERS, "dimension": 0, "characters": {"kind": "lstm", "width": 4}}},
+    "bigrams": {"encoder": {"name": "embedding", "dimension": 0, "bigrams": {"dimension": 5, "buckets": 50}}},
+    "words_and_bigrams": {"encoder": {"name": "embedding", "dimension": 5, "bigrams": {"dimension": 5}}},
     "rtransformer": {"context": {"name": "rtransformer", "heads": 2}},
     "joint": {"decoder": JOINT},
     "multi_label": {"decoder": {"name": "classifier", "multi_label": True, "pooling": "attention"}},

@@ -1,8 +1,8 @@
-"""Word embeddings, character features and word shapes: an encoder without a pretrained transformer.
+"""Word embeddings, character features, word shapes and bigrams: an encoder without a pretrained transformer.
 
 Characters and shapes are computed once per distinct word of a batch. References: Ma and Hovy (2016) for the character
 CNN, Lample et al. (2016) for the character LSTM and for training the unknown vector on singletons, Collobert et al.
-(2011) for shapes.
+(2011) for shapes, Serrà and Karatzoglou (2017) for embeddings that are sums of hashed rows.
 """
 
 from __future__ import annotations
@@ -49,8 +49,17 @@ class CharacterConfig(ConfigSection):
         return self
 
 
+class BigramConfig(ConfigSection):
+    """Vectors of each word with its successor: of two characters where characters are words, as in Chinese."""
+
+    dimension: int = Field(0, ge=0)
+    """Size of the bigram vectors; 0 for none."""
+    buckets: int = Field(1 << 16, ge=1, le=1 << 30)
+    """Number of rows of the table; two rows, chosen by hashing, are added for each bigram."""
+
+
 class Config(EncoderConfig):
-    """Word embeddings, with optional vectors of characters and word shape."""
+    """Word embeddings, with optional vectors of characters, word shape and bigrams."""
 
     name: Literal["embedding"] = "embedding"
     """Name of the file in ner/model/encoders."""
@@ -77,13 +86,19 @@ class Config(EncoderConfig):
     """Character-based word vectors."""
     shape_dimension: int = Field(0, ge=0)
     """Size of the word-shape vectors (Xxx, dd-dd, XX); 0 for none."""
+    bigrams: BigramConfig = BigramConfig()
+    """Vectors of each word with its successor."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout of the output."""
 
     @model_validator(mode="after")
     def _something(self) -> Config:
-        if not self.dimension and not self.shape_dimension and self.characters.kind == "none":
-            raise ValueError("encoder embedding needs dimension, characters.kind or shape_dimension; set one of them")
+        sizes = (self.dimension, self.shape_dimension, self.bigrams.dimension)
+        if not any(sizes) and self.characters.kind == "none":
+            raise ValueError(
+                "encoder embedding needs dimension, characters.kind, shape_dimension or bigrams.dimension; "
+                "set one of them"
+            )
         return self
 
 
@@ -127,7 +142,8 @@ def build(
 
 def word_inputs(config: Config, tables: Mapping[str, Vocab]) -> WordInputs:
     """Return the conversion of words to ids."""
-    return WordInputs(tables, config.lowercase, config.normalize_digits, config.characters.max_length)
+    num_buckets = config.bigrams.buckets if config.bigrams.dimension else 0
+    return WordInputs(tables, config.lowercase, config.normalize_digits, config.characters.max_length, num_buckets)
 
 
 class CharacterVectors(nn.Module):
@@ -161,7 +177,7 @@ class CharacterVectors(nn.Module):
 
 
 class EmbeddingEncoder(Encoder):
-    """Encoder of words by embeddings, characters and shapes.
+    """Encoder of words by embeddings, characters, shapes and bigrams.
 
     The tensors of :meth:`inputs`:
 
@@ -169,7 +185,8 @@ class EmbeddingEncoder(Encoder):
     - ``word_ids (U,)``, ``shape_ids (U,)``: ids of the distinct words;
     - ``characters (u, C)``, ``long_characters (u, C)``: characters of the shortest three quarters of the distinct words
       and of the others, so that a long word does not pad all others;
-    - ``known (S, W)``: false where a word is replaced by the unknown word; ``mask (S, W)`` and ``query_lengths (S,)``.
+    - ``known (S, W)``: false where a word is replaced by the unknown word; ``mask (S, W)`` and ``query_lengths (S,)``;
+    - ``bigram_ids (S, W, 2)``: the rows of each word with its successor, if bigrams are used.
     """
 
     def __init__(self, config: Config, tables: Mapping[str, Vocab], singletons: frozenset[str]) -> None:
@@ -191,6 +208,10 @@ class EmbeddingEncoder(Encoder):
         if "shapes" in tables:
             self.shapes = nn.Embedding(len(tables["shapes"]), config.shape_dimension, padding_idx=Vocab.padding)
             self.width += config.shape_dimension
+        if config.bigrams.dimension:
+            self.bigrams = nn.Embedding(config.bigrams.buckets, config.bigrams.dimension)
+            nn.init.normal_(self.bigrams.weight, std=config.bigrams.dimension**-0.5)
+            self.width += config.bigrams.dimension
         self.dropout = nn.Dropout(config.dropout)
         self.words_to_ids = word_inputs(config, tables)
 
@@ -235,7 +256,11 @@ class EmbeddingEncoder(Encoder):
                 if self.config.word_dropout:
                     dropped |= generator.random(length) < self.config.word_dropout
                 keep_word[row, :length] = ~dropped
-        return {name: torch.from_numpy(array) for name, array in {**arrays, "known": keep_word}.items()}
+        arrays["known"] = keep_word
+        if self.words_to_ids.num_buckets:
+            arrays["bigram_ids"] = self.words_to_ids.bigram_ids(arrays, keep_word)
+        del arrays["hashes"]
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """Return words ``(S, W, width)``."""
@@ -252,6 +277,8 @@ class EmbeddingEncoder(Encoder):
             features.append(torch.cat([self.characters(table) for table in tables if len(table)])[words])
         if "shapes" in self.tables:
             features.append(self.shapes(inputs["shape_ids"])[words])
+        if self.config.bigrams.dimension:
+            features.append(self.bigrams(inputs["bigram_ids"]).sum(2))
         vectors = self.dropout(torch.cat(features, dim=-1)) * mask.unsqueeze(-1)
         question_mask = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
         return Encoding(vectors, mask, question_mask=question_mask)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,54 @@ def test_of_a_very_long_word_both_ends_are_read() -> None:
     torch.testing.assert_close(found[0], found[1])
 
 
+def test_a_bigram_is_a_word_with_its_successor() -> None:
+    part = encoder(dimension=0, bigrams={"dimension": 4, "buckets": 1000})
+    found = vectors(part, "the", "bank", "England", "the", "bank")
+    assert found.shape == (5, 4)
+    torch.testing.assert_close(found[0], found[3])
+    assert not torch.allclose(found[1], found[4])  # before another word, and at the end
+    both = part(part.inputs([[Example(["bank"])], [Example(["the", "bank", "of"])]])).words
+    torch.testing.assert_close(both[0, 0], found[4])  # padding is no successor
+    assert torch.equal(both[0, 1:], torch.zeros(2, 4))
+
+
+def test_bigrams_of_words_that_training_replaces_are_those_of_the_unknown_word() -> None:
+    part = encoder(word_dropout=0.5, bigrams={"dimension": 4})
+    example = Example(["the", "the"] * 50)
+    inputs = part.inputs([[example]], [np.random.default_rng(0)])
+    known = inputs["known"][0]
+    assert 20 < known.sum() < 80
+    pairs = torch.stack([known, torch.cat([known[1:], known.new_ones(1)])]).T[:-1]
+    by_pair = {tuple(pair.tolist()): set() for pair in pairs}
+    for pair, ids in zip(pairs, inputs["bigram_ids"][0], strict=False):
+        by_pair[tuple(pair.tolist())].add(tuple(ids.tolist()))
+    assert [len(ids) for ids in by_pair.values()] == [1] * 4
+    assert len(set.union(*by_pair.values())) == 4
+    expected = part.inputs([[Example(["Paris", "Rome", "the"])]])["bigram_ids"][0]
+    assert by_pair[False, False] == {tuple(expected[0].tolist())}
+    assert by_pair[False, True] == {tuple(expected[1].tolist())}
+
+
+def test_ids_of_bigrams_are_the_same_in_every_version() -> None:
+    part = encoder(dimension=0, bigrams={"dimension": 4})
+    ids = part.inputs([[Example(["北", "京", "\ud800"])]])["bigram_ids"]
+    assert ids.tolist() == [[[8908, 25690], [12794, 37175], [60420, 54285]]]
+
+
+def test_hardly_any_bigrams_share_both_rows() -> None:
+    part = encoder(dimension=0, bigrams={"dimension": 1})
+    generator = np.random.default_rng(0)
+    words = [str(number) for number in generator.integers(100, 999, 50_000)]
+    part.words_to_ids.normalize_digits = False
+    ids = part.inputs([[Example(words)]])["bigram_ids"][0, :-1]
+    num_bigrams = len(set(pairwise(words)))
+    assert num_bigrams > 45_000
+    assert len(ids.unique(dim=0)) > 0.9999 * num_bigrams
+    for column in ids.T:  # as by random choice
+        num_used = len(column.unique())
+        assert num_used / (1 << 16) == pytest.approx(1 - np.exp(-num_bigrams / (1 << 16)), abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
@@ -115,7 +164,7 @@ def test_words_with_a_pretrained_vector_are_known_however_rare(tmp_path: Path) -
 
 
 def test_an_encoder_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs dimension, characters.kind or shape_dimension"):
+    with pytest.raises(ValueError, match="needs dimension, characters.kind, shape_dimension or bigrams.dimension"):
         encoder(dimension=0)
 
 
@@ -127,10 +176,11 @@ def test_an_encoder_of_nothing_is_refused() -> None:
         ({"singleton_unk_rate": 1.5}, "config.singleton_unk_rate"),
         ({"min_count": 0}, "config.min_count"),
         ({"shape_dimension": -1}, "config.shape_dimension"),
+        ({"bigrams": {"buckets": 0}}, "config.bigrams.buckets"),
         ({"characters": {"kind": "cnn", "kernel_size": 0}}, "config.characters.kernel_size"),
         ({"characters": {"kind": "cnn", "max_length": 1}}, "config.characters.max_length"),
         ({"characters": {"kind": "lstm", "width": 15}}, "width must be even for the two directions of an lstm"),
-        ({"dimension": 0}, "needs dimension, characters.kind or shape_dimension"),
+        ({"dimension": 0}, "needs dimension, characters.kind, shape_dimension or bigrams.dimension"),
     ],
 )
 def test_values_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
