@@ -66,7 +66,7 @@ def main() -> int:
         if run.returncode > 1:
             raise SystemExit(run.stderr)
         report = json.loads(run.stdout)
-        keys = ("documents", "sentences", "words", "entities")
+        keys = ("documents", "sentences", "words", "entities", "answers")
         found[title] = {
             "recipe": recipe,
             "sha256": {split: sha256(path) for split, path in paths.items()},

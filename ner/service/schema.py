@@ -42,7 +42,7 @@ class TagRequest(BaseModel):
     """Compute the probability (`score`) of each entity and label."""
     n_best: Annotated[int, Field(ge=0, le=MAX_N_BEST)] = 0
     """Number of the most probable sets of entities; for models that tag words."""
-    offsets: bool = False
+    with_words: bool = False
     """Also return the words with their tags and positions."""
 
     @model_validator(mode="after")
@@ -64,7 +64,7 @@ class TagRequest(BaseModel):
     @property
     def options(self) -> Options:
         """What to compute."""
-        return Options(self.split_into_sentences, self.probabilities, self.n_best, self.offsets)
+        return Options(self.split_into_sentences, self.probabilities, self.n_best, self.with_words)
 
 
 class _Answer(BaseModel):
@@ -121,7 +121,7 @@ class SentenceAnswer(_Answer):
     """Natural logarithm of the probability of the predicted tags; with `n_best`."""
     n_best: list[AlternativeAnswer] | None = None
     words: list[WordAnswer] | None = None
-    """With `offsets`."""
+    """With `with_words`."""
     start: int | None = None
     """Characters of the sentence; with `split_into_sentences`."""
     end: int | None = None

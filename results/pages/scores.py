@@ -25,10 +25,12 @@ def calibration(kept: dict[str, Any]) -> str:
 
 def checks(kept: dict[str, Any]) -> str:
     """Return the counts and findings of public data sets."""
-    parts = ["| data | sentences | entities |", "|---|---|---|"]
+    parts = ["| data | sentences or questions | entities or answers |", "|---|---|---|"]
     for title, found in kept.items():
-        counts = ([f"{split[key]:,}" for split in found["splits"].values()] for key in ("sentences", "entities"))
-        parts.append(f"| {title} | {' | '.join(map(' / '.join, counts))} |")
+        splits = found["splits"].values()
+        sentences = " / ".join(f"{split['sentences']:,}" for split in splits)
+        annotations = " / ".join(f"{split['answers'] or split['entities']:,}" for split in splits)
+        parts.append(f"| {title} | {sentences} | {annotations} |")
     for title, found in kept.items():
         warnings = [finding["message"] for finding in found["findings"] if finding["level"] != "info"]
         parts += ["", f"{title}:", "", *(f"- {message}" for message in warnings or ["no warnings"])]

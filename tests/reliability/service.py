@@ -390,7 +390,7 @@ def _invisible(generator: random.Random) -> bytes:
 @fuzz("random Unicode", 200)
 def _unicode(generator: random.Random) -> bytes:
     codes = (generator.choice([generator.randrange(0xD800), generator.randrange(0xE000, 0x110000)]) for _ in range(300))
-    return json.dumps({"text": "".join(map(chr, codes)), "offsets": True}).encode()
+    return json.dumps({"text": "".join(map(chr, codes)), "with_words": True}).encode()
 
 
 def fuzzed(kind: str, number: int) -> str:

@@ -31,7 +31,7 @@ def wait_for(condition: Any, seconds: float = 10) -> None:
         ({"text": "Ada"}, 1),
         ({"texts": ["Ada", ""]}, 2),
         ({"words": ["Ada", "won"]}, 1),
-        ({"sentences": [["Ada"], ["Bo", "won"]], "probabilities": False, "offsets": True}, 2),
+        ({"sentences": [["Ada"], ["Bo", "won"]], "probabilities": False, "with_words": True}, 2),
         ({"text": "\u200b", "split_into_sentences": True}, 1),
     ],
 )

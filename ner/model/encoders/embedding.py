@@ -75,9 +75,10 @@ class Config(EncoderConfig):
     """Minimum number of occurrences in the training data; rarer words are unknown."""
     singleton_unk_rate: float = Field(0.5, ge=0, le=1)
     """Probability that training replaces a word with a single occurrence by the unknown word, whose vector is thereby
-    trained."""
+    trained, also in bigrams."""
     word_dropout: float = Field(0.0, ge=0, lt=1)
-    """Probability that training replaces any word by the unknown word; characters and shape are kept."""
+    """Probability that training replaces any word by the unknown word, also in bigrams; characters and shape are
+    kept."""
     vectors: str | None = None
     """Pretrained vectors: GloVe or word2vec text, or .npz with a .vocab.txt of the same name."""
     freeze: bool = False
