@@ -31,6 +31,7 @@ from ner.model.beam_search import Cache, Hypotheses, beam_search
 from ner.model.encoders.transformer import TransformerEncoder
 from ner.model.kernels.chain import check_finite
 from ner.model.padding import padded
+from ner.model.source_row import SourceRow, source_row
 from ner.types import Annotation, Document, Example, Loss, Scores, Span
 
 OUTPUTS = frozenset({"answers"})
@@ -116,7 +117,7 @@ class UniLMDecoder(GenerativeDecoder):
         """Return how many words of sources are not read, and how many answers are not learned whole."""
         counts: Counter[str] = Counter()
         for example in document.examples:
-            source = self.encoder.source(example, self.max_source)
+            source = self._source(example)
             counts[Notice.PASSAGE_CUT] += source.unread
             counts[Notice.QUESTION_CUT] += source.skipped
             if example.pieces is None:
@@ -126,7 +127,7 @@ class UniLMDecoder(GenerativeDecoder):
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:
         """Return every example as a group of its own; the cost counts pieces of its source."""
-        costs = [len(self.encoder.source(example, self.max_source).pieces) for example in document.examples]
+        costs = [len(self._source(example).pieces) for example in document.examples]
         return [(position, position + 1, cost) for position, cost in enumerate(costs)]
 
     def inputs(
@@ -135,10 +136,7 @@ class UniLMDecoder(GenerativeDecoder):
         """Return the tensors of a batch, see the class."""
         examples = [example for group in groups for example in group]
         randomness: Sequence[Generator | None] = generators or [None] * len(examples)
-        rows = [
-            self.encoder.source(e, self.max_source, generator)
-            for e, generator in zip(examples, randomness, strict=True)
-        ]
+        rows = [self._source(e, generator) for e, generator in zip(examples, randomness, strict=True)]
         pieces, piece_mask = padded([row.pieces for row in rows], self.encoder.tokenizer.padding, min_length=1)
         words, _ = padded([row.words for row in rows], -1, min_length=1)
         sizes = np.array([len(example.words) for example in examples], dtype=np.int64)
@@ -153,6 +151,9 @@ class UniLMDecoder(GenerativeDecoder):
             answer_pieces = self._answer(example)[: self.config.max_target_seq_length - 1]
             rows.append([*answer_pieces, self.end_id] if answer_pieces else [])
         return {"answers": torch.from_numpy(padded(rows, IGNORED, min_length=1)[0])}, {"pieces": sum(map(len, rows))}
+
+    def _source(self, example: Example, generator: Generator | None = None) -> SourceRow:
+        return source_row(self.encoder.input_maker, example, self.max_source, generator)
 
     def _answer(self, example: Example) -> list[int]:
         """Return the pieces of the first gold answer, or of ``unknown`` if it is the label; otherwise none."""

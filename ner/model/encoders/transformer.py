@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from numpy.random import Generator
 from pydantic import Field
@@ -29,7 +27,6 @@ from ner.model import pretrained
 from ner.model.last_layer import selected_states, support_selection
 from ner.model.pieces import PieceInputs
 from ner.model.tokenizer import WordTokenizer
-from ner.model.windows import skipped_words
 from ner.types import Document, Encoding, Example
 
 PIECES_AT_ONCE = 2048
@@ -84,22 +81,6 @@ def build(
     return TransformerEncoder(config, model, tokenizer, windows)
 
 
-class Source(NamedTuple):
-    """An example as a single row of pieces, followed by generated pieces.
-
-    Attributes:
-        pieces: Pieces of the row, special ones included.
-        words: Word of each piece that belongs to the text, or to the passage of a question; -1 for other pieces.
-        unread: Number of the passage's last words that exceed the row.
-        skipped: Number of the question's first words that exceed the row.
-    """
-
-    pieces: list[int]
-    words: list[int]
-    unread: int
-    skipped: int
-
-
 class TransformerEncoder(Encoder):
     """Pretrained encoder of the BERT family.
 
@@ -144,7 +125,6 @@ class TransformerEncoder(Encoder):
             )
         except InputError as error:
             raise InputError(f"{config.model}: {error}") from None
-        self.capacity, self.limits = self.input_maker.capacity, self.input_maker.limits
         self.accepts_4d_masks = (
             model.config.model_type in ACCEPT_4D_MASKS and getattr(model.config, "_attn_implementation", "") == "sdpa"
         )
@@ -182,31 +162,6 @@ class TransformerEncoder(Encoder):
         """Return the tensors of a batch, see the class."""
         arrays = self.input_maker.arrays(groups, generators)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
-
-    def source(self, example: Example, limit: int, generator: Generator | None = None) -> Source:
-        """Return an example as a single row: the question, if there is one, and as many words as fit ``limit`` pieces.
-
-        Special pieces count; ``generator`` is the randomness of augmentation, None outside training.
-        """
-        words, sizes = self.input_maker.pieces(example, generator)
-        tokens, query_length = self.tokenizer, example.query_length
-        row_pieces = [*tokens.prefix]
-        capacity = limit - len(tokens.prefix) - len(tokens.suffix)
-        skipped = 0
-        if query_length:
-            skipped = skipped_words(
-                sizes[:query_length], min(self.limits.max_query, (capacity - len(tokens.pair_separator)) // 2)
-            )
-            row_pieces += [*chain.from_iterable(words[skipped:query_length]), *tokens.pair_separator]
-            capacity = limit - len(row_pieces) - len(tokens.suffix)
-        ends = np.cumsum(sizes[query_length:])
-        num_words = int(np.searchsorted(ends, capacity, side="right"))
-        words_of_pieces = [-1] * len(row_pieces)
-        for word in range(query_length, query_length + num_words):
-            row_pieces += words[word]
-            words_of_pieces += [word] * sizes[word]
-        row_pieces += tokens.suffix
-        return Source(row_pieces, [*words_of_pieces, *[-1] * len(tokens.suffix)], len(ends) - num_words, skipped)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoding:
         """Return an encoding with words ``(S, W, width)``.

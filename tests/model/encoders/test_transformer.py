@@ -284,9 +284,9 @@ def slow_reference(part: TransformerEncoder, words: list[str]) -> torch.Tensor:
     """``(W, H)``: the rows that windows name one by one without padding, each word at its first piece."""
     if not words:
         return torch.zeros(0, part.width)
-    pieces = [(ids or [part.tokenizer.unknown])[: part.capacity] for ids in part.tokenizer.pieces(words)]
+    pieces = [(ids or [part.tokenizer.unknown])[: part.input_maker.capacity] for ids in part.tokenizer.pieces(words)]
     lengths = [len(ids) for ids in pieces]
-    rows = cut(lengths, part.capacity, part.windows.overlap_of(part.capacity))
+    rows = cut(lengths, part.input_maker.capacity, part.windows.overlap_of(part.input_maker.capacity))
     vectors = []
     for word, row in enumerate(best_row_per_word(lengths, rows)):
         start, stop = rows[row]
@@ -458,12 +458,12 @@ def test_word_dropout_reads_whole_words_as_unknown_and_is_a_function_of_the_gene
 def slow_question(part: TransformerEncoder, words: list[str], query: int) -> torch.Tensor:
     """``(W, H)``: every row by itself; words of the question at their mean over all rows."""
     tokens = part.tokenizer
-    pieces = [(ids or [tokens.unknown])[: part.capacity] for ids in tokens.pieces(words)]
+    pieces = [(ids or [tokens.unknown])[: part.input_maker.capacity] for ids in tokens.pieces(words)]
     skipped = 0
     while sum(map(len, pieces[skipped:query])) > part.limits.max_query:
         skipped += 1
     question = [piece for ids in pieces[skipped:query] for piece in ids]
-    capacity = part.capacity - len(question) - len(tokens.pair_separator)
+    capacity = part.input_maker.capacity - len(question) - len(tokens.pair_separator)
     passage = [ids[:capacity] for ids in pieces[query:]]
     rows = cut([len(ids) for ids in passage], capacity, part.windows.overlap_of(capacity)) or [(0, 0)]
     hidden = []
