@@ -460,7 +460,7 @@ def slow_question(part: TransformerEncoder, words: list[str], query: int) -> tor
     tokens = part.tokenizer
     pieces = [(ids or [tokens.unknown])[: part.input_maker.capacity] for ids in tokens.pieces(words)]
     skipped = 0
-    while sum(map(len, pieces[skipped:query])) > part.limits.max_query:
+    while sum(map(len, pieces[skipped:query])) > part.input_maker.limits.max_query:
         skipped += 1
     question = [piece for ids in pieces[skipped:query] for piece in ids]
     capacity = part.input_maker.capacity - len(question) - len(tokens.pair_separator)
