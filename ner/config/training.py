@@ -112,7 +112,7 @@ class AdversarialConfig(ConfigSection):
     kind: Literal["fgm"] = "fgm"
     """Fast gradient method."""
     epsilon: float = Field(1.0, gt=0)
-    """L2 norm of the perturbation."""
+    """L2 norm of the perturbation of each embedding table."""
 
 
 class TrainingConfig(ConfigSection):

@@ -1,4 +1,4 @@
-"""An example as the single row of pieces that generated pieces follow."""
+"""The source of a generated answer: an example as a single row of pieces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SourceRow(NamedTuple):
 
 
 def source_row(input_maker: PieceInputs, example: Example, limit: int, generator: Generator | None = None) -> SourceRow:
-    """Return the question, if there is one, and as many words as fit.
+    """Return the row of an example: the question, if there is one, then as many words as fit in ``limit`` pieces.
 
     Args:
         input_maker: Splits words into pieces.

@@ -14,7 +14,7 @@ from ner.model.word_cache import WordCache
 from ner.types import Example
 
 HASH_PRIME = (1 << 31) - 1
-"""Words are hashed to numbers below it, so that sums of two products do not exceed 64 bits."""
+"""Words are hashed to numbers below it, so that sums of two products do not overflow int64."""
 BIGRAM_FACTORS = np.array([[1640531527, 2027808487], [1103515245, 1597463007]], dtype=np.int64)
 """Factors of the left and the right word in the two hash functions of a bigram (Carter and Wegman, 1979)."""
 
@@ -51,7 +51,7 @@ class WordInputs:
         tables: Vocabularies ``words``, ``characters`` and ``shapes``; missing ones are not used.
         lowercase, normalize_digits: Form in which words are looked up.
         max_length: Maximum number of characters; the middle of a longer word is dropped.
-        num_buckets: Number of ids of bigrams; 0 if bigrams are not used.
+        num_buckets: Number of rows of the table of bigrams; 0 if bigrams are not used.
     """
 
     def __init__(
@@ -95,18 +95,21 @@ class WordInputs:
         }
 
     def bigram_ids(self, arrays: Mapping[str, np.ndarray], known: np.ndarray) -> np.ndarray:
-        """Return two ids ``(S, W, 2)`` of each word and its successor.
+        """Return the two rows ``(S, W, 2)`` of each word and its successor in the question, or in the text.
 
         Args:
             arrays: Arrays of :meth:`arrays`.
             known: ``(S, W)`` false where a word is replaced by the unknown word.
         """
-        words, mask = arrays["words"], arrays["mask"]
-        left = np.zeros((words.shape[0], words.shape[1] + 1, 1), dtype=np.int64)  # 0 after the last word
+        words, mask, query_lengths = arrays["words"], arrays["mask"], arrays["query_lengths"]
+        hashes = np.zeros((words.shape[0], words.shape[1] + 1, 1), dtype=np.int64)  # 0 where there is no word
         if len(arrays["hashes"]):
-            left[:, :-1, 0] = np.where(mask, np.where(known, arrays["hashes"][words], UNKNOWN_HASH), 0)
-        hashes = left[:, :-1] * BIGRAM_FACTORS[0] + left[:, 1:] * BIGRAM_FACTORS[1]
-        return hashes % HASH_PRIME % self.num_buckets
+            hashes[:, :-1, 0] = np.where(mask, np.where(known, arrays["hashes"][words], UNKNOWN_HASH), 0)
+        successors = hashes[:, 1:].copy()
+        questions = np.flatnonzero(query_lengths)
+        successors[questions, query_lengths[questions] - 1] = 0
+        bigrams = hashes[:, :-1] * BIGRAM_FACTORS[0] + successors * BIGRAM_FACTORS[1]
+        return bigrams % HASH_PRIME % self.num_buckets
 
     def _ids(self, word: str) -> tuple[int, int, int, list[int]]:
         """Return the word id, shape id, hash and character ids of a word; unknown words have the same hash."""

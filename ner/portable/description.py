@@ -49,7 +49,7 @@ class WordEncoder:
     lowercase: bool
     normalize_digits: bool
     max_length: Count
-    num_buckets: Annotated[int, Field(ge=0, le=1 << 30)]
+    num_buckets: Annotated[int, Field(ge=0, le=1 << 30)] = 0
 
 
 @dataclass(frozen=True)

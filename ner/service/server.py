@@ -59,7 +59,8 @@ def bind(host: str, port: int) -> socket.socket:
         if host != "localhost":
             raise InputError(f"--host: expected an IP address such as 127.0.0.1 or 0.0.0.0, found {host!r}") from None
         host, family = "127.0.0.1", socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY for this only
+    # asyncio sets TCP_NODELAY only on sockets that are created with IPPROTO_TCP
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -10,7 +10,7 @@ from torch import nn
 
 
 def adversarial_embeddings(encoder: nn.Module) -> list[nn.Parameter]:
-    """Return the trainable embeddings of words, pieces and characters; position and segment embeddings are excluded."""
+    """Return all trainable embedding tables except those of positions and segments."""
     tables: list[nn.Parameter] = []
     for name, module in encoder.named_modules():
         if isinstance(module, nn.Embedding) and module.weight.requires_grad:

@@ -29,7 +29,9 @@ def checks(kept: dict[str, Any]) -> str:
     for title, found in kept.items():
         splits = found["splits"].values()
         sentences = " / ".join(f"{split['sentences']:,}" for split in splits)
-        annotations = " / ".join(f"{split['answers'] or split['entities']:,}" for split in splits)
+        kind = "answers" if any(split["answers"] for split in splits) else "entities"
+        counts = [split[kind] for split in splits]
+        annotations = " / ".join(f"{count:,}" for count in counts) if any(counts) else "–"  # classes only
         parts.append(f"| {title} | {sentences} | {annotations} |")
     for title, found in kept.items():
         warnings = [finding["message"] for finding in found["findings"] if finding["level"] != "info"]

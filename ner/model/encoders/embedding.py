@@ -50,16 +50,18 @@ class CharacterConfig(ConfigSection):
 
 
 class BigramConfig(ConfigSection):
-    """Vectors of each word with its successor: of two characters where characters are words, as in Chinese."""
+    """Bigram embeddings: a vector for each pair of adjacent words, which are characters if ``data.word_split`` is
+    ``characters``. They are Bloom embeddings: the sum of two rows of a table that are chosen by hashing.
+    """
 
     dimension: int = Field(0, ge=0)
     """Size of the bigram vectors; 0 for none."""
     buckets: int = Field(1 << 16, ge=1, le=1 << 30)
-    """Number of rows of the table; two rows, chosen by hashing, are added for each bigram."""
+    """Number of rows of the table. With about twice as many rows as frequent bigrams, hardly any two share both."""
 
 
 class Config(EncoderConfig):
-    """Word embeddings, with optional vectors of characters, word shape and bigrams."""
+    """Word embeddings, with optional vectors of characters, word shapes and bigrams."""
 
     name: Literal["embedding"] = "embedding"
     """Name of the file in ner/model/encoders."""
@@ -88,7 +90,7 @@ class Config(EncoderConfig):
     shape_dimension: int = Field(0, ge=0)
     """Size of the word-shape vectors (Xxx, dd-dd, XX); 0 for none."""
     bigrams: BigramConfig = BigramConfig()
-    """Vectors of each word with its successor."""
+    """Bigram embeddings."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout of the output."""
 
@@ -194,8 +196,8 @@ class EmbeddingEncoder(Encoder):
         super().__init__()
         self.config, self.tables = config, dict(tables)
         self.width = 0
+        self.is_singleton = np.zeros(len(tables["words"]) if "words" in tables else 1, dtype=bool)  # by word id
         if "words" in tables:
-            self.is_singleton = np.zeros(len(tables["words"]), dtype=bool)
             self.is_singleton[[tables["words"].id(word) for word in singletons if word in tables["words"]]] = True
             self.words = nn.Embedding(len(tables["words"]), config.dimension, padding_idx=Vocab.padding)
             bound = 3**0.5 * (config.dimension**-0.5 if config.init_std is None else config.init_std)
@@ -238,7 +240,14 @@ class EmbeddingEncoder(Encoder):
     def axis_labels(self) -> dict[str, AxisLabels]:
         """See :class:`~ner.contracts.Encoder`."""
         names = {"words": "words", "characters": "characters.table", "shapes": "shapes"}
-        return {f"{names[key]}.weight": (table.strings, None) for key, table in self.tables.items()}
+        labels: dict[str, AxisLabels] = {
+            f"{names[key]}.weight": (table.strings, None) for key, table in self.tables.items()
+        }
+        if self.config.bigrams.dimension:  # the row of a bigram depends on the form in which its words are hashed
+            config = self.config
+            form = f"{config.lowercase} {config.normalize_digits} {config.bigrams.buckets}"
+            labels["bigrams.weight"] = ([f"{form} {row}" for row in range(config.bigrams.buckets)], None)
+        return labels
 
     def inputs(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None
@@ -248,7 +257,7 @@ class EmbeddingEncoder(Encoder):
         arrays = self.words_to_ids.arrays(examples)
         words = arrays["words"]
         keep_word = np.ones(words.shape, dtype=bool)
-        if generators is not None and "words" in self.tables:
+        if generators is not None and ("words" in self.tables or self.words_to_ids.num_buckets):
             is_singleton = self.is_singleton[arrays["word_ids"]][words] & arrays["mask"]
             rows = range(len(examples)) if self.config.word_dropout else np.flatnonzero(is_singleton.any(1)).tolist()
             for row in rows:

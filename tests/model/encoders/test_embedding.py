@@ -92,6 +92,29 @@ def test_a_bigram_is_a_word_with_its_successor() -> None:
     assert torch.equal(both[0, 1:], torch.zeros(2, 4))
 
 
+def test_the_last_word_of_a_question_has_no_successor() -> None:
+    part = encoder(dimension=0, bigrams={"dimension": 4})
+    question, text = Example(["the", "bank"]), Example(["bank", "of"])
+    both = Example(["the", "bank", "bank", "of"], query_length=2)
+    ids = part.inputs([[question], [text], [both]])["bigram_ids"]
+    assert torch.equal(ids[2], torch.cat([ids[0, :2], ids[1, :2]]))
+
+
+def test_words_without_a_table_are_replaced_in_bigrams() -> None:
+    part = encoder(dimension=0, word_dropout=0.9, bigrams={"dimension": 4})
+    example = Example(["the", "bank"] * 50)
+    known = part.inputs([[example]], [np.random.default_rng(0)])["known"][0]
+    assert 2 < known.sum() < 25
+
+
+def test_rows_of_bigrams_are_named_by_the_form_of_their_words() -> None:
+    options = {"dimension": 0, "bigrams": {"dimension": 4, "buckets": 9}}
+    rows = [encoder(**options, **more).axis_labels()["bigrams.weight"] for more in ({}, {"lowercase": False}, {})]
+    assert rows[0] == rows[2]
+    assert not {*rows[0][0]} & {*rows[1][0]}
+    assert len({*rows[0][0]}) == 9
+
+
 def test_bigrams_of_words_that_training_replaces_are_those_of_the_unknown_word() -> None:
     part = encoder(word_dropout=0.5, bigrams={"dimension": 4})
     example = Example(["the", "the"] * 50)
