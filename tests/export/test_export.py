@@ -28,6 +28,7 @@ onnx = pytest.importorskip("onnx")
 
 SENTENCES = [["Ann", "of", "Rare3", "far", "."], ["Bob"], ["Supercalifragilistic" * 9, "x"], ["a", "\u200b", "中"]]
 CHARACTERS = {"name": "embedding", "dimension": 5, "shape_dimension": 3, "characters": {"kind": "cnn", "width": 4}}
+MEMBER = {**CHARACTERS, "bigrams": {"dimension": 2, "buckets": 20}}
 JOINT = {"name": "joint", "tags": {"name": "crf", "scheme": "bioes"}, "classes": {"name": "classifier"}}
 CASES: dict[str, dict[str, Any]] = {
     "crf": {"decoder": {"name": "crf", "scheme": "bioes"}},
@@ -56,7 +57,7 @@ def trained(folder: Path, bert: str, options: dict[str, Any]) -> Path:
     if "unit" in options:
         options["unit"] = {**options["unit"], "tokenizer": bert}
     if concat:
-        options["encoder"] = {"name": "concat", "transformer": {"model": bert}, "embedding": CHARACTERS}
+        options["encoder"] = {"name": "concat", "transformer": {"model": bert}, "embedding": MEMBER}
     config = settings(bert if use_bert and not concat else None, **options)
     learned = [
         replace(document, examples=[replace(e, labels=[f"class{n % 3}"]) for e in document.examples])
@@ -175,7 +176,7 @@ def test_without_torch_the_error_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["crf", "character_lstm", "rtransformer", "bert_context"])
+@pytest.mark.parametrize("case", ["crf", "words_and_bigrams", "character_lstm", "rtransformer", "bert_context"])
 def test_int8_weights_are_smaller_and_annotate_alike(case: str, tmp_path: Path, tiny_bert: str) -> None:
     run = trained(tmp_path, tiny_bert, CASES[case])
     export(run, tmp_path / "float32")

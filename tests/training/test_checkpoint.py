@@ -72,6 +72,7 @@ def test_a_training_interrupted_at_any_step_ends_in_the_same_bits(
         {"training__averaging": {"kind": "swa", "start": 1}, "training__optimizer": "adam"},
         {"training__plateau": {"adapt": "both", "patience": 0}, "training__early_stopping": {"patience": 2}},
         {"training__adversarial": {"kind": "fgm"}},
+        {"training__adversarial": {"kind": "fgm"}, "encoder__bigrams": {"dimension": 4}, "encoder__word_dropout": 0.2},
         {"training__freeze": {"encoder": {"steps": 11}, "context": {"epochs": 1}}, "training__schedule": "cosine"},
         {"training__layer_decay": 0.5, "training__warmup_ratio": 0, "training__warmup_steps": 12},
         {"training__keep_epoch": "best", "batch__measure": "words", "batch__size": 40, "batch__micro_size": 20},
@@ -81,7 +82,7 @@ def test_a_training_interrupted_at_any_step_ends_in_the_same_bits(
             marks=pytest.mark.skipif(not has_bf16(CPU), reason="needs a processor with bf16"),
         ),
     ],
-    ids=lambda options: ",".join(key.removeprefix("training__") for key in options),
+    ids=lambda options: ",".join(key.rpartition("__")[2] for key in options),
 )
 def test_whatever_is_configured_is_part_of_the_checkpoint(options: dict[str, Any], tmp_path: Path) -> None:
     config = settings(training__epochs=4, **options)
