@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from ner.runtime.distributed import is_sharded
 
 
 def adversarial_embeddings(encoder: nn.Module) -> list[nn.Parameter]:
@@ -21,7 +24,9 @@ def adversarial_embeddings(encoder: nn.Module) -> list[nn.Parameter]:
 
 
 @contextmanager
-def perturbed(model: nn.Module, tables: Sequence[nn.Parameter], radius: float) -> Iterator[None]:
+def perturbed(
+    model: nn.Module, tables: Sequence[nn.Parameter], radius: float, synchronizes: bool = False
+) -> Iterator[None]:
     """Move embeddings along their gradient inside the block (Miyato et al., 2017).
 
     The gradients that the block computes are added to those from before it. The embeddings are restored afterwards.
@@ -30,30 +35,70 @@ def perturbed(model: nn.Module, tables: Sequence[nn.Parameter], radius: float) -
         model: Its parameters have the gradient of the batch.
         tables: Embeddings to move, see :func:`adversarial_embeddings`.
         radius: L2 norm of the move of each table.
+        synchronizes: True if processes sum up gradients inside the block; those from before it, which are sums already,
+            are then kept apart.
     """
-    parameters = list(model.parameters())
-    gradients = {parameter: parameter.grad.clone() for parameter in parameters if parameter.grad is not None}
-    original = [table.detach().clone() for table in tables]
+    parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    moves = [move for table in tables if (move := _Move.along_gradient(table, radius)) is not None]
+    earlier = [parameter.grad.clone() for parameter in parameters if parameter.grad is not None and synchronizes]
     try:
         with torch.no_grad():
-            for table in tables:
-                _move(table, radius)
-        for parameter in parameters:
-            parameter.grad = None
+            for move in moves:
+                move.apply()
+        if synchronizes:
+            for parameter in model.parameters():
+                parameter.grad = None
         yield
     finally:
         with torch.no_grad():
-            for table, values in zip(tables, original, strict=True):
-                table.copy_(values)
-    for parameter, gradient in gradients.items():
-        if parameter.grad is not None:
-            gradient += parameter.grad
-        parameter.grad = gradient  # the other tensor may be memory of a Lookup, which resets the rows that it knows
+            for move in moves:
+                move.undo()
+    if synchronizes:
+        for parameter, gradient in zip(parameters, earlier, strict=True):
+            if parameter.grad is not None:
+                gradient += parameter.grad
+            parameter.grad = gradient  # the other tensor may be memory of a Lookup, which resets the rows that it knows
 
 
-def _move(table: nn.Parameter, radius: float) -> None:
-    if table.grad is None:
-        return
-    norm = table.grad.norm()
-    if bool(torch.isfinite(norm)) and bool(norm > 0):
-        table.add_(table.grad, alpha=float(radius / norm))
+class _Move(NamedTuple):
+    """A change of some rows of a table.
+
+    Attributes:
+        table: Embeddings.
+        rows: Ids of the rows; None for all.
+        original, moved: Their values.
+    """
+
+    table: nn.Parameter
+    rows: Tensor | None
+    original: Tensor
+    moved: Tensor
+
+    @classmethod
+    def along_gradient(cls, table: nn.Parameter, radius: float) -> _Move | None:
+        """Return the move along the gradient of a table, or None if there is no gradient, or it is not finite."""
+        if table.grad is None:
+            return None
+        values, gradient, rows = table.detach(), table.grad, None
+        if table.device.type == "cpu" and not is_sharded(table):  # on a GPU, the number of rows would be waited for
+            rows = gradient.any(dim=1).nonzero().squeeze(1)
+            values, gradient = values[rows], gradient[rows]
+        norm = gradient.norm()
+        if not bool(torch.isfinite(norm)) or not bool(norm > 0):
+            return None
+        original = values.clone() if rows is None else values
+        return cls(table, rows, original, torch.add(values, gradient, alpha=float(radius / norm)))
+
+    def apply(self) -> None:
+        """Move the rows."""
+        self._set(self.moved)
+
+    def undo(self) -> None:
+        """Restore the rows."""
+        self._set(self.original)
+
+    def _set(self, values: Tensor) -> None:
+        if self.rows is None:
+            self.table.copy_(values)
+        else:
+            self.table.index_copy_(0, self.rows, values)

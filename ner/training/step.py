@@ -120,7 +120,8 @@ def train_step(context: StepContext, step_batch: StepBatch, timer: StepTimer) ->
     passes: list[AbstractContextManager[None]] = [nullcontext()]
     adversarial = state.training_config.adversarial
     if adversarial is not None and context.perturbable:
-        passes.append(regularization.perturbed(state.model, context.perturbable, adversarial.epsilon))
+        tables, synchronizes = context.perturbable, process_group.size > 1
+        passes.append(regularization.perturbed(state.model, tables, adversarial.epsilon, synchronizes))
     for gradient_pass, perturbation in enumerate(passes):
         with perturbation:
             for number, micro_batch in enumerate(step_batch.micro_batches, 1):

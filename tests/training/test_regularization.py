@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ner.training import regularization
+from ner.training.lookup import Lookup
 
 
 class Tiny(nn.Module):
@@ -34,14 +35,18 @@ def test_words_and_characters_are_moved_positions_are_not() -> None:
     assert [id(table) for table in regularization.adversarial_embeddings(model)] == [id(model.words.weight)]
 
 
-def test_the_gradient_at_moved_embeddings_is_added() -> None:
+@pytest.mark.parametrize("synchronizes", [False, True])
+def test_the_gradient_at_moved_embeddings_is_added(synchronizes: bool) -> None:
     model = Tiny()
     model.loss().backward()
     clean, before = gradients(model), model.words.weight.detach().clone()
     tables = regularization.adversarial_embeddings(model)
-    with regularization.perturbed(model, tables, 0.5):
+    with regularization.perturbed(model, tables, 0.5, synchronizes):
         assert float((model.words.weight - before).detach().norm()) == pytest.approx(0.5)
+        assert torch.equal(model.words.weight[3:], before[3:])
         model.loss().backward()
+        if synchronizes:
+            alone = gradients(model)
     found = gradients(model)
     assert torch.equal(model.words.weight, before)
     # the same by hand
@@ -53,6 +58,24 @@ def test_the_gradient_at_moved_embeddings_is_added() -> None:
     moved = gradients(model)
     for name in clean:
         torch.testing.assert_close(found[name], clean[name] + moved[name], rtol=1e-5, atol=1e-6)
+        if synchronizes:  # what the processes exchange is the gradient of the block
+            torch.testing.assert_close(alone[name], moved[name], rtol=1e-5, atol=1e-6)
+
+
+def test_a_lookup_has_the_gradients_of_an_embedding() -> None:
+    found = []
+    for wrap in (lambda table: table, Lookup):
+        torch.manual_seed(0)
+        model = Tiny()
+        model.words = wrap(model.words)
+        for _ in range(2):
+            model.zero_grad()
+            model.loss().backward()
+            with regularization.perturbed(model, [model.words.weight], 0.5):
+                model.loss().backward()
+        found.append(gradients(model))
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(found[1][name], gradient)
 
 
 def test_embeddings_are_restored_when_the_block_fails() -> None:
