@@ -81,7 +81,7 @@ class _Move(NamedTuple):
             return None
         values, gradient, rows = table.detach(), table.grad, None
         if table.device.type == "cpu" and not is_sharded(table):  # on a GPU, the number of rows would be waited for
-            rows = gradient.any(dim=1).nonzero().squeeze(1)
+            rows = torch.linalg.vector_norm(gradient, dim=1).nonzero().squeeze(1)
             values, gradient = values[rows], gradient[rows]
         norm = gradient.norm()
         if not bool(torch.isfinite(norm)) or not bool(norm > 0):
