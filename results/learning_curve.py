@@ -28,6 +28,8 @@ TARGET = ROOT / "results" / "training" / "learning_curve.json"
 SHARES = (1, 3, 10, 30)
 RECIPES = ("conll2003/bilstm_crf", "conll2003/minilm_fast")
 COLORS = ("#D55E00", "#0072B2")
+LABEL_OFFSETS = (-16, 7)
+"""Points between a curve and its figures: the lower curve has them below."""
 BOUNDARY = "-DOCSTART-"
 
 
@@ -58,7 +60,7 @@ def draw(found: dict[str, Any]) -> None:
 
     figure = Figure(figsize=(6.5, 4), layout="constrained")
     axes = figure.subplots()
-    for recipe, color in zip(RECIPES, COLORS, strict=True):
+    for recipe, color, offset in zip(RECIPES, COLORS, LABEL_OFFSETS, strict=True):
         whole = [json.loads(path.read_bytes()) for path in (ROOT / "results").glob(f"{recipe.replace('/', '-')}*.json")]
         scores = [100 * result["test"]["entity"]["micro"]["f1"] for result in whole]
         points = sorted(
@@ -67,9 +69,8 @@ def draw(found: dict[str, Any]) -> None:
         points.append((whole[0]["train"]["sentences"], sum(scores) / len(scores)))
         axes.plot(*zip(*points, strict=True), color=color, marker="o", label=recipe)
         for sentences, score in points:
-            axes.annotate(
-                f"{score:.1f}", (sentences, score), (0, 7), textcoords="offset points", ha="center", color=color
-            )
+            position = (sentences, score)
+            axes.annotate(f"{score:.1f}", position, (0, offset), textcoords="offset points", ha="center", color=color)
     axes.set_xscale("log")
     axes.set_ylim(0, 100)
     axes.set_xlabel("training sentences")
