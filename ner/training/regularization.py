@@ -38,26 +38,25 @@ def perturbed(
         synchronizes: True if processes sum up gradients inside the block; those from before it, which are sums already,
             are then kept apart.
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
     moves = [move for table in tables if (move := _Move.along_gradient(table, radius)) is not None]
-    earlier = [parameter.grad.clone() for parameter in parameters if parameter.grad is not None and synchronizes]
+    earlier: dict[nn.Parameter, Tensor] = {}
+    if synchronizes:
+        earlier = {parameter: parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None}
     try:
         with torch.no_grad():
             for move in moves:
-                move.apply()
-        if synchronizes:
-            for parameter in model.parameters():
-                parameter.grad = None
+                move.put(move.moved)
+        for parameter in earlier:
+            parameter.grad = None
         yield
     finally:
         with torch.no_grad():
             for move in moves:
-                move.undo()
-    if synchronizes:
-        for parameter, gradient in zip(parameters, earlier, strict=True):
-            if parameter.grad is not None:
-                gradient += parameter.grad
-            parameter.grad = gradient  # the other tensor may be memory of a Lookup, which resets the rows that it knows
+                move.put(move.original)
+    for parameter, gradient in earlier.items():
+        if parameter.grad is not None:
+            gradient += parameter.grad
+        parameter.grad = gradient  # the other tensor may be memory of a Lookup, which resets the rows that it knows
 
 
 class _Move(NamedTuple):
@@ -65,7 +64,7 @@ class _Move(NamedTuple):
 
     Attributes:
         table: Embeddings.
-        rows: Ids of the rows; None for all.
+        rows: Ids of the rows; None for the whole table.
         original, moved: Their values.
     """
 
@@ -80,7 +79,7 @@ class _Move(NamedTuple):
         if table.grad is None:
             return None
         values, gradient, rows = table.detach(), table.grad, None
-        if table.device.type == "cpu" and not is_sharded(table):  # on a GPU, the number of rows would be waited for
+        if not is_sharded(table):  # the rows of a sharded table are on several processes
             rows = torch.linalg.vector_norm(gradient, dim=1).nonzero().squeeze(1)
             values, gradient = values[rows], gradient[rows]
         norm = gradient.norm()
@@ -89,15 +88,8 @@ class _Move(NamedTuple):
         original = values.clone() if rows is None else values
         return cls(table, rows, original, torch.add(values, gradient, alpha=float(radius / norm)))
 
-    def apply(self) -> None:
-        """Move the rows."""
-        self._set(self.moved)
-
-    def undo(self) -> None:
-        """Restore the rows."""
-        self._set(self.original)
-
-    def _set(self, values: Tensor) -> None:
+    def put(self, values: Tensor) -> None:
+        """Set the rows to values."""
         if self.rows is None:
             self.table.copy_(values)
         else:

@@ -35,8 +35,12 @@ def test_words_and_characters_are_moved_positions_are_not() -> None:
     assert [id(table) for table in regularization.adversarial_embeddings(model)] == [id(model.words.weight)]
 
 
+@pytest.mark.parametrize("whole_tables", [False, True])
 @pytest.mark.parametrize("synchronizes", [False, True])
-def test_the_gradient_at_moved_embeddings_is_added(synchronizes: bool) -> None:
+def test_the_gradient_at_moved_embeddings_is_added(
+    synchronizes: bool, whole_tables: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regularization, "is_sharded", lambda table: whole_tables)
     model = Tiny()
     model.loss().backward()
     clean, before = gradients(model), model.words.weight.detach().clone()

@@ -57,7 +57,7 @@ class BigramConfig(ConfigSection):
     dimension: int = Field(0, ge=0)
     """Size of the bigram vectors; 0 for none."""
     buckets: int = Field(1 << 16, ge=1, le=1 << 30)
-    """Number of rows of the table. With about twice as many rows as frequent bigrams, hardly any two share both."""
+    """Number of rows of the table. More rows separate more bigrams, and take more memory."""
 
 
 class Config(EncoderConfig):
