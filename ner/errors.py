@@ -93,7 +93,8 @@ class NonFiniteLossError(Exception):
         more = f" and {len(self.examples) - 5} more" if places and len(self.examples) > 5 else ""
         words = " ".join(self.examples[0].words)[:60] if self.examples else ""
         first = f'("{words}...")' if words else ""
-        sentences = f" Sentences: {f'{places}{more} {first}'.strip()}." if places or first else ""
+        located = f"{places}{more} {first}".strip()
+        sentences = f" Sentences: {located}." if located else ""
         when, remedy = "", "Try precision=fp32, or train again with a lower training.learning_rate"
         if step is not None:
             when = f" at step {step}, which was skipped"

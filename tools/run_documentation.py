@@ -26,15 +26,15 @@ SHORTER = (
     (re.compile(r"epochs=\d+"), "epochs=1"),
     (re.compile(r"--config (?:configs/)?(?:bert_crf|bilstm_crf)(?:\.yaml)?\b"), "--config tiny"),
     (re.compile(r"(?<=--config )(\S+)"), r"\1 training.epochs=1"),
-    (re.compile(r"""ner\.train\(\s*["'](?:bert_crf|bilstm_crf)["']"""), 'ner.train("tiny"'),
+    (re.compile(r"""ner\.train\(\s*["'](?:bert_crf|bilstm_crf|chinese)["']"""), 'ner.train("tiny"'),
     (re.compile(r"\bpython (train|evaluate)\.py"), rf"{sys.executable} \1.py"),
     (re.compile(r"(?m)(^|[|;&] ?)ner "), rf"\1{sys.executable} -m ner "),
 )
 """Replacements that shorten a training, and that run the commands in this environment."""
 
 
-EXCLUDED = {"model-card.md", "README.zh.md", "tutorial.zh.md"}
-"""The model card of a run that is not part of the project, and translations, which have the code of the originals."""
+EXCLUDED = {"model-card.md", "README.zh.md"}
+"""The model card of a run that is not part of the project, and a translation, which has the code of the original."""
 
 
 class Block(NamedTuple):

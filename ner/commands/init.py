@@ -162,7 +162,10 @@ def _choose(facts: Facts) -> tuple[str, str]:
     if facts.outputs != {"tags"}:
         raise InputError("--train: expected tags, labels or answers to learn from, found none; see data.format")
     if facts.single_characters:
-        return "chinese", "words are single characters; a BERT of your language as encoder.model is better"
+        return "chinese", (
+            "most words are single characters; if you have a BERT of your language, use it by encoder.name=transformer "
+            "encoder.model=DIRECTORY training.learning_rate='{encoder: 5e-5, context: 1e-3, decoder: 1e-3}'"
+        )
     if facts.sentences >= MANY:
         return ("conll2003/minilm_crf" if pretrained else "conll2003/bilstm_crf"), reason
     return ("bert_crf" if pretrained else "bilstm_crf"), reason

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from ner.config.schema import RunConfig
 from ner.data.findings import SHOWN, Finding
+from ner.errors import printable
 from ner.model import pretrained
 from ner.model.tokenizer import WordTokenizer
 from ner.types import Document
@@ -54,7 +55,8 @@ def check_tokenizers(
             if affected:
                 count = sum(vocabulary[word] for word in affected)
                 frequent = sorted(affected, key=lambda word: (-vocabulary[word], word))[:SHOWN]
-                locations, evidence = _locations(documents, affected), tuple(ascii(word)[:60] for word in frequent)
+                locations = _locations(documents, affected)
+                evidence = tuple(f"'{printable(word[:60])}'" for word in frequent)
                 share = count / vocabulary.total()
                 message = f"{name}: {count} words ({share:.2%}, {len(affected)} different ones) have {description}"
                 findings.append(Finding(kind, "warning", message, advice, count, locations, evidence))
