@@ -269,6 +269,8 @@ class RowParser:
             shown = row.rstrip("\r\n")[:40]
             is_object = row.lstrip().startswith("{") and row.rstrip().endswith("}")
             hint = "; the line looks like a JSON object; set data.format.name=jsonl" if is_object else ""
+            if "\u3000" in row.strip("\u3000\r\n") and len(cells) < self.min_columns:
+                hint = "; the line contains the wide space U+3000, but columns are separated by ASCII spaces or tabs"
             raise InputError(f'expected {self.min_columns} columns, found {len(cells)} ("{shown}"){hint}')
         word = cells[config.word]
         if not word:
@@ -285,6 +287,8 @@ class RowParser:
         tag = cells[config.tag]
         if tag not in self.valid_tags:
             hint = "set data.format.tag to the column of the tag, or data.format.scheme=none for plain tags"
+            if re.match("[BIESMLU]_", tag):
+                hint = f"write {tag[0]}-{tag[2:]} if an entity is meant; otherwise {hint}"
             tags.check_tag(tag, self.layout.scheme, hint)
             self.valid_tags.add(tag)
         return word, tag

@@ -216,6 +216,16 @@ PREFIXES = "found '{}'; set data.format.tag to the column of the tag, or data.fo
         ("{} O\n{ O }\n", {}, 'FILE:2: expected 2 columns, found 3 ("{ O }"); the line looks like a JSON object'),
         ("a O\n\nBerlin\n", {}, 'FILE:3: expected 2 columns, found 1 ("Berlin")'),
         ("a\n", {}, 'FILE:1: expected 2 columns, found 1 ("a")'),
+        (
+            "a O\n\u738b\u3000B-PER\n",
+            {},
+            'FILE:2: expected 2 columns, found 1 ("\u738b\u3000B-PER"); the line contains the wide space U+3000',
+        ),
+        (
+            "a O\nb B_PER\n",
+            {"scheme": "bio"},
+            "FILE:2: expected O or one of B-X, I-X, found 'B_PER'; write B-PER if an entity is meant; otherwise set",
+        ),
         ("a NN O\nb O\n", {}, 'FILE:2: expected 3 columns, found 2 ("b O")'),
         ("a O\nb NN O\n", {}, 'FILE:2: expected 2 columns, found 3 ("b NN O")'),
         ("a O\n", {"tag": 3}, 'FILE:1: expected 4 columns, found 2 ("a O")'),
