@@ -287,7 +287,7 @@ class RowParser:
         tag = cells[config.tag]
         if tag not in self.valid_tags:
             hint = "set data.format.tag to the column of the tag, or data.format.scheme=none for plain tags"
-            if re.match("[BIESMLU]_", tag):
+            if re.match("[BIESMLU]_.", tag):
                 hint = f"write {tag[0]}-{tag[2:]} if an entity is meant; otherwise {hint}"
             tags.check_tag(tag, self.layout.scheme, hint)
             self.valid_tags.add(tag)
