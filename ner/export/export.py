@@ -47,6 +47,13 @@ Precision = Literal["fp32", "int8"]
 
 MAX_PARITY = 100
 """Sentences of the validation data in ``parity.jsonl``."""
+WORD_TABLES = {
+    "word_ids": "words",
+    "shape_ids": "shapes",
+    "characters": "characters",
+    "long_characters": "characters",
+}
+"""Vocabulary of each input of an embedding encoder that is only read with it."""
 SMOOTHING_BATCH = 8
 """Sentences of a batch whose activations are observed before int8; several, so that short ones are apart from long."""
 TOLERANCE = 1e-4
@@ -215,9 +222,18 @@ def _describe(key: str, encoder: Any) -> tuple[WordEncoder | PieceEncoder, dict[
     if isinstance(encoder, EmbeddingEncoder):
         config = encoder.config
         names: Any = sorted(encoder.tables)
-        length, num_buckets = config.characters.max_length, encoder.words_to_ids.num_buckets
-        files = encoder.asset_files()
-        return WordEncoder("words", key, names, config.lowercase, config.normalize_digits, length, num_buckets), files
+        inputs = encoder.words_to_ids
+        word_encoder = WordEncoder(
+            kind="words",
+            key=key,
+            tables=names,
+            lowercase=config.lowercase,
+            normalize_digits=config.normalize_digits,
+            max_length=inputs.max_length,
+            num_buckets=inputs.num_buckets,
+            uses_segments=inputs.uses_segments,
+        )
+        return word_encoder, encoder.asset_files()
     input_maker = encoder.input_maker
     pieces, tokenizer = _pieces(encoder.tokenizer)
     overlap = encoder.windows.overlap_of(input_maker.capacity)
@@ -253,10 +269,8 @@ def _sample(model: Model, inputs: dict[str, Any], pooled: bool) -> Arrays:
     for key, graph_input in inputs.items():
         for name, array in graph_input.arrays([[example] for example in examples]).items():
             needed = pooled or not name.startswith("row")
-            if isinstance(graph_input, WordGraphInput) and name not in ("mask", "words", "bigram_ids"):
-                needed = {"word_ids": "words", "shape_ids": "shapes"}.get(
-                    name, "characters"
-                ) in graph_input.words.tables
+            if isinstance(graph_input, WordGraphInput) and name in WORD_TABLES:
+                needed = WORD_TABLES[name] in graph_input.words.tables
             if needed:
                 arrays[name if name == "mask" or not key else f"{key}.{name}"] = array
     return {**arrays, **(context_arrays(arrays["mask"], num_short=2) if model.has_context else {})}

@@ -1,4 +1,4 @@
-"""Words as ids of words, characters, shapes and bigrams: the input of the embedding encoder, as arrays."""
+"""Words as ids of words, characters, shapes, bigrams and segments: the input of the embedding encoder, as arrays."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from ner.data.vocab import UNKNOWN, Vocab
+from ner.model import segmentation
 from ner.model.padding import padded
 from ner.model.word_cache import WordCache
 from ner.types import Example
@@ -52,6 +53,10 @@ class WordInputs:
         lowercase, normalize_digits: Form in which words are looked up.
         max_length: Maximum number of characters; the middle of a longer word is dropped.
         num_buckets: Number of rows of the table of bigrams; 0 if bigrams are not used.
+        uses_segments: True if the positions of words in segments are used.
+
+    Raises:
+        InputError: If segments are used and the segmenter is not installed.
     """
 
     def __init__(
@@ -61,10 +66,14 @@ class WordInputs:
         normalize_digits: bool,
         max_length: int,
         num_buckets: int = 0,
+        uses_segments: bool = False,
     ) -> None:
         self.tables, self.max_length, self.num_buckets = dict(tables), max_length, num_buckets
         self.lowercase, self.normalize_digits = lowercase, normalize_digits
         self.cache = WordCache[tuple[int, int, int, list[int]]]()
+        self.uses_segments = uses_segments
+        if uses_segments:
+            segmentation.segmenter()
 
     def normalize(self, word: str) -> str:
         """Return the word in the form of the vocabulary."""
@@ -83,7 +92,7 @@ class WordInputs:
         by_length = np.argsort([len(characters) for *_, characters in entries], kind="stable")
         entries = [entries[number] for number in by_length.tolist()]
         num_short = len(entries) * 3 // 4
-        return {
+        arrays = {
             "words": np.argsort(by_length)[words],
             "mask": mask,
             "word_ids": np.array([word for word, *_ in entries], dtype=np.int64),
@@ -93,6 +102,13 @@ class WordInputs:
             "long_characters": padded([characters for *_, characters in entries[num_short:]])[0],
             "query_lengths": np.array([example.query_length for example in examples], dtype=np.int64),
         }
+        if self.uses_segments:
+            arrays["segment_positions"] = padded([self._segment_positions(example) for example in examples])[0]
+        return arrays
+
+    def _segment_positions(self, example: Example) -> list[int]:
+        question, text = example.words[: example.query_length], example.words[example.query_length :]
+        return segmentation.positions(question) + segmentation.positions(text)
 
     def bigram_ids(self, arrays: Mapping[str, np.ndarray], known: np.ndarray) -> np.ndarray:
         """Return the two rows ``(S, W, 2)`` of each word and its successor in the question, or in the text.

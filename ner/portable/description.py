@@ -50,6 +50,7 @@ class WordEncoder:
     normalize_digits: bool
     max_length: Count
     num_buckets: Annotated[int, Field(ge=0, le=1 << 30)] = 0
+    uses_segments: bool = False
 
 
 @dataclass(frozen=True)

@@ -79,14 +79,22 @@ class _Windows:
 
 
 class WordGraphInput:
-    """Words, characters, shapes and bigrams. Tables have at least one row and one column, which graphs require."""
+    """Words, characters, shapes, bigrams and segments.
+
+    Tables have at least one row and one column, which graphs require.
+    """
 
     def __init__(self, encoder: WordEncoder, files: Mapping[str, bytes]) -> None:
         tables: dict[str, Vocab] = {
             name: Vocab.from_bytes(files[f"{name}.json"], f"encoder/{name}.json") for name in encoder.tables
         }
         self.words = WordInputs(
-            tables, encoder.lowercase, encoder.normalize_digits, encoder.max_length, encoder.num_buckets
+            tables,
+            encoder.lowercase,
+            encoder.normalize_digits,
+            encoder.max_length,
+            encoder.num_buckets,
+            encoder.uses_segments,
         )
 
     def plan(self, document: Document, limit: int | None) -> list[tuple[int, int, int]]:

@@ -259,7 +259,8 @@ class PortableTagger(TextTagger):
         mask = arrays["mask"]
         if not mask.size:  # a graph needs a column, and a piece that is read
             arrays["mask"] = mask = np.zeros((len(mask), 1), dtype=bool)
-            shapes = {"positions": mask.shape, "words": mask.shape, "bigram_ids": (*mask.shape, 2)}
+            shapes = dict.fromkeys(("positions", "words", "segment_positions"), mask.shape)
+            shapes["bigram_ids"] = (*mask.shape, 2)
             shapes |= dict.fromkeys(("word_pieces", "piece_words", "piece_weights"), (1,))
             for name, array in arrays.items():
                 if (base_name := name.rpartition(".")[2]) in shapes:

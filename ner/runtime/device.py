@@ -130,7 +130,7 @@ def environment(device: Any) -> dict[str, Any]:
 
     import torch
 
-    packages = ("ner-crf", "torch", "transformers", "tokenizers", "pytorch-crf", "numpy", "numba", "seqeval")
+    packages = ("ner-crf", "torch", "transformers", "tokenizers", "pytorch-crf", "numpy", "numba", "seqeval", "rjieba")
     versions = {"python": platform.python_version()}
     for package in packages:
         try:

@@ -1,4 +1,4 @@
-"""Word embeddings, character features, word shapes and bigrams: an encoder without a pretrained transformer.
+"""Word embeddings, characters, word shapes, bigrams and segments: an encoder without a pretrained transformer.
 
 Characters and shapes are computed once per distinct word of a batch. References: Ma and Hovy (2016) for the character
 CNN, Lample et al. (2016) for the character LSTM and for training the unknown vector on singletons, Collobert et al.
@@ -23,6 +23,7 @@ from ner.contracts import Encoder
 from ner.data import word_vectors
 from ner.data.vocab import Vocab, Vocabs
 from ner.errors import InputError
+from ner.model import segmentation
 from ner.model.lstm import BidirectionalLSTM
 from ner.model.words import WordInputs, shape
 from ner.types import AxisLabels, Encoding, Example
@@ -61,7 +62,7 @@ class BigramConfig(ConfigSection):
 
 
 class Config(EncoderConfig):
-    """Word embeddings, with optional vectors of characters, word shapes and bigrams."""
+    """Word embeddings, with optional vectors of characters, word shapes, bigrams and segment positions."""
 
     name: Literal["embedding"] = "embedding"
     """Name of the file in ner/model/encoders."""
@@ -91,16 +92,20 @@ class Config(EncoderConfig):
     """Size of the word-shape vectors (Xxx, dd-dd, XX); 0 for none."""
     bigrams: BigramConfig = BigramConfig()
     """Bigram embeddings."""
+    segmentation_dimension: int = Field(0, ge=0)
+    """Size of the vectors of segment positions; 0 for none. A character of Chinese text is at the beginning, in the
+    middle or at the end of a word that the segmenter jieba finds, or a word of its own. Requires the extra
+    ``chinese``."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout of the output."""
 
     @model_validator(mode="after")
     def _something(self) -> Config:
-        sizes = (self.dimension, self.shape_dimension, self.bigrams.dimension)
+        sizes = (self.dimension, self.shape_dimension, self.bigrams.dimension, self.segmentation_dimension)
         if not any(sizes) and self.characters.kind == "none":
             raise ValueError(
-                "encoder embedding needs dimension, characters.kind, shape_dimension or bigrams.dimension; "
-                "set one of them"
+                "encoder embedding needs dimension, characters.kind, shape_dimension, bigrams.dimension or "
+                "segmentation_dimension; set one of them"
             )
         return self
 
@@ -146,7 +151,14 @@ def build(
 def word_inputs(config: Config, tables: Mapping[str, Vocab]) -> WordInputs:
     """Return the conversion of words to ids."""
     num_buckets = config.bigrams.buckets if config.bigrams.dimension else 0
-    return WordInputs(tables, config.lowercase, config.normalize_digits, config.characters.max_length, num_buckets)
+    return WordInputs(
+        tables,
+        config.lowercase,
+        config.normalize_digits,
+        config.characters.max_length,
+        num_buckets,
+        config.segmentation_dimension > 0,
+    )
 
 
 class CharacterVectors(nn.Module):
@@ -180,7 +192,7 @@ class CharacterVectors(nn.Module):
 
 
 class EmbeddingEncoder(Encoder):
-    """Encoder of words by embeddings, characters, shapes and bigrams.
+    """Encoder of words by embeddings, characters, shapes, bigrams and segments.
 
     The tensors of :meth:`inputs`:
 
@@ -189,7 +201,8 @@ class EmbeddingEncoder(Encoder):
     - ``characters (u, C)``, ``long_characters (u, C)``: characters of the shortest three quarters of the distinct words
       and of the others, so that a long word does not pad all others;
     - ``known (S, W)``: false where a word is replaced by the unknown word; ``mask (S, W)`` and ``query_lengths (S,)``;
-    - ``bigram_ids (S, W, 2)``: the rows of each word with its successor, if bigrams are used.
+    - ``bigram_ids (S, W, 2)``: the rows of each word with its successor, if bigrams are used;
+    - ``segment_positions (S, W)``: see :mod:`ner.model.segmentation`, if segments are used.
     """
 
     def __init__(self, config: Config, tables: Mapping[str, Vocab], singletons: frozenset[str]) -> None:
@@ -215,6 +228,10 @@ class EmbeddingEncoder(Encoder):
             self.bigrams = nn.Embedding(config.bigrams.buckets, config.bigrams.dimension)
             nn.init.normal_(self.bigrams.weight, std=config.bigrams.dimension**-0.5)
             self.width += config.bigrams.dimension
+        if config.segmentation_dimension:
+            size = (len(segmentation.NAMES), config.segmentation_dimension)
+            self.segmentation = nn.Embedding(*size, padding_idx=segmentation.PADDING)
+            self.width += config.segmentation_dimension
         self.dropout = nn.Dropout(config.dropout)
         self.words_to_ids = word_inputs(config, tables)
 
@@ -247,6 +264,8 @@ class EmbeddingEncoder(Encoder):
             config = self.config
             form = f"{config.lowercase} {config.normalize_digits} {config.bigrams.buckets}"
             labels["bigrams.weight"] = ([f"{form} {row}" for row in range(config.bigrams.buckets)], None)
+        if self.config.segmentation_dimension:
+            labels["segmentation.weight"] = (segmentation.NAMES, None)
         return labels
 
     def inputs(
@@ -289,6 +308,8 @@ class EmbeddingEncoder(Encoder):
             features.append(self.shapes(inputs["shape_ids"])[words])
         if self.config.bigrams.dimension:
             features.append(self.bigrams(inputs["bigram_ids"]).sum(2))
+        if self.config.segmentation_dimension:
+            features.append(self.segmentation(inputs["segment_positions"]))
         vectors = self.dropout(torch.cat(features, dim=-1)) * mask.unsqueeze(-1)
         question_mask = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
         return Encoding(vectors, mask, question_mask=question_mask)

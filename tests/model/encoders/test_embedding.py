@@ -12,6 +12,7 @@ from ner.config.parts import ConfigError, parse_component
 from ner.config.schema import WindowsConfig
 from ner.data.vocab import Vocab, Vocabs
 from ner.model.encoders.embedding import CharacterConfig, Config, EmbeddingEncoder, build
+from ner.model.segmentation import BEGIN, END, NAMES, SINGLE
 from ner.model.words import shape
 from ner.types import Example
 
@@ -115,6 +116,34 @@ def test_rows_of_bigrams_are_named_by_the_form_of_their_words() -> None:
     assert len({*rows[0][0]}) == 9
 
 
+def test_segment_positions_are_the_same_for_all_characters_at_the_same_place_of_a_segment() -> None:
+    part = encoder(dimension=0, segmentation_dimension=4)
+    found = vectors(part, *"去清华大学和北京")
+    assert found.shape == (8, 4)
+    single, begin, middle, end = found[0], found[1], found[2], found[4]
+    assert len({tuple(vector.tolist()) for vector in (single, begin, middle, end)}) == 4
+    assert torch.equal(found, torch.stack([single, begin, middle, middle, end, single, begin, end]))
+
+
+def test_padding_has_no_segment_position() -> None:
+    part = encoder(dimension=0, segmentation_dimension=4)
+    inputs = part.inputs([[Example(["去"])], [Example([*"北京"])], [Example([])]])
+    assert inputs["segment_positions"].tolist() == [[SINGLE, 0], [BEGIN, END], [0, 0]]
+    assert torch.equal(part(inputs).words[0, 1], torch.zeros(4))
+
+
+def test_a_question_and_its_text_are_segmented_apart() -> None:
+    part = encoder(dimension=0, segmentation_dimension=4)
+    examples = [Example([*"北京"]), Example([*"北京"], query_length=1)]
+    rows = part.inputs([examples])["segment_positions"].tolist()
+    assert rows == [[BEGIN, END], [SINGLE, SINGLE]]
+
+
+def test_segment_positions_are_names_of_rows() -> None:
+    part = encoder(segmentation_dimension=4)
+    assert part.axis_labels()["segmentation.weight"] == (NAMES, None)
+
+
 def test_bigrams_of_words_that_training_replaces_are_those_of_the_unknown_word() -> None:
     part = encoder(word_dropout=0.5, bigrams={"dimension": 4})
     example = Example(["the", "the"] * 50)
@@ -187,7 +216,7 @@ def test_words_with_a_pretrained_vector_are_known_however_rare(tmp_path: Path) -
 
 
 def test_an_encoder_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs dimension, characters.kind, shape_dimension or bigrams.dimension"):
+    with pytest.raises(ValueError, match="needs dimension, characters.kind, shape_dimension, bigrams.dimension or"):
         encoder(dimension=0)
 
 
@@ -200,10 +229,11 @@ def test_an_encoder_of_nothing_is_refused() -> None:
         ({"min_count": 0}, "config.min_count"),
         ({"shape_dimension": -1}, "config.shape_dimension"),
         ({"bigrams": {"buckets": 0}}, "config.bigrams.buckets"),
+        ({"segmentation_dimension": -1}, "config.segmentation_dimension"),
         ({"characters": {"kind": "cnn", "kernel_size": 0}}, "config.characters.kernel_size"),
         ({"characters": {"kind": "cnn", "max_length": 1}}, "config.characters.max_length"),
         ({"characters": {"kind": "lstm", "width": 15}}, "width must be even for the two directions of an lstm"),
-        ({"dimension": 0}, "needs dimension, characters.kind, shape_dimension or bigrams.dimension"),
+        ({"dimension": 0}, "needs dimension, characters.kind, shape_dimension, bigrams.dimension or"),
     ],
 )
 def test_values_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
