@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner.commands import _plugins
-from ner.errors import counted
+from ner.errors import InputError, counted
 from ner.runtime import cli
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
             vocabulary = sum((summary.vocabulary for summary in report.splits.values()), Counter[str]())
             report.findings += check_tokenizers(config, vocabulary, documents)
+        if all(finding.level != "error" for finding in report.findings):
+            report.findings += _check_parts(config, documents["train"])
     if arguments.probe:
         report.findings += _probe(config)
     report.findings = sort_findings(report.findings)
@@ -87,6 +89,19 @@ def _read(config: RunConfig) -> dict[str, list[Document]]:
         split: list(format_module.read(path, config.data.format, config.data.word_rule))
         for split, path in paths.items()
     }
+
+
+def _check_parts(config: RunConfig, documents: list[Document]) -> list[Finding]:
+    """Build the model, which shows whether the vectors, weights and packages that it requires are there."""
+    from ner.data.findings import Finding
+    from ner.model.model import build
+    from ner.training.corpus import check_targets, count_vocabs
+
+    try:
+        check_targets(build(config, count_vocabs(documents)), documents, str(config.data.train))
+    except InputError as error:
+        return [Finding("model", "error", str(error))]
+    return []
 
 
 def _probe(config: RunConfig) -> list[Finding]:

@@ -32,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     formats = sorted(path.stem for path in Path(__file__).parents[1].glob("data/formats/[a-z]*.py"))
     help = f"format of the files: {', '.join(formats)} (default: detected)"
     parser.add_argument("--format", choices=["auto", *formats], default="auto", metavar="NAME", help=help)
+    help = "character encoding of the files, such as gb18030 (default: utf-8)"
+    parser.add_argument("--encoding", metavar="NAME", help=help)
     parser.add_argument("--output", metavar="FILE", help="configuration to write (default: standard output)")
     arguments = cli.parse_arguments(parser, argv)
     with cli.ExitStatus() as status:
@@ -40,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.output and Path(arguments.output).exists():
             raise InputError(f"--output {arguments.output}: already exists; choose another name, or remove it")
         files = {split: getattr(arguments, split) for split in ("train", "valid", "test")}
-        text = _configuration({split: path for split, path in files.items() if path}, arguments.format)
+        options = {"encoding": arguments.encoding} if arguments.encoding else {}
+        text = _configuration({split: path for split, path in files.items() if path}, arguments.format, options)
         with text_files.open_text(arguments.output or "-") as file:
             file.write(text)
         if arguments.output:
@@ -49,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status.code
 
 
-def _configuration(files: dict[str, str], name: str) -> str:
-    """Return a configuration with comments.
+def _configuration(files: dict[str, str], name: str, options: dict[str, Any]) -> str:
+    """Return a configuration with comments; ``name`` and ``options`` are those of the format.
 
     Raises:
         InputError: If a file cannot be read, or the files differ in their format.
@@ -61,12 +64,13 @@ def _configuration(files: dict[str, str], name: str) -> str:
     from ner.config.load import read_raw
     from ner.config.parts import validate
     from ner.config.schema import RunConfig
+    from ner.data.detect import finest
     from ner.data.inspection import inspect
     from ner.runtime.device import resolve_device
 
-    facts = inspect(files["train"], name)
-    for split, path in files.items():
-        split_facts = inspect(path, name) if split != "train" else facts
+    facts_by_split = {split: inspect(path, name, options) for split, path in files.items()}
+    facts = facts_by_split["train"]
+    for path, split_facts in zip(files.values(), facts_by_split.values(), strict=True):
         if split_facts.detected.format.name != facts.detected.format.name:
             raise InputError(
                 f"{path}: expected the format {facts.detected.format.name} as in {files['train']}, "
@@ -75,8 +79,8 @@ def _configuration(files: dict[str, str], name: str) -> str:
     recipe, reason = _choose(facts)
     raw = read_raw(recipe)
     raw["data"] = {**files, "format": _options(facts)}
-    if facts.detected.word_split is not None:
-        raw["data"]["word_split"] = facts.detected.word_split
+    if word_split := finest(each.detected.word_split for each in facts_by_split.values()):
+        raw["data"]["word_split"] = word_split
     elif facts.single_characters:
         raw["data"]["word_split"] = "characters"
     raw.pop("score_by", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,8 @@ from ner.types import Document
 
 LINES = 2_000
 """Lines of a file that are looked at."""
+RULES: tuple[WordRule, ...] = ("punctuation", "chinese", "characters")
+"""Rules that may be chosen, from the coarsest to the finest."""
 
 
 class Detected(NamedTuple):
@@ -48,7 +50,7 @@ def detect(path: str, name: str = "auto", options: dict[str, Any] | None = None)
     """
     options = options or {}
     if name == "auto":
-        name = _name(path)
+        name = _name(path, options.get("encoding", "utf-8"))
     lines = [] if os.path.isdir(path) else _lines(path, options.get("encoding", "utf-8"))
     detected_options = {"conll": _columns, "tsv": _table, "jsonl": _objects}.get(name, lambda lines: {})(lines)
     config = parse_component("formats", {"name": name, **detected_options, **options})
@@ -60,13 +62,13 @@ def _lines(path: str, encoding: str) -> list[str]:
         return [line.rstrip("\r\n") for _, line in islice(text_files.decoded_lines(path, encoding), LINES)]
 
 
-def _name(path: str) -> str:
+def _name(path: str, encoding: str) -> str:
     """Return the name of the format of a file."""
     if os.path.isdir(path):
         if (Path(path) / "seq.in").exists():
             return "slot_filling"
         raise InputError(f"{path}: expected a file, or a folder with seq.in, seq.out and label; found another folder")
-    lines = [line for line in _lines(path, "utf-8") if line.strip()]
+    lines = [line for line in _lines(path, encoding) if line.strip()]
     if not lines:
         raise InputError(f"{path}: expected sentences, found an empty file")
     if lines[0].lstrip()[0] in "{[":
@@ -173,6 +175,11 @@ def _word_split(path: str, config: ComponentConfig) -> WordRule | None:
     return choose_split(read)[1]
 
 
+def finest(rules: Iterable[WordRule | None]) -> WordRule | None:
+    """Return the rule that splits into the most words; None if there is none."""
+    return max(filter(None, rules), key=RULES.index, default=None)
+
+
 def choose_split(read: Callable[[WordRule], list[Document]]) -> tuple[list[Document], WordRule | None]:
     """Return documents, and the first rule of splitting with which all spans begin and end at words.
 
@@ -185,7 +192,7 @@ def choose_split(read: Callable[[WordRule], list[Document]]) -> tuple[list[Docum
     Raises:
         InputError: If the documents cannot be read.
     """
-    rules: tuple[WordRule, ...] = ("punctuation", "chinese", "characters")
+    rules = RULES
     while True:
         try:
             documents = read(rules[0])

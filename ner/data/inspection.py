@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from ner.config.parts import load_component
 from ner.data.detect import Detected, detect
@@ -50,13 +51,13 @@ class Facts:
     single_characters: bool
 
 
-def inspect(path: str, name: str = "auto") -> Facts:
-    """Return facts about a data file; ``name`` is its format.
+def inspect(path: str, name: str = "auto", options: dict[str, Any] | None = None) -> Facts:
+    """Return facts about a data file; ``name`` is its format, of which some ``options`` may be known.
 
     Raises:
         InputError: If it cannot be read, or is in no known format.
     """
-    detected = detect(path, name)
+    detected = detect(path, name, options)
     format_module = load_component("formats", detected.format.name)
     documents = list(islice(format_module.read(path, detected.format, detected.word_split or "space"), DOCUMENTS))
     examples = [example for document in documents for example in document.examples]
@@ -64,9 +65,14 @@ def inspect(path: str, name: str = "auto") -> Facts:
     for document in documents:
         statistics.add(document)
     words = Counter(word for example in examples for word in example.words)
-    letters = Counter(character for word in words for character in word if character.isalpha())
+    characters: Counter[str] = Counter()
+    for word, count in words.items():
+        for character in word:
+            characters[character] += count
     scripts: Counter[str] = Counter()
-    for character, count in letters.items():
+    for character, count in characters.items():
+        if not character.isalpha():
+            continue
         scripts[unicodedata.name(character, "UNKNOWN").split()[0]] += count
     num_words = max(1, words.total())
     outputs = frozenset(kind for kind in OUTPUTS if any(has_gold(example, kind) for example in examples))

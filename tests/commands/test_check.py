@@ -55,6 +55,13 @@ def test_strict_refuses_warnings_and_an_error_is_always_refused() -> None:
     assert main(["--config", "config.yaml", "data.test=null", "--strict"]) == 0
 
 
+def test_files_that_a_training_would_not_find_are_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--config", "config.yaml", "encoder.vectors=none.txt"]) == 1
+    assert "error   model: none.txt: no such file of vectors; change encoder.vectors" in capsys.readouterr().out
+    assert main(["--config", "config.yaml", "decoder.name=classifier"]) == 1
+    assert "error   model: " in capsys.readouterr().out
+
+
 def test_inputs_are_not_overwritten_and_wrong_data_end_with_their_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--config", "config.yaml", "--json", "train.conll"]) == 2
     assert "is an input file" in capsys.readouterr().err

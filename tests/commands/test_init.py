@@ -89,3 +89,23 @@ def test_the_format_may_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "not JSON" in capsys.readouterr().err
     assert init.main(["--train", str(path), "--format", "conll"]) == 0
     assert "format conll, 1 sentence, 2 words" in capsys.readouterr().out
+
+
+def test_files_in_another_encoding_are_read_with_it(tmp_path: Path) -> None:
+    data, output = tmp_path / "gb.conll", tmp_path / "mine.yaml"
+    data.write_text((SAMPLE / "zh" / "valid.conll").read_text(encoding="utf-8"), encoding="gb18030")
+    assert init.main(["--train", str(data), "--output", str(output)]) == 2
+    assert init.main(["--train", str(data), "--encoding", "gb18030", "--output", str(output)]) == 0
+    config, _ = load_config(output)
+    assert config.data.format.encoding == "gb18030"
+    assert config.data.word_split == "characters"
+
+
+def test_the_words_of_all_files_fit_their_spans(tmp_path: Path) -> None:
+    for name, end in (("train", 2), ("valid", 1)):  # a span of the second file ends in a word
+        record = {"text": "ab cd", "entities": [{"start": 0, "end": end, "label": "X"}]}
+        (tmp_path / f"{name}.jsonl").write_text(f"{json.dumps(record)}\n" * 20, encoding="utf-8")
+    output = tmp_path / "mine.yaml"
+    files = [f"--{name}={tmp_path / name}.jsonl" for name in ("train", "valid")]
+    assert init.main([*files, "--output", str(output)]) == 0
+    assert load_config(output)[0].data.word_split == "characters"
