@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ner.chinese import join_words
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -187,7 +189,7 @@ class Example:
     def beginning(self) -> str:
         """First characters of the sentence, for representations."""
         if self.text is None or not self.offsets:
-            return shortened(self.text or " ".join(self.words[:MAX_SHOWN]))
+            return shortened(self.text or join_words(self.words[:MAX_SHOWN]))
         return shortened(self.text[self.offsets[0][0] : self.offsets[-1][1]])
 
     @property
@@ -232,9 +234,9 @@ class Example:
         return self.offsets[span.start][0], self.offsets[span.end - 1][1]
 
     def text_of(self, span: Span) -> str:
-        """Return the text of a span: from the raw text if available, otherwise its words joined by spaces."""
+        """Return the text of a span: from the raw text if available, otherwise of its words (:mod:`ner.chinese`)."""
         start, end = self._range(span)
-        return " ".join(self.words[start:end]) if self.text is None or self.offsets is None else self.text[start:end]
+        return join_words(self.words[start:end]) if self.text is None or self.offsets is None else self.text[start:end]
 
     def entities(self, spans: Sequence[Span] | None = None) -> list[dict[str, Any]]:
         """Return the spans, or others, as dictionaries: in characters if the example has a text, otherwise in words."""

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ner.chinese import join_words
 from ner.commands import _plugins
 from ner.runtime import cli
 
@@ -210,7 +211,7 @@ def write_table(path: Path, ranked: Sequence[Suspect]) -> None:
                 [
                     *(rank, f"{suspect.probability:.6g}", suspect.kind, example.location, span.start, span.end),
                     *(example.text_of(span), suspect.gold.label if suspect.gold else "", answer),
-                    " ".join(example.words),
+                    join_words(example.words),
                 ]
             )
 

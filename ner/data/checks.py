@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
+from ner.chinese import join_words
 from ner.data.findings import SHOWN, Finding, Level, sort_findings
 from ner.data.notices import Notice
 from ner.data.occurrences import Occurrences, SplitSummary
@@ -85,7 +86,7 @@ def check_documents(documents: Mapping[str, Iterable[Document]], one_word_per_li
 
 
 def _text(example: Example) -> str:
-    text = example.text if example.text is not None else " ".join(example.words)
+    text = example.text if example.text is not None else join_words(example.words)
     return f'"{text[:80]}"'
 
 

@@ -10,11 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ner.chinese import CHINESE
 from ner.config.base import ComponentConfig, WordRule
 from ner.config.parts import load_component, parse_component
 from ner.data import tags
 from ner.data.formats import conll
-from ner.data.words import CHINESE
 from ner.errors import InputError, MisalignedSpanError
 from ner.runtime import text_files
 from ner.types import Document

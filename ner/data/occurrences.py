@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from ner.chinese import join_words
 from ner.data.notices import Notice
 from ner.data.tags import PLAIN, flatten
 from ner.types import Document, Example
@@ -114,7 +115,7 @@ class Occurrences:
             summary.labels[label] += 1
             if label not in summary.first_places:
                 summary.first_places[label] = self.place(example, start)
-            text = words[start] if span.end - start == 1 else " ".join(words[start : span.end])
+            text = words[start] if span.end - start == 1 else join_words(words[start : span.end])
             labels = self.mentions.get(text)
             if labels is None:
                 labels = self.mentions[text] = {}

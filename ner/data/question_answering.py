@@ -17,9 +17,10 @@ from functools import cache, lru_cache
 from itertools import accumulate
 from typing import Any
 
+from ner.chinese import CHINESE
 from ner.config.base import WordSplit
 from ner.data.notices import Notice
-from ner.data.words import CHINESE, split_words
+from ner.data.words import split_words
 from ner.errors import InputError
 from ner.runtime.text_files import json_field
 from ner.types import Example, Span

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from ner.data.words import CHINESE
+from ner.chinese import CHINESE
 
 _ABBREVIATIONS = """
 mr mrs ms dr prof st sr jr rev hon gen col maj capt lt sgt gov sen rep pres supt mt ft

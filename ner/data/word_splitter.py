@@ -16,7 +16,8 @@ from itertools import pairwise
 
 from pydantic import TypeAdapter
 
-from ner.data.words import CHINESE, marks
+from ner.chinese import CHINESE
+from ner.data.words import marks
 from ner.runtime.json_files import parse_json
 
 MIN_COUNT = 2

@@ -8,12 +8,9 @@ from dataclasses import replace
 from functools import cache
 from itertools import accumulate, chain
 
+from ner.chinese import CHINESE
 from ner.config.base import WordRule, WordSplit
 from ner.types import Example
-
-CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
-"""Blocks of Chinese characters for a character class of a regular expression (Unicode 16: CJK Unified Ideographs with
-extensions A to F, and Compatibility Ideographs)."""
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ner.chinese import join_words
 from ner.evaluation import bootstrap
 from ner.evaluation.evaluation import Evaluation, monitored
 from ner.evaluation.scorer import Scorer
@@ -240,7 +241,7 @@ def most_different(
         spread = max(errors.values()) - min(errors.values())
         if spread:
             entities = {name: other.entities() for name, other in zip(predicted, examples, strict=True)}
-            text = example.text if example.text is not None else " ".join(example.words)
+            text = example.text if example.text is not None else join_words(example.words)
             difference = SentenceDifference(example.location, text, example.entities(), entities, errors)
             ranked.append((spread, sum(errors.values()), difference))
     ranked.sort(key=lambda entry: (-entry[0], -entry[1]))  # stable: in the order of the file

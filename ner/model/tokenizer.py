@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ner.data.words import CHINESE
+from ner.chinese import CHINESE
 from ner.errors import InputError
 from ner.model import pretrained
 from ner.model.piece_tokenizer import PieceTokenizer

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner.chinese import CHINESE
 from ner.config.base import WordRule
 from ner.data.question_answering import (
     ANSWER,
@@ -20,7 +21,7 @@ from ner.data.question_answering import (
     question_example,
     token_f1,
 )
-from ner.data.words import CHINESE, split_words
+from ner.data.words import split_words
 from ner.types import Example, Span
 
 CHINESE_CHARACTER = re.compile(f"[{CHINESE}]")
