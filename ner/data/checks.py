@@ -31,6 +31,8 @@ MAX_DEVIATING = 0.1
 """Share of the mentions of the same words up to which a label deviates."""
 MAX_REPEATED = 0.2
 """Share of repeated sentences above which they are a warning."""
+MAX_MEDIAN_LENGTH = 500
+"""Words of the median sentence of a column file above which empty lines are probably missing."""
 NOTABLE_UNKNOWN = 0.1
 """Share of unknown words above which advice is shown."""
 MAX_UNKNOWN = 0.3
@@ -78,7 +80,7 @@ def check_documents(documents: Mapping[str, Iterable[Document]], one_word_per_li
         *_similar_labels(summaries),
         *_repeated(summaries, state),
         *_mentions(state),
-        *_lengths(summaries),
+        *_lengths(summaries, one_word_per_line),
         *_unknown_words(summaries),
         *_characters(summaries, documents, state.place),
     ]
@@ -288,7 +290,7 @@ def _mentions(state: Occurrences) -> Iterator[Finding]:
         )
 
 
-def _lengths(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
+def _lengths(summaries: Mapping[str, SplitSummary], one_word_per_line: bool) -> Iterator[Finding]:
     for split, summary in summaries.items():
         if summary.sentences:
             mean = summary.words / summary.sentences
@@ -299,6 +301,13 @@ def _lengths(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:
                 "info",
                 f"{split}: {mean:.1f} words a sentence, median {median}, 95 % up to {percentile_95}, longest {longest}",
             )
+            if one_word_per_line and median > MAX_MEDIAN_LENGTH:
+                yield Finding(
+                    "long-sentences",
+                    "warning",
+                    f"{split}: half of the sentences have {median:,} words or more",
+                    "Sentences are separated by empty lines; the file may lack them.",
+                )
 
 
 def _unknown_words(summaries: Mapping[str, SplitSummary]) -> Iterator[Finding]:

@@ -49,6 +49,12 @@ def test_labels_only_in_one_split_are_named(tmp_path: Path) -> None:
     assert "LOC 1" in finding(found, "unscored-labels").message
 
 
+def test_a_file_without_empty_lines_is_a_long_sentence(tmp_path: Path) -> None:
+    found = report(tmp_path, train="Ada B-PER\nwon O\n" * 300, valid="Ada B-PER\nwon O\n\n" * 300)
+    warning = finding(found, "long-sentences")
+    assert (warning.level, warning.message) == ("warning", "train: half of the sentences have 600 words or more")
+
+
 def test_a_rare_label_that_resembles_a_frequent_one_is_shown_with_its_place(tmp_path: Path) -> None:
     train = "".join(f"x{n} B-COMPANY\n\n" for n in range(12)) + "y O\nz B-COMAPNY\n\nw B-PLACE\n"
     found = report(tmp_path, train=train, valid="x1 B-Company\n")
