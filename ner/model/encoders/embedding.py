@@ -16,6 +16,7 @@ import torch
 from numpy.random import Generator
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ner.config.base import ConfigSection, EncoderConfig
 from ner.config.schema import WindowsConfig
@@ -175,7 +176,7 @@ class CharacterVectors(nn.Module):
     def __init__(self, config: CharacterConfig, num_characters: int) -> None:
         super().__init__()
         self.table = nn.Embedding(num_characters, config.dimension, padding_idx=Vocab.padding)
-        self.kind = config.kind
+        self.kind, self.kernel_size = config.kind, config.kernel_size
         if config.kind == "cnn":
             self.convolution = nn.Conv1d(
                 config.dimension, config.width, config.kernel_size, padding=config.kernel_size // 2
@@ -188,15 +189,22 @@ class CharacterVectors(nn.Module):
         mask = characters != Vocab.padding
         vectors = self.table(characters)  # (U, C, dimension)
         if self.kind == "cnn":
-            features = self.convolution(vectors.transpose(1, 2))[..., : characters.shape[1]]  # (U, width, C)
-            features = features.masked_fill(~mask.unsqueeze(1), torch.finfo(features.dtype).min)
-            features = features.amax(2) if characters.shape[1] else features.new_zeros(features.shape[:2])
+            features = self._convolve(vectors)
+            features = features.masked_fill(~mask.unsqueeze(2), torch.finfo(features.dtype).min)
+            features = features.max(1).values if characters.shape[1] else features.sum(1)
             return torch.where(mask.any(1, keepdim=True), features, 0.0)
         states = self.lstm(vectors, mask)  # (U, C, width)
         half = states.shape[-1] // 2
         last_positions = (mask.sum(1) - 1).clamp(min=0)  # the last state of each direction has read the whole word
         last = states[torch.arange(states.shape[0], device=states.device), last_positions]
         return torch.cat([last[:, :half], states[:, 0, half:]], dim=1) * mask.any(1, keepdim=True)
+
+    def _convolve(self, vectors: Tensor) -> Tensor:
+        """Apply the convolution to ``(U, C, dimension)`` as one matrix product, which CPUs compute faster."""
+        padded = F.pad(vectors, (0, 0, self.kernel_size // 2, self.kernel_size // 2))
+        windows = torch.cat([padded[:, start : start + vectors.shape[1]] for start in range(self.kernel_size)], dim=2)
+        weight = self.convolution.weight.transpose(1, 2).flatten(1)
+        return F.linear(windows, weight, self.convolution.bias)  # (U, C, width)
 
 
 class EmbeddingEncoder(Encoder):

@@ -11,7 +11,7 @@ import torch
 from ner.config.parts import ConfigError, parse_component
 from ner.config.schema import WindowsConfig
 from ner.data.vocab import Vocab, Vocabs
-from ner.model.encoders.embedding import CharacterConfig, Config, EmbeddingEncoder, build
+from ner.model.encoders.embedding import CharacterConfig, CharacterVectors, Config, EmbeddingEncoder, build
 from ner.model.segmentation import BEGIN, END, PARTS_OF_SPEECH, POSITIONS, SINGLE
 from ner.model.words import shape
 from ner.types import Example
@@ -292,3 +292,18 @@ def test_word_dropout_reads_any_word_as_unknown_and_keeps_its_characters() -> No
     assert not torch.equal(found[0], found[2])
     assert 25 < int(found[0].sum()) < 75
     assert part.inputs([group])["known"].all()
+
+
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, 4])
+def test_characters_are_convolved_as_by_torch(kernel_size: int) -> None:
+    torch.manual_seed(0)
+    part = CharacterVectors(CharacterConfig(kind="cnn", kernel_size=kernel_size, dimension=4, width=6), 9)
+    characters = torch.tensor([[3, 4, 5, 6, 7], [8, 3, 0, 0, 0], [0, 0, 0, 0, 0]])
+    expected = part.convolution(part.table(characters).transpose(1, 2))[..., :5]
+    expected = torch.stack([expected[0].amax(1), expected[1, :, :2].amax(1), torch.zeros(6)])
+    found = part(characters)
+    torch.testing.assert_close(found, expected)
+    parameters = [*part.parameters()]
+    gradients = torch.autograd.grad(found.square().sum(), parameters)
+    torch.testing.assert_close(gradients, torch.autograd.grad(expected.square().sum(), parameters))
+    assert part(characters[:, :0]).tolist() == torch.zeros(3, 6).tolist()
