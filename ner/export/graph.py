@@ -27,7 +27,7 @@ from ner.types import Encoding
 
 DIMENSIONS = {
     **dict.fromkeys(("mask", "words", "positions", "state_positions"), ("examples", "words")),
-    **dict.fromkeys(("bigram_ids", "segment_positions", "parts_of_speech"), ("examples", "words")),
+    **dict.fromkeys(("bigram_ids", "segment_positions"), ("examples", "words")),
     "short_sentences": ("short_examples", "short_width"),
     "long_sentences": ("long_examples", "long_width"),
     **dict.fromkeys(("pieces", "piece_mask"), ("rows", "pieces")),

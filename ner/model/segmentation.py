@@ -1,8 +1,7 @@
-"""Words of Chinese text and their parts of speech, as found by the segmenter jieba, as features of characters.
+"""Positions of characters in the words of Chinese text, as found by the segmenter jieba.
 
-The position in a word is the feature that Zhang and Yang (2018) call *softword*. The part of speech comes from jieba's
-dictionary, which also marks names of people (``nr``), places (``ns``) and organizations (``nt``). The implementation is
-rjieba, which, unlike jieba, reads no cache from a directory that all users can write to.
+They are the feature that Zhang and Yang (2018) call *softword*. The implementation is rjieba, which, unlike jieba,
+reads no cache from a directory that all users can write to.
 """
 
 from __future__ import annotations
@@ -17,15 +16,8 @@ from ner.errors import InputError, not_installed
 
 PADDING, BEGIN, MIDDLE, END, SINGLE = range(5)
 """Positions of a unit in the segment that contains it."""
-POSITIONS = ("padding", "begin", "middle", "end", "single")
+NAMES = ("padding", "begin", "middle", "end", "single")
 """Names of the positions."""
-PARTS_OF_SPEECH = (
-    *("padding", "other", "a", "ad", "ag", "an", "b", "c", "d", "df", "dg", "e", "eng", "f", "g", "h", "i", "j", "k"),
-    *("l", "m", "mg", "mq", "n", "ng", "nr", "nrfg", "nrt", "ns", "nt", "nz", "o", "p", "q", "r", "rg", "rr", "rz"),
-    *("s", "t", "tg", "u", "ud", "ug", "uj", "ul", "uv", "uz", "v", "vd", "vg", "vi", "vn", "vq", "x", "y", "z", "zg"),
-)
-"""Parts of speech in jieba's dictionary, and ``other`` for unknown ones."""
-_IDS = {name: number for number, name in enumerate(PARTS_OF_SPEECH)}
 
 
 @cache
@@ -38,25 +30,21 @@ def segmenter() -> Any:
     try:
         import rjieba
     except ImportError:
-        raise InputError(f"config.encoder: segmentation requires a package: {not_installed('rjieba')}") from None
+        raise InputError(f"encoder.segmentation_dimension: {not_installed('rjieba')}") from None
     return rjieba.Jieba()
 
 
-def segment(units: Sequence[str]) -> list[tuple[int, int]]:
-    """Return, for each unit of a text, usually a character, its position in its segment, and its part of speech.
+def positions(units: Sequence[str]) -> list[int]:
+    """Return the position of each unit of a text, usually a character, in its segment.
 
-    If a unit extends over several segments, its position is ``SINGLE`` where one begins and one ends with it, and its
-    part of speech is that of the first.
+    A unit that several segments are part of counts as ``SINGLE`` if a segment begins and a segment ends with it.
     """
     text = re.sub("[\ud800-\udfff]", "\ufffd", "".join(units))  # half of a surrogate pair cannot be passed to Rust
-    segments = segmenter().tag(text)
-    boundaries = {0, *accumulate(len(word) for word, _ in segments)}
-    parts_of_speech = [_IDS.get(name, _IDS["other"]) for word, name in segments for _ in word]
+    boundaries = {0, *accumulate(map(len, segmenter().cut(text)))}
     result, start = [], 0
     for unit in units:
         stop = start + len(unit)
         begins, ends = start in boundaries, stop in boundaries
-        position = (SINGLE if ends else BEGIN) if begins else (END if ends else MIDDLE)
-        result.append((position, parts_of_speech[start]))
+        result.append((SINGLE if ends else BEGIN) if begins else (END if ends else MIDDLE))
         start = stop
     return result

@@ -45,12 +45,6 @@ def shape(word: str) -> str:
     return classes[:10]
 
 
-def _segment(example: Example) -> list[tuple[int, int]]:
-    """Segment the question and its text, which are not joined."""
-    question, text = example.words[: example.query_length], example.words[example.query_length :]
-    return segmentation.segment(question) + segmentation.segment(text)
-
-
 class WordInputs:
     """Conversion of examples to the arrays of the embedding encoder.
 
@@ -59,7 +53,7 @@ class WordInputs:
         lowercase, normalize_digits: Form in which words are looked up.
         max_length: Maximum number of characters; the middle of a longer word is dropped.
         num_buckets: Number of rows of the table of bigrams; 0 if bigrams are not used.
-        uses_segments: True if segments are used, see :mod:`ner.model.segmentation`.
+        uses_segments: True if the positions of words in segments are used.
 
     Raises:
         InputError: If segments are used and the segmenter is not installed.
@@ -109,10 +103,12 @@ class WordInputs:
             "query_lengths": np.array([example.query_length for example in examples], dtype=np.int64),
         }
         if self.uses_segments:
-            segments = [_segment(example) for example in examples]
-            arrays["segment_positions"] = padded([[position for position, _ in row] for row in segments])[0]
-            arrays["parts_of_speech"] = padded([[part for _, part in row] for row in segments])[0]
+            arrays["segment_positions"] = padded([self._segment_positions(example) for example in examples])[0]
         return arrays
+
+    def _segment_positions(self, example: Example) -> list[int]:
+        question, text = example.words[: example.query_length], example.words[example.query_length :]
+        return segmentation.positions(question) + segmentation.positions(text)
 
     def bigram_ids(self, arrays: Mapping[str, np.ndarray], known: np.ndarray) -> np.ndarray:
         """Return the two rows ``(S, W, 2)`` of each word and its successor in the question, or in the text.

@@ -259,7 +259,7 @@ class PortableTagger(TextTagger):
         mask = arrays["mask"]
         if not mask.size:  # a graph needs a column, and a piece that is read
             arrays["mask"] = mask = np.zeros((len(mask), 1), dtype=bool)
-            shapes = dict.fromkeys(("positions", "words", "segment_positions", "parts_of_speech"), mask.shape)
+            shapes = dict.fromkeys(("positions", "words", "segment_positions"), mask.shape)
             shapes["bigram_ids"] = (*mask.shape, 2)
             shapes |= dict.fromkeys(("word_pieces", "piece_words", "piece_weights"), (1,))
             for name, array in arrays.items():

@@ -115,7 +115,6 @@ MODULES: dict[str, tuple[dict[str, Any], Any]] = {
     "decoders/unilm.beam_size": ({"max_target_seq_length": 4}, 1),
     "decoders/unilm.length_penalty": ({"max_target_seq_length": 4}, 3.0),
     "decoders/unilm.max_source_seq_length": ({"max_target_seq_length": 4}, 12),
-    "encoders/embedding.part_of_speech_dimension": ({}, 5),
     "encoders/embedding.segmentation_dimension": ({}, 5),
     "encoders/embedding.bigrams.buckets": ({"dimension": 2, "bigrams": {"dimension": 2}}, 50),
     "encoders/embedding.characters.max_length": ({"dimension": 2, "characters": {"kind": "lstm"}}, 2),

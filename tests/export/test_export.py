@@ -33,7 +33,7 @@ SENTENCES = [
     ["a", "\u200b", "中", "国"],
 ]
 CHARACTERS = {"name": "embedding", "dimension": 5, "shape_dimension": 3, "characters": {"kind": "cnn", "width": 4}}
-MEMBER = {**CHARACTERS, "bigrams": {"dimension": 2, "buckets": 20}, "part_of_speech_dimension": 2}
+MEMBER = {**CHARACTERS, "bigrams": {"dimension": 2, "buckets": 20}, "segmentation_dimension": 2}
 JOINT = {"name": "joint", "tags": {"name": "crf", "scheme": "bioes"}, "classes": {"name": "classifier"}}
 CASES: dict[str, dict[str, Any]] = {
     "crf": {"decoder": {"name": "crf", "scheme": "bioes"}},
@@ -43,9 +43,7 @@ CASES: dict[str, dict[str, Any]] = {
     "character_lstm": {"encoder": {**CHARACTERS, "dimension": 0, "characters": {"kind": "lstm", "width": 4}}},
     "bigrams": {"encoder": {"name": "embedding", "dimension": 0, "bigrams": {"dimension": 5, "buckets": 50}}},
     "words_and_bigrams": {"encoder": {"name": "embedding", "dimension": 5, "bigrams": {"dimension": 5}}},
-    "segments": {
-        "encoder": {"name": "embedding", "dimension": 0, "segmentation_dimension": 5, "part_of_speech_dimension": 4}
-    },
+    "segments": {"encoder": {"name": "embedding", "dimension": 0, "segmentation_dimension": 5}},
     "rtransformer": {"context": {"name": "rtransformer", "heads": 2}},
     "joint": {"decoder": JOINT},
     "multi_label": {"decoder": {"name": "classifier", "multi_label": True, "pooling": "attention"}},

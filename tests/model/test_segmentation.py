@@ -7,16 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner.errors import InputError
-from ner.model.segmentation import BEGIN, END, MIDDLE, PARTS_OF_SPEECH, SINGLE, segment, segmenter
-
-
-def positions(units: list[str]) -> list[int]:
-    return [position for position, _ in segment(units)]
-
-
-def test_characters_have_the_part_of_speech_of_their_word() -> None:
-    names = [PARTS_OF_SPEECH[part] for _, part in segment([*"王小明在北京，用Linux"])]
-    assert names == ["nr", "nr", "nr", "p", "ns", "ns", "x", "p", *["eng"] * 5]
+from ner.model.segmentation import BEGIN, END, MIDDLE, SINGLE, positions, segmenter
 
 
 def test_characters_are_at_the_positions_of_their_segment() -> None:
@@ -41,8 +32,7 @@ def test_a_missing_segmenter_is_reported_with_the_package_to_install(monkeypatch
     monkeypatch.setitem(sys.modules, "rjieba", None)
     segmenter.cache_clear()
     with pytest.raises(
-        InputError,
-        match="^config.encoder: segmentation requires a package: rjieba is not installed; pip install rjieba$",
+        InputError, match="^encoder.segmentation_dimension: rjieba is not installed; pip install rjieba$"
     ):
         segmenter()
     segmenter.cache_clear()

@@ -599,7 +599,6 @@ def configurations() -> Iterator[tuple[str, Damage, bool]]:
         ("encoder/characters", {"kind": "lstm", "width": 10**6}),
         ("encoder/shape_dimension", 10**9),
         ("encoder/segmentation_dimension", 10**9),
-        ("encoder/part_of_speech_dimension", 10**9),
         ("encoder/bigrams", {"dimension": 10**9}),
         ("encoder/bigrams", {"dimension": 64, "buckets": 1 << 30}),
         ("encoder", {"name": "concat", **{f"e{n}": {"name": "embedding"} for n in range(5000)}}),

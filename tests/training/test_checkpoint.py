@@ -73,7 +73,7 @@ def test_a_training_interrupted_at_any_step_ends_in_the_same_bits(
         {"training__plateau": {"adapt": "both", "patience": 0}, "training__early_stopping": {"patience": 2}},
         {"training__adversarial": {"kind": "fgm"}},
         {"training__adversarial": {"kind": "fgm"}, "encoder__bigrams": {"dimension": 4}, "encoder__word_dropout": 0.2},
-        {"encoder__segmentation_dimension": 4, "encoder__part_of_speech_dimension": 4},
+        {"encoder__segmentation_dimension": 4},
         {"training__freeze": {"encoder": {"steps": 11}, "context": {"epochs": 1}}, "training__schedule": "cosine"},
         {"training__layer_decay": 0.5, "training__warmup_ratio": 0, "training__warmup_steps": 12},
         {"training__keep_epoch": "best", "batch__measure": "words", "batch__size": 40, "batch__micro_size": 20},

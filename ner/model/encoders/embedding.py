@@ -97,24 +97,16 @@ class Config(EncoderConfig):
     """Size of the vectors of segment positions; 0 for none. A character of Chinese text is at the beginning, in the
     middle or at the end of a word that the segmenter jieba finds, or a word of its own. Requires the extra
     ``chinese``."""
-    part_of_speech_dimension: int = Field(0, ge=0)
-    """Size of the vectors of parts of speech; 0 for none. A character of Chinese text has that of its word in jieba's
-    dictionary, which also marks names. Requires the extra ``chinese``."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout of the output."""
 
-    @property
-    def uses_segments(self) -> bool:
-        """Whether the text is segmented, see :mod:`ner.model.segmentation`."""
-        return self.segmentation_dimension > 0 or self.part_of_speech_dimension > 0
-
     @model_validator(mode="after")
     def _something(self) -> Config:
-        sizes = (self.dimension, self.shape_dimension, self.bigrams.dimension)
-        if not any(sizes) and not self.uses_segments and self.characters.kind == "none":
+        sizes = (self.dimension, self.shape_dimension, self.bigrams.dimension, self.segmentation_dimension)
+        if not any(sizes) and self.characters.kind == "none":
             raise ValueError(
-                "encoder embedding needs dimension, characters.kind, shape_dimension, bigrams.dimension, "
-                "segmentation_dimension or part_of_speech_dimension; set one of them"
+                "encoder embedding needs dimension, characters.kind, shape_dimension, bigrams.dimension or "
+                "segmentation_dimension; set one of them"
             )
         return self
 
@@ -166,7 +158,7 @@ def word_inputs(config: Config, tables: Mapping[str, Vocab]) -> WordInputs:
         config.normalize_digits,
         config.characters.max_length,
         num_buckets,
-        config.uses_segments,
+        config.segmentation_dimension > 0,
     )
 
 
@@ -218,8 +210,7 @@ class EmbeddingEncoder(Encoder):
       and of the others, so that a long word does not pad all others;
     - ``known (S, W)``: false where a word is replaced by the unknown word; ``mask (S, W)`` and ``query_lengths (S,)``;
     - ``bigram_ids (S, W, 2)``: the rows of each word with its successor, if bigrams are used;
-    - ``segment_positions (S, W)`` and ``parts_of_speech (S, W)``: see :mod:`ner.model.segmentation`, if segments are
-      used.
+    - ``segment_positions (S, W)``: see :mod:`ner.model.segmentation`, if segments are used.
     """
 
     def __init__(self, config: Config, tables: Mapping[str, Vocab], singletons: frozenset[str]) -> None:
@@ -246,13 +237,9 @@ class EmbeddingEncoder(Encoder):
             nn.init.normal_(self.bigrams.weight, std=config.bigrams.dimension**-0.5)
             self.width += config.bigrams.dimension
         if config.segmentation_dimension:
-            size = (len(segmentation.POSITIONS), config.segmentation_dimension)
+            size = (len(segmentation.NAMES), config.segmentation_dimension)
             self.segmentation = nn.Embedding(*size, padding_idx=segmentation.PADDING)
             self.width += config.segmentation_dimension
-        if config.part_of_speech_dimension:
-            size = (len(segmentation.PARTS_OF_SPEECH), config.part_of_speech_dimension)
-            self.parts_of_speech = nn.Embedding(*size, padding_idx=segmentation.PADDING)
-            self.width += config.part_of_speech_dimension
         self.dropout = nn.Dropout(config.dropout)
         self.words_to_ids = word_inputs(config, tables)
 
@@ -286,9 +273,7 @@ class EmbeddingEncoder(Encoder):
             form = f"{config.lowercase} {config.normalize_digits} {config.bigrams.buckets}"
             labels["bigrams.weight"] = ([f"{form} {row}" for row in range(config.bigrams.buckets)], None)
         if self.config.segmentation_dimension:
-            labels["segmentation.weight"] = (segmentation.POSITIONS, None)
-        if self.config.part_of_speech_dimension:
-            labels["parts_of_speech.weight"] = (segmentation.PARTS_OF_SPEECH, None)
+            labels["segmentation.weight"] = (segmentation.NAMES, None)
         return labels
 
     def inputs(
@@ -333,8 +318,6 @@ class EmbeddingEncoder(Encoder):
             features.append(self.bigrams(inputs["bigram_ids"]).sum(2))
         if self.config.segmentation_dimension:
             features.append(self.segmentation(inputs["segment_positions"]))
-        if self.config.part_of_speech_dimension:
-            features.append(self.parts_of_speech(inputs["parts_of_speech"]))
         vectors = self.dropout(torch.cat(features, dim=-1)) * mask.unsqueeze(-1)
         question_mask = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
         return Encoding(vectors, mask, question_mask=question_mask)

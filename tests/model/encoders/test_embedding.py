@@ -12,7 +12,7 @@ from ner.config.parts import ConfigError, parse_component
 from ner.config.schema import WindowsConfig
 from ner.data.vocab import Vocab, Vocabs
 from ner.model.encoders.embedding import CharacterConfig, CharacterVectors, Config, EmbeddingEncoder, build
-from ner.model.segmentation import BEGIN, END, PARTS_OF_SPEECH, POSITIONS, SINGLE
+from ner.model.segmentation import BEGIN, END, NAMES, SINGLE
 from ner.model.words import shape
 from ner.types import Example
 
@@ -139,16 +139,9 @@ def test_a_question_and_its_text_are_segmented_apart() -> None:
     assert rows == [[BEGIN, END], [SINGLE, SINGLE]]
 
 
-def test_rows_of_segments_are_named() -> None:
-    labels = encoder(segmentation_dimension=4, part_of_speech_dimension=3).axis_labels()
-    assert labels["segmentation.weight"] == (POSITIONS, None)
-    assert labels["parts_of_speech.weight"] == (PARTS_OF_SPEECH, None)
-
-
-def test_characters_of_words_with_one_part_of_speech_have_the_same_vector() -> None:
-    found = vectors(encoder(dimension=0, part_of_speech_dimension=4), *"北京在上海")
-    assert torch.equal(found[[0, 1, 3]], found[[4, 4, 4]])
-    assert not torch.equal(found[0], found[2])
+def test_segment_positions_are_names_of_rows() -> None:
+    part = encoder(segmentation_dimension=4)
+    assert part.axis_labels()["segmentation.weight"] == (NAMES, None)
 
 
 def test_bigrams_of_words_that_training_replaces_are_those_of_the_unknown_word() -> None:
@@ -223,7 +216,7 @@ def test_words_with_a_pretrained_vector_are_known_however_rare(tmp_path: Path) -
 
 
 def test_an_encoder_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs dimension, characters.kind, shape_dimension, bigrams.dimension, "):
+    with pytest.raises(ValueError, match="needs dimension, characters.kind, shape_dimension, bigrams.dimension or"):
         encoder(dimension=0)
 
 
@@ -240,7 +233,7 @@ def test_an_encoder_of_nothing_is_refused() -> None:
         ({"characters": {"kind": "cnn", "kernel_size": 0}}, "config.characters.kernel_size"),
         ({"characters": {"kind": "cnn", "max_length": 1}}, "config.characters.max_length"),
         ({"characters": {"kind": "lstm", "width": 15}}, "width must be even for the two directions of an lstm"),
-        ({"dimension": 0}, "needs dimension, characters.kind, shape_dimension, bigrams.dimension, "),
+        ({"dimension": 0}, "needs dimension, characters.kind, shape_dimension, bigrams.dimension or"),
     ],
 )
 def test_values_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
