@@ -235,6 +235,15 @@ def create_timed(folder: Path) -> Path:
             raise InputError(f"{directory}: cannot be written: {reason(error)}") from None
 
 
+def remove_directory(directory: Path) -> None:
+    """Remove a run directory, and the folders below ``runs`` that are empty then."""
+    shutil.rmtree(directory, ignore_errors=True)
+    for folder in directory.parents:
+        if folder.parts[:1] == ("runs",):
+            with suppress(OSError):
+                folder.rmdir()
+
+
 def find_runs(root: Path) -> list[Path]:
     """Return the directories below ``root`` that contain a model, newest first, without the copies inside a run."""
     paths = [path.parent for path in root.rglob(manifest.MANIFEST)]

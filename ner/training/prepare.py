@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ner.data.question_answering import ANSWER
 from ner.data.tasks import decoder_outputs
 from ner.errors import InputError
-from ner.runs.directory import LOCK, LOG
+from ner.runs.directory import LOCK, LOG, remove_directory
 from ner.runs.lock import locked
 from ner.runtime.device import resolve_device, set_seed
 from ner.runtime.distributed import ProcessGroup
@@ -61,7 +60,7 @@ def training_run(
             except InputError:
                 log.close()
                 if process_group.is_main and {path.name for path in directory.glob("*")} <= {LOG, LOCK}:
-                    shutil.rmtree(directory, ignore_errors=True)
+                    remove_directory(directory)
                 raise
     finally:
         process_group.end()

@@ -165,6 +165,11 @@ def test_data_that_cannot_be_used_are_one_sentence(
     assert error.startswith(message)
 
 
+def test_refused_data_leave_no_folder_behind(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, train.main, "--config", "config.yaml", "encoder.vectors=none.txt").startswith("none.txt")
+    assert not (folder / "runs").exists()
+
+
 def test_a_run_directory_that_is_taken_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "run").mkdir()
     (folder / "run" / "manifest.json").write_text("{}", encoding="utf-8")
