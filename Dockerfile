@@ -6,7 +6,7 @@ COPY constraints.txt ./
 COPY packages/runtime packages/runtime
 COPY ner ner
 RUN python -m venv /opt/ner \
-    && /opt/ner/bin/pip install --no-cache-dir -c constraints.txt './packages/runtime[serve]'
+    && /opt/ner/bin/pip install --no-cache-dir -c constraints.txt './packages/runtime[chinese,serve]'
 
 FROM python:3.12-slim
 COPY --from=build /opt/ner /opt/ner

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -45,23 +44,6 @@ def colors(labels: Iterable[str]) -> dict[str, str]:
         preferred = PALETTE[zlib.crc32(label.encode(errors="replace")) % len(PALETTE)]
         color_by_label[label] = free_colors.pop(free_colors.index(preferred) if preferred in free_colors else 0)
     return color_by_label
-
-
-def join_words(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """Return words as a text, and the characters of each; no space separates Chinese or Japanese words."""
-    text, offsets = "", []
-    for word in words:
-        if text and not (_is_ideographic(text[-1]) and _is_ideographic(word[:1])):
-            text += " "
-        offsets.append((len(text), len(text) + len(word)))
-        text += word
-    return text, offsets
-
-
-def _is_ideographic(character: str) -> bool:
-    """Return True for a wide character of a script without spaces, and its punctuation."""
-    wide = bool(character) and unicodedata.east_asian_width(character) in "WF"
-    return wide and not unicodedata.name(character, "").startswith("HANGUL")
 
 
 def to_html(text: str, marks: Iterable[Mark], hues: Mapping[str, str]) -> str:

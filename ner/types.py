@@ -189,7 +189,7 @@ class Example:
     def beginning(self) -> str:
         """First characters of the sentence, for representations."""
         if self.text is None or not self.offsets:
-            return shortened(self.text or join_words(self.words[:MAX_SHOWN]))
+            return shortened(self.text or join_words(self.words[:MAX_SHOWN])[0])
         return shortened(self.text[self.offsets[0][0] : self.offsets[-1][1]])
 
     @property
@@ -233,29 +233,35 @@ class Example:
             return span.start, span.end
         return self.offsets[span.start][0], self.offsets[span.end - 1][1]
 
+    def _text_and_offsets(self) -> tuple[str, Sequence[tuple[int, int]]]:
+        """Return the raw text, or the joined words, and the characters of each word."""
+        if self.text is None or self.offsets is None:
+            return join_words(self.words)
+        return self.text, self.offsets
+
     def text_of(self, span: Span) -> str:
         """Return the text of a span: from the raw text if available, otherwise of its words (:mod:`ner.chinese`)."""
-        start, end = self._range(span)
-        return join_words(self.words[start:end]) if self.text is None or self.offsets is None else self.text[start:end]
+        text, offsets = self._text_and_offsets()
+        return text[offsets[span.start][0] : offsets[span.end - 1][1]]
 
     def entities(self, spans: Sequence[Span] | None = None) -> list[dict[str, Any]]:
         """Return the spans, or others, as dictionaries: in characters if the example has a text, otherwise in words."""
+        text, offsets = self._text_and_offsets()
         entities = []
         for span in self.spans if spans is None else spans:
             start, end = self._range(span)
+            span_text = text[offsets[span.start][0] : offsets[span.end - 1][1]]
             score: dict[str, Any] = {} if span.score is None else {"score": span.score}
             if span.uncertain:
                 score["uncertain"] = True
-            entities.append({"start": start, "end": end, "label": span.label, "text": self.text_of(span), **score})
+            entities.append({"start": start, "end": end, "label": span.label, "text": span_text, **score})
         return entities
 
     def marked_text(self, spans: Sequence[Span] | None = None) -> tuple[str, list[Mark]]:
         """Return a text to show, and the characters of the spans, or of others, in it."""
-        from ner.highlight import Mark, join_words
+        from ner.highlight import Mark
 
-        text, offsets = self.text, self.offsets
-        if text is None or offsets is None:
-            text, offsets = join_words(self.words)
+        text, offsets = self._text_and_offsets()
         chosen = self.spans if spans is None else spans
         return text, [Mark(offsets[s.start][0], offsets[s.end - 1][1], s.label, s.score) for s in chosen]
 

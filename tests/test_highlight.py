@@ -5,7 +5,8 @@ import re
 import pytest
 
 from ner import highlight
-from ner.highlight import PALETTE, Mark, colors, join_words, to_html
+from ner.chinese import join_words
+from ner.highlight import PALETTE, Mark, colors, to_html
 from ner.types import Document, Example, Span
 
 HUES = {"A": "#1", "B": "#2"}

@@ -64,9 +64,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
             vocabulary = sum((summary.vocabulary for summary in report.splits.values()), Counter[str]())
             report.findings += check_tokenizers(config, vocabulary, documents)
-        if all(finding.level != "error" for finding in report.findings):
-            report.findings += _check_parts(config, documents["train"])
-    if arguments.probe:
+        if not _has_error(report):
+            report.findings += _check_model(config, documents)
+    if arguments.probe and not _has_error(report):
         report.findings += _probe(config)
     report.findings = sort_findings(report.findings)
     _show(report)
@@ -75,8 +75,12 @@ def _check(arguments: argparse.Namespace) -> int:
 
         with open_text(arguments.json) as file:
             file.write(json.dumps(_values(report), ensure_ascii=False, indent=2) + "\n")
-    levels = {finding.level for finding in report.findings}
-    return int("error" in levels or (arguments.strict and "warning" in levels))
+    has_warning = any(finding.level == "warning" for finding in report.findings)
+    return int(_has_error(report) or (arguments.strict and has_warning))
+
+
+def _has_error(report: DataReport) -> bool:
+    return any(finding.level == "error" for finding in report.findings)
 
 
 def _read(config: RunConfig) -> dict[str, list[Document]]:
@@ -91,14 +95,16 @@ def _read(config: RunConfig) -> dict[str, list[Document]]:
     }
 
 
-def _check_parts(config: RunConfig, documents: list[Document]) -> list[Finding]:
-    """Build the model, which shows whether the vectors, weights and packages that it requires are there."""
+def _check_model(config: RunConfig, documents: dict[str, list[Document]]) -> list[Finding]:
+    """Build the model, which shows what a training would refuse, such as missing vectors, weights and packages."""
+    from ner.data import tasks
     from ner.data.findings import Finding
-    from ner.model.model import build
-    from ner.training.corpus import check_targets, count_vocabs
+    from ner.training.new_model import new_model
 
     try:
-        check_targets(build(config, count_vocabs(documents)), documents, str(config.data.train))
+        tasks.check_format(config.decoder.name, config.data.format.name)
+        tasks.check_metrics(config.decoder.name, config.metrics)
+        new_model(config, documents)
     except InputError as error:
         return [Finding("model", "error", str(error))]
     return []

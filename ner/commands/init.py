@@ -64,7 +64,7 @@ def _configuration(files: dict[str, str], name: str, options: dict[str, Any]) ->
     from ner.config.load import read_raw
     from ner.config.parts import validate
     from ner.config.schema import RunConfig
-    from ner.data.detect import finest
+    from ner.data.detect import finest_rule
     from ner.data.inspection import inspect
     from ner.runtime.device import resolve_device
 
@@ -79,7 +79,7 @@ def _configuration(files: dict[str, str], name: str, options: dict[str, Any]) ->
     recipe, reason = _choose(facts)
     raw = read_raw(recipe)
     raw["data"] = {**files, "format": _options(facts)}
-    if word_split := finest(each.detected.word_split for each in facts_by_split.values()):
+    if word_split := finest_rule(each.detected.word_split for each in facts_by_split.values()):
         raw["data"]["word_split"] = word_split
     elif facts.single_characters:
         raw["data"]["word_split"] = "characters"

@@ -211,7 +211,7 @@ def write_table(path: Path, ranked: Sequence[Suspect]) -> None:
                 [
                     *(rank, f"{suspect.probability:.6g}", suspect.kind, example.location, span.start, span.end),
                     *(example.text_of(span), suspect.gold.label if suspect.gold else "", answer),
-                    join_words(example.words),
+                    join_words(example.words)[0],
                 ]
             )
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ner.chinese import join_words
 from ner.commands import _plugins
 from ner.errors import InputError
 from ner.runtime import cli
@@ -134,7 +135,7 @@ def example_input(documents: Mapping[str, Sequence[Document]]) -> tuple[str, str
                 if example.query_length and example.text:
                     return '{"question": "...", "text": "..."}', "jsonl"
                 if (example.spans or example.labels) and all("'" not in word for word in example.words):
-                    return shorten(example.text or " ".join(example.words)), "text"
+                    return shorten(example.text or join_words(example.words)[0]), "text"
     return "...", "text"
 
 

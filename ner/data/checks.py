@@ -88,7 +88,7 @@ def check_documents(documents: Mapping[str, Iterable[Document]], one_word_per_li
 
 
 def _text(example: Example) -> str:
-    text = example.text if example.text is not None else join_words(example.words)
+    text = example.text if example.text is not None else join_words(example.words)[0]
     return f'"{text[:80]}"'
 
 

@@ -78,7 +78,7 @@ def _name(path: str, encoding: str) -> str:
             value = None
         if isinstance(value, dict) and not isinstance(value.get("data"), list):
             return "jsonl"
-        return _json_name(path)
+        return _json_name(path, encoding)
     cells = [line.split("\t") for line in lines]
     tabs = len(cells[0]) > 1 and all(len(row) == len(cells[0]) for row in cells)
     if tabs and any(" " in cell.strip() or len(cell) > 40 for row in cells[1:] for cell in row):
@@ -91,8 +91,8 @@ def _name(path: str, encoding: str) -> str:
     return "conll"
 
 
-def _json_name(path: str) -> str:
-    value = text_files.read_json(path)
+def _json_name(path: str, encoding: str) -> str:
+    value = text_files.read_json(path, encoding)
     articles = value.get("data") if isinstance(value, dict) else None
     first_article = articles[0] if isinstance(articles, list) and articles else None
     if isinstance(first_article, dict) and "paragraphs" in first_article:
@@ -175,7 +175,7 @@ def _word_split(path: str, config: ComponentConfig) -> WordRule | None:
     return choose_split(read)[1]
 
 
-def finest(rules: Iterable[WordRule | None]) -> WordRule | None:
+def finest_rule(rules: Iterable[WordRule | None]) -> WordRule | None:
     """Return the rule that splits into the most words; None if there is none."""
     return max(filter(None, rules), key=RULES.index, default=None)
 

@@ -65,14 +65,12 @@ def inspect(path: str, name: str = "auto", options: dict[str, Any] | None = None
     for document in documents:
         statistics.add(document)
     words = Counter(word for example in examples for word in example.words)
-    characters: Counter[str] = Counter()
+    letters: Counter[str] = Counter()
     for word, count in words.items():
-        for character in word:
-            characters[character] += count
+        for letter in filter(str.isalpha, word):
+            letters[letter] += count
     scripts: Counter[str] = Counter()
-    for character, count in characters.items():
-        if not character.isalpha():
-            continue
+    for character, count in letters.items():
         scripts[unicodedata.name(character, "UNKNOWN").split()[0]] += count
     num_words = max(1, words.total())
     outputs = frozenset(kind for kind in OUTPUTS if any(has_gold(example, kind) for example in examples))

@@ -115,7 +115,7 @@ class Occurrences:
             summary.labels[label] += 1
             if label not in summary.first_places:
                 summary.first_places[label] = self.place(example, start)
-            text = words[start] if span.end - start == 1 else join_words(words[start : span.end])
+            text = words[start] if span.end - start == 1 else join_words(words[start : span.end])[0]
             labels = self.mentions.get(text)
             if labels is None:
                 labels = self.mentions[text] = {}

@@ -241,7 +241,7 @@ def most_different(
         spread = max(errors.values()) - min(errors.values())
         if spread:
             entities = {name: other.entities() for name, other in zip(predicted, examples, strict=True)}
-            text = example.text if example.text is not None else join_words(example.words)
+            text = example.text if example.text is not None else join_words(example.words)[0]
             difference = SentenceDifference(example.location, text, example.entities(), entities, errors)
             ranked.append((spread, sum(errors.values()), difference))
     ranked.sort(key=lambda entry: (-entry[0], -entry[1]))  # stable: in the order of the file

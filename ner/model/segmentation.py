@@ -30,14 +30,15 @@ def segmenter() -> Any:
     try:
         import rjieba
     except ImportError:
-        raise InputError(f"encoder.segmentation_dimension: {not_installed('rjieba')}") from None
+        requirement = "'rjieba>=0.2.2,<0.3'"  # another dictionary is another feature
+        raise InputError(f"encoder.segmentation_dimension: {not_installed('rjieba', requirement)}") from None
     return rjieba.Jieba()
 
 
 def positions(units: Sequence[str]) -> list[int]:
     """Return the position of each unit of a text, usually a character, in its segment.
 
-    A unit that several segments are part of counts as ``SINGLE`` if a segment begins and a segment ends with it.
+    A unit that spans several segments counts as ``SINGLE`` if a segment begins and a segment ends with it.
     """
     text = re.sub("[\ud800-\udfff]", "\ufffd", "".join(units))  # half of a surrogate pair cannot be passed to Rust
     boundaries = {0, *accumulate(map(len, segmenter().cut(text)))}

@@ -24,7 +24,7 @@ from ner.config.schema import RunConfig
 from ner.contracts import Callback
 from ner.data import seen, tasks
 from ner.errors import InputError, summary
-from ner.model import model, saving
+from ner.model import saving
 from ner.model.model import Model
 from ner.runs import events, history
 from ner.runs.directory import CONFIG, HISTORY, WEIGHTS, config_files, remove_results
@@ -35,12 +35,13 @@ from ner.runtime.distributed import ProcessGroup
 from ner.runtime.signals import Signals
 from ner.training import checkpoint, control, loop, validation, warm_start
 from ner.training.batch_size import fits_in_memory, largest_batch
-from ner.training.corpus import Corpus, check_targets, count_vocabs, learn_word_splitter
+from ner.training.corpus import Corpus
 from ner.training.loader import TrainLoader
+from ner.training.new_model import new_model
 from ner.training.progress import Progress
 from ner.training.schedule import warmup_fraction
 from ner.training.state import State, initial_state
-from ner.types import SPLITS, Document
+from ner.types import Document
 
 
 @dataclass
@@ -120,24 +121,10 @@ class TrainingRun:
             init: Run whose matching weights initialize the model.
 
         Raises:
-            InputError: If a pretrained model is not found, a setting does not fit the model, or there is nothing to
-                learn or to score.
+            InputError: See :func:`~ner.training.new_model.new_model`; or if a setting does not fit the model.
         """
         config, process_group = self.config, self.process_group
-        tasks.check_gold(config.decoder.name, self.corpus.train, config.data.train)
-        new = model.build(config, count_vocabs(self.corpus.train)).to(self.device)
-        if config.data.word_split is None:
-            new.word_splitter = learn_word_splitter(self.corpus.train)
-        check_targets(new, self.corpus.train, config.data.train)
-        tasks.check_labels(new.vocabs, config.data.format)
-        for split in SPLITS:
-            if self.documents[split]:
-                path = getattr(config.data, split)
-                tasks.check_scored(config.decoder.name, config.metrics, self.documents[split], path)
-        for name in config.score_by if self.documents["test"] else ():
-            tasks.check_field(name, self.documents["test"], config.data.test)
-        if self.documents["valid"]:
-            validation.check_monitored(self.documents["valid"], config.metrics, config.training)
+        new = new_model(config, self.documents).to(self.device)
         self.trained_on = seen.to_bytes(self.corpus.hashes())
         if init is not None:
             self._initialize(new, init)

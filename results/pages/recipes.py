@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ SHOWN = {
 
 
 def measured(results: dict[str, dict[str, Any]]) -> str:
-    """Return the mean test score and minutes of each recipe that was measured with its own settings, as JSON."""
+    """Return the mean score and minutes of each recipe that was measured with its own settings, as JSON."""
     runs: dict[str, list[dict[str, Any]]] = {}
     for result in results.values():
         config, *changed = title_of(result).split()
@@ -43,14 +44,14 @@ def measured(results: dict[str, dict[str, Any]]) -> str:
             assert value is not None, f"{name} has no {path}"
             scores.append(value)
         minutes = sum(map(minutes_of, own)) / len(own)
-        found[name] = {"score": _shown(f"{_called(name, split)} {label}", scores), "minutes": round(minutes, 1)}
+        found[name] = {"score": _shown(f"{_split_name(name, split)} {label}", scores), "minutes": round(minutes, 1)}
     return json.dumps(dict(sorted(found.items())), indent=1) + "\n"
 
 
-def _called(name: str, split: str) -> str:
+def _split_name(name: str, split: str) -> str:
     """Return the name of a split; that of CLUENER and CMRC2018 is ``dev``, because their test files are not public."""
     file = Path(read_raw(name)["data"].get(split) or split)
-    return "dev" if "dev" in file.stem else split
+    return "dev" if re.search(r"(^|_)dev$", file.stem) else split
 
 
 def _shown(label: str, scores: list[float]) -> str:

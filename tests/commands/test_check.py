@@ -55,11 +55,19 @@ def test_strict_refuses_warnings_and_an_error_is_always_refused() -> None:
     assert main(["--config", "config.yaml", "data.test=null", "--strict"]) == 0
 
 
-def test_files_that_a_training_would_not_find_are_errors(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--config", "config.yaml", "encoder.vectors=none.txt"]) == 1
-    assert "error   model: none.txt: no such file of vectors; change encoder.vectors" in capsys.readouterr().out
-    assert main(["--config", "config.yaml", "decoder.name=classifier"]) == 1
-    assert "error   model: " in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("encoder.vectors=none.txt", "none.txt: no such file of vectors; change encoder.vectors"),
+        ("metrics=[answer]", "config.metrics: answer requires answers"),
+        ("decoder.name=classifier", "config.data.format: "),
+        ("data.train=outside.conll", "outside.conll: every word has the tag O"),
+    ],
+)
+def test_what_a_training_refuses_is_an_error(override: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("outside.conll").write_text("Ada O\nwon O\n\n", encoding="utf-8")
+    assert main(["--config", "config.yaml", override, "--probe"]) == 1
+    assert f"error   model: {message}" in capsys.readouterr().out
 
 
 def test_inputs_are_not_overwritten_and_wrong_data_end_with_their_line(capsys: pytest.CaptureFixture[str]) -> None:

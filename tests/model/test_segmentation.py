@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -28,11 +29,17 @@ def test_segments_divide_any_text(units: list[str]) -> None:
         assert found[-1] in (END, SINGLE)
 
 
-def test_a_missing_segmenter_is_reported_with_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def without_rjieba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "rjieba", None)
     segmenter.cache_clear()
+    yield
+    segmenter.cache_clear()
+
+
+@pytest.mark.usefixtures("without_rjieba")
+def test_a_missing_segmenter_is_reported_with_the_package_to_install() -> None:
     with pytest.raises(
-        InputError, match="^encoder.segmentation_dimension: rjieba is not installed; pip install rjieba$"
+        InputError, match="^encoder.segmentation_dimension: rjieba is not installed; pip install 'rjieba>"
     ):
         segmenter()
-    segmenter.cache_clear()
