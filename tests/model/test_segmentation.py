@@ -39,7 +39,5 @@ def without_rjieba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("without_rjieba")
 def test_a_missing_segmenter_is_reported_with_the_package_to_install() -> None:
-    with pytest.raises(
-        InputError, match="^encoder.segmentation_dimension: rjieba is not installed; pip install 'r"
-    ):
+    with pytest.raises(InputError, match="^encoder.segmentation_dimension: rjieba is not installed; pip install 'r"):
         segmenter()
