@@ -246,9 +246,12 @@ class Example:
 
     def entities(self, spans: Sequence[Span] | None = None) -> list[dict[str, Any]]:
         """Return the spans, or others, as dictionaries: in characters if the example has a text, otherwise in words."""
+        chosen = self.spans if spans is None else spans
+        if not chosen:
+            return []  # most sentences of a corpus; their words need not be joined
         text, offsets = self._text_and_offsets()
         entities = []
-        for span in self.spans if spans is None else spans:
+        for span in chosen:
             start, end = self._range(span)
             span_text = text[offsets[span.start][0] : offsets[span.end - 1][1]]
             score: dict[str, Any] = {} if span.score is None else {"score": span.score}

@@ -58,9 +58,9 @@ threads on an idle one where the details list two threads."""
 PUBLISHED = {
     "Entities": """\
 Published results for LSTM-CRF taggers without a pretrained encoder are 52.8 on Weibo with characters (Zhang and Yang,
-2018; 50.2 as reproduced by eznlp), 56.8 with pretrained bigrams and word segmentation (57.2 as reproduced with
-bigrams), and 70.0 on CLUENER (macro average on the test file, whose labels are not public; our score is for the dev
-file). The dev file of CLUENER is not used in training: the number of epochs is fixed.""",
+2018; 50.2 as reproduced by eznlp), 56.8 with further features, bigrams among them (57.2 as reproduced), and 70.0 on
+CLUENER (macro average on the test file, whose labels are not public; our score is for the dev file). The dev file of
+CLUENER is not used in training: the number of epochs is fixed.""",
     "Text classification": """\
 Of the 1,200 test texts of ChnSentiCorp, 331 occur in the training file character by character and 333 word by word, so
 867 are unseen. Only the accuracy on unseen texts measures generalization.""",
