@@ -248,7 +248,7 @@ class Example:
         """Return the spans, or others, as dictionaries: in characters if the example has a text, otherwise in words."""
         chosen = self.spans if spans is None else spans
         if not chosen:
-            return []  # most sentences of a corpus; their words need not be joined
+            return []  # the words need not be joined
         text, offsets = self._text_and_offsets()
         entities = []
         for span in chosen:
