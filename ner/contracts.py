@@ -41,6 +41,10 @@ IGNORED = -100
 """Target that a loss excludes, as in torch: an unknown tag or label, or padding."""
 
 
+INFERENCE_PIECES = 1024
+"""Default of ``inference_pieces``; transformers need the cache of the CPU."""
+
+
 class Encoder(nn.Module):
     """Module that maps examples to one vector per word; the defaults suit encoders without a maximum length.
 
@@ -50,11 +54,14 @@ class Encoder(nn.Module):
     Attributes:
         width: ``H`` of the result.
         windows: Limits of its rows, or None.
+        inference_pieces: Pieces, or words if there are none, of a batch of evaluation and prediction on a CPU, padding
+            included.
         report: Statistics to log after the construction.
     """
 
     width: int
     windows: WindowsConfig | None = None
+    inference_pieces: int = INFERENCE_PIECES
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,6 +183,8 @@ class GenerativeDecoder(Decoder):
     Its ``plan``, ``inputs`` and ``input_warnings`` replace those of the encoder, and ``forward`` has the result of
     ``inputs`` as its argument. The encoder is a submodule of the model only, so that its weights are saved once.
     """
+
+    inference_pieces: int = INFERENCE_PIECES
 
     def __init__(self, encoder: Any) -> None:
         super().__init__()

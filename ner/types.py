@@ -379,21 +379,52 @@ class Batch:
         return Batch(inputs, targets, self.counts, self.examples)
 
 
-@dataclass(slots=True)
+class DistinctWords(NamedTuple):
+    """Words as distinct vectors.
+
+    Attributes:
+        vectors: ``(U, H)``.
+        positions: ``(S, W)`` the vector of each word; any number below ``U`` at padding.
+    """
+
+    vectors: Tensor
+    positions: Tensor
+
+
 class Encoding:
     """Output of an encoder: one vector per word, independent of pieces, windows and documents.
 
-    Attributes:
-        words: ``(S, W, H)``, zero where ``mask`` is false.
+    Args:
+        words: ``(S, W, H)``, zero where ``mask`` is false, or distinct vectors.
         mask: ``(S, W)`` true on words.
         pooled: ``(S, H)`` the encoder's own vector of each example, or None.
         question_mask: ``(S, W)`` true on the words of the question, or None.
+
+    Attributes:
+        distinct: The distinct vectors, or None.
+        mask, pooled, question_mask: As above.
     """
 
-    words: Tensor
-    mask: Tensor
-    pooled: Tensor | None = None
-    question_mask: Tensor | None = None
+    __slots__ = ("_words", "distinct", "mask", "pooled", "question_mask")
+
+    def __init__(
+        self,
+        words: Tensor | DistinctWords,
+        mask: Tensor,
+        pooled: Tensor | None = None,
+        question_mask: Tensor | None = None,
+    ) -> None:
+        self.distinct = words if isinstance(words, DistinctWords) else None
+        self._words = None if isinstance(words, DistinctWords) else words
+        self.mask, self.pooled, self.question_mask = mask, pooled, question_mask
+
+    @property
+    def words(self) -> Tensor:
+        """``(S, W, H)``, zero where ``mask`` is false; computed from distinct vectors when first read."""
+        if self._words is None:
+            assert self.distinct is not None
+            self._words = self.distinct.vectors[self.distinct.positions] * self.mask.unsqueeze(-1)
+        return self._words
 
 
 @dataclass(slots=True)

@@ -8,9 +8,6 @@ from pydantic import Field, model_validator
 
 from ner.config.base import ConfigSection
 
-INFERENCE_PIECES = 1024
-"""Pieces, or words if there are none, of a batch of evaluation and prediction on a CPU, padding included."""
-
 
 class BatchConfig(ConfigSection):
     """Batch size and micro-batches."""
@@ -22,7 +19,8 @@ class BatchConfig(ConfigSection):
     that fits into GPU memory."""
     micro_size: int | None = Field(None, ge=1)
     """Maximum size of a micro-batch. Larger batches accumulate gradients with the same result; null for no limit. It
-    also limits the batches of prediction, which otherwise contain 1,024 pieces or words on CPUs."""
+    also limits the batches of prediction, which otherwise contain 1,024 pieces on CPUs, or
+    4,096 words without pieces."""
     prefetch: int | None = Field(None, ge=0)
     """Number of batches prepared by a background thread, 0 for no thread; null for 2 on GPUs and 0 on CPUs, where the
     thread competes with the model."""
@@ -37,14 +35,18 @@ class BatchConfig(ConfigSection):
         """Return the number of batches to prepare in advance on a device of a type such as ``cpu``."""
         return self.prefetch if self.prefetch is not None else 0 if device_type == "cpu" else 2
 
-    def inference_batches(self, device_type: str) -> tuple[Literal["sentences", "words", "pieces"], int]:
+    def inference_batches(self, device_type: str, pieces: int) -> tuple[Literal["sentences", "words", "pieces"], int]:
         """Return measure and size of the batches of evaluation and prediction.
 
         The best size of a training is smaller than the fastest one of a CPU, whose LSTM needs many sentences at once.
         On a GPU, and with a ``micro_size``, memory may be scarce, and the batches are those of the training.
+
+        Args:
+            device_type: Such as ``cpu``.
+            pieces: The fastest size on a CPU, see :class:`~ner.contracts.Encoder`.
         """
         if device_type == "cpu" and self.micro_size is None:
-            return "pieces", INFERENCE_PIECES
+            return "pieces", pieces
         return self.measure, self.max_micro_size
 
     @property

@@ -165,7 +165,7 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
     pooled = classifier is not None and classifier.config.pooling == "cls"
     write_graph(model, _sample(model, inputs, pooled), directory / portable.GRAPH)
     tagger = Tagger(model, config, "cpu", "fp32")
-    measure, batch_size = tagger.batch_config.inference_batches("cpu")
+    measure, batch_size = tagger.batch_config.inference_batches("cpu", model.input_maker.inference_pieces)
     description = Description(
         format=portable.VERSION,
         decoder=config.decoder.name,

@@ -20,7 +20,9 @@ def tag_emissions(tagger: Tagger, documents: Iterable[Document]) -> Iterator[tup
     in_units = [model.to_units(document) for document in documents]
     examples = [example for document in in_units for example in document.examples]
     groups = batching.group_documents(in_units, model.input_maker.plan)
-    for group_indices in batching.sorted_batches(groups, *batch.inference_batches(tagger.device.type)):
+    for group_indices in batching.sorted_batches(
+        groups, *batch.inference_batches(tagger.device.type, model.input_maker.inference_pieces)
+    ):
         ranges = batching.example_ranges(groups[group_indices])
         collated = model.batch([examples[r.start : r.stop] for r in ranges], targets=False)
         with autocast(tagger.device, tagger.precision):

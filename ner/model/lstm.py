@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ner.model import lstm_inference
 from ner.model.kernels.crf_torch import reverse
 from ner.model.length_groups import length_groups
+from ner.types import DistinctWords
 
 SEGMENT = 8192
 """Words of one call outside training, so that the gates of a longer text need no more memory."""
@@ -45,18 +47,20 @@ class BidirectionalLSTM(nn.Module):
                     initialize(gate)
             nn.init.ones_(lstm.get_parameter("bias_ih_l0").data[hidden : 2 * hidden])  # forget gate
 
-    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """Return the concatenated states of both directions.
+    def forward(self, inputs: Tensor | DistinctWords, mask: Tensor) -> Tensor:
+        """Return the concatenated states of both directions ``(S, W, 2 * hidden)``, zero at padding.
 
         Args:
-            inputs: ``(S, W, H)``.
+            inputs: ``(S, W, H)``, or distinct vectors, which make inference on CPUs faster.
             mask: ``(S, W)`` true on words, which come first in each row.
-
-        Returns:
-            ``(S, W, 2 * hidden)``; values at padding are undefined.
         """
-        if mask.device.type != "cpu" or torch.jit.is_tracing() or torch.compiler.is_compiling():
-            return self._layers(inputs, mask)  # lengths are on the host only for CPUs
+        if isinstance(inputs, DistinctWords):
+            if self._can_infer(mask) and lstm_inference.is_faster(inputs, mask):
+                states = lstm_inference.bidirectional_states(self.ahead[0], self.back[0], inputs, mask)
+                return self._layers(states, mask, start=1)
+            inputs = inputs.vectors[inputs.positions]
+        if mask.device.type != "cpu" or _is_recorded():  # lengths are on the host only for CPUs
+            return self._layers(inputs, mask)
         lengths = mask.sum(1)
         groups = length_groups(lengths.tolist())
         if len(groups) <= 1:
@@ -67,15 +71,27 @@ class BidirectionalLSTM(nn.Module):
             parts.append(F.pad(part, (0, 0, 0, inputs.shape[1] - width)))
         return torch.cat(parts)[torch.argsort(order)]
 
-    def _layers(self, inputs: Tensor, mask: Tensor) -> Tensor:
+    def _can_infer(self, mask: Tensor) -> bool:
+        """Return whether :mod:`ner.model.lstm_inference` can compute the states."""
+        is_float = type(self.ahead[0]) is nn.LSTM and not torch.is_autocast_enabled("cpu")  # not quantized
+        return is_float and mask.device.type == "cpu" and not torch.is_grad_enabled() and not _is_recorded()
+
+    def _layers(self, inputs: Tensor, mask: Tensor, start: int = 0) -> Tensor:
+        """Return the states of the last layer; ``inputs`` are those of layer ``start``."""
         states = inputs
-        for depth, (forward_lstm, backward_lstm) in enumerate(zip(self.ahead, self.back, strict=True)):
+        for depth in range(start, len(self.ahead)):
+            forward_lstm, backward_lstm = self.ahead[depth], self.back[depth]
             if depth:
                 states = self.dropout(states)
             forward = _run(forward_lstm, states)
             backward = _run(backward_lstm, reverse(states, mask))
-            states = torch.cat([forward, reverse(backward, mask)], dim=-1)
+            states = torch.cat([forward, reverse(backward, mask)], dim=-1) * mask.unsqueeze(-1)
         return states
+
+
+def _is_recorded() -> bool:
+    """Return whether an export or a compiler records the operations, whose shapes must not depend on the values."""
+    return torch.jit.is_tracing() or torch.compiler.is_compiling()
 
 
 def _run(lstm: nn.Module, inputs: Tensor) -> Tensor:

@@ -406,7 +406,7 @@ def test_a_cpu_prefetches_only_if_it_is_configured(prefetch: int | None, device:
 
 
 def test_batches_of_prediction_are_those_of_the_training_only_where_memory_may_be_scarce() -> None:
-    assert BatchConfig(size=16).inference_batches("cpu") == BatchConfig(size="auto").inference_batches("cpu")
-    assert BatchConfig(size=16).inference_batches("cpu")[0] == "pieces"
-    assert BatchConfig(size=16).inference_batches("cuda") == ("sentences", 16)
-    assert BatchConfig(measure="words", size=900, micro_size=300).inference_batches("cpu") == ("words", 300)
+    for size in (16, "auto"):
+        assert BatchConfig(size=size).inference_batches("cpu", 1024) == ("pieces", 1024)
+    assert BatchConfig(size=16).inference_batches("cuda", 1024) == ("sentences", 16)
+    assert BatchConfig(measure="words", size=900, micro_size=300).inference_batches("cpu", 1024) == ("words", 300)

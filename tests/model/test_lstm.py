@@ -5,10 +5,11 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ner.model import length_groups as grouping
-from ner.model import lstm
+from ner.model import lstm, lstm_inference
 from ner.model.kernels.crf_torch import reverse
 from ner.model.length_groups import length_groups
 from ner.model.lstm import BidirectionalLSTM
+from ner.types import DistinctWords
 
 
 def torch_lstm(ours: BidirectionalLSTM, width: int, hidden: int, layers: int) -> torch.nn.LSTM:
@@ -91,3 +92,47 @@ def test_groups_contain_all_sentences(lengths: list[int]) -> None:
     widths = [width for size, width in groups for _ in range(size)]
     assert all(width >= length for width, length in zip(widths, sorted(lengths), strict=True))
     assert not lengths or widths[-1] == max(1, *lengths)
+
+
+@pytest.mark.parametrize("lengths", [[7] * 9, [3, 1, 9, 0, 2, 9, 4, 4, 1, 8, 9, 9], [1] * 8])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_distinct_vectors_give_the_same_states(
+    lengths: list[int], layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lstm_inference, "MIN_SENTENCES", 1)
+    network = BidirectionalLSTM(5, 3, layers).eval()
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)
+    words = DistinctWords(torch.randn(4, 5) * 3, torch.randint(4, mask.shape))
+    inputs = words.vectors[words.positions] * mask.unsqueeze(-1)
+    calls = spy(monkeypatch)
+    expected = network(inputs, mask)
+    torch.testing.assert_close(network(words, mask), expected)
+    assert not calls  # they have gradients
+    with torch.inference_mode():
+        torch.testing.assert_close(network(words, mask), expected)
+    assert calls == [4]
+
+
+def test_few_sentences_and_many_vectors_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = BidirectionalLSTM(2, 3).eval()
+    calls = spy(monkeypatch)
+    monkeypatch.setattr(lstm_inference, "MAX_VECTORS", 64)
+    with torch.inference_mode():
+        for sentences, vectors in ((31, 9), (32, 48), (32, 49), (60, 64), (60, 65), (0, 3)):
+            positions = torch.zeros(sentences, 2, dtype=torch.long)
+            mask = torch.ones(sentences, 2, dtype=torch.bool)
+            network(DistinctWords(torch.zeros(vectors, 2), positions), mask)
+    assert calls == [48, 64]
+
+
+def spy(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that receives the number of distinct vectors of each call."""
+    calls: list[int] = []
+    compute = lstm_inference.bidirectional_states
+
+    def counted(ahead: torch.nn.LSTM, back: torch.nn.LSTM, words: DistinctWords, mask: torch.Tensor) -> torch.Tensor:
+        calls.append(len(words.vectors))
+        return compute(ahead, back, words, mask)
+
+    monkeypatch.setattr(lstm_inference, "bidirectional_states", counted)
+    return calls

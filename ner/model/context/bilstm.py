@@ -45,9 +45,9 @@ class BiLSTM(nn.Module):
 
     def forward(self, encoding: Encoding) -> Encoding:
         """``(S, W, 2 * hidden)``."""
-        mask = encoding.mask.unsqueeze(-1)
         if not encoding.mask.numel():
             words = encoding.words.new_zeros((*encoding.mask.shape, self.width))
         else:
-            words = self.dropout(self.lstm(self.dropout(encoding.words), encoding.mask)) * mask
+            distinct = None if self.training else encoding.distinct
+            words = self.dropout(self.lstm(distinct or self.dropout(encoding.words), encoding.mask))
         return Encoding(words, encoding.mask, None, encoding.question_mask)

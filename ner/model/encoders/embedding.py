@@ -27,7 +27,7 @@ from ner.errors import InputError
 from ner.model import segmentation
 from ner.model.lstm import BidirectionalLSTM
 from ner.model.words import WordInputs, shape
-from ner.types import AxisLabels, Encoding, Example
+from ner.types import AxisLabels, DistinctWords, Encoding, Example
 
 
 class CharacterConfig(ConfigSection):
@@ -213,6 +213,8 @@ class EmbeddingEncoder(Encoder):
     - ``segment_positions (S, W)``: see :mod:`ner.model.segmentation`, if segments are used.
     """
 
+    inference_pieces = 4096  # words, of which more than half are repetitions
+
     def __init__(self, config: Config, tables: Mapping[str, Vocab], singletons: frozenset[str]) -> None:
         super().__init__()
         self.config, self.tables = config, dict(tables)
@@ -305,19 +307,46 @@ class EmbeddingEncoder(Encoder):
         if not len(inputs["word_ids"]):
             empty = torch.zeros((*words.shape, self.width), device=words.device)
             return Encoding(empty, mask, question_mask=torch.zeros_like(mask))
+        question_mask = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
+        if self._is_inference(inputs):
+            return Encoding(self._distinct_words(inputs), mask, question_mask=question_mask)
+        vectors = self.dropout(self._vectors(inputs)) * mask.unsqueeze(-1)
+        return Encoding(vectors, mask, question_mask=question_mask)
+
+    def _is_inference(self, inputs: Mapping[str, Tensor]) -> bool:
+        """Return whether the vector of a word is the same at each of its positions, and is computed without gradient
+        on a CPU.
+        """
+        varies = self.training or self.config.bigrams.dimension or self.config.segmentation_dimension
+        is_recorded = torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling()
+        known = inputs["known"]
+        return not (varies or is_recorded) and known.device.type == "cpu" and bool(known.all())
+
+    def _distinct_words(self, inputs: Mapping[str, Tensor]) -> DistinctWords:
         features = []
+        if "words" in self.tables:
+            features.append(self.words(inputs["word_ids"]))
+        if "characters" in self.tables:
+            features.append(self._character_vectors(inputs))
+        if "shapes" in self.tables:
+            features.append(self.shapes(inputs["shape_ids"]))
+        return DistinctWords(torch.cat(features, dim=-1), inputs["words"])
+
+    def _vectors(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        words, features = inputs["words"], []
         if "words" in self.tables:
             ids = torch.where(inputs["known"], inputs["word_ids"][words], Vocab.unknown)
             features.append(self.words(ids))
         if "characters" in self.tables:
-            tables = [inputs["characters"], inputs["long_characters"]]
-            features.append(torch.cat([self.characters(table) for table in tables if len(table)])[words])
+            features.append(self._character_vectors(inputs)[words])
         if "shapes" in self.tables:
             features.append(self.shapes(inputs["shape_ids"])[words])
         if self.config.bigrams.dimension:
             features.append(self.bigrams(inputs["bigram_ids"]).sum(2))
         if self.config.segmentation_dimension:
             features.append(self.segmentation(inputs["segment_positions"]))
-        vectors = self.dropout(torch.cat(features, dim=-1)) * mask.unsqueeze(-1)
-        question_mask = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
-        return Encoding(vectors, mask, question_mask=question_mask)
+        return torch.cat(features, dim=-1)
+
+    def _character_vectors(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        tables = [inputs["characters"], inputs["long_characters"]]
+        return torch.cat([self.characters(table) for table in tables if len(table)])

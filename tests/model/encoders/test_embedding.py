@@ -14,7 +14,7 @@ from ner.data.vocab import Vocab, Vocabs
 from ner.model.encoders.embedding import CharacterConfig, CharacterVectors, Config, EmbeddingEncoder, build
 from ner.model.segmentation import BEGIN, END, NAMES, SINGLE
 from ner.model.words import shape
-from ner.types import Example
+from ner.types import DistinctWords, Example
 
 SENTENCES = [["The", "Bank", "of", "England", "21"], ["the", "bank", "99"]]
 
@@ -300,3 +300,34 @@ def test_characters_are_convolved_as_by_torch(kernel_size: int) -> None:
     gradients = torch.autograd.grad(found.square().sum(), parameters)
     torch.testing.assert_close(gradients, torch.autograd.grad(expected.square().sum(), parameters))
     assert part(characters[:, :0]).tolist() == torch.zeros(3, 6).tolist()
+
+
+@pytest.mark.parametrize("kind", ["cnn", "none"])
+def test_inference_computes_distinct_words(kind: str) -> None:
+    part = encoder(characters={"kind": kind}, shape_dimension=3)
+    inputs = part.inputs([[Example(words) for words in (*SENTENCES, ["Paris"], [])]])
+    expected = part(inputs)
+    assert expected.distinct is None
+    with torch.inference_mode():
+        found = part(inputs)
+    assert isinstance(found.distinct, DistinctWords)
+    assert len(found.distinct.vectors) == len({word for words in (*SENTENCES, ["Paris"]) for word in words})
+    torch.testing.assert_close(found.words, expected.words)
+    assert found.words is found.words
+
+
+@pytest.mark.parametrize("options", [{"bigrams": {"dimension": 2}}, {"segmentation_dimension": 2}])
+def test_vectors_that_depend_on_other_words_are_not_distinct(options: dict[str, object]) -> None:
+    part = encoder(**options)
+    with torch.inference_mode():
+        assert part(part.inputs([[Example(SENTENCES[0])]])).distinct is None
+
+
+def test_replaced_words_are_not_distinct() -> None:
+    part = encoder()
+    inputs = part.inputs([[Example(SENTENCES[0])]])
+    inputs["known"][0, 1] = False
+    with torch.inference_mode():
+        found = part(inputs)
+    assert found.distinct is None
+    assert torch.equal(found.words[0, 1], part.words.weight[Vocab.unknown])
