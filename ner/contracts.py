@@ -42,7 +42,7 @@ IGNORED = -100
 
 
 INFERENCE_PIECES = 1024
-"""Default of ``inference_pieces``; transformers need the cache of the CPU."""
+"""Default of ``inference_pieces``; the hidden states of larger batches of a transformer leave the cache of a CPU."""
 
 
 class Encoder(nn.Module):
@@ -54,8 +54,8 @@ class Encoder(nn.Module):
     Attributes:
         width: ``H`` of the result.
         windows: Limits of its rows, or None.
-        inference_pieces: Pieces, or words if there are none, of a batch of evaluation and prediction on a CPU, padding
-            included.
+        inference_pieces: Fastest size of a batch of evaluation and prediction on a CPU, in pieces, or in words if there
+            are none, padding included. The context layer may have the same attribute; the smaller size applies.
         report: Statistics to log after the construction.
     """
 
@@ -183,8 +183,6 @@ class GenerativeDecoder(Decoder):
     Its ``plan``, ``inputs`` and ``input_warnings`` replace those of the encoder, and ``forward`` has the result of
     ``inputs`` as its argument. The encoder is a submodule of the model only, so that its weights are saved once.
     """
-
-    inference_pieces: int = INFERENCE_PIECES
 
     def __init__(self, encoder: Any) -> None:
         super().__init__()

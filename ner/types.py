@@ -384,7 +384,7 @@ class DistinctWords(NamedTuple):
 
     Attributes:
         vectors: ``(U, H)``.
-        positions: ``(S, W)`` the vector of each word; any number below ``U`` at padding.
+        positions: ``(S, W)`` the number of each word's vector, from 0 to ``U - 1``; at padding, any of them.
     """
 
     vectors: Tensor
@@ -425,6 +425,14 @@ class Encoding:
             assert self.distinct is not None
             self._words = self.distinct.vectors[self.distinct.positions] * self.mask.unsqueeze(-1)
         return self._words
+
+    @words.setter
+    def words(self, value: Tensor) -> None:
+        self.distinct, self._words = None, value
+
+    def __repr__(self) -> str:
+        words = self._words if self.distinct is None else self.distinct
+        return f"Encoding({words!r}, {self.mask!r}, {self.pooled!r}, {self.question_mask!r})"
 
 
 @dataclass(slots=True)

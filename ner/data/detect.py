@@ -103,7 +103,7 @@ def _json_name(path: str, encoding: str) -> str:
 
 
 def _columns(lines: Sequence[str]) -> dict[str, Any]:
-    """Return options of column files: the column of the tags, and digits that mark positions in words."""
+    """Return options of column files: the columns of words and tags, and digits that mark positions in words."""
     rows = [line for line in lines if line.strip() and not conll.DOCSTART.fullmatch(line)]
     if not rows:
         return {}
@@ -119,10 +119,28 @@ def _columns(lines: Sequence[str]) -> dict[str, Any]:
     ]
     if tag_columns and tag_columns[-1] != width - 1:
         options["tag"] = tag_columns[-1]
+    if options.get("tag") == 0 or (width > 2 and _numbers_words(lines, tabs)):
+        options["word"] = 1  # the first column contains the tags, or numbers
     num_marked = sum(len(row[0]) == 2 and row[0][1] in "0123456789" for row in cells)
     if 20 * num_marked > 19 * len(cells) > 200 and all(row[0][-1] in "0123456789" for row in cells if len(row[0]) > 1):
         options["strip_position_digit"] = True
     return options
+
+
+def _numbers_words(lines: Sequence[str], tabs: bool) -> bool:
+    """Return whether the first column counts the words of each sentence, as in CoNLL-U."""
+    expected: int | None = None
+    for line in lines:
+        if not line.strip() or conll.DOCSTART.fullmatch(line):
+            expected = None
+            continue
+        number = conll.split_columns(line, tabs)[0]
+        if expected is None:
+            expected = int(number) if number in ("0", "1") else -1
+        if number != str(expected):
+            return False
+        expected += 1
+    return True
 
 
 def _table(lines: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from safetensors.numpy import save_file
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
 from ner.contracts import GenerativeDecoder
-from ner.errors import InputError, reason
+from ner.errors import InputError, not_installed, reason
 from ner.export.graph import write_graph
 from ner.export.quantize import quantize
 from ner.export.smoothing import smooth
@@ -81,8 +82,12 @@ def export(run: Path, output: Path, precision: Precision = "fp32") -> Descriptio
         precision: Precision of the weights; ``int8`` quantizes them per channel, and activations dynamically.
 
     Raises:
-        InputError: If the model cannot be exported, the directory cannot be written, or the graph differs from torch.
+        InputError: If a package is missing, the model cannot be exported, the directory cannot be written, or the graph
+            differs from torch.
     """
+    for module in ("onnx", "onnxruntime"):
+        if find_spec(module) is None:
+            raise InputError(not_installed(module, "'onnx>=1.17'", "'onnxruntime>=1.20'"))
     try:
         if output.exists() and any(output.iterdir()):
             raise InputError(f"--output {output}: contains files; choose an empty directory")
@@ -165,7 +170,7 @@ def _write(directory: Path, run: Path, model: Model, config: RunConfig, precisio
     pooled = classifier is not None and classifier.config.pooling == "cls"
     write_graph(model, _sample(model, inputs, pooled), directory / portable.GRAPH)
     tagger = Tagger(model, config, "cpu", "fp32")
-    measure, batch_size = tagger.batch_config.inference_batches("cpu", model.input_maker.inference_pieces)
+    measure, batch_size = tagger.batch_config.inference_batches("cpu", model.inference_pieces)
     description = Description(
         format=portable.VERSION,
         decoder=config.decoder.name,

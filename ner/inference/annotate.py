@@ -110,7 +110,7 @@ def _annotate(
     in_units = [model.to_units(document) for document in documents]
     examples = [example for document in in_units for example in document.examples]  # numbered within the chunk
     groups = batching.group_documents(in_units, model.input_maker.plan)
-    batches = batching.sorted_batches(groups, *batch.inference_batches(device.type, model.input_maker.inference_pieces))
+    batches = batching.sorted_batches(groups, *batch.inference_batches(device.type, model.inference_pieces))
 
     def ranges(number: int) -> list[range]:
         """Return the numbers of the examples of a batch, by group."""

@@ -21,7 +21,7 @@ def tag_emissions(tagger: Tagger, documents: Iterable[Document]) -> Iterator[tup
     examples = [example for document in in_units for example in document.examples]
     groups = batching.group_documents(in_units, model.input_maker.plan)
     for group_indices in batching.sorted_batches(
-        groups, *batch.inference_batches(tagger.device.type, model.input_maker.inference_pieces)
+        groups, *batch.inference_batches(tagger.device.type, model.inference_pieces)
     ):
         ranges = batching.example_ranges(groups[group_indices])
         collated = model.batch([examples[r.start : r.stop] for r in ranges], targets=False)

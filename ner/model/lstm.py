@@ -72,9 +72,10 @@ class BidirectionalLSTM(nn.Module):
         return torch.cat(parts)[torch.argsort(order)]
 
     def _can_infer(self, mask: Tensor) -> bool:
-        """Return whether :mod:`ner.model.lstm_inference` can compute the states."""
-        is_float = type(self.ahead[0]) is nn.LSTM and not torch.is_autocast_enabled("cpu")  # not quantized
-        return is_float and mask.device.type == "cpu" and not torch.is_grad_enabled() and not _is_recorded()
+        """Return whether :mod:`ner.model.lstm_inference` can compute the states of the first layer."""
+        if mask.device.type != "cpu" or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or _is_recorded():
+            return False
+        return all(lstm_inference.is_plain(lstm) for lstm in (self.ahead[0], self.back[0]))
 
     def _layers(self, inputs: Tensor, mask: Tensor, start: int = 0) -> Tensor:
         """Return the states of the last layer; ``inputs`` are those of layer ``start``."""

@@ -7,6 +7,7 @@ words that share it, and each step computes only the sentences that have a word 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 from ner.types import DistinctWords
 
 MAX_VECTORS = 8192
-"""Distinct vectors of a call. The projections of a vector need as much memory as eight hidden states."""
-MAX_SHARE = 0.75
-"""Largest share of distinct vectors among the words for which these steps are faster than the fused LSTM of torch."""
-MIN_SENTENCES = 32
-"""Smallest number of sentences, on average over the steps, for which they are."""
+"""Distinct vectors of a call. The projection of a vector is four times as large as the hidden state of a direction."""
+MAX_SHARE = 0.6
+"""Largest share of distinct vectors among the words of a call; measured, like the next one, with one thread and hidden
+sizes from 100 to 400."""
+MIN_SENTENCES = 64
+"""Smallest number of sentences of a call, on average over the steps. Smaller calls of torch are faster."""
 CANDIDATE = 2
 """Position of the candidate among the gates of torch, the only one with tanh."""
 
@@ -30,16 +32,24 @@ def is_faster(words: DistinctWords, mask: Tensor) -> bool:
     return is_large and num_vectors <= min(MAX_VECTORS, MAX_SHARE * num_words)
 
 
-def bidirectional_states(ahead: nn.Module, back: nn.Module, words: DistinctWords, mask: Tensor) -> Tensor:
+def is_plain(lstm: nn.Module) -> bool:
+    """Return whether a layer is neither quantized nor observed, and has the weights that the steps below read."""
+    if type(lstm) is not nn.LSTM or lstm._forward_hooks or lstm._forward_pre_hooks:
+        return False
+    has_usual_weights = lstm.bias and not lstm.proj_size and lstm.num_layers == 1 and not lstm.bidirectional
+    return has_usual_weights and lstm.weight_hh_l0.dtype in (torch.float32, torch.float64)
+
+
+def bidirectional_states(ahead: Any, back: Any, words: DistinctWords, mask: Tensor) -> Tensor:
     """Return the states of both directions ``(S, W, 2 * hidden)``, zero at padding.
 
     Args:
-        ahead: ``nn.LSTM`` with one layer and one direction.
+        ahead: ``nn.LSTM``, see :func:`is_plain`.
         back: The same for the other direction.
         words: Input vectors ``(U, H)`` and positions ``(S, W)``.
         mask: ``(S, W)`` true on words, which come first in each row.
     """
-    lengths, hidden = mask.sum(1), ahead.get_parameter("weight_hh_l0").shape[1]
+    lengths, hidden = mask.sum(1), ahead.hidden_size
     order = torch.argsort(lengths, descending=True, stable=True)
     positions = words.positions[order].t().contiguous()
     num_sentences = mask.sum(0).tolist()  # with a word at each step: the first ones of the order
@@ -52,20 +62,32 @@ def bidirectional_states(ahead: nn.Module, back: nn.Module, words: DistinctWords
 
 
 def _fill(
-    lstm: nn.Module,
+    lstm: Any,
     vectors: Tensor,
     positions: Tensor,
     num_sentences: Sequence[int],
     states: Tensor,
     steps: Iterable[int],
 ) -> None:
-    """Write the states of one direction to ``states (W, S, hidden)``; ``steps`` are the positions in reading order."""
+    """Write the states of one direction to ``states (W, S, hidden)``, which are zero before.
+
+    Sentences that have no word at a step keep zeros there. These are the initial states of those that begin later,
+    which happens backwards.
+
+    Args:
+        lstm: Layer of the direction.
+        vectors: ``(U, H)``.
+        positions: ``(W, S)`` the vector of each word; sentences are in descending order of length.
+        num_sentences: Number of sentences with a word at each step.
+        states: Result.
+        steps: Steps in reading order.
+    """
     scale = vectors.new_ones(4, states.shape[2])
     scale[CANDIDATE] = 2
     scale = scale.flatten()
-    input_weight, recurrent_weight, input_bias, recurrent_bias = lstm.parameters()
-    projected = torch.addmm((input_bias + recurrent_bias) * scale, vectors, (input_weight * scale.unsqueeze(1)).t())
-    recurrent = (recurrent_weight * scale.unsqueeze(1)).t()
+    bias = (lstm.bias_ih_l0 + lstm.bias_hh_l0) * scale
+    projected = torch.addmm(bias, vectors, (lstm.weight_ih_l0 * scale.unsqueeze(1)).t())
+    recurrent = (lstm.weight_hh_l0 * scale.unsqueeze(1)).t()
     gates = vectors.new_empty(states.shape[1], len(scale))
     cells, squashed = vectors.new_zeros(states.shape[1:]), vectors.new_empty(states.shape[1:])
     previous: Tensor | None = None

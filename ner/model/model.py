@@ -13,7 +13,7 @@ from torch import nn
 
 from ner.config.parts import load_component
 from ner.config.schema import RunConfig
-from ner.contracts import Decoder, GenerativeDecoder
+from ner.contracts import INFERENCE_PIECES, Decoder, GenerativeDecoder
 from ner.data.vocab import Vocabs
 from ner.data.word_splitter import WordSplitter
 from ner.errors import InputError
@@ -72,6 +72,12 @@ class Model(nn.Module):
     def input_maker(self) -> Any:
         """The module that plans batches and converts examples to tensors: the encoder."""
         return self.encoder
+
+    @property
+    def inference_pieces(self) -> int:
+        """Fastest size of a batch of evaluation and prediction on a CPU, see :class:`~ner.contracts.Encoder`."""
+        context_size: int = getattr(self.context, "inference_pieces", INFERENCE_PIECES)
+        return min(self.encoder.inference_pieces, context_size)
 
     def batch(
         self, groups: Sequence[Sequence[Example]], generators: Sequence[Generator] | None = None, targets: bool = True

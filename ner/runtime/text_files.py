@@ -148,7 +148,7 @@ def decode_lines(lines: Iterable[bytes], path: str, encoding: str, start: int = 
             byte = line[error.start]
             raise InputError(
                 f"{path}:{number}: expected {encoding}, found byte 0x{byte:02x} at byte {error.start + 1} of the line; "
-                "convert the file to UTF-8, or name its encoding (data.format.encoding; --encoding of ner init)"
+                "convert the file to UTF-8, or name its encoding (data.format.encoding=NAME; ner init: --encoding NAME)"
             ) from None
 
 

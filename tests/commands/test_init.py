@@ -109,3 +109,27 @@ def test_the_words_of_all_files_fit_their_spans(tmp_path: Path) -> None:
     files = [f"--{name}={tmp_path / name}.jsonl" for name in ("train", "valid")]
     assert init.main([*files, "--output", str(output)]) == 0
     assert load_config(output)[0].data.word_split == "characters"
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("{number}\t{word}\tX\t{tag}", {"word": 1}),
+        ("{tag} {word}", {"tag": 0, "word": 1}),
+        ("{word} {number} {tag}", {}),
+    ],
+)
+def test_columns_are_found_where_they_are(form: str, options: dict[str, int], tmp_path: Path) -> None:
+    data, output = tmp_path / "data.txt", tmp_path / "mine.yaml"
+    text, expected = "", []
+    for example in ner.read(SAMPLE / "en" / "valid.conll").examples:
+        rows = zip(example.words, encode(example.spans, len(example.words)), strict=True)
+        lines = [form.format(number=number, word=word, tag=tag) for number, (word, tag) in enumerate(rows, 1)]
+        text += "\n".join(lines) + "\n\n"
+        expected.append(example.words)
+    data.write_text(text, encoding="utf-8")
+    assert init.main(["--train", str(data), "--output", str(output)]) == 0
+    config, _ = load_config(output)
+    found = config.data.format.model_dump(exclude_defaults=True)
+    assert {key: found[key] for key in ("word", "tag") if key in found} == options
+    assert [example.words for example in ner.read(data).examples] == expected

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from ner.inference.tagger import quantized
 from ner.model import length_groups as grouping
 from ner.model import lstm, lstm_inference
 from ner.model.kernels.crf_torch import reverse
@@ -116,13 +117,13 @@ def test_distinct_vectors_give_the_same_states(
 def test_few_sentences_and_many_vectors_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     network = BidirectionalLSTM(2, 3).eval()
     calls = spy(monkeypatch)
-    monkeypatch.setattr(lstm_inference, "MAX_VECTORS", 64)
+    monkeypatch.setattr(lstm_inference, "MAX_VECTORS", 80)
     with torch.inference_mode():
-        for sentences, vectors in ((31, 9), (32, 48), (32, 49), (60, 64), (60, 65), (0, 3)):
+        for sentences, vectors in ((63, 9), (64, 64), (64, 65), (64, 77), (70, 65), (0, 3)):
             positions = torch.zeros(sentences, 2, dtype=torch.long)
             mask = torch.ones(sentences, 2, dtype=torch.bool)
             network(DistinctWords(torch.zeros(vectors, 2), positions), mask)
-    assert calls == [48, 64]
+    assert calls == [64, 65, 65]
 
 
 def spy(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -136,3 +137,43 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(lstm_inference, "bidirectional_states", counted)
     return calls
+
+
+def test_small_inputs_keep_their_accuracy() -> None:
+    network = BidirectionalLSTM(5, 3).eval()
+    mask = torch.ones(64, 4, dtype=torch.bool)
+    words = DistinctWords(torch.randn(6, 5) * 1e-4, torch.randint(6, mask.shape))
+    exact = network.double()(words.vectors.double()[words.positions], mask)
+    with torch.inference_mode():
+        found = lstm_inference.bidirectional_states(network.float().ahead[0], network.back[0], words, mask)
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=3e-7)
+
+
+@pytest.mark.parametrize("kind", ["plain", "bf16", "hook", "no bias", "quantized"])
+def test_only_plain_layers_are_computed_without_torch(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = torch.nn.ModuleList([BidirectionalLSTM(2, 3).eval()])
+    calls = spy(monkeypatch)
+    vectors = torch.zeros(9, 2)
+    if kind == "bf16":
+        network, vectors = network.bfloat16(), vectors.bfloat16()
+    elif kind == "hook":
+        network[0].back[0].register_forward_hook(lambda module, given, output: None)
+    elif kind == "no bias":
+        network[0].ahead[0] = torch.nn.LSTM(2, 3, batch_first=True, bias=False)
+    elif kind == "quantized":
+        network = quantized(network, torch.device("cpu"))
+    words = DistinctWords(vectors, torch.zeros(64, 2, dtype=torch.long))
+    with torch.inference_mode():
+        network[0](words, torch.ones(64, 2, dtype=torch.bool))
+    assert bool(calls) == (kind == "plain")
+
+
+def test_autocast_and_gradients_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = BidirectionalLSTM(2, 3).eval()
+    calls = spy(monkeypatch)
+    words = DistinctWords(torch.zeros(9, 2), torch.zeros(64, 2, dtype=torch.long))
+    mask = torch.ones(64, 2, dtype=torch.bool)
+    network(words, mask)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        network(words, mask)
+    assert not calls

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,11 +18,12 @@ from ner.config.schema import RunConfig
 from ner.data.vocab import Vocabs
 from ner.errors import InputError
 from ner.inference.tagger import Tagger
+from ner.model import lstm_inference
 from ner.model.saving import load, save
 from ner.runs.directory import find_runs, newest_run
 from ner.runtime import manifest
 from ner.types import Document, Example, Span
-from tests.builders import build, make_bert, make_bpe, make_unigram
+from tests.builders import build, documents, make_bert, make_bpe, make_unigram, settings
 
 
 @pytest.fixture
@@ -259,3 +261,34 @@ def test_a_word_splitter_that_the_manifest_leaves_out_is_missed(run: Path) -> No
     (run / manifest.MANIFEST).write_text(json.dumps({name: entries[name] for name in entries if name != "words.json"}))
     signed(run)
     assert load(run)[0].word_splitter is None
+
+
+@pytest.mark.parametrize(
+    ("context", "size"),
+    [({"name": "bilstm"}, 4096), ({"name": "rtransformer", "heads": 3}, 1024), (None, 1024)],
+)
+def test_batches_of_inference_are_large_where_an_lstm_reads_embeddings(context: object, size: int) -> None:
+    assert build(settings(context=context), documents()).inference_pieces == size
+
+
+def test_the_lstm_of_distinct_words_gives_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settings(context__hidden_size=20, batch__micro_size=None)
+    model = build(config, documents())
+    tagger, sentences = Tagger(model, config, "cpu"), documents(640)
+    calls = []
+    compute = lstm_inference.bidirectional_states
+
+    def counted(*arguments: Any) -> torch.Tensor:
+        calls.append(arguments)
+        return compute(*arguments)
+
+    monkeypatch.setattr(lstm_inference, "bidirectional_states", counted)
+    answers = []
+    for limit in (lstm_inference.MIN_SENTENCES, 10**9):
+        monkeypatch.setattr(lstm_inference, "MIN_SENTENCES", limit)
+        chunks = list(tagger.annotate(sentences, loss=True))
+        tags = [example.tags for chunk in chunks for document in chunk.predicted for example in document.examples]
+        answers.append((tags, sum(chunk.losses["tags"] for chunk in chunks)))
+    assert calls
+    assert answers[0][0] == answers[1][0]
+    assert answers[0][1] == pytest.approx(answers[1][1], rel=1e-5)

@@ -213,7 +213,7 @@ class EmbeddingEncoder(Encoder):
     - ``segment_positions (S, W)``: see :mod:`ner.model.segmentation`, if segments are used.
     """
 
-    inference_pieces = 4096  # words, of which more than half are repetitions
+    inference_pieces = 4096  # the context layer decides
 
     def __init__(self, config: Config, tables: Mapping[str, Vocab], singletons: frozenset[str]) -> None:
         super().__init__()
@@ -308,21 +308,23 @@ class EmbeddingEncoder(Encoder):
             empty = torch.zeros((*words.shape, self.width), device=words.device)
             return Encoding(empty, mask, question_mask=torch.zeros_like(mask))
         question_mask = torch.arange(words.shape[1], device=words.device) < inputs["query_lengths"].unsqueeze(1)
-        if self._is_inference(inputs):
+        if self._shares_vectors(inputs):
             return Encoding(self._distinct_words(inputs), mask, question_mask=question_mask)
         vectors = self.dropout(self._vectors(inputs)) * mask.unsqueeze(-1)
         return Encoding(vectors, mask, question_mask=question_mask)
 
-    def _is_inference(self, inputs: Mapping[str, Tensor]) -> bool:
+    def _shares_vectors(self, inputs: Mapping[str, Tensor]) -> bool:
         """Return whether the vector of a word is the same at each of its positions, and is computed without gradient
         on a CPU.
         """
-        varies = self.training or self.config.bigrams.dimension or self.config.segmentation_dimension
+        drops_output = self.dropout.training and self.dropout.p > 0
+        varies = drops_output or self.config.bigrams.dimension or self.config.segmentation_dimension
         is_recorded = torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling()
         known = inputs["known"]
         return not (varies or is_recorded) and known.device.type == "cpu" and bool(known.all())
 
     def _distinct_words(self, inputs: Mapping[str, Tensor]) -> DistinctWords:
+        """Return the vectors of the distinct words, if none of them is replaced."""
         features = []
         if "words" in self.tables:
             features.append(self.words(inputs["word_ids"]))
@@ -333,6 +335,7 @@ class EmbeddingEncoder(Encoder):
         return DistinctWords(torch.cat(features, dim=-1), inputs["words"])
 
     def _vectors(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the vectors ``(S, W, width)`` of all words, before dropout; those at padding are undefined."""
         words, features = inputs["words"], []
         if "words" in self.tables:
             ids = torch.where(inputs["known"], inputs["word_ids"][words], Vocab.unknown)

@@ -114,7 +114,7 @@ def test_several_labels_stand_in_one_cell(tmp_path: Path) -> None:
         (
             b"label\ttext_a\n1\t\xff\n",
             ":2: expected utf-8, found byte 0xff at byte 3 of the line; convert the file to UTF-8, or name "
-            "its encoding (data.format.encoding; --encoding of ner init)",
+            "its encoding (data.format.encoding=NAME; ner init: --encoding NAME)",
         ),
     ],
 )
