@@ -125,7 +125,7 @@ def draw(axes: Axes, points: Sequence[tuple[System, float, float]], unit: str) -
         )
     axes.set_xscale("log")
     places = [place for _, place, _ in points]
-    axes.set_xlim(min(places) / 10, max(places) * 7)
+    axes.set_xlim(min(places) / 10, max(places) * 10)
     axes.set_ylim(70, 96)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.2)
