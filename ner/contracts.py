@@ -42,7 +42,7 @@ IGNORED = -100
 
 
 INFERENCE_PIECES = 1024
-"""Default of ``inference_pieces``; the hidden states of larger batches of a transformer leave the cache of a CPU."""
+"""Default of ``inference_pieces``; transformers were not faster with more (docs/experiments.md)."""
 
 
 class Encoder(nn.Module):

@@ -4,9 +4,10 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+import torch
 
 from ner.errors import NonFiniteLossError
-from ner.types import Annotation, Example, RawTags, Span, TagProbabilities
+from ner.types import Annotation, DistinctWords, Encoding, Example, RawTags, Span, TagProbabilities
 
 PREDICTED = {"spans", "tags", "labels", "answers", "scores", "raw_tags", "probabilities"}
 
@@ -52,3 +53,13 @@ def test_a_loss_that_is_not_finite_names_the_step_and_five_examples() -> None:
     assert message.startswith("the gradient is not finite at step 3, ")
     assert "a.conll:1, a.conll:2, a.conll:3, a.conll:4, a.conll:5 and 2 more" in message
     assert "step" not in str(NonFiniteLossError("the loss", None, examples)).partition(". ")[0]
+
+
+def test_words_of_an_encoding_are_computed_from_distinct_vectors_or_set() -> None:
+    mask = torch.tensor([[True, True, False]])
+    encoding = Encoding(DistinctWords(torch.tensor([[1.0], [2.0]]), torch.tensor([[1, 0, 1]])), mask)
+    assert "DistinctWords" in repr(encoding)
+    assert encoding.words.tolist() == [[[2.0], [1.0], [0.0]]]
+    encoding.words = encoding.words + 1
+    assert encoding.distinct is None
+    assert encoding.words.tolist() == [[[3.0], [2.0], [1.0]]]

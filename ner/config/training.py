@@ -19,8 +19,8 @@ class BatchConfig(ConfigSection):
     that fits into GPU memory."""
     micro_size: int | None = Field(None, ge=1)
     """Maximum size of a micro-batch. Larger batches accumulate gradients with the same result; null for no limit. It
-    also limits the batches of prediction, which otherwise contain 1,024 pieces or words on
-    CPUs, and 4,096 words if a BiLSTM reads the encoder ``embedding``."""
+    also limits the batches of prediction, which otherwise contain 1,024 pieces or words on CPUs, and 4,096 words if a
+    BiLSTM reads the encoder ``embedding``."""
     prefetch: int | None = Field(None, ge=0)
     """Number of batches prepared by a background thread, 0 for no thread; null for 2 on GPUs and 0 on CPUs, where the
     thread competes with the model."""

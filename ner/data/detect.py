@@ -129,18 +129,17 @@ def _columns(lines: Sequence[str]) -> dict[str, Any]:
 
 def _numbers_words(lines: Sequence[str], tabs: bool) -> bool:
     """Return whether the first column counts the words of each sentence, as in CoNLL-U."""
-    expected: int | None = None
+    columns: list[list[str]] = [[]]  # the first column of each sentence
     for line in lines:
-        if not line.strip() or conll.DOCSTART.fullmatch(line):
-            expected = None
-            continue
-        number = conll.split_columns(line, tabs)[0]
-        if expected is None:
-            expected = int(number) if number in ("0", "1") else -1
-        if number != str(expected):
-            return False
-        expected += 1
-    return True
+        if line.strip() and not conll.DOCSTART.fullmatch(line):
+            columns[-1].append(conll.split_columns(line, tabs)[0])
+        else:
+            columns.append([])
+    starts = [int(column[:1] == ["1"]) for column in columns]
+    return all(
+        column == [str(number) for number in range(start, start + len(column))]
+        for column, start in zip(columns, starts, strict=True)
+    )
 
 
 def _table(lines: Sequence[str]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class BidirectionalLSTM(nn.Module):
                 states = lstm_inference.bidirectional_states(self.ahead[0], self.back[0], inputs, mask)
                 return self._layers(states, mask, start=1)
             inputs = inputs.vectors[inputs.positions]
-        if mask.device.type != "cpu" or _is_recorded():  # lengths are on the host only for CPUs
+        if mask.device.type != "cpu" or is_recorded():  # lengths are on the host only for CPUs
             return self._layers(inputs, mask)
         lengths = mask.sum(1)
         groups = length_groups(lengths.tolist())
@@ -73,7 +73,7 @@ class BidirectionalLSTM(nn.Module):
 
     def _can_infer(self, mask: Tensor) -> bool:
         """Return whether :mod:`ner.model.lstm_inference` can compute the states of the first layer."""
-        if mask.device.type != "cpu" or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or _is_recorded():
+        if mask.device.type != "cpu" or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or is_recorded():
             return False
         return all(lstm_inference.is_plain(lstm) for lstm in (self.ahead[0], self.back[0]))
 
@@ -90,7 +90,7 @@ class BidirectionalLSTM(nn.Module):
         return states
 
 
-def _is_recorded() -> bool:
+def is_recorded() -> bool:
     """Return whether an export or a compiler records the operations, whose shapes must not depend on the values."""
     return torch.jit.is_tracing() or torch.compiler.is_compiling()
 

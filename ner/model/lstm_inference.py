@@ -17,10 +17,10 @@ from ner.types import DistinctWords
 MAX_VECTORS = 8192
 """Distinct vectors of a call. The projection of a vector is four times as large as the hidden state of a direction."""
 MAX_SHARE = 0.6
-"""Largest share of distinct vectors among the words of a call; measured, like the next one, with one thread and hidden
-sizes from 100 to 400."""
+"""Largest share of distinct vectors among the words of a call."""
 MIN_SENTENCES = 64
-"""Smallest number of sentences of a call, on average over the steps. Smaller calls of torch are faster."""
+"""Smallest number of sentences of a call, on average over the steps. With one thread and hidden sizes from 25 to 400,
+torch was faster with 32 sentences, and slower with 200 if less than half of the vectors were distinct."""
 CANDIDATE = 2
 """Position of the candidate among the gates of torch, the only one with tanh."""
 

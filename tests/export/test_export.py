@@ -297,3 +297,9 @@ def test_an_export_leaves_no_device_id_in_the_home_directory(tmp_path: Path, tin
     code = f"import ner; print(ner.load({str(tmp_path / 'export')!r}).tag('Ann of far'))"
     subprocess.run([sys.executable, "-c", code], check=True, env={**environment, "HOME": str(home)}, timeout=120)
     assert not [path for path in home.rglob("*") if "onnxruntime" in str(path)]
+
+
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ner.export.export.find_spec", lambda name: None if name == "onnx" else name)
+    with pytest.raises(InputError, match="^onnx is not installed; pip install 'onnx>="):
+        export(tmp_path / "run", tmp_path / "exported")

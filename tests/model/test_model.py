@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -275,20 +275,14 @@ def test_the_lstm_of_distinct_words_gives_the_same_answers(monkeypatch: pytest.M
     config = settings(context__hidden_size=20, batch__micro_size=None)
     model = build(config, documents())
     tagger, sentences = Tagger(model, config, "cpu"), documents(640)
-    calls = []
-    compute = lstm_inference.bidirectional_states
-
-    def counted(*arguments: Any) -> torch.Tensor:
-        calls.append(arguments)
-        return compute(*arguments)
-
-    monkeypatch.setattr(lstm_inference, "bidirectional_states", counted)
+    spy = Mock(wraps=lstm_inference.bidirectional_states)
+    monkeypatch.setattr(lstm_inference, "bidirectional_states", spy)
     answers = []
     for limit in (lstm_inference.MIN_SENTENCES, 10**9):
         monkeypatch.setattr(lstm_inference, "MIN_SENTENCES", limit)
         chunks = list(tagger.annotate(sentences, loss=True))
         tags = [example.tags for chunk in chunks for document in chunk.predicted for example in document.examples]
         answers.append((tags, sum(chunk.losses["tags"] for chunk in chunks)))
-    assert calls
+    spy.assert_called()
     assert answers[0][0] == answers[1][0]
     assert answers[0][1] == pytest.approx(answers[1][1], rel=1e-5)

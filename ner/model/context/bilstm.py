@@ -50,9 +50,8 @@ class BiLSTM(nn.Module):
         if not encoding.mask.numel():
             words = encoding.words.new_zeros((*encoding.mask.shape, self.width))
         else:
-            drops_input = self.dropout.training and self.dropout.p > 0
             inputs = encoding.distinct
-            if inputs is None or drops_input:
+            if inputs is None or self.dropout.training:
                 inputs = self.dropout(encoding.words)
             words = self.dropout(self.lstm(inputs, encoding.mask))
         return Encoding(words, encoding.mask, None, encoding.question_mask)

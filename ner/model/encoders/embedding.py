@@ -25,7 +25,7 @@ from ner.data import word_vectors
 from ner.data.vocab import Vocab, Vocabs
 from ner.errors import InputError
 from ner.model import segmentation
-from ner.model.lstm import BidirectionalLSTM
+from ner.model.lstm import BidirectionalLSTM, is_recorded
 from ner.model.words import WordInputs, shape
 from ner.types import AxisLabels, DistinctWords, Encoding, Example
 
@@ -317,22 +317,16 @@ class EmbeddingEncoder(Encoder):
         """Return whether the vector of a word is the same at each of its positions, and is computed without gradient
         on a CPU.
         """
-        drops_output = self.dropout.training and self.dropout.p > 0
-        varies = drops_output or self.config.bigrams.dimension or self.config.segmentation_dimension
-        is_recorded = torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling()
         known = inputs["known"]
-        return not (varies or is_recorded) and known.device.type == "cpu" and bool(known.all())
+        if known.device.type != "cpu" or torch.is_grad_enabled() or is_recorded():
+            return False
+        varies = self.dropout.training or self.config.bigrams.dimension or self.config.segmentation_dimension
+        return not varies and bool(known.all())
 
     def _distinct_words(self, inputs: Mapping[str, Tensor]) -> DistinctWords:
         """Return the vectors of the distinct words, if none of them is replaced."""
-        features = []
-        if "words" in self.tables:
-            features.append(self.words(inputs["word_ids"]))
-        if "characters" in self.tables:
-            features.append(self._character_vectors(inputs))
-        if "shapes" in self.tables:
-            features.append(self.shapes(inputs["shape_ids"]))
-        return DistinctWords(torch.cat(features, dim=-1), inputs["words"])
+        features = [self.words(inputs["word_ids"])] if "words" in self.tables else []
+        return DistinctWords(torch.cat([*features, *self._spelling(inputs)], dim=-1), inputs["words"])
 
     def _vectors(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the vectors ``(S, W, width)`` of all words, before dropout; those at padding are undefined."""
@@ -340,16 +334,19 @@ class EmbeddingEncoder(Encoder):
         if "words" in self.tables:
             ids = torch.where(inputs["known"], inputs["word_ids"][words], Vocab.unknown)
             features.append(self.words(ids))
-        if "characters" in self.tables:
-            features.append(self._character_vectors(inputs)[words])
-        if "shapes" in self.tables:
-            features.append(self.shapes(inputs["shape_ids"])[words])
+        features += [vectors[words] for vectors in self._spelling(inputs)]
         if self.config.bigrams.dimension:
             features.append(self.bigrams(inputs["bigram_ids"]).sum(2))
         if self.config.segmentation_dimension:
             features.append(self.segmentation(inputs["segment_positions"]))
         return torch.cat(features, dim=-1)
 
-    def _character_vectors(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        tables = [inputs["characters"], inputs["long_characters"]]
-        return torch.cat([self.characters(table) for table in tables if len(table)])
+    def _spelling(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the character and shape vectors ``(U, size)`` of the distinct words, as far as they are used."""
+        features = []
+        if "characters" in self.tables:
+            tables = [inputs["characters"], inputs["long_characters"]]
+            features.append(torch.cat([self.characters(table) for table in tables if len(table)]))
+        if "shapes" in self.tables:
+            features.append(self.shapes(inputs["shape_ids"]))
+        return features
